@@ -1,0 +1,1 @@
+"""Measurements of what the from-scratch core costs; to come with the compiled core."""

@@ -1,0 +1,117 @@
+"""The specification: every operation of the network in the shortest NumPy that is right.
+
+Letters are the book's: ``x`` goes in, ``out`` comes out, ``dout`` is the gradient that flows back, ``dx``, ``dW``
+and ``db`` are the gradients with respect to the inputs, ``t`` is the truth (教師データ).  Arrays are (N, …) with N
+samples, all of one dtype, float32 or float64, which is also the dtype of every result.  No input is changed.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+EPSILON = 1e-7  # keras.config.epsilon(): probabilities are clipped to [EPSILON, 1 - EPSILON]
+
+
+def dense_forward(x: Array, W: Array, b: Array | None) -> Array:
+    """Affine transformation: (N, D), (D, H), (H,) → (N, H)."""
+    return x @ W if b is None else x @ W + b
+
+
+def dense_backward(dout: Array, x: Array, W: Array, need_dx: bool) -> tuple[Array | None, Array, Array]:
+    """Gradients of ``dense_forward``: dout (N, H) → dx (N, D) or None where nobody needs it, dW (D, H), db (H,)."""
+    dx = dout @ W.T if need_dx else None
+    return dx, x.T @ dout, dout.sum(axis=0)
+
+
+def linear_forward(x: Array) -> Array:
+    """Identity (恒等関数)."""
+    return x
+
+
+def linear_backward(dout: Array, out: Array) -> Array:
+    """Gradient of the identity."""
+    return dout
+
+
+def relu_forward(x: Array) -> Array:
+    """Rectified linear unit: the larger of x and 0."""
+    return np.maximum(x, 0)
+
+
+def relu_backward(dout: Array, out: Array) -> Array:
+    """Gradient of ReLU: dout where the unit was on; at the kink, x = 0, it is 0 as in Keras."""
+    return np.where(out > 0, dout, 0)
+
+
+def sigmoid_forward(x: Array) -> Array:
+    """Logistic function 1 / (1 + exp(-x)), written so that exp never overflows."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
+
+
+def sigmoid_backward(dout: Array, out: Array) -> Array:
+    """Gradient of the sigmoid, from its own output."""
+    return dout * out * (1 - out)
+
+
+def tanh_forward(x: Array) -> Array:
+    """Hyperbolic tangent."""
+    return np.tanh(x)
+
+
+def tanh_backward(dout: Array, out: Array) -> Array:
+    """Gradient of tanh, from its own output."""
+    return dout * (1 - out * out)
+
+
+def softmax_forward(x: Array) -> Array:
+    """Probabilities of each row; the maximum is subtracted so that exp never overflows."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def softmax_backward(dout: Array, out: Array) -> Array:
+    """Gradient of softmax, from its own output."""
+    return out * (dout - (dout * out).sum(axis=-1, keepdims=True))
+
+
+def softmax_cross_entropy_forward(x: Array, t: Array) -> Array:
+    """Cross-entropy of softmax(x) with t, by the log-softmax: logits (N, C), t (N, C) → one loss a sample (N,).
+
+    No probability is formed and no logarithm of a small number taken: a logit gap of 50 costs 50.
+    """
+    z = x - x.max(axis=-1, keepdims=True)
+    log_p = z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    return -(t * log_p).sum(axis=-1)
+
+
+def softmax_cross_entropy_backward(x: Array, t: Array) -> Array:
+    """Gradient of each sample's loss with respect to its logits: (N, C); y - t where a row of t sums to one."""
+    return softmax_forward(x) * t.sum(axis=-1, keepdims=True) - t
+
+
+def categorical_crossentropy_forward(y: Array, t: Array) -> Array:
+    """Keras's rule for raw probabilities: rescale each row to sum to 1, clip, take the logarithm: (N, C) → (N,)."""
+    q = np.clip(y / y.sum(axis=-1, keepdims=True), EPSILON, 1 - EPSILON)
+    return -(t * np.log(q)).sum(axis=-1)
+
+
+def categorical_crossentropy_backward(y: Array, t: Array) -> Array:
+    """Gradient of ``categorical_crossentropy_forward`` with respect to y; where it clips, nothing flows."""
+    total = y.sum(axis=-1, keepdims=True)
+    q = y / total
+    dq = np.where((q >= EPSILON) & (q <= 1 - EPSILON), -t / np.clip(q, EPSILON, 1 - EPSILON), 0)
+    return (dq - (dq * q).sum(axis=-1, keepdims=True)) / total
+
+
+def sparse_categorical_crossentropy_forward(y: Array, t: Array) -> Array:
+    """Keras's rule for raw probabilities and integer labels: clip first, rescale after (t is their one-hot form)."""
+    q = np.clip(y, EPSILON, 1 - EPSILON)
+    return -(t * np.log(q / q.sum(axis=-1, keepdims=True))).sum(axis=-1)
+
+
+def sparse_categorical_crossentropy_backward(y: Array, t: Array) -> Array:
+    """Gradient of ``sparse_categorical_crossentropy_forward`` with respect to y; where it clips, nothing flows."""
+    q = np.clip(y, EPSILON, 1 - EPSILON)
+    dq = t.sum(axis=-1, keepdims=True) / q.sum(axis=-1, keepdims=True) - t / q
+    return np.where((y >= EPSILON) & (y <= 1 - EPSILON), dq, 0)

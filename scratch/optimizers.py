@@ -1,0 +1,106 @@
+"""Stochastic gradient descent (確率的勾配降下法), with all that Keras's ``SGD`` adds to it.
+
+The update rule is that of ``keras/src/optimizers/sgd.py``, the order of steps that of ``base_optimizer.py``: clip the
+gradients, decay the weights, then move them.
+"""
+
+import math
+
+import numpy as np
+
+from scratch.utils import Array, check_name, check_number
+
+
+class SGD:
+    """W ← W − η·dW, or with momentum v ← m·v − η·dW, W ← W + v (Nesterov: W ← W + m·v − η·dW).
+
+    Args:
+        learning_rate: η, zero or more.
+        momentum: m, between 0 and 1.
+        nesterov: whether to look ahead.
+        weight_decay: λ; before each step W ← W − W·λ·η.
+        clipnorm: each gradient is scaled down to this L2 norm.
+        clipvalue: each entry of a gradient is limited to ±clipvalue.
+        global_clipnorm: all gradients together are scaled down to this L2 norm.
+
+    Raises:
+        ValueError: if a number is out of range, or more than one kind of clipping is asked for.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+    ) -> None:
+        self.learning_rate = check_number("learning_rate", learning_rate)
+        self.momentum = check_number("momentum", momentum, 0, 1)
+        self.nesterov = nesterov
+        self.weight_decay = None if weight_decay is None else check_number("weight_decay", weight_decay)
+        self.clipnorm = None if clipnorm is None else check_number("clipnorm", clipnorm)
+        self.clipvalue = None if clipvalue is None else check_number("clipvalue", clipvalue)
+        self.global_clipnorm = None if global_clipnorm is None else check_number("global_clipnorm", global_clipnorm)
+        if sum(option is not None for option in (clipnorm, clipvalue, global_clipnorm)) > 1:
+            raise ValueError(
+                "Only one of clipnorm, clipvalue and global_clipnorm can be set; "
+                f"got clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}."
+            )
+        self.iterations = 0
+        self.v: dict[str, Array] = {}
+
+    @property
+    def variables(self) -> list[Array]:
+        """All that changes from step to step or could, as Keras counts it: iterations, learning rate, velocities."""
+        return [np.array(self.iterations, np.int64), np.array(self.learning_rate, np.float32), *self.v.values()]
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        """Take one step: the arrays of ``params`` change in place, those of ``grads`` do not.
+
+        Args:
+            params: arrays by name.
+            grads: their gradients, by the same names and of the same shapes.
+        """
+        lr = self.learning_rate
+        grads = self._clip(grads)
+        for key, W in params.items():
+            if self.weight_decay is not None:
+                W -= W * self.weight_decay * lr
+            if self.momentum == 0:
+                W -= lr * grads[key]
+                continue
+            v = self.v.setdefault(key, np.zeros_like(W))
+            v *= self.momentum
+            v -= lr * grads[key]
+            W += self.momentum * v - lr * grads[key] if self.nesterov else v
+        self.iterations += 1
+
+    def _clip(self, grads: dict[str, Array]) -> dict[str, Array]:
+        # As in Keras, a limit of 0 is no limit.
+        if self.clipnorm:
+            return {key: g * (self.clipnorm / max(_norm(g), self.clipnorm)) for key, g in grads.items()}
+        if self.global_clipnorm:
+            norm = math.sqrt(sum(_norm(g) ** 2 for g in grads.values()))
+            return {key: g * (self.global_clipnorm / max(norm, self.global_clipnorm)) for key, g in grads.items()}
+        if self.clipvalue:
+            return {key: np.clip(g, -self.clipvalue, self.clipvalue) for key, g in grads.items()}
+        return grads
+
+
+OPTIMIZERS = {"sgd": SGD, "SGD": SGD}
+
+
+def get(optimizer: str | SGD) -> SGD:
+    """Return a new optimizer with that name; an instance is returned as it is.
+
+    Raises:
+        ValueError: if the name is unknown; the message lists the known ones.
+    """
+    return optimizer if isinstance(optimizer, SGD) else OPTIMIZERS[check_name("optimizer", optimizer, OPTIMIZERS)]()
+
+
+def _norm(g: Array) -> float:
+    return math.sqrt(float(np.square(g, dtype=np.float64).sum()))

@@ -1,0 +1,93 @@
+"""The table that ``model.summary()`` prints, character for character that of Keras (``summary_utils.py``)."""
+
+import shutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from scratch.layers import Activation, Layer
+from scratch.utils import Array, Shape
+
+if TYPE_CHECKING:
+    from scratch.training import Trainer
+
+COLUMN_ENDS = (0.45, 0.80, 1.0)  # as shares of the width
+MAX_WIDTH = 88
+
+
+def print_summary(
+    model: "Trainer", line_length: int | None = None, print_fn: Callable[[str], object] | None = None
+) -> None:
+    """Print a model's layers and the number of its parameters.
+
+    Args:
+        model: the model.
+        line_length: width of the table; that of the terminal minus 4, at most 88, if not given.
+        print_fn: takes the whole text, plain; without it the text goes to the terminal, in colour.
+
+    Raises:
+        ValueError: if there is no room for the three columns.
+    """
+    # rich takes longer to import than NumPy, and training does not need it.
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Column, Table
+
+    width = line_length or min(MAX_WIDTH, shutil.get_terminal_size().columns - 4)
+    ends = [int(share * width) for share in COLUMN_ENDS]
+    widths = [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    if min(widths) < 4:
+        raise ValueError(f"line_length must leave 4 characters for each of three columns; got {width}.")
+    table = Table(
+        Column("Layer (type)", width=widths[0]),
+        Column("Output Shape", width=widths[1]),
+        Column("Param #", width=widths[2], justify="right"),
+        width=width,
+        show_lines=True,
+    )
+    for layer in model.layers:
+        kind = type(layer).__name__
+        table.add_row(f"{escape(layer.name)} ([color(33)]{kind}[/])", _shape(layer), _params(layer))
+
+    console = Console(highlight=False)
+    if print_fn:
+        console = Console(highlight=False, force_terminal=False, color_system=None)
+        console.begin_capture()
+    console.print(f'[bold]Model: "{escape(model.name)}"[/]')
+    console.print(table)
+    weights = list(model.params.values())
+    state = model.optimizer.variables if model.optimizer and model.optimizer.iterations else []
+    console.print(_total("Total", weights + state))
+    console.print(_total("Trainable", weights))
+    console.print(_total("Non-trainable", []))
+    if state:
+        console.print(_total("Optimizer", state))
+    if print_fn:
+        print_fn(console.end_capture())
+
+
+def _shape(layer: Layer) -> str:
+    if layer.input_shape is None:
+        return "?"
+    shape: Shape = layer.compute_output_shape(layer.input_shape)
+    return f"({', '.join(f'[color({45 if n is None else 34})]{n}[/]' for n in shape)})"
+
+
+def _params(layer: Layer) -> str:
+    # In Keras an activation has nothing to build, so it is never unbuilt.
+    if not (layer.built or isinstance(layer, Activation)):
+        return "[color(34)]0[/] (unbuilt)"
+    return f"[color(34)]{sum(W.size for W in layer.params.values()):,}[/]"
+
+
+def _total(kind: str, arrays: list[Array]) -> str:
+    count = sum(array.size for array in arrays)
+    return f"[bold] {kind} params: [/][color(34)]{count:,}[/] ({_memory(sum(array.nbytes for array in arrays))})"
+
+
+def _memory(size: float) -> str:
+    units = ("B", "KB", "MB", "GB", "TB", "PB")
+    for unit in units[:-1]:
+        if size < 1024:
+            return f"{size:.2f} {unit}"
+        size /= 1024
+    return f"{size:.2f} {units[-1]}"

@@ -1,0 +1,324 @@
+"""Training: two loops, over epochs and over batches, around one ``train_step``; evaluation and prediction beside it."""
+
+import copy
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scratch import losses, optimizers
+from scratch import metrics as metrics_module
+from scratch.callbacks import Callback, CallbackList, History, Logs
+from scratch.losses import CategoricalCrossentropy, check_same_length
+from scratch.metrics import CategoricalAccuracy, Mean
+from scratch.network import Network
+from scratch.optimizers import SGD
+from scratch.progress import ProgbarLogger, interactive
+from scratch.utils import Array, check_integer, check_number
+
+Verbose = str | int  # 0 silent, 1 a progress bar, 2 one line an epoch; 'auto': 1 where someone watches, else 2
+
+
+def batches(n: int, batch_size: int, rng: np.random.Generator | None = None) -> Iterator[slice | Array]:
+    """Split n samples into batches (ミニバッチ), the last of which may be short.
+
+    Args:
+        n: number of samples.
+        batch_size: samples in a batch.
+        rng: draws one permutation of the samples; without it they stay in order.
+
+    Yields:
+        What to index an array of samples with: a slice in order, else an array of row numbers.
+    """
+    order = None if rng is None else rng.permutation(n)
+    for start in range(0, n, batch_size):
+        rows = slice(start, start + batch_size)
+        yield rows if order is None else order[rows]
+
+
+class Trainer(Network):
+    """A network that can be compiled, fitted, evaluated and asked for predictions.
+
+    Attributes:
+        optimizer: what ``compile`` was given; None before.
+        loss: likewise.
+        metrics: likewise, as objects.
+        stop_training: set it to True in a callback, and ``fit`` ends after the step.
+    """
+
+    optimizer: SGD | None = None
+    loss: CategoricalCrossentropy | None = None
+    stop_training = False
+
+    def compile(
+        self,
+        optimizer: str | SGD = "sgd",
+        loss: str | CategoricalCrossentropy | None = None,
+        metrics: Sequence[str | CategoricalAccuracy] | None = None,
+    ) -> None:
+        """Say how the model is to be trained; its weights stay as they are.
+
+        Args:
+            optimizer: ``'sgd'`` or an ``SGD``.
+            loss: ``'categorical_crossentropy'``, ``'sparse_categorical_crossentropy'`` or a loss object.
+            metrics: names or metric objects, such as ``['accuracy']``.
+
+        Raises:
+            ValueError: if a name is unknown, or the loss has no reduction to one number.
+        """
+        new_optimizer, new_loss = optimizers.get(optimizer), copy.copy(losses.get(loss))
+        if new_loss.reduction == "none":
+            raise ValueError("compile needs a loss that is one number a batch; got one with reduction=None.")
+        self.metrics = metrics_module.get(metrics, new_loss)
+        self.optimizer, self.loss = new_optimizer, new_loss
+        self.loss.ops = self.ops
+
+    def train_step(self, x: Array, y: Array, where: str = "") -> tuple[float, Array]:
+        """Forward, loss, backward in reverse, update.
+
+        Args:
+            x: inputs of one batch.
+            y: targets of one batch, as the loss has checked them.
+            where: what a warning calls this step if its loss is not finite; no warning if empty.
+
+        Returns:
+            The loss and the outputs, both from before the update.
+        """
+        loss, optimizer = self._compiled("train_step")
+        out = self.forward(x)
+        criterion, value = self.compute_loss(loss, out, loss.targets(y, out))
+        self.backward(criterion)
+        if where and not np.isfinite(value):
+            self._warn_not_finite(x, y, where)
+        optimizer.update(self.params, self.grads)
+        return float(value), out
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int = 32,
+        epochs: int = 1,
+        verbose: Verbose = "auto",
+        callbacks: Callback | Sequence[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        shuffle: bool = True,
+        initial_epoch: int = 0,
+    ) -> History:
+        """Train the model.
+
+        Args:
+            x: samples (N, …), of any numeric dtype and memory layout; never changed, and copied batch by batch only.
+            y: one-hot rows (N, units) or labels (N,), as the loss wants them.
+            batch_size: samples in a step; the last step of an epoch may have fewer.
+            epochs: the number of the last epoch.
+            verbose: 0 silent, 1 a progress bar, 2 one line an epoch; ``'auto'`` is 1 in a terminal and 2 elsewhere.
+            callbacks: told what happens.
+            validation_split: this share of the samples, the last ones, is not trained on but evaluated.
+            validation_data: ``(x, y)`` to evaluate after every epoch, in place of a split.
+            shuffle: whether every epoch draws a new order of the samples.
+            initial_epoch: epochs that are done already.
+
+        Returns:
+            History of ``accuracy``, ``loss``, ``val_accuracy``, ``val_loss``, one value an epoch each.
+
+        Raises:
+            ValueError: if an argument is wrong, before anything has changed.
+
+        Warns:
+            UserWarning: once, if the loss stops being finite: the epoch, the batch, and the first tensor that did.
+        """
+        self._compiled("fit")
+        check_integer("batch_size", batch_size)
+        check_integer("epochs", epochs)
+        check_integer("initial_epoch", initial_epoch, minimum=0)
+        samples, targets = self._check_data(x, y)
+        samples, targets, validation = self._hold_out(samples, targets, validation_split, validation_data)
+        steps = math.ceil(len(samples) / batch_size)
+        history = self.history = History()
+        tell = self._listeners(callbacks, verbose, history, epochs=epochs, steps=steps)
+        self.build(samples.shape)
+
+        self.stop_training = False
+        finite = True
+        logs: Logs = {}
+        tell.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            self._reset_metrics()
+            tell.on_epoch_begin(epoch)
+            for step, rows in enumerate(batches(len(samples), batch_size, self.rng if shuffle else None)):
+                tell.on_train_batch_begin(step)
+                where = f"epoch {epoch + 1}, batch {step + 1}" if finite else ""
+                loss, out = self.train_step(samples[rows], targets[rows], where)
+                finite = finite and math.isfinite(loss)
+                logs = self._update_metrics(loss, targets[rows], out)
+                tell.on_train_batch_end(step, logs)
+                if self.stop_training:
+                    break
+            if validation:
+                values = self._evaluate(*validation, batch_size, tell)
+                logs |= {f"val_{name}": value for name, value in values.items()}
+            tell.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        tell.on_train_end(logs)
+        return history
+
+    def evaluate(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+        callbacks: Callback | Sequence[Callback] | None = None,
+        return_dict: bool = False,
+    ) -> float | list[float] | Logs:
+        """Loss and metrics of the model as it is.
+
+        Returns:
+            ``[loss, accuracy]`` in the order of ``compile``, the loss alone without metrics, or a dict by name.
+
+        Raises:
+            ValueError: if an argument is wrong.
+        """
+        self._compiled("evaluate")
+        samples, targets = self._check_data(x, y)
+        steps = math.ceil(len(samples) / check_integer("batch_size", batch_size))
+        tell = self._listeners(callbacks, verbose, epochs=1, steps=steps)
+        self.build(samples.shape)
+        return self._returned(self._evaluate(samples, targets, batch_size, tell), return_dict)
+
+    def predict(
+        self,
+        x: ArrayLike,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+        callbacks: Callback | Sequence[Callback] | None = None,
+    ) -> Array:
+        """Outputs (N, units) for samples (N, …), computed batch by batch.
+
+        Raises:
+            ValueError: if an argument is wrong.
+        """
+        samples = self.check_inputs(x)
+        steps = math.ceil(len(samples) / check_integer("batch_size", batch_size))
+        tell = self._listeners(callbacks, verbose, epochs=1, steps=steps)
+        self.build(samples.shape)
+        outputs = []
+        tell.on_predict_begin()
+        for step, rows in enumerate(batches(len(samples), batch_size)):
+            tell.on_predict_batch_begin(step)
+            outputs.append(self.forward(samples[rows]))
+            tell.on_predict_batch_end(step)
+        tell.on_predict_end()
+        return np.concatenate(outputs)
+
+    def train_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> float | list[float] | Logs:
+        """Take one training step; returns what ``evaluate`` returns, from before the update."""
+        self._compiled("train_on_batch")
+        samples, targets = self._check_data(x, y)
+        self.build(samples.shape)
+        self._reset_metrics()
+        loss, out = self.train_step(samples, targets, "train_on_batch")
+        return self._returned(self._update_metrics(loss, targets, out), return_dict)
+
+    def test_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> float | list[float] | Logs:
+        """Evaluate one batch; returns what ``evaluate`` returns."""
+        return self.evaluate(x, y, batch_size=max(len(np.asarray(x)), 1), verbose=0, return_dict=return_dict)
+
+    def predict_on_batch(self, x: ArrayLike) -> Array:
+        """Outputs for one batch."""
+        return self(x)
+
+    def _warn_not_finite(self, x: Array, y: Array, where: str) -> None:
+        loss, _ = self._compiled("trace")
+        with np.errstate(all="ignore"):
+            bad = next(name for name, tensor in self.trace_batch(loss, x, y).items() if not np.isfinite(tensor).all())
+        warnings.warn(
+            f"The loss is not finite any more: {where}; the first tensor with NaN or infinity in it is {bad!r}. "
+            "A smaller learning rate or clipnorm may help.",
+            stacklevel=4,
+        )
+
+    def _compiled(self, method: str) -> tuple[CategoricalCrossentropy, SGD]:
+        if self.loss is None or self.optimizer is None:
+            raise ValueError(
+                f"Call compile() before {method}(): model.compile('sgd', 'categorical_crossentropy', ['accuracy'])."
+            )
+        return self.loss, self.optimizer
+
+    def _check_data(self, x: ArrayLike, y: ArrayLike, prefix: str = "") -> tuple[Array, Array]:
+        loss, _ = self._compiled("fit")
+        samples = self.check_inputs(x, f"{prefix}x")
+        targets = loss.check_targets(y, self.compute_output_shape(samples.shape), f"{prefix}y")
+        check_same_length(f"{prefix}x", samples, f"{prefix}y", targets)
+        return samples, targets
+
+    def _hold_out(
+        self, x: Array, y: Array, split: float, data: tuple[ArrayLike, ArrayLike] | None
+    ) -> tuple[Array, Array, tuple[Array, Array] | None]:
+        """Samples to train on, their targets, and what to validate with."""
+        if isinstance(split, bool) or not 0 <= check_number("validation_split", split) < 1:
+            raise ValueError(f"validation_split must be at least 0 and less than 1; got {split!r}.")
+        if data is not None:
+            if not isinstance(data, tuple | list) or len(data) != 2:
+                raise ValueError(f"validation_data must be a pair (x, y); got {type(data).__name__}.")
+            return x, y, self._check_data(*data, prefix="validation ")
+        if split == 0:
+            return x, y, None
+        kept = math.floor(len(x) * (1 - split))
+        if kept in (0, len(x)):
+            raise ValueError(
+                f"validation_split={split} of {len(x)} samples leaves none to {'validate' if kept else 'train'} with."
+            )
+        return x[:kept], y[:kept], (x[kept:], y[kept:])
+
+    def _listeners(
+        self,
+        callbacks: Callback | Sequence[Callback] | None,
+        verbose: Verbose,
+        *first: Callback,
+        **params: Any,
+    ) -> CallbackList:
+        if verbose not in ("auto", 0, 1, 2):
+            raise ValueError(f"verbose must be 'auto', 0, 1 or 2; got {verbose!r}.")
+        verbose = (1 if interactive() else 2) if verbose == "auto" else int(verbose)
+        listeners = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
+        progress = [ProgbarLogger()] if verbose else []
+        return CallbackList([*first, *progress, *listeners], self, {"verbose": verbose, **params})
+
+    def _evaluate(self, x: Array, y: Array, batch_size: int, tell: CallbackList) -> Logs:
+        loss, _ = self._compiled("evaluate")
+        logs: Logs = {}
+        self._reset_metrics()
+        tell.on_test_begin()
+        for step, rows in enumerate(batches(len(x), batch_size)):
+            tell.on_test_batch_begin(step)
+            out = self.forward(x[rows])
+            _, value = self.compute_loss(loss, out, loss.targets(y[rows], out))
+            logs = self._update_metrics(float(value), y[rows], out)
+            tell.on_test_batch_end(step, logs)
+        tell.on_test_end(logs)
+        return logs
+
+    def _reset_metrics(self) -> None:
+        self.mean_loss = Mean("loss")
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def _update_metrics(self, loss: float, y: Array, out: Array) -> Logs:
+        """Running means by name, in Keras's order: alphabetical."""
+        self.mean_loss.add(loss * len(out), len(out))
+        for metric in self.metrics:
+            metric.update_state(y, out)
+        return {m.name: m.result() for m in sorted([self.mean_loss, *self.metrics], key=lambda m: m.name)}
+
+    def _returned(self, logs: Logs, as_dict: bool) -> float | list[float] | Logs:
+        if as_dict:
+            return logs
+        values = [logs[m.name] for m in (self.mean_loss, *self.metrics)]
+        return values if self.metrics else values[0]

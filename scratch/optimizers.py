@@ -50,6 +50,7 @@ class SGD:
                 f"got clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}."
             )
         self.iterations = 0
+        self.owner: object | None = None  # the model that it was compiled into
         self.v: dict[str, Array] = {}
 
     @property

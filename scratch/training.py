@@ -67,14 +67,17 @@ class Trainer(Network):
             metrics: names or metric objects, such as ``['accuracy']``.
 
         Raises:
-            ValueError: if a name is unknown, or the loss has no reduction to one number.
+            ValueError: if a name is unknown, the loss has no reduction to one number, or the optimizer is another
+                model's.
         """
         new_optimizer, new_loss = optimizers.get(optimizer), copy.copy(losses.get(loss))
         if new_loss.reduction == "none":
             raise ValueError("compile needs a loss that is one number a batch; got one with reduction=None.")
+        if new_optimizer.owner not in (None, self):
+            raise ValueError("The optimizer belongs to another model, whose velocities it holds; make a new one.")
         self.metrics = metrics_module.get(metrics, new_loss)
         self.optimizer, self.loss = new_optimizer, new_loss
-        self.loss.ops = self.ops
+        self.optimizer.owner, self.loss.ops = self, self.ops
 
     def train_step(self, x: Array, y: Array, where: str = "") -> tuple[float, Array]:
         """Forward, loss, backward in reverse, update.
@@ -139,12 +142,11 @@ class Trainer(Network):
         samples, targets = self._check_data(x, y)
         samples, targets, validation = self._hold_out(samples, targets, validation_split, validation_data)
         steps = math.ceil(len(samples) / batch_size)
-        history = self.history = History()
+        history = History()
         tell = self._listeners(callbacks, verbose, history, epochs=epochs, steps=steps)
         self.build(samples.shape)
 
-        self.stop_training = False
-        finite = True
+        self.history, self.stop_training = history, False
         logs: Logs = {}
         tell.on_train_begin()
         for epoch in range(initial_epoch, epochs):
@@ -152,9 +154,9 @@ class Trainer(Network):
             tell.on_epoch_begin(epoch)
             for step, rows in enumerate(batches(len(samples), batch_size, self.rng if shuffle else None)):
                 tell.on_train_batch_begin(step)
-                where = f"epoch {epoch + 1}, batch {step + 1}" if finite else ""
+                still_finite = math.isfinite(logs.get("loss", 0.0))
+                where = f"epoch {epoch + 1}, batch {step + 1}" if still_finite else ""
                 loss, out = self.train_step(samples[rows], targets[rows], where)
-                finite = finite and math.isfinite(loss)
                 logs = self._update_metrics(loss, targets[rows], out)
                 tell.on_train_batch_end(step, logs)
                 if self.stop_training:
@@ -246,9 +248,7 @@ class Trainer(Network):
 
     def _compiled(self, method: str) -> tuple[CategoricalCrossentropy, SGD]:
         if self.loss is None or self.optimizer is None:
-            raise ValueError(
-                f"Call compile() before {method}(): model.compile('sgd', 'categorical_crossentropy', ['accuracy'])."
-            )
+            raise ValueError(f"Call compile(optimizer, loss, metrics) before {method}().")
         return self.loss, self.optimizer
 
     def _check_data(self, x: ArrayLike, y: ArrayLike, prefix: str = "") -> tuple[Array, Array]:

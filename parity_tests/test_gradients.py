@@ -1,0 +1,140 @@
+"""Every gradient against float64 central differences, on random shapes; and the checker itself, on wrong gradients."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from scratch import gradient_check, losses, ops
+from scratch.gradient_check import numerical_gradient
+from scratch.layers import ACTIVATIONS, Activation, Dense, Flatten, Layer, ReLU, Softmax
+from scratch.models import Sequential
+
+TOLERANCE = 1e-7
+sizes = st.integers(1, 7)
+seeds = st.integers(0, 2**32 - 1)
+activations = st.sampled_from(ACTIVATIONS)
+
+
+def inputs(seed: int, *shape: int) -> np.ndarray:
+    """Random numbers of either sign, none of them near the kink of a ReLU."""
+    rng = np.random.default_rng(seed)
+    return rng.uniform(0.1, 2, shape) * rng.choice([-1, 1], shape)
+
+
+def check(part: object, x: np.ndarray, t: np.ndarray | None = None) -> None:
+    errors = gradient_check(part, x, t)
+    assert errors
+    assert all(error < TOLERANCE for error in errors.values()), errors
+
+
+def away_from_kinks(layers: list[Layer]) -> bool:
+    """Whether no ReLU sees an input so near 0 that a step of the numerical gradient crosses it."""
+    return all(layer.activation != "relu" or np.abs(layer.z).min() > 1e-2 for layer in layers)
+
+
+@given(seeds, sizes, sizes, activations)
+def test_activation_layers(seed: int, n: int, units: int, activation: str) -> None:
+    check(Activation(activation, dtype="float64"), inputs(seed, n, units))
+
+
+@given(seeds, sizes, sizes)
+def test_relu_softmax_and_flatten_layers(seed: int, n: int, units: int) -> None:
+    for layer in (ReLU(dtype="float64"), Softmax(dtype="float64"), Flatten(dtype="float64")):
+        check(layer, inputs(seed, n, units, 2))
+
+
+@given(seeds, sizes, sizes, sizes, activations, st.booleans())
+def test_dense_layers(seed: int, n: int, features: int, units: int, activation: str, use_bias: bool) -> None:
+    layer = Dense(units, activation, use_bias, bias_initializer="random_normal", dtype="float64")
+    x = inputs(seed, n, features)
+    layer(x)
+    assume(away_from_kinks([layer]))
+    check(layer, x)
+
+
+def one_hot(rng: np.random.Generator, n: int, units: int) -> np.ndarray:
+    return np.eye(units)[rng.integers(units, size=n)]
+
+
+@given(seeds, sizes, sizes, st.sampled_from(losses.REDUCTIONS))
+def test_losses(seed: int, n: int, units: int, reduction: str) -> None:
+    rng = np.random.default_rng(seed)
+    t = one_hot(rng, n, units)
+    probabilities = rng.uniform(0.1, 0.9, (n, units))
+    check(losses.SoftmaxCrossEntropy(reduction), rng.normal(scale=3, size=(n, units)), t)
+    check(losses.CategoricalCrossentropy(reduction=reduction), probabilities, t)
+    check(losses.SparseCategoricalCrossentropy(reduction=reduction), probabilities, t)
+
+
+@given(seeds, sizes, sizes)
+def test_soft_targets_that_do_not_sum_to_one(seed: int, n: int, units: int) -> None:
+    rng = np.random.default_rng(seed)
+    check(losses.SoftmaxCrossEntropy(), rng.normal(size=(n, units)), rng.uniform(size=(n, units)))
+
+
+@given(seeds, st.lists(sizes, min_size=1, max_size=4), st.data())
+def test_models(seed: int, widths: list[int], data: st.DataObject) -> None:
+    kinds = data.draw(st.lists(activations, min_size=len(widths), max_size=len(widths)))
+    sparse, from_logits = data.draw(st.booleans()), kinds[-1] != "softmax"
+    layers = [Dense(units, kind) for units, kind in zip(widths, kinds, strict=True)]
+    model = Sequential(layers, dtype="float64")
+    loss = losses.SparseCategoricalCrossentropy if sparse else losses.CategoricalCrossentropy
+    model.compile(loss=loss(from_logits=from_logits))
+    rng = np.random.default_rng(seed)
+    x, t = inputs(seed, data.draw(sizes), data.draw(sizes)), rng.integers(widths[-1], size=60)
+    t = t[: len(x)]
+    model(x)
+    assume(away_from_kinks(model.layers))
+    check(model, x, t if sparse else np.eye(widths[-1])[t])
+
+
+def test_the_articles_network() -> None:
+    model = Sequential([Dense(6, "relu"), Dense(5, "relu"), Dense(3), Softmax()], dtype="float64")
+    model.compile(loss="categorical_crossentropy")
+    x, t = inputs(1, 5, 8), np.eye(3)[[0, 1, 2, 1, 0]]
+    model(x)
+    assert away_from_kinks(model.layers)
+    check(model, x, t)
+
+
+def test_numerical_gradient_of_a_polynomial() -> None:
+    x = np.array([[1.0, -2.0], [0.5, 3.0]])
+    before = x.copy()
+    gradient = numerical_gradient(lambda: float((x**4).sum()), x)
+    np.testing.assert_allclose(gradient, 4 * before**3, rtol=1e-10)
+    np.testing.assert_array_equal(x, before)
+
+
+class WrongDense(Dense):
+    """A Dense whose dW is wrong by 0.05 %."""
+
+    def backward(self, dout: np.ndarray, **options: bool) -> np.ndarray | None:
+        dx = super().backward(dout, **options)
+        self.grads["W"] = self.grads["W"] * 1.0005
+        return dx
+
+
+class BookRelu(ReLU):
+    """A ReLU that lets the gradient through where it was off."""
+
+    def activate_backward(self, dout: np.ndarray) -> np.ndarray:
+        return dout
+
+
+def test_the_checker_rejects_wrong_gradients() -> None:
+    errors = gradient_check(WrongDense(3, dtype="float64"), inputs(0, 4, 5))
+    assert errors["W"] == pytest.approx(5e-4, rel=0.01)
+    assert errors["dx"] < TOLERANCE
+    assert gradient_check(BookRelu(dtype="float64"), inputs(0, 4, 5))["dx"] > 0.1
+
+
+def test_the_checker_rejects_float32() -> None:
+    with pytest.raises(ValueError, match="gradient_check needs float64; make 'dense' with dtype='float64'"):
+        gradient_check(Dense(3), inputs(0, 4, 5))
+
+
+def test_every_activation_has_both_operations() -> None:
+    for activation in ACTIVATIONS:
+        assert callable(getattr(ops.get("numpy"), f"{activation}_forward"))
+        assert callable(getattr(ops.get("numpy"), f"{activation}_backward"))

@@ -1,0 +1,107 @@
+"""Layers: initial weights, shapes, names, dtypes, and what backward leaves behind."""
+
+import numpy as np
+import pytest
+
+from scratch import initializers
+from scratch.layers import Activation, Dense, Flatten, Input, ReLU, Softmax
+from scratch.models import Sequential
+from scratch.ops import numpy_ops
+
+
+def test_names_are_keras_names() -> None:
+    names = [Dense(1).name, Dense(1).name, ReLU().name, Softmax().name, Flatten().name, Activation("relu").name]
+    assert names == ["dense", "dense_1", "re_lu", "softmax", "flatten", "activation"]
+    assert (Dense(1, name="mine").name, Dense(1).name) == ("mine", "dense_2")
+    assert (Sequential().name, Sequential().name) == ("sequential", "sequential_1")
+
+
+def test_dense_computes_activation_of_xw_plus_b(rng: np.random.Generator) -> None:
+    layer = Dense(3, "tanh", bias_initializer="ones")
+    x = rng.normal(size=(5, 4)).astype("float32")
+    out = layer(x)
+    assert out.dtype == np.float32
+    np.testing.assert_allclose(out, np.tanh(x @ layer.params["W"] + 1), rtol=1e-6)
+    assert {key: W.shape for key, W in layer.params.items()} == {"W": (4, 3), "b": (3,)}
+    assert layer.count_params() == 15
+    without = Dense(3, use_bias=False)
+    without(x)
+    without.backward(out)
+    assert list(without.params) == list(without.grads) == ["W"]
+
+
+def test_dense_backward_by_hand() -> None:
+    layer = Dense(2, "relu", dtype="float64")
+    x, dout = np.array([[1.0, 2.0]]), np.array([[10.0, 20.0]])
+    layer(x)
+    layer.params["W"][...] = [[1.0, -1.0], [1.0, -1.0]]
+    layer(x)
+    dx = layer.backward(dout)
+    np.testing.assert_array_equal(layer.out, [[3, 0]])
+    np.testing.assert_array_equal(layer.grads["W"], [[10, 0], [20, 0]])
+    np.testing.assert_array_equal(layer.grads["b"], [10, 0])
+    np.testing.assert_array_equal(dx, [[10, 10]])
+    np.testing.assert_array_equal(dout, [[10, 20]])  # the caller's array is the caller's
+    assert layer.backward(dout, need_dx=False) is None
+
+
+def test_backward_belongs_to_the_last_forward(rng: np.random.Generator) -> None:
+    layer = Dense(2, dtype="float64")
+    first, second = rng.normal(size=(3, 4)), rng.normal(size=(5, 4))
+    layer(first)
+    layer(second)
+    layer.backward(np.ones((5, 2)))
+    np.testing.assert_allclose(layer.grads["W"], second.T @ np.ones((5, 2)))
+
+
+def test_flatten_unrolls_and_rolls_back(rng: np.random.Generator) -> None:
+    layer = Flatten()
+    x = rng.normal(size=(2, 3, 4)).astype("float32")
+    out = layer(x)
+    np.testing.assert_array_equal(out, x.reshape(2, 12))
+    np.testing.assert_array_equal(layer.backward(out), x)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "std"),
+    [
+        ("glorot_uniform", -np.sqrt(6 / 500), np.sqrt(6 / 500), np.sqrt(2 / 500)),
+        ("glorot_normal", -2 * np.sqrt(2 / 500) / 0.87962566, 2 * np.sqrt(2 / 500) / 0.87962566, np.sqrt(2 / 500)),
+        ("he_uniform", -np.sqrt(6 / 300), np.sqrt(6 / 300), np.sqrt(2 / 300)),
+        ("he_normal", -2 * np.sqrt(2 / 300) / 0.87962566, 2 * np.sqrt(2 / 300) / 0.87962566, np.sqrt(2 / 300)),
+        ("random_uniform", -0.05, 0.05, 0.05 / np.sqrt(3)),
+        ("random_normal", -0.3, 0.3, 0.05),
+        ("zeros", 0, 0, 0),
+        ("ones", 1, 1, 0),
+    ],
+)
+def test_initializers(name: str, low: float, high: float, std: float) -> None:
+    W = initializers.get(name)((300, 200), np.random.default_rng(0))
+    assert W.shape == (300, 200)
+    assert low <= W.min() <= W.max() <= high
+    # 60,000 values: the sample's mean and deviation are known to 0.4 % and 0.3 % of std; five of those are allowed.
+    assert W.mean() == pytest.approx((low + high) / 2, abs=0.021 * std)
+    assert W.std() == pytest.approx(std, rel=0.015)
+    if "uniform" in name or "truncated" in name or ("_normal" in name and name != "random_normal"):
+        assert W.max() > 0.99 * high  # the bounds are reached, not only kept
+
+
+def test_an_initializer_can_be_a_function() -> None:
+    layer = Dense(2, kernel_initializer=lambda shape, rng: np.full(shape, 0.25))
+    layer(np.ones((1, 3)))
+    np.testing.assert_array_equal(layer.params["W"], np.full((3, 2), 0.25, "float32"))
+
+
+def test_dtype_of_layers_and_models() -> None:
+    model = Sequential([Input((4,)), Dense(3), Dense(2, dtype="float32")], dtype="float64")
+    assert [layer.dtype for layer in model.layers] == [np.float64, np.float32]
+    assert model(np.ones((1, 4))).dtype == np.float32
+    assert model.layers[0].out.dtype == np.float64
+    model.compile(loss="categorical_crossentropy")
+    _, grads = model.gradients(np.ones((1, 4)), [[0, 1]])
+    assert [grad.dtype for grad in grads] == [np.float64, np.float64, np.float32, np.float32]
+
+
+def test_a_layer_alone_computes_with_the_reference() -> None:
+    assert Dense(1).ops is numpy_ops
+    assert Sequential([Dense(1)], backend="numpy").layers[0].ops is numpy_ops

@@ -1,0 +1,135 @@
+"""Each operation against its formula, worked by hand or in float64; dtypes, untouched inputs, extreme values."""
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scratch.ops import BACKENDS, numpy_ops
+
+pytestmark = pytest.mark.parametrize("ops", BACKENDS.values(), ids=BACKENDS.keys())
+FUNCTIONS = [name for name, f in vars(numpy_ops).items() if inspect.isfunction(f)]
+
+
+def arguments(name: str, rng: np.random.Generator, dtype: str) -> dict[str, object]:
+    """Arguments for the operation of that name: a batch of 5 with 4 inputs and 3 outputs."""
+    t = np.eye(3, dtype=dtype)[[0, 2, 1, 0, 2]]
+    probabilities = rng.dirichlet(np.ones(3), 5).astype(dtype)
+    values = {
+        "x": rng.normal(size=(5, 4)).astype(dtype),
+        "W": rng.normal(size=(4, 3)).astype(dtype),
+        "b": rng.normal(size=3).astype(dtype),
+        "dout": rng.normal(size=(5, 3)).astype(dtype),
+        "out": probabilities,
+        "y": probabilities,
+        "t": t,
+        "need_dx": True,
+    }
+    if "cross" in name:
+        values["x"] = rng.normal(size=(5, 3)).astype(dtype)
+    return {p: values[p] for p in inspect.signature(getattr(numpy_ops, name)).parameters}
+
+
+def test_same_names_and_signatures(ops: object) -> None:
+    for name in FUNCTIONS:
+        assert inspect.signature(getattr(ops, name)) == inspect.signature(getattr(numpy_ops, name))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_dtype_is_kept_and_inputs_are_not_touched(ops: object, name: str, dtype: str, rng: np.random.Generator) -> None:
+    given_arguments = arguments(name, rng, dtype)
+    before = {key: np.copy(value) for key, value in given_arguments.items()}
+    results = getattr(ops, name)(**given_arguments)
+    for result in results if isinstance(results, tuple) else (results,):
+        assert result.dtype == dtype
+    for key, value in before.items():
+        np.testing.assert_array_equal(given_arguments[key], value)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_float32_is_float64_rounded(ops: object, name: str, rng: np.random.Generator) -> None:
+    single = arguments(name, rng, "float32")
+    double = {key: np.asarray(v, "float64") if isinstance(v, np.ndarray) else v for key, v in single.items()}
+    got, expected = getattr(ops, name)(**single), getattr(numpy_ops, name)(**double)
+    for a, b in zip(*(r if isinstance(r, tuple) else (r,) for r in (got, expected)), strict=True):
+        # Sums of at most 5 terms of size below 10: a few units in the last place.
+        np.testing.assert_allclose(a, b, rtol=0, atol=10 * 8 * np.finfo("float32").eps)
+
+
+def test_dense_by_hand(ops: object) -> None:
+    x, W, b = (
+        np.array([[1.0, 2.0], [3.0, 4.0]]),
+        np.array([[1.0, 0.0, -1.0], [2.0, 1.0, 0.0]]),
+        np.array([1.0, 2.0, 3.0]),
+    )
+    np.testing.assert_array_equal(ops.dense_forward(x, W, b), [[6, 4, 2], [12, 6, 0]])
+    np.testing.assert_array_equal(ops.dense_forward(x, W, None), [[5, 2, -1], [11, 4, -3]])
+    dout = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 1.0]])
+    dx, dW, db = ops.dense_backward(dout, x, W, True)
+    np.testing.assert_array_equal(dx, [[-1, 2], [-1, 1]])
+    np.testing.assert_array_equal(dW, [[1, 3, 5], [2, 4, 8]])
+    np.testing.assert_array_equal(db, [1, 1, 3])
+    assert ops.dense_backward(dout, x, W, False)[0] is None
+
+
+def test_relu_at_and_around_the_kink(ops: object) -> None:
+    x = np.array([[-2.0, -0.0, 0.0, 1e-300, 3.0, np.inf, -np.inf, np.nan]])
+    out = ops.relu_forward(x)
+    np.testing.assert_array_equal(out, [[0, 0, 0, 1e-300, 3, np.inf, 0, np.nan]])
+    np.testing.assert_array_equal(ops.relu_backward(np.full_like(x, 7), out), [[0, 0, 0, 7, 7, 7, 0, 0]])
+
+
+@given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=6), st.floats(-1e4, 1e4))
+def test_softmax_is_a_distribution_and_ignores_shifts(ops: object, row: list[float], shift: float) -> None:
+    x = np.array([row])
+    p = ops.softmax_forward(x)
+    assert p.sum() == pytest.approx(1)
+    assert (p >= 0).all()
+    # Adding a shift rounds the logits by up to 2e4 units roundoff.
+    np.testing.assert_allclose(ops.softmax_forward(x + shift), p, rtol=1e-11, atol=1e-11)
+
+
+def test_sigmoid_and_tanh_at_extremes(ops: object) -> None:
+    x = np.array([[-1e4, -800.0, 0.0, 800.0, 1e4, np.nan]], dtype="float32")
+    np.testing.assert_array_equal(ops.sigmoid_forward(x), np.array([[0, 0, 0.5, 1, 1, np.nan]], "float32"))
+    np.testing.assert_array_equal(ops.tanh_forward(x), np.array([[-1, -1, 0, 1, 1, np.nan]], "float32"))
+
+
+def test_cross_entropy_of_extreme_logits_is_their_gap(ops: object) -> None:
+    x = np.array([[50.0, 0.0], [1e4, -1e4], [0.0, 0.0]], dtype="float32")
+    t = np.array([[0, 1], [0, 1], [1, 0]], dtype="float32")
+    np.testing.assert_allclose(ops.softmax_cross_entropy_forward(x, t), [50, 2e4, np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(ops.softmax_cross_entropy_backward(x, t), [[1, -1], [1, -1], [-0.5, 0.5]], atol=1e-6)
+
+
+def test_nan_and_infinity_are_carried_through(ops: object) -> None:
+    for bad in (np.nan, np.inf):
+        x = np.array([[bad, 1.0], [2.0, 3.0]])
+        with np.errstate(invalid="ignore"):
+            for out in (
+                ops.dense_forward(x, np.ones((2, 2)), None),
+                ops.softmax_forward(x),
+                ops.softmax_cross_entropy_forward(x, np.eye(2)),
+            ):
+                assert not np.isfinite(out[0]).any()
+                assert np.isfinite(out[1]).all()
+
+
+def test_probabilities_are_rescaled_and_clipped_as_keras_does(ops: object) -> None:
+    # Worked by hand in Keras's documentation of CategoricalCrossentropy.
+    y, t = np.array([[0.05, 0.95, 0], [0.1, 0.8, 0.1]]), np.array([[0.0, 1, 0], [0, 0, 1]])
+    np.testing.assert_allclose(ops.categorical_crossentropy_forward(y, t), [0.0513, 2.303], atol=5e-4)
+    np.testing.assert_allclose(ops.categorical_crossentropy_forward(3 * y, t), [0.0513, 2.303], atol=5e-4)
+    certain_and_wrong = np.array([[1.0, 0.0, 0.0]])
+    wrong = ops.categorical_crossentropy_forward(certain_and_wrong, t[:1])
+    assert wrong[0] == pytest.approx(16.118, abs=1e-3)
+    # Where it clips, nothing flows.
+    np.testing.assert_array_equal(ops.categorical_crossentropy_backward(certain_and_wrong, t[:1]), [[0, 0, 0]])
+    np.testing.assert_array_equal(ops.sparse_categorical_crossentropy_backward(certain_and_wrong, t[:1]), [[0, 0, 0]])
+    # The sparse form clips first and rescales after.
+    q = np.array([1 - 1e-7, 1e-7, 1e-7])
+    sparse = ops.sparse_categorical_crossentropy_forward(certain_and_wrong, t[:1])
+    assert sparse[0] == pytest.approx(-np.log(q[1] / q.sum()), rel=1e-12)

@@ -1,0 +1,75 @@
+"""SGD against its rule, worked by hand, and against the rule written out in float64."""
+
+import numpy as np
+import pytest
+
+from scratch.optimizers import SGD
+
+
+def steps(optimizer: SGD, gradients: list[float], w: float = 1.0) -> list[float]:
+    """Values of one weight after each step."""
+    W, values = np.array([w]), []
+    for gradient in gradients:
+        optimizer.update({"W": W}, {"W": np.array([gradient])})
+        values.append(float(W[0]))
+    return values
+
+
+def test_plain() -> None:
+    assert steps(SGD(0.1), [1, -2]) == pytest.approx([0.9, 1.1])
+
+
+def test_momentum() -> None:
+    # v = -0.1, then 0.9·(-0.1) - 0.1·1 = -0.19
+    assert steps(SGD(0.1, momentum=0.9), [1, 1, 0]) == pytest.approx([0.9, 0.71, 0.539])
+
+
+def test_nesterov() -> None:
+    # w += 0.9·v - 0.1·g with v = -0.1, then v = -0.19
+    assert steps(SGD(0.1, momentum=0.9, nesterov=True), [1, 1]) == pytest.approx([0.81, 0.539])
+
+
+def test_weight_decay_is_decoupled_from_momentum() -> None:
+    # w·(1 - 0.5·0.1) first, then the step; the velocity never sees the decay.
+    assert steps(SGD(0.1, weight_decay=0.5), [1, 0]) == pytest.approx([0.85, 0.8075])
+    assert steps(SGD(0.1, momentum=0.9, weight_decay=0.5), [0, 0, 1]) == pytest.approx([0.95, 0.9025, 0.757375])
+
+
+def norms(**options: float) -> dict[str, float]:
+    """L2 norm of the step that each of two gradients, of norms 5 and 1, leads to."""
+    params = {"a": np.zeros(2), "b": np.zeros(1)}
+    SGD(1.0, **options).update(params, {"a": np.array([3.0, 4.0]), "b": np.array([1.0])})
+    return {key: float(np.linalg.norm(W)) for key, W in params.items()}
+
+
+def test_clipping() -> None:
+    assert norms() == pytest.approx({"a": 5, "b": 1})
+    assert norms(clipnorm=2) == pytest.approx({"a": 2, "b": 1})
+    assert norms(clipvalue=3.5) == pytest.approx({"a": np.hypot(3, 3.5), "b": 1})
+    whole = np.sqrt(26)
+    assert norms(global_clipnorm=2) == pytest.approx({"a": 5 * 2 / whole, "b": 2 / whole})
+    assert norms(global_clipnorm=9) == pytest.approx({"a": 5, "b": 1})
+    params = {"a": np.zeros(2)}
+    SGD(clipnorm=1.0).update(params, {"a": np.zeros(2)})
+    np.testing.assert_array_equal(params["a"], 0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"weight_decay": 0.1}, {"global_clipnorm": 0.5}],
+    ids=str,
+)
+def test_arrays_change_in_place_and_gradients_do_not(
+    options: dict[str, float], dtype: str, rng: np.random.Generator
+) -> None:
+    W, dW = rng.normal(size=(3, 2)).astype(dtype), rng.normal(size=(3, 2)).astype(dtype)
+    W_before, dW_before = W.copy(), dW.copy()
+    optimizer = SGD(0.1, **options)
+    for _ in range(3):
+        optimizer.update({"W": W}, {"W": dW})
+    assert W.dtype == dtype
+    assert (W_before != W).all()
+    np.testing.assert_array_equal(dW, dW_before)
+    assert all(v.dtype == dtype for v in optimizer.v.values())
+    assert optimizer.iterations == 3

@@ -104,10 +104,9 @@ class Layer:
         Raises:
             ValueError: if the layer can't take such an input.
         """
-        if self.input_shape is not None and input_shape[1:] != self.input_shape[1:]:
-            raise ValueError(
-                f"Layer {self.name!r} expects input of shape {self.input_shape}; got {(None, *input_shape[1:])}."
-            )
+        expected = self.input_shape or self.batch_input_shape
+        if expected is not None and input_shape[1:] != expected[1:]:
+            raise ValueError(f"Layer {self.name!r} expects input of shape {expected}; got {(None, *input_shape[1:])}.")
         return input_shape
 
     def forward(self, x: Array) -> Array:
@@ -261,7 +260,7 @@ class Dense(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(None, D) → (None, units)."""
         if len(input_shape) != 2:
-            expected = self.input_shape or "(None, features)"
+            expected = self.input_shape or self.batch_input_shape or "(None, features)"
             raise ValueError(
                 f"Layer {self.name!r} expects input of shape {expected}; got {(None, *input_shape[1:])}. "
                 "Put Flatten() before it, or reshape the samples to rows."

@@ -230,7 +230,8 @@ class Trainer(Network):
 
     def test_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> float | list[float] | Logs:
         """Evaluate one batch; returns what ``evaluate`` returns."""
-        return self.evaluate(x, y, batch_size=max(len(np.asarray(x)), 1), verbose=0, return_dict=return_dict)
+        samples, targets = self._check_data(x, y)
+        return self.evaluate(samples, targets, batch_size=len(samples), verbose=0, return_dict=return_dict)
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """Outputs for one batch."""
@@ -252,7 +253,7 @@ class Trainer(Network):
         return self.loss, self.optimizer
 
     def _check_data(self, x: ArrayLike, y: ArrayLike, prefix: str = "") -> tuple[Array, Array]:
-        loss, _ = self._compiled("fit")
+        loss, _ = self._compiled("giving it data")
         samples = self.check_inputs(x, f"{prefix}x")
         targets = loss.check_targets(y, self.compute_output_shape(samples.shape), f"{prefix}y")
         check_same_length(f"{prefix}x", samples, f"{prefix}y", targets)

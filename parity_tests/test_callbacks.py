@@ -1,0 +1,116 @@
+"""Callbacks: what they are told and when, and what each of ours does with it."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scratch.callbacks import EVENTS, Callback, CSVLogger, EarlyStopping, LambdaCallback
+from scratch.layers import Dense
+from scratch.models import Sequential
+
+Data = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture
+def model() -> Sequential:
+    made = Sequential([Dense(3, "softmax", input_shape=(4,))])
+    made.compile("sgd", "categorical_crossentropy", ["accuracy"])
+    return made
+
+
+def test_order_of_events(model: Sequential, blobs: Data) -> None:
+    told: list[str] = []
+    spy = LambdaCallback(**{event: lambda *args, event=event: told.append(event[3:]) for event in EVENTS})
+    model.fit(*blobs, batch_size=60, epochs=2, validation_data=blobs, callbacks=spy, verbose=0)
+    epoch = ["epoch_begin", "train_batch_begin", "train_batch_end", "test_begin", "test_batch_begin", "test_batch_end"]
+    epoch += ["test_end", "epoch_end"]
+    assert told == ["train_begin", *epoch, *epoch, "train_end"]
+    told.clear()
+    model.evaluate(*blobs, batch_size=60, callbacks=[spy], verbose=0)
+    model.predict(blobs[0], batch_size=60, callbacks=[spy], verbose=0)
+    assert told == [
+        *("test_begin", "test_batch_begin", "test_batch_end", "test_end"),
+        *("predict_begin", "predict_batch_begin", "predict_batch_end", "predict_end"),
+    ]
+
+
+def test_logs_model_and_params(model: Sequential, blobs: Data) -> None:
+    class Spy(Callback):
+        batch_logs: list[dict[str, float]] = []  # noqa: RUF012
+
+        def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+            self.batch_logs.append(dict(logs or {}))
+
+    spy = Spy()
+    history = model.fit(*blobs, batch_size=20, callbacks=[spy], verbose=0)
+    assert spy.model is model
+    assert spy.params == {"verbose": 0, "epochs": 1, "steps": 3}
+    assert [list(logs) for logs in spy.batch_logs] == [["accuracy", "loss"]] * 3
+    assert spy.batch_logs[-1] == {name: values[0] for name, values in history.history.items()}
+
+
+def test_history_of_a_continued_training(model: Sequential, blobs: Data) -> None:
+    history = model.fit(*blobs, epochs=5, initial_epoch=3, verbose=0)
+    assert history.epoch == [3, 4]
+    assert len(history.history["loss"]) == 2
+    assert model.history is history
+
+
+def test_stop_training_ends_after_the_step(model: Sequential, blobs: Data) -> None:
+    def stop(batch: int, logs: dict[str, float]) -> None:
+        model.stop_training = batch == 1
+
+    history = model.fit(*blobs, batch_size=10, epochs=5, callbacks=LambdaCallback(on_train_batch_end=stop), verbose=0)
+    assert history.epoch == [0]
+    assert model.optimizer.iterations == 2
+    assert len(model.fit(*blobs, epochs=2, verbose=0).epoch) == 2  # a stop is not for ever
+
+
+def run(stopper: EarlyStopping, values: list[float], model: Sequential) -> int:
+    """Number of epochs that a run with those monitored values lasts."""
+    stopper.model, model.stop_training = model, False
+    stopper.on_train_begin()
+    for epoch, value in enumerate(values):
+        model.params["dense/b"][...] = epoch
+        stopper.on_epoch_end(epoch, {stopper.monitor: value})
+        if model.stop_training:
+            break
+    stopper.on_train_end()
+    return epoch + 1
+
+
+def test_early_stopping(model: Sequential, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(EarlyStopping("val_loss"), [3, 2, 2.5, 1], model) == 3
+    assert run(EarlyStopping("val_loss", patience=2), [3, 2, 2.5, 2.2, 1], model) == 4
+    assert run(EarlyStopping("val_loss", patience=2), [3, 2, 2.5, 1.9, 2.0, 2.1, 0], model) == 6
+    assert run(EarlyStopping("val_accuracy"), [0.5, 0.6, 0.55, 0.9], model) == 3
+    assert run(EarlyStopping("val_loss", mode="max"), [3, 2, 1], model) == 2
+    assert run(EarlyStopping("val_loss", min_delta=0.5), [3, 2.6, 1], model) == 2
+    assert run(EarlyStopping("val_loss", start_from_epoch=2), [1, 2, 3, 2, 4, 0], model) == 5
+    assert run(EarlyStopping("val_loss", baseline=1.0, patience=2), [3, 2.9, 2.8, 2.7], model) == 4
+    capsys.readouterr()
+    stopper = EarlyStopping("val_loss", patience=1, restore_best_weights=True, verbose=1)
+    assert run(stopper, [3, 1, 2, 0], model) == 3
+    assert (model.params["dense/b"] == 1).all()
+    assert stopper.stopped_epoch == 2
+    assert capsys.readouterr().out == (
+        "Epoch 3: early stopping\nRestoring model weights from the end of the best epoch: 2.\n"
+    )
+
+
+def test_early_stopping_of_something_unknown(model: Sequential, blobs: Data) -> None:
+    with pytest.warns(UserWarning, match="EarlyStopping watches 'val_loss', but there is only accuracy, loss"):
+        model.fit(*blobs, callbacks=[EarlyStopping()], verbose=0)
+
+
+def test_csv_logger(model: Sequential, blobs: Data, tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    history = model.fit(*blobs, epochs=2, validation_data=blobs, callbacks=[CSVLogger(file)], verbose=0).history
+    model.fit(*blobs, epochs=1, validation_data=blobs, callbacks=[CSVLogger(file, append=True)], verbose=0)
+    with file.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert list(rows[0]) == ["epoch", "accuracy", "loss", "val_accuracy", "val_loss"]
+    assert [row["epoch"] for row in rows] == ["0", "1", "0"]
+    assert [float(row["val_loss"]) for row in rows[:2]] == history["val_loss"]

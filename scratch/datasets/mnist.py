@@ -123,7 +123,7 @@ def _read(path: Path, genuine: bool = True) -> Dataset:
     if len(matching) < len(FILES):
         wrong = ", ".join(key for key in FILES if key not in matching)
         if genuine or matching or path.name == "mnist.npz":
-            raise DatasetError(f"{path} is not MNIST: {wrong} differ from the original (MD5).")
+            raise DatasetError(f"{path} is not MNIST: its {wrong} differ from the original (MD5).")
         counts = f"{len(arrays['x_train']):,} + {len(arrays['x_test']):,}"
         source = f"{counts} images, not MNIST's (MD5), from {path}"
     return Dataset((arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"]), source)
@@ -131,7 +131,7 @@ def _read(path: Path, genuine: bool = True) -> Dataset:
 
 def _read_npz(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = [key for key in FILES if key not in archive]
             if missing:
                 raise DatasetError(f"{path} has no array {missing[0]!r}; Keras's layout is {', '.join(FILES)}.")
@@ -250,7 +250,7 @@ def _reason(error: Exception) -> str:
 
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"The server answered {error.response.status_code} {error.response.reason}."
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):  # requests has no class for a broken stream
         return f"Nothing came for {READ_TIMEOUT:g} s."
     return "The connection broke off."
 

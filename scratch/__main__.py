@@ -7,12 +7,16 @@ import sys
 import time
 from pathlib import Path
 
-from scratch.callbacks import Callback, CSVLogger
+import numpy as np
+
+from scratch.callbacks import CSVLogger
 from scratch.datasets import mnist
 from scratch.layers import Activation, Dense
 from scratch.models import Sequential
 from scratch.optimizers import SGD
 from scratch.utils import Array, set_random_seed, to_categorical
+
+PICTURES = (".png", ".pdf", ".svg", ".jpg")
 
 
 def build_model(hidden: list[int], inputs: int = 784, classes: int = 10, backend: str = "numba") -> Sequential:
@@ -27,12 +31,12 @@ def build_model(hidden: list[int], inputs: int = 784, classes: int = 10, backend
 
 
 def prepare(images: Array, labels: Array, classes: int) -> tuple[Array, Array]:
-    """Rows of numbers from 0 to 1 for the images, one-hot rows for the labels, as in the article, in float32."""
-    return images.reshape(len(images), -1) / images.dtype.type(255).astype("float32"), to_categorical(labels, classes)
+    """Rows of numbers from 0 to 1 for the images, one-hot rows for the labels: the article's, in float32."""
+    return images.reshape(len(images), -1) / np.float32(255), to_categorical(labels, classes)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train, and return the exit status: 0, or 130 after Ctrl-C, or 2 for input that can't be used."""
+    """Train, and return the exit status: 0, or 2 for input that can't be used, or 130 after Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -41,24 +45,25 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
 
 
 def _run(options: argparse.Namespace) -> int:
-    for file in filter(None, (options.plot, options.history)):
-        _check_writable(Path(file))
-    set_random_seed(options.seed)
-    digits = mnist.load(options.data)
+    _check_files(options)
     say = (lambda *_: None) if options.quiet else print
+    digits = mnist.load(options.data)
     say(f"Data: {digits.source}.")
     classes = int(max(digits.train[1].max(), digits.test[1].max())) + 1
     x_train, y_train = prepare(*digits.train, classes)
-    x_test, y_test = prepare(*digits.test, classes)
+    test = prepare(*digits.test, classes)
 
+    set_random_seed(options.seed)
     model = build_model(options.hidden, x_train.shape[1], classes, options.backend)
     model.compile(SGD(options.learning_rate, options.momentum), "categorical_crossentropy", ["accuracy"])
     if not options.quiet:
         model.summary()
-    callbacks: list[Callback] = [CSVLogger(options.history)] if options.history else []
     start = time.perf_counter()
     try:
         history = model.fit(
@@ -67,20 +72,20 @@ def _run(options: argparse.Namespace) -> int:
             options.batch_size,
             options.epochs,
             verbose=0 if options.quiet else "auto",
-            callbacks=callbacks,
-            validation_data=(x_test, y_test),
+            callbacks=[CSVLogger(options.history)] if options.history else [],
+            validation_data=test,
         )
     except KeyboardInterrupt:
-        done = len(model.history.epoch)
-        print(f"\nInterrupted after {done} whole epochs; {_result(model, x_test, y_test)}.")
+        print(f"\nInterrupted after {len(model.history.epoch)} whole epochs; {_result(model, *test)}.")
         return 130
     seconds = time.perf_counter() - start
-    print(f"{_result(model, x_test, y_test)}, {seconds:.1f} s for {len(history.epoch)} epochs.")
+    result = _result(model, *test)
+    print(f"{result[0].upper()}{result[1:]}, {seconds:.1f} s for {len(history.epoch)} epochs.")
     if options.plot:
         from scratch.plots import plot_training
 
-        probabilities = model.predict(x_test, verbose=0)
-        plot_training(options.plot, history, digits.test[0], digits.test[1], probabilities, model.get_weights()[0])
+        probabilities = model.predict(test[0], batch_size=1000, verbose=0)
+        plot_training(options.plot, history, *digits.test, probabilities, model.get_weights()[0])
         say(f"Figure: {options.plot}")
     return 0
 
@@ -91,11 +96,14 @@ def _result(model: Sequential, x: Array, y: Array) -> str:
     return f"test loss {values['loss']:.4f}, test accuracy {values['accuracy']:.4f}"
 
 
-def _check_writable(file: Path) -> None:
-    """Raise an OSError now rather than after the training."""
-    folder = file.parent
-    if file.is_dir() or not folder.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
-        raise OSError(f"{file} can't be written; name a file in a folder that exists.")
+def _check_files(options: argparse.Namespace) -> None:
+    """Say now, and not after the training, that a file can't be written."""
+    for name in filter(None, (options.plot, options.history)):
+        file = Path(name)
+        if file.is_dir() or not file.parent.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+            raise OSError(f"{file} can't be written; name a file in a folder that exists and is yours.")
+    if options.plot and Path(options.plot).suffix.lower() not in PICTURES:
+        raise ValueError(f"--plot draws {', '.join(PICTURES)}; got {options.plot!r}.")
 
 
 def _units(text: str) -> list[int]:

@@ -1,0 +1,53 @@
+"""What differs between TensorFlow, JAX and torch, the three that Keras runs on: how a gradient is asked for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+Tensors = list[Any]
+FRAMEWORK = keras.config.backend()
+# After a softmax TensorFlow's cross-entropy goes back to the logits; the others clip the probabilities at 1e-7.
+RECOVERS_LOGITS = FRAMEWORK == "tensorflow"
+
+
+def value_and_gradients(
+    function: Callable[[Tensors], tuple[Any, Tensors]], arrays: list[np.ndarray]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Call a function and differentiate it.
+
+    Args:
+        function: takes one tensor for each array, returns a scalar and a list of other tensors of interest.
+        arrays: where to do so.
+
+    Returns:
+        The other tensors, and the gradient of the scalar with respect to each of the arrays.
+    """
+    if FRAMEWORK == "tensorflow":
+        import tensorflow as tf
+
+        tensors = [tf.constant(array) for array in arrays]
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            scalar, others = function(tensors)
+        gradients = tape.gradient(scalar, tensors, unconnected_gradients="zero")
+    elif FRAMEWORK == "jax":
+        import jax
+
+        (_, others), gradients = jax.value_and_grad(function, has_aux=True)([jax.numpy.asarray(a) for a in arrays])
+    elif FRAMEWORK == "torch":
+        import torch
+
+        tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
+        scalar, others = function(tensors)
+        found = torch.autograd.grad(scalar, tensors, allow_unused=True)
+        gradients = [torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)]
+    else:
+        raise ValueError(f"KERAS_BACKEND must be tensorflow, jax or torch; it is {FRAMEWORK!r}.")
+    return [to_numpy(tensor) for tensor in others], [to_numpy(gradient) for gradient in gradients]
+
+
+def to_numpy(tensor: Any) -> np.ndarray:
+    """A tensor of any framework as a NumPy array of its own."""
+    return np.array(keras.ops.convert_to_numpy(tensor))

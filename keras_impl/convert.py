@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_impl.frameworks import floatx
 from scratch import layers, losses
 from scratch.models import Sequential
 from scratch.optimizers import SGD
@@ -26,7 +27,8 @@ def to_keras(model: Sequential) -> keras.Sequential:
     if model.built:
         copy_weights(model, twin)
     if model.loss is not None and model.optimizer is not None:
-        twin.compile(keras_optimizer(model.optimizer), _keras_loss(model), metrics=[m.name for m in model.metrics])
+        with floatx(model.dtype.name):
+            twin.compile(keras_optimizer(model.optimizer), _keras_loss(model), metrics=[m.name for m in model.metrics])
     return twin
 
 

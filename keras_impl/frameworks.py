@@ -1,6 +1,7 @@
 """What differs between TensorFlow, JAX and torch, the three that Keras runs on: how a gradient is asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -8,8 +9,6 @@ import numpy as np
 
 Tensors = list[Any]
 FRAMEWORK = keras.config.backend()
-# After a softmax TensorFlow's cross-entropy goes back to the logits; the others clip the probabilities at 1e-7.
-RECOVERS_LOGITS = FRAMEWORK == "tensorflow"
 
 
 def value_and_gradients(
@@ -46,6 +45,17 @@ def value_and_gradients(
     else:
         raise ValueError(f"KERAS_BACKEND must be tensorflow, jax or torch; it is {FRAMEWORK!r}.")
     return [to_numpy(tensor) for tensor in others], [to_numpy(gradient) for gradient in gradients]
+
+
+@contextmanager
+def floatx(dtype: str) -> Iterator[None]:
+    """Within, Keras takes that dtype wherever it is not told: for its losses' sums and its optimizers' settings."""
+    before = keras.config.floatx()
+    keras.config.set_floatx(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before)
 
 
 def to_numpy(tensor: Any) -> np.ndarray:

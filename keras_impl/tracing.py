@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_impl.frameworks import value_and_gradients
+from keras_impl.frameworks import floatx, value_and_gradients
 
 PARAMETERS = {"kernel": "dW", "bias": "db"}
 
@@ -57,9 +57,12 @@ def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike) -> dict[str, np.n
 
     inputs = np.asarray(x).astype(layers[0].compute_dtype)
     arrays = [inputs, *zeros, *model.get_weights()]
-    values, (dx, *gradients) = value_and_gradients(loss_and_outputs, arrays)
+    with floatx(last.dtype):
+        values, (dx, *gradients) = value_and_gradients(loss_and_outputs, arrays)
     flowing, parameters = gradients[: len(zeros)], iter(gradients[len(zeros) :])
-    by_layer = {layer.name: {PARAMETERS[v.name]: next(parameters) for v in layer.trainable_variables} for layer in layers}
+    by_layer = {
+        layer.name: {PARAMETERS[v.name]: next(parameters) for v in layer.trainable_variables} for layer in layers
+    }
 
     result = {f"{layer.name}/out": value for layer, value in zip(layers, values, strict=False)}
     result |= {"loss": values[-1], "loss/dx": ([dx, *flowing])[-1]}

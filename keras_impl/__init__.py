@@ -1,12 +1,28 @@
-"""The same network in Keras: built, trained, taken apart tensor by tensor, and given scratch's weights or giving them."""
+"""The same network in Keras: built, trained, taken apart tensor by tensor, with weights moved across either way.
 
-try:
-    import keras  # noqa: F401
-except ImportError as error:  # pragma: no cover
-    raise ImportError(f"keras_impl needs Keras ({error}): python -m pip install -e '.[keras]'") from None
+Keras is imported when the first of these names is used, so that ``python -m keras_impl`` can choose its framework.
+"""
 
-from keras_impl.convert import copy_weights, to_keras, to_scratch
-from keras_impl.model import build_model
-from keras_impl.tracing import gradients, trace
+from importlib import import_module
+from typing import Any
 
-__all__ = ["build_model", "copy_weights", "gradients", "to_keras", "to_scratch", "trace"]
+HOMES = {
+    "build_model": "keras_impl.model",
+    "copy_weights": "keras_impl.convert",
+    "gradients": "keras_impl.tracing",
+    "to_keras": "keras_impl.convert",
+    "to_scratch": "keras_impl.convert",
+    "trace": "keras_impl.tracing",
+}
+__all__ = list(HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"keras_impl has no {name!r}; it has {', '.join(HOMES)}.")
+    try:
+        return getattr(import_module(HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("keras", "tensorflow", "jax", "torch"):
+            raise
+        raise ImportError(f"keras_impl needs {error.name}: python -m pip install -e '.[keras]'") from None

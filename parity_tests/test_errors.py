@@ -264,9 +264,15 @@ def test_unsupported_keras_arguments(call: Callable[[], object], argument: str) 
     [
         (lambda weights: weights[:-1], "Model 'sequential' has 4 weight arrays; got 3"),
         (lambda weights: [*weights, weights[0]], "has 4 weight arrays; got 5"),
-        (lambda weights: [*weights[:3], np.ones(4)], r"The weight 'dense_1/b' has shape \(3,\) .* got .* shape \(4,\)"),
+        (
+            lambda weights: [*weights[:3], np.ones(4)],
+            r"The weight 'dense_1/b' has shape \(3,\); got an array of shape \(4,\)",
+        ),
         (lambda weights: [weights[0].T, *weights[1:]], r"The weight 'dense/W' has shape \(4, 5\)"),
-        (lambda weights: [*weights[:3], np.array(["a", "b", "c"])], "The weight 'dense_1/b' .* dtype <U1"),
+        (
+            lambda weights: [*weights[:3], np.array(["a", "b", "c"])],
+            "the weight 'dense_1/b' must hold real numbers; got dtype <U1",
+        ),
     ],
 )
 def test_set_weights_changes_all_or_nothing(

@@ -346,11 +346,10 @@ def test_a_mirror_that_fails(
     if reason is None:  # it did not answer in time, so it was not asked again
         assert said == []
         return
-    assert len(said) == 4
-    for message in said:
-        assert message.startswith(mirrors[0].url)
-        assert reason in message
-        assert message.endswith("Trying the next mirror.")
+    assert len(said) == 1  # a mirror that failed is not asked for the other files
+    assert said[0].startswith(mirrors[0].url)
+    assert reason in said[0]
+    assert said[0].endswith("Trying the next mirror.")
 
 
 @pytest.mark.parametrize("behaviour", [breaks_off, truncated, wrong, forbidden, hang, hang_at_once])
@@ -362,10 +361,8 @@ def test_all_mirrors_fail(
 ) -> None:
     for server in mirrors:
         server.behaviour = behaviour
-    start = time.monotonic()
     with pytest.raises(ConnectionError, match=f"{IMAGES}.gz could not be downloaded: no mirror "):
         mnist.download()
-    assert time.monotonic() - start < 20  # the time-outs of the test add up to less than 2 s
     assert cached(isolated) == []
     if behaviour is not hang_at_once:
         assert caplog.records[-1].getMessage().endswith("That was the last mirror.")

@@ -5,18 +5,23 @@ import logging
 import os
 import sys
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from scratch.callbacks import CSVLogger
+from scratch.callbacks import CSVLogger, History
 from scratch.datasets import mnist
 from scratch.layers import Activation, Dense
 from scratch.models import Sequential
+from scratch.ops import BACKENDS
 from scratch.optimizers import SGD
 from scratch.utils import Array, set_random_seed, to_categorical
 
 PICTURES = (".png", ".pdf", ".svg", ".jpg")
+Samples = tuple[Array, Array]
 
 
 def build_model(hidden: list[int], inputs: int = 784, classes: int = 10, backend: str = "numba") -> Sequential:
@@ -30,56 +35,77 @@ def build_model(hidden: list[int], inputs: int = 784, classes: int = 10, backend
     return model
 
 
-def prepare(images: Array, labels: Array, classes: int) -> tuple[Array, Array]:
+def prepare(images: Array, labels: Array, classes: int) -> Samples:
     """Rows of numbers from 0 to 1 for the images, one-hot rows for the labels: the article's, in float32."""
     return images.reshape(len(images), -1) / np.float32(255), to_categorical(labels, classes)
 
 
+def make(options: argparse.Namespace, inputs: int, classes: int) -> Sequential:
+    """The compiled model that the options ask for."""
+    set_random_seed(options.seed)
+    model = build_model(options.hidden, inputs, classes, options.backend)
+    model.compile(SGD(options.learning_rate, options.momentum), "categorical_crossentropy", ["accuracy"])
+    return model
+
+
+def fit(model: Sequential, options: argparse.Namespace, train: Samples, test: Samples) -> History:
+    """Train as the options say."""
+    return model.fit(
+        *train,
+        batch_size=options.batch_size,
+        epochs=options.epochs,
+        verbose=0 if options.quiet else "auto",
+        callbacks=[CSVLogger(options.history)] if options.history else [],
+        validation_data=test,
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Train, and return the exit status: 0, or 2 for input that can't be used, or 130 after Ctrl-C."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    description = "Train the article's network, written from scratch, on MNIST's handwritten digits."
+    options = parser("scratch", description, list(BACKENDS), "numba").parse_args(arguments)
+    return guarded("scratch", lambda: run(options, make, fit))
+
+
+def guarded(program: str, work: Callable[[], int]) -> int:
+    """Do the work; what goes wrong becomes one sentence and an exit status."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
-        return _run(options)
+        with warnings.catch_warnings():
+            # A sentence is enough; the line of our code that it came from helps nobody here.
+            warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
+            return work()
     except (ValueError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        print(f"python -m {program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
 
 
-def _run(options: argparse.Namespace) -> int:
+def run(
+    options: argparse.Namespace,
+    make: Callable[[argparse.Namespace, int, int], Any],
+    fit: Callable[[Any, argparse.Namespace, Samples, Samples], Any],
+) -> int:
+    """From the digits to the test accuracy, with a model of scratch or of Keras: they have the same methods."""
     _check_files(options)
-    say = (lambda *_: None) if options.quiet else print
+    say: Callable[[str], None] = (lambda _: None) if options.quiet else print
     digits = mnist.load(options.data)
     say(f"Data: {digits.source}.")
     classes = int(max(digits.train[1].max(), digits.test[1].max())) + 1
-    x_train, y_train = prepare(*digits.train, classes)
-    test = prepare(*digits.test, classes)
-
-    set_random_seed(options.seed)
-    model = build_model(options.hidden, x_train.shape[1], classes, options.backend)
-    model.compile(SGD(options.learning_rate, options.momentum), "categorical_crossentropy", ["accuracy"])
+    train, test = prepare(*digits.train, classes), prepare(*digits.test, classes)
+    model = make(options, train[0].shape[1], classes)
     if not options.quiet:
         model.summary()
     start = time.perf_counter()
     try:
-        history = model.fit(
-            x_train,
-            y_train,
-            options.batch_size,
-            options.epochs,
-            verbose=0 if options.quiet else "auto",
-            callbacks=[CSVLogger(options.history)] if options.history else [],
-            validation_data=test,
-        )
+        history = fit(model, options, train, test)
     except KeyboardInterrupt:
-        print(f"\nInterrupted after {len(model.history.epoch)} whole epochs; {_result(model, *test)}.")
+        print(f"\nInterrupted after {len(model.history.epoch)} whole epochs; {_result(model, test)}.")
         return 130
     seconds = time.perf_counter() - start
-    result = _result(model, *test)
+    result = _result(model, test)
     print(f"{result[0].upper()}{result[1:]}, {seconds:.1f} s for {len(history.epoch)} epochs.")
     if options.plot:
         from scratch.plots import plot_training
@@ -90,9 +116,8 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _result(model: Sequential, x: Array, y: Array) -> str:
-    values = model.evaluate(x, y, batch_size=1000, verbose=0, return_dict=True)
-    assert isinstance(values, dict)
+def _result(model: Any, test: Samples) -> str:
+    values = model.evaluate(*test, batch_size=1000, verbose=0, return_dict=True)
     return f"test loss {values['loss']:.4f}, test accuracy {values['accuracy']:.4f}"
 
 
@@ -113,24 +138,25 @@ def _units(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"widths such as 256,100 expected; got {text!r}") from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m scratch",
-        description="Train the article's network, written from scratch, on MNIST's handwritten digits.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--data", metavar="PATH", help="mnist.npz or a folder with the IDX files (default: found)")
-    parser.add_argument("--epochs", type=int, default=10, help="rounds through all training samples")
-    parser.add_argument("--batch-size", type=int, default=100, help="samples in a step")
-    parser.add_argument("--learning-rate", type=float, default=0.01, help="size of a step")
-    parser.add_argument("--momentum", type=float, default=0.0, help="of SGD, 0 to 1")
-    parser.add_argument("--hidden", type=_units, default="256,100", help="units of the hidden layers")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and order: the same seed, the same bits")
-    parser.add_argument("--backend", choices=["numba", "numpy"], default="numba", help="what computes")
-    parser.add_argument("--plot", metavar="FILE.png", help="draw the result")
-    parser.add_argument("--history", metavar="FILE.csv", help="write a line an epoch")
-    parser.add_argument("--quiet", action="store_true", help="print the result only")
-    return parser
+def parser(program: str, description: str, backends: list[str], backend: str) -> argparse.ArgumentParser:
+    """The command line, which scratch and its Keras twin share."""
+    made = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
+
+    def add(option: str, default: Any, meaning: str, **how: Any) -> None:
+        made.add_argument(option, default=default, help=f"{meaning} (default: {default})", **how)
+
+    made.add_argument("--data", metavar="PATH", help="mnist.npz or a folder with the IDX files (default: found)")
+    add("--epochs", 10, "rounds through all training samples", type=int)
+    add("--batch-size", 100, "samples in a step", type=int)
+    add("--learning-rate", 0.01, "size of a step", type=float)
+    add("--momentum", 0.0, "of SGD, 0 to 1", type=float)
+    add("--hidden", "256,100", "units of the hidden layers", type=_units)
+    add("--seed", 0, "of weights and order: the same seed, the same bits", type=int)
+    add("--backend", backend, "what computes", choices=backends)
+    made.add_argument("--plot", metavar="FILE.png", help="draw the result")
+    made.add_argument("--history", metavar="FILE.csv", help="write a line an epoch")
+    made.add_argument("--quiet", action="store_true", help="print the result only")
+    return made
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -25,6 +26,14 @@ class Callback:
     model: "Trainer"
     params: dict[str, Any]
 
+    def set_model(self, model: "Trainer") -> None:
+        """Take note of the model."""
+        self.model = model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Take note of the parameters."""
+        self.params = params
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch of ``fit``."""
 
@@ -39,9 +48,17 @@ class Callback:
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a training step; the first is 0."""
+        self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a training step; ``logs`` are the epoch's running means."""
+        self.on_batch_end(batch, logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Older name of ``on_train_batch_begin``."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Older name of ``on_train_batch_end``."""
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Before ``evaluate`` and before an epoch's validation."""
@@ -75,7 +92,8 @@ class CallbackList(Callback):
         for callback in callbacks:
             if not isinstance(callback, Callback):
                 raise ValueError(f"callbacks must hold Callback objects; got {callback!r}.")
-            callback.model, callback.params = model, params
+            callback.set_model(model)
+            callback.set_params(params)
         for event in EVENTS:
             setattr(self, event, self._teller([getattr(callback, event) for callback in callbacks]))
 
@@ -102,6 +120,10 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Count the epochs of this ``fit`` only; values of an earlier one stay, as in Keras."""
+        self.epoch = []
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Note the epoch's values."""
@@ -186,12 +208,12 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ) -> None:
         self.monitor = monitor
-        self.min_delta = check_number("min_delta", abs(min_delta))
+        self.min_delta = abs(check_number("min_delta", min_delta, minimum=-sys.float_info.max))
         self.patience = check_integer("patience", patience, minimum=0)
         self.verbose = verbose
         mode = check_name("mode", mode, ("auto", "min", "max"))
         self.sign = -1 if mode == "min" or (mode == "auto" and monitor.endswith("loss")) else 1
-        self.baseline = baseline
+        self.baseline = None if baseline is None else check_number("baseline", baseline, minimum=-sys.float_info.max)
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = check_integer("start_from_epoch", start_from_epoch, minimum=0)
 

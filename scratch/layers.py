@@ -53,14 +53,14 @@ class Layer:
         self.input_shape: Shape | None = None
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
-        self._ops: ModuleType | None = None
+        self._backend: str | None = None
         self._dtype = None if dtype is None else check_dtype(dtype)
         self.name = auto_name(type(self).__name__) if name is None else str(name)
 
     @property
     def ops(self) -> ModuleType:
         """The operations that the layer computes with: those of its model, else the reference."""
-        return self._ops or ops.get("numpy")
+        return ops.BACKENDS[self._backend or "numpy"]
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
@@ -72,26 +72,29 @@ class Layer:
         """Whether the layer knows the shape of its input, and so has its weights."""
         return self.input_shape is not None
 
-    def bind(self, operations: ModuleType, dtype: DTypeLike) -> None:
+    def bind(self, backend: str, dtype: DTypeLike) -> None:
         """Tell the layer what its model computes with; a dtype of its own stays.
 
         Raises:
             ValueError: if the layer already belongs to a model with another backend.
         """
-        if self._ops not in (None, operations):
+        if self._backend not in (None, backend):
             raise ValueError(f"Layer {self.name!r} belongs to a model with another backend; make a new layer.")
-        self._ops = operations
+        self._backend = backend
         if self._dtype is None:
             self._dtype = check_dtype(dtype)
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None = None) -> None:
         """Make the weights for inputs of ``input_shape`` (first axis: None), drawn from ``rng``."""
         self.compute_output_shape(input_shape)
-        self.input_shape = input_shape
         shapes = self.weight_shapes(input_shape)
         rng = rng or spawn_generator()
         for key, (shape, initializer) in shapes.items():
-            self.params[key] = initializer(shape, rng).astype(self.dtype)
+            W = np.asarray(initializer(shape, rng), self.dtype)
+            if W.shape != shape:
+                raise ValueError(f"The initializer of {key!r} in layer {self.name!r} must give {shape}; got {W.shape}.")
+            self.params[key] = W.copy()
+        self.input_shape = input_shape
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[tuple[int, ...], initializers.Initializer]]:
         """Shape and initializer of each parameter; a layer without parameters has none."""
@@ -174,6 +177,9 @@ class Input(Layer):
 
 class Flatten(Layer):
     """Unroll each sample into one row: (N, 28, 28) → (N, 784)."""
+
+    def __init__(self, **common: Unpack[Common]) -> None:
+        super().__init__(**common)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(None, a, b, …) → (None, a·b·…)."""

@@ -22,18 +22,27 @@ class Loss:
     Attributes:
         op: name of the operations ``{op}_forward`` and ``{op}_backward`` that compute it, one loss a sample.
         reduction: ``'sum_over_batch_size'`` (mean over the samples), ``'sum'`` or ``'none'``.
+        label_smoothing: s between 0 and 1; the targets become ``t·(1 − s) + s/C``.
+        backend: whose operations.
     """
 
     op: str
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size") -> None:
+    def __init__(self, reduction: str | None = "sum_over_batch_size", label_smoothing: float = 0.0) -> None:
         self.reduction = check_name("reduction", "none" if reduction is None else reduction, REDUCTIONS)
-        self.ops: ModuleType = ops.get("numpy")
+        self.label_smoothing = check_number("label_smoothing", label_smoothing, 0, 1)
+        self.backend = "numpy"
+
+    @property
+    def ops(self) -> ModuleType:
+        """The operations that the loss computes with."""
+        return ops.BACKENDS[self.backend]
 
     def forward(self, y: Array, t: Array) -> Array:
         """Loss of a batch: a scalar of y's dtype, or (N,) without a reduction."""
-        self.y, self.t = y, t
-        losses: Array = getattr(self.ops, f"{self.op}_forward")(y, t)
+        s = self.label_smoothing
+        self.y, self.t = y, (t * (1 - s) + s / t.shape[-1] if s else t)
+        losses: Array = getattr(self.ops, f"{self.op}_forward")(y, self.t)
         if self.reduction == "none":
             return losses
         # One rounding at the end, however many samples there are.
@@ -60,7 +69,7 @@ class CategoricalCrossentropy(Loss):
 
     Args:
         from_logits: whether y_pred holds logits.
-        label_smoothing: between 0 and 1; the targets become ``t·(1 − s) + s/C``.
+        label_smoothing: s between 0 and 1; the targets become ``t·(1 − s) + s/C``.
         reduction: ``'sum_over_batch_size'``, ``'sum'`` or ``None``.
     """
 
@@ -72,9 +81,10 @@ class CategoricalCrossentropy(Loss):
         label_smoothing: float = 0.0,
         reduction: str | None = "sum_over_batch_size",
     ) -> None:
-        super().__init__(reduction)
+        super().__init__(reduction, label_smoothing)
         self.from_logits = from_logits
-        self.label_smoothing = check_number("label_smoothing", label_smoothing, 0, 1)
+        if from_logits:
+            self.op = SoftmaxCrossEntropy.op
 
     def check_targets(self, y: ArrayLike, output_shape: Shape, argument: str = "y") -> Array:
         """Return y as an array that ``targets`` takes for outputs of that shape; nothing is copied.
@@ -98,14 +108,14 @@ class CategoricalCrossentropy(Loss):
         return array
 
     def targets(self, y: Array, y_pred: Array) -> Array:
-        """The t of ``forward``: y in the dtype of y_pred, smoothed."""
-        t = y.astype(y_pred.dtype)
-        s = self.label_smoothing
-        return t * (1 - s) + s / t.shape[-1] if s else t
+        """The t of ``forward``: y in the dtype of y_pred."""
+        return y.astype(y_pred.dtype)
 
     def for_logits(self) -> SoftmaxCrossEntropy:
         """The same loss for a network whose logits are known."""
-        return SoftmaxCrossEntropy(self.reduction)
+        loss = SoftmaxCrossEntropy(self.reduction, self.label_smoothing)
+        loss.backend = self.backend
+        return loss
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
         """Loss of a batch of predictions (N, C), in their dtype (float32 if they are whole numbers).
@@ -114,11 +124,10 @@ class CategoricalCrossentropy(Loss):
             ValueError: as ``check_targets``, and if ``y_pred`` is not a batch of finite numbers.
         """
         y = check_array("y_pred", y_pred)
-        y = y.astype(np.result_type(y.dtype, np.float32) if y.dtype.kind != "f" else y.dtype, copy=False)
+        y = y if y.dtype.kind == "f" else y.astype(np.float32)
         truth = self.check_targets(y_true, (None, *y.shape[1:]), "y_true")
         check_same_length("y_true", truth, "y_pred", y)
-        loss = self.for_logits() if self.from_logits else self
-        return loss.forward(y, self.targets(truth, y))
+        return self.forward(y, self.targets(truth, y))
 
 
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):

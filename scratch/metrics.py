@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scratch.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
-from scratch.utils import Array, check_name
+from scratch.utils import Array, check_list, check_name
 
 
 class Mean:
@@ -41,7 +41,7 @@ class CategoricalAccuracy(Mean):
 
     def update_state(self, y_true: Array, y_pred: Array) -> None:
         """Count a batch: y_true (N, C), y_pred (N, C)."""
-        self.add(float(np.sum(y_true.argmax(axis=-1) == y_pred.argmax(axis=-1))), len(y_pred))
+        self.add(float(np.sum(np.argmax(y_true, axis=-1) == np.argmax(y_pred, axis=-1))), len(y_pred))
 
 
 class SparseCategoricalAccuracy(CategoricalAccuracy):
@@ -52,7 +52,7 @@ class SparseCategoricalAccuracy(CategoricalAccuracy):
 
     def update_state(self, y_true: Array, y_pred: Array) -> None:
         """Count a batch: y_true (N,) or (N, 1), y_pred (N, C)."""
-        self.add(float(np.sum(y_true.reshape(-1) == y_pred.argmax(axis=-1))), len(y_pred))
+        self.add(float(np.sum(np.reshape(y_true, -1) == np.argmax(y_pred, axis=-1))), len(y_pred))
 
 
 METRICS: dict[str, type[CategoricalAccuracy]] = {
@@ -73,7 +73,7 @@ def get(
     accuracy = SparseCategoricalAccuracy if sparse else CategoricalAccuracy
     known: dict[str, type[CategoricalAccuracy]] = {"accuracy": accuracy, "acc": accuracy, **METRICS}
     found: list[CategoricalAccuracy] = []
-    for metric in [metrics] if isinstance(metrics, str) else metrics or []:
+    for metric in [metrics] if isinstance(metrics, str) else check_list("metrics", metrics):
         if not isinstance(metric, CategoricalAccuracy):
             name = check_name("metric", metric, known)
             metric = known[name](name)

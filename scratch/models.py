@@ -45,7 +45,7 @@ class Sequential(Trainer):
             ValueError: if the model is not compiled, or x or t does not fit it.
         """
         loss, _ = self._compiled("trace")
-        samples, targets = self._check_data(x, t)
+        samples, targets = self._check_data(x, t, "trace")
         self.build(samples.shape)
         return self.trace_batch(loss, samples, targets)
 

@@ -1,6 +1,7 @@
 """A chain of layers: its weights, and the numbers that flow through it, forward and back."""
 
 from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -8,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from scratch import ops
 from scratch.layers import Input, Layer, check_dtype
 from scratch.losses import CategoricalCrossentropy, Loss
-from scratch.utils import Array, Shape, auto_name, check_array, spawn_generator
+from scratch.utils import Array, Shape, auto_name, check_array, check_list, check_name, check_numeric, spawn_generator
 
 
 class Network:
@@ -31,15 +32,14 @@ class Network:
         backend: str = "numba",
         dtype: DTypeLike | None = None,
     ) -> None:
-        self.ops = ops.get(backend)
-        self.backend = backend
+        self.backend = check_name("backend", backend, ops.BACKENDS)
         self.dtype = check_dtype("float32" if dtype is None else dtype)
         self.rng = spawn_generator()
         self.name = auto_name(type(self).__name__) if name is None else str(name)
         self.layers: list[Layer] = []
         self.input_shape: Shape | None = None
         self._input: Input | None = None
-        for layer in layers or []:
+        for layer in check_list("layers", layers):
             self.add(layer)
 
     def add(self, layer: Layer) -> None:
@@ -50,6 +50,8 @@ class Network:
         """
         if not isinstance(layer, Layer):
             raise ValueError(f"A model is made of layers, such as Dense(10); got {layer!r}.")
+        if layer.name == "loss":
+            raise ValueError("A layer can't be named 'loss', which a trace calls the loss; give it another name.")
         if layer.name in [other.name for other in self.layers]:
             raise ValueError(f"The model already has a layer named {layer.name!r}; give this one another name.")
         if isinstance(layer, Input):
@@ -60,7 +62,7 @@ class Network:
         input_shape = self._shape_after(self.layers) if self.layers or self._input else layer.batch_input_shape
         if input_shape is not None:
             layer.compute_output_shape(input_shape)
-        layer.bind(self.ops, self.dtype)
+        layer.bind(self.backend, self.dtype)
         self.layers.append(layer)
         if input_shape is not None:
             self.build(self.input_shape or input_shape)
@@ -90,6 +92,11 @@ class Network:
             if not layer.built:
                 layer.build(shape, self.rng)
             shape = layer.compute_output_shape(shape)
+
+    @property
+    def ops(self) -> ModuleType:
+        """The operations that the backend computes with."""
+        return ops.BACKENDS[self.backend]
 
     @property
     def built(self) -> bool:
@@ -145,17 +152,14 @@ class Network:
         Raises:
             ValueError: if one is missing, too many, not numeric or of another shape; then none has been changed.
         """
-        params = self.params
+        params, weights = self.params, check_list("weights", weights)
         if len(weights) != len(params):
             hint = "" if params else " Build the model first, for example by calling it on data."
             raise ValueError(f"Model {self.name!r} has {len(params)} weight arrays; got {len(weights)}.{hint}")
-        new = [np.asarray(W) for W in weights]
+        new = [check_numeric(f"the weight {key!r}", W) for key, W in zip(params, weights, strict=True)]
         for (key, W), array in zip(params.items(), new, strict=True):
-            if array.shape != W.shape or array.dtype.kind not in "biuf":
-                raise ValueError(
-                    f"The weight {key!r} has shape {W.shape} and dtype {W.dtype}; "
-                    f"got an array of shape {array.shape} and dtype {array.dtype}."
-                )
+            if array.shape != W.shape:
+                raise ValueError(f"The weight {key!r} has shape {W.shape}; got an array of shape {array.shape}.")
         for W, array in zip(params.values(), new, strict=True):
             W[...] = array
 
@@ -177,7 +181,7 @@ class Network:
         """
         batch = self.check_inputs(x)
         self.build(batch.shape)
-        return self.forward(batch)
+        return self.forward(batch).copy()  # a layer that changes nothing would hand out x itself
 
     def check_inputs(self, x: ArrayLike, argument: str = "x") -> Array:
         """Return x as an array that the first layer can take, without copying it.
@@ -204,7 +208,7 @@ class Network:
         """
         last = self.layers[-1]
         softmax = last.activation == "softmax"
-        criterion = loss.for_logits() if softmax or loss.from_logits else loss
+        criterion = loss.for_logits() if softmax else loss
         return criterion, criterion.forward(last.z if softmax else y, t)
 
     def trace_batch(self, loss: CategoricalCrossentropy, x: Array, y: Array) -> dict[str, Array]:

@@ -64,7 +64,14 @@ class SGD:
         Args:
             params: arrays by name.
             grads: their gradients, by the same names and of the same shapes.
+
+        Raises:
+            ValueError: if a gradient is missing or of another shape; then nothing has changed.
         """
+        for key, W in params.items():
+            if key not in grads or grads[key].shape != W.shape:
+                found = grads[key].shape if key in grads else "none"
+                raise ValueError(f"The parameter {key!r} needs a gradient of shape {W.shape}; got {found}.")
         lr = self.learning_rate
         grads = self._clip(grads)
         for key, W in params.items():
@@ -73,7 +80,9 @@ class SGD:
             if self.momentum == 0:
                 W -= lr * grads[key]
                 continue
-            v = self.v.setdefault(key, np.zeros_like(W))
+            if key not in self.v or self.v[key].shape != W.shape:  # a new layer may have an old one's name
+                self.v[key] = np.zeros_like(W)
+            v = self.v[key]
             v *= self.momentum
             v -= lr * grads[key]
             W += self.momentum * v - lr * grads[key] if self.nesterov else v

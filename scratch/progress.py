@@ -3,6 +3,7 @@
 The texts are those of ``keras/src/utils/progbar.py``.  Unlike Keras, nothing but whole lines goes into a file.
 """
 
+import shutil
 import sys
 import time
 
@@ -90,23 +91,23 @@ class ProgbarLogger(Callback):
         per_step = (now - since) / done
         count = f"{step:{len(str(steps))}d}/{steps}"
         spent = f"{now - self._began:.0f}s" if final else _remaining(per_step * (steps - step))
-        values = "".join(f" - {name}: {format_value(value)}" for name, value in (logs or {}).items())
+        rest = f"{_duration(per_step)}/step"
+        rest += "".join(f" - {name}: {format_value(value)}" for name, value in (logs or {}).items())
         if self.params["verbose"] == 2:
-            print(f"{count} - {spent} - {_duration(per_step)}/step{values}", flush=True)
+            print(f"{count} - {spent} - {rest}", flush=True)
             return
         full = WIDTH * step // steps
-        bar = ["━" * full, "━" * (WIDTH - full)]
-        line = f"{count} {''.join(bar)} {spent} {_duration(per_step)}/step{values}"
+        done, left = _drawable("━") * full, _drawable("━") * (WIDTH - full)
         if not interactive():
-            print(line, flush=True)
+            print(f"{count} {done}{left} {spent} {rest}", flush=True)
             return
-        padding = " " * (self._length - len(line))
-        self._length = len(line)
-        coloured = (
-            f"\r\x1b[1m{count}\x1b[0m \x1b[32m{bar[0]}\x1b[0m\x1b[37m{bar[1]}\x1b[0m \x1b[1m{spent}\x1b[0m "
-            f"{_duration(per_step)}/step{values}{padding}"
-        )
-        print(coloured, end="\n" if final else "", flush=True)
+        # A line that reaches the edge would wrap, and the next drawing start below it.
+        room = shutil.get_terminal_size().columns - len(f"{count} {done}{left} {spent} ") - 1
+        rest = rest if final else rest[: max(room, 0)]
+        padding = " " * (self._length - len(rest))
+        self._length = len(rest)
+        head = f"\x1b[1m{count}\x1b[0m \x1b[32m{done}\x1b[0m\x1b[37m{left}\x1b[0m \x1b[1m{spent}\x1b[0m"
+        print(f"\r{head} {rest}{padding}", end="\n" if final else "", flush=True)
 
 
 def format_value(value: float) -> str:
@@ -121,7 +122,16 @@ def _duration(seconds: float) -> str:
 
 
 def _remaining(seconds: float) -> str:
-    minutes, hours = int(seconds // 60), int(seconds // 3600)
-    if hours:
-        return f"{hours}:{minutes % 60:02d}:{seconds % 60:02.0f}"
-    return f"{minutes}:{int(seconds % 60):02d}" if minutes else f"{seconds:.0f}s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+    return f"{minutes}:{rest:02d}" if minutes else f"{rest}s"
+
+
+def _drawable(character: str) -> str:
+    """The character, or a hyphen where the output's encoding has no such thing."""
+    try:
+        character.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return "-"
+    return character

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from scratch.layers import Activation, Layer
-from scratch.utils import Array, Shape
+from scratch.utils import Array, Shape, check_integer
 
 if TYPE_CHECKING:
     from scratch.training import Trainer
@@ -32,7 +32,9 @@ def print_summary(
     from rich.markup import escape
     from rich.table import Column, Table
 
-    width = line_length or min(MAX_WIDTH, shutil.get_terminal_size().columns - 4)
+    width = min(MAX_WIDTH, shutil.get_terminal_size().columns - 4)
+    if line_length is not None:
+        width = check_integer("line_length", line_length)
     ends = [int(share * width) for share in COLUMN_ENDS]
     widths = [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]
     if min(widths) < 4:

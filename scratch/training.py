@@ -17,7 +17,7 @@ from scratch.metrics import CategoricalAccuracy, Mean
 from scratch.network import Network
 from scratch.optimizers import SGD
 from scratch.progress import ProgbarLogger, interactive
-from scratch.utils import Array, check_integer, check_number
+from scratch.utils import Array, check_integer, check_list, check_number
 
 Verbose = str | int  # 0 silent, 1 a progress bar, 2 one line an epoch; 'auto': 1 where someone watches, else 2
 
@@ -44,7 +44,7 @@ class Trainer(Network):
 
     Attributes:
         optimizer: what ``compile`` was given; None before.
-        loss: likewise.
+        loss: a copy of what ``compile`` was given, computing with the model's backend.
         metrics: likewise, as objects.
         stop_training: set it to True in a callback, and ``fit`` ends after the step.
     """
@@ -77,7 +77,8 @@ class Trainer(Network):
             raise ValueError("The optimizer belongs to another model, whose velocities it holds; make a new one.")
         self.metrics = metrics_module.get(metrics, new_loss)
         self.optimizer, self.loss = new_optimizer, new_loss
-        self.optimizer.owner, self.loss.ops = self, self.ops
+        self.optimizer.owner, self.loss.backend = self, self.backend
+        self.history = History()
 
     def train_step(self, x: Array, y: Array, where: str = "") -> tuple[float, Array]:
         """Forward, loss, backward in reverse, update.
@@ -91,12 +92,13 @@ class Trainer(Network):
             The loss and the outputs, both from before the update.
         """
         loss, optimizer = self._compiled("train_step")
-        out = self.forward(x)
-        criterion, value = self.compute_loss(loss, out, loss.targets(y, out))
-        self.backward(criterion)
-        if where and not np.isfinite(value):
-            self._warn_not_finite(x, y, where)
-        optimizer.update(self.params, self.grads)
+        with np.errstate(over="ignore", invalid="ignore"):  # explained in words below
+            out = self.forward(x)
+            criterion, value = self.compute_loss(loss, out, loss.targets(y, out))
+            self.backward(criterion)
+            if where and not np.isfinite(value):
+                self._warn_not_finite(x, y, where)
+            optimizer.update(self.params, self.grads)
         return float(value), out
 
     def fit(
@@ -142,27 +144,29 @@ class Trainer(Network):
         samples, targets = self._check_data(x, y)
         samples, targets, validation = self._hold_out(samples, targets, validation_split, validation_data)
         steps = math.ceil(len(samples) / batch_size)
-        history = History()
-        tell = self._listeners(callbacks, verbose, history, epochs=epochs, steps=steps)
+        listeners = [callbacks] if isinstance(callbacks, Callback) else check_list("callbacks", callbacks)
+        history = next((callback for callback in listeners if isinstance(callback, History)), History())
+        last = [] if history in listeners else [history]  # as in Keras: after whoever may add to the logs
+        tell = self._listeners(listeners, verbose, *last, epochs=epochs, steps=steps)
         self.build(samples.shape)
 
         self.history, self.stop_training = history, False
         logs: Logs = {}
-        tell.on_train_begin()
+        tell.on_train_begin({})
         for epoch in range(initial_epoch, epochs):
             self._reset_metrics()
-            tell.on_epoch_begin(epoch)
+            tell.on_epoch_begin(epoch, {})
             for step, rows in enumerate(batches(len(samples), batch_size, self.rng if shuffle else None)):
-                tell.on_train_batch_begin(step)
-                still_finite = math.isfinite(logs.get("loss", 0.0))
-                where = f"epoch {epoch + 1}, batch {step + 1}" if still_finite else ""
+                tell.on_train_batch_begin(step, {})
+                where = f"epoch {epoch + 1}, batch {step + 1}" if _all_finite(logs) else ""
                 loss, out = self.train_step(samples[rows], targets[rows], where)
                 logs = self._update_metrics(loss, targets[rows], out)
                 tell.on_train_batch_end(step, logs)
                 if self.stop_training:
                     break
             if validation:
-                values = self._evaluate(*validation, batch_size, tell)
+                where = f"validation after epoch {epoch + 1}" if _all_finite(logs) else ""
+                values = self._evaluate(*validation, batch_size, tell, where)
                 logs |= {f"val_{name}": value for name, value in values.items()}
             tell.on_epoch_end(epoch, logs)
             if self.stop_training:
@@ -187,8 +191,7 @@ class Trainer(Network):
         Raises:
             ValueError: if an argument is wrong.
         """
-        self._compiled("evaluate")
-        samples, targets = self._check_data(x, y)
+        samples, targets = self._check_data(x, y, "evaluate")
         steps = math.ceil(len(samples) / check_integer("batch_size", batch_size))
         tell = self._listeners(callbacks, verbose, epochs=1, steps=steps)
         self.build(samples.shape)
@@ -211,18 +214,18 @@ class Trainer(Network):
         tell = self._listeners(callbacks, verbose, epochs=1, steps=steps)
         self.build(samples.shape)
         outputs = []
-        tell.on_predict_begin()
+        tell.on_predict_begin({})
         for step, rows in enumerate(batches(len(samples), batch_size)):
-            tell.on_predict_batch_begin(step)
-            outputs.append(self.forward(samples[rows]))
-            tell.on_predict_batch_end(step)
-        tell.on_predict_end()
+            tell.on_predict_batch_begin(step, {})
+            with np.errstate(over="ignore", invalid="ignore"):
+                outputs.append(self.forward(samples[rows]))
+            tell.on_predict_batch_end(step, {})
+        tell.on_predict_end({})
         return np.concatenate(outputs)
 
     def train_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> float | list[float] | Logs:
         """Take one training step; returns what ``evaluate`` returns, from before the update."""
-        self._compiled("train_on_batch")
-        samples, targets = self._check_data(x, y)
+        samples, targets = self._check_data(x, y, "train_on_batch")
         self.build(samples.shape)
         self._reset_metrics()
         loss, out = self.train_step(samples, targets, "train_on_batch")
@@ -230,7 +233,7 @@ class Trainer(Network):
 
     def test_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> float | list[float] | Logs:
         """Evaluate one batch; returns what ``evaluate`` returns."""
-        samples, targets = self._check_data(x, y)
+        samples, targets = self._check_data(x, y, "test_on_batch")
         return self.evaluate(samples, targets, batch_size=len(samples), verbose=0, return_dict=return_dict)
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
@@ -239,8 +242,7 @@ class Trainer(Network):
 
     def _warn_not_finite(self, x: Array, y: Array, where: str) -> None:
         loss, _ = self._compiled("trace")
-        with np.errstate(all="ignore"):
-            bad = next(name for name, tensor in self.trace_batch(loss, x, y).items() if not np.isfinite(tensor).all())
+        bad = next(name for name, tensor in self.trace_batch(loss, x, y).items() if not np.isfinite(tensor).all())
         warnings.warn(
             f"The loss is not finite any more: {where}; the first tensor with NaN or infinity in it is {bad!r}. "
             "A smaller learning rate or clipnorm may help.",
@@ -252,8 +254,8 @@ class Trainer(Network):
             raise ValueError(f"Call compile(optimizer, loss, metrics) before {method}().")
         return self.loss, self.optimizer
 
-    def _check_data(self, x: ArrayLike, y: ArrayLike, prefix: str = "") -> tuple[Array, Array]:
-        loss, _ = self._compiled("giving it data")
+    def _check_data(self, x: ArrayLike, y: ArrayLike, method: str = "fit", prefix: str = "") -> tuple[Array, Array]:
+        loss, _ = self._compiled(method)
         samples = self.check_inputs(x, f"{prefix}x")
         targets = loss.check_targets(y, self.compute_output_shape(samples.shape), f"{prefix}y")
         check_same_length(f"{prefix}x", samples, f"{prefix}y", targets)
@@ -268,7 +270,10 @@ class Trainer(Network):
         if data is not None:
             if not isinstance(data, tuple | list) or len(data) != 2:
                 raise ValueError(f"validation_data must be a pair (x, y); got {type(data).__name__}.")
-            return x, y, self._check_data(*data, prefix="validation ")
+            val_x, val_y = self._check_data(*data, prefix="validation ")
+            if val_x.shape[1:] != x.shape[1:]:
+                raise ValueError(f"validation x must have samples like x, {x.shape[1:]}; got {val_x.shape[1:]}.")
+            return x, y, (val_x, val_y)
         if split == 0:
             return x, y, None
         kept = math.floor(len(x) * (1 - split))
@@ -282,25 +287,28 @@ class Trainer(Network):
         self,
         callbacks: Callback | Sequence[Callback] | None,
         verbose: Verbose,
-        *first: Callback,
+        *last: Callback,
         **params: Any,
     ) -> CallbackList:
         if verbose not in ("auto", 0, 1, 2):
             raise ValueError(f"verbose must be 'auto', 0, 1 or 2; got {verbose!r}.")
         verbose = (1 if interactive() else 2) if verbose == "auto" else int(verbose)
-        listeners = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
+        listeners = [callbacks] if isinstance(callbacks, Callback) else check_list("callbacks", callbacks)
         progress = [ProgbarLogger()] if verbose else []
-        return CallbackList([*first, *progress, *listeners], self, {"verbose": verbose, **params})
+        return CallbackList([*listeners, *progress, *last], self, {"verbose": verbose, **params})
 
-    def _evaluate(self, x: Array, y: Array, batch_size: int, tell: CallbackList) -> Logs:
+    def _evaluate(self, x: Array, y: Array, batch_size: int, tell: CallbackList, where: str = "") -> Logs:
         loss, _ = self._compiled("evaluate")
         logs: Logs = {}
         self._reset_metrics()
-        tell.on_test_begin()
+        tell.on_test_begin({})
         for step, rows in enumerate(batches(len(x), batch_size)):
-            tell.on_test_batch_begin(step)
-            out = self.forward(x[rows])
-            _, value = self.compute_loss(loss, out, loss.targets(y[rows], out))
+            tell.on_test_batch_begin(step, {})
+            with np.errstate(over="ignore", invalid="ignore"):
+                out = self.forward(x[rows])
+                _, value = self.compute_loss(loss, out, loss.targets(y[rows], out))
+                if where and _all_finite(logs) and not np.isfinite(value):
+                    self._warn_not_finite(x[rows], y[rows], where)
             logs = self._update_metrics(float(value), y[rows], out)
             tell.on_test_batch_end(step, logs)
         tell.on_test_end(logs)
@@ -323,3 +331,7 @@ class Trainer(Network):
             return logs
         values = [logs[m.name] for m in (self.mean_loss, *self.metrics)]
         return values if self.metrics else values[0]
+
+
+def _all_finite(logs: Logs) -> bool:
+    return all(map(math.isfinite, logs.values()))

@@ -3,13 +3,14 @@
 import re
 import sys
 from collections import Counter
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
+T = TypeVar("T")
 Shape = tuple[int | None, ...]  # as Keras writes it: the first axis counts samples and is None
 
 _generator = np.random.default_rng()
@@ -62,8 +63,8 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> Array:
     Raises:
         ValueError: if ``x`` is empty, holds a label that is negative, not whole, or not below ``num_classes``.
     """
-    labels = check_labels("x", np.asarray(x))
-    if labels.ndim > 1 and labels.shape[-1] == 1:
+    labels = check_labels("x", np.atleast_1d(x)).reshape(np.shape(x))
+    if labels.ndim > 1 and labels.shape[labels.ndim - 1] == 1:
         labels = labels[..., 0]
     width = int(labels.max()) + 1
     if num_classes is not None:
@@ -102,6 +103,26 @@ def check_number(argument: str, value: object, minimum: float = 0.0, maximum: fl
     raise ValueError(f"{argument} must be a finite number, {limits}; got {value!r}.")
 
 
+def check_list(argument: str, value: Sequence[T] | None) -> list[T]:
+    """Return a list or tuple as a list, None as an empty one, or raise a ``ValueError``."""
+    if value is None:
+        return []
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{argument} must be a list; got {type(value).__name__}.")
+    return list(value)
+
+
+def check_numeric(argument: str, value: ArrayLike) -> Array:
+    """Return ``value`` as an array of numbers, without a copy, or raise a ``ValueError``."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{argument} must be a rectangular array; got rows of different lengths.") from None
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{argument} must hold real numbers; got dtype {array.dtype}.")
+    return array
+
+
 def check_array(argument: str, value: ArrayLike, dtype: np.dtype[Any] | None = None) -> Array:
     """Return ``value`` as an array of finite numbers with at least one sample; nothing is copied or converted.
 
@@ -113,12 +134,7 @@ def check_array(argument: str, value: ArrayLike, dtype: np.dtype[Any] | None = N
     Raises:
         ValueError: if ``value`` is empty or ragged, not numeric, or holds NaN or infinity.
     """
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{argument} must be a rectangular array; got rows of different lengths.") from None
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{argument} must hold real numbers; got dtype {array.dtype}.")
+    array = check_numeric(argument, value)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"{argument} must hold at least one sample; got an array of shape {array.shape}.")
     if array.dtype.kind == "f":
@@ -150,7 +166,8 @@ def check_labels(argument: str, value: ArrayLike) -> Array:
         ValueError: as ``check_array``, and if a label is negative or not whole.
     """
     array = check_array(argument, value)
-    labels = array.astype(np.int64) if array.dtype.kind == "f" else array
+    with np.errstate(invalid="ignore"):  # 1e300 has no whole number; the next line sees it
+        labels = array.astype(np.int64) if array.dtype.kind == "f" else array
     if labels is not array and not np.array_equal(labels, array):
         bad = array[labels != array].flat[0]
         raise ValueError(f"{argument} must hold whole class labels (0, 1, 2, …); got {bad:g}.")

@@ -35,7 +35,7 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 ANSWER_TIMEOUT = 3.0  # seconds that all mirrors together have to answer at all
-READ_TIMEOUT = 5.0  # seconds that a download may stand still
+READ_TIMEOUT = 3.0  # seconds that a download may stand still
 LARGEST = 1 << 30  # bytes of an array that a file may declare
 
 log = logging.getLogger(__name__)
@@ -82,8 +82,9 @@ def load(path: str | os.PathLike[str] | None = None) -> Dataset:
     given = path if path is not None else os.environ.get("MNIST_PATH")
     if given:
         return _read(Path(given), genuine=False)
-    keras_file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras", "datasets", "mnist.npz")
-    if keras_file.exists():
+    keras_home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
+    keras_file = Path(keras_home, "datasets", "mnist.npz")
+    if os.path.exists(keras_file):
         try:
             return _read(keras_file)
         except DatasetError as error:
@@ -170,7 +171,7 @@ def read_idx(path: Path) -> Array:
     content = np.frombuffer(data, np.uint8, offset=4 + 4 * data[3])
     if content.size != np.prod(shape, dtype=object):
         raise DatasetError(f"{path} should hold {shape} bytes by its header; it holds {content.size:,}.")
-    return content.reshape(shape)
+    return content.reshape(shape).copy()  # the buffer is read-only
 
 
 def _check_arrays(path: Path, arrays: dict[str, Array]) -> None:
@@ -180,6 +181,12 @@ def _check_arrays(path: Path, arrays: dict[str, Array]) -> None:
             raise DatasetError(f"{path}: {images} should be uint8 images (N, 28, 28); it is {x.dtype} {x.shape}.")
         if y.dtype.kind not in "iu" or y.shape != (len(x),):
             raise DatasetError(f"{path}: {labels} should be {len(x):,} whole labels; it is {y.dtype} {y.shape}.")
+        if y.min() < 0 or y.max() > 255:
+            raise DatasetError(f"{path}: {labels} should be labels from 0 to 255; it has {y.min()} to {y.max()}.")
+        arrays[labels] = y.astype(np.uint8)
+    if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
+        shapes = f"{arrays['x_train'].shape[1:]} and {arrays['x_test'].shape[1:]}"
+        raise DatasetError(f"{path}: x_train and x_test should have images of one size; they have {shapes}.")
 
 
 def _md5(array: Array) -> str:
@@ -204,6 +211,8 @@ def download(mirrors: Sequence[str] | None = None, folder: Path | None = None) -
     import pooch
 
     folder = folder or Path(pooch.os_cache("scratch-keras")) / "mnist"
+    if not folder.is_absolute():
+        raise OSError("There is no home folder to keep a download in.")
     folder.mkdir(parents=True, exist_ok=True)
     missing = []
     for name, md5 in FILES.values():
@@ -224,11 +233,13 @@ def _fetch(file: Path, md5: str, mirrors: list[str]) -> None:
     import pooch
     import requests
 
+    if not mirrors:
+        raise ConnectionError(f"{file.name} could not be downloaded: no mirror answers.")
     handle, name = tempfile.mkstemp(prefix=file.name, suffix=".part", dir=file.parent)
     os.close(handle)
     part = Path(name)
     try:
-        for mirror in mirrors:
+        for mirror in list(mirrors):
             get = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=(ANSWER_TIMEOUT, READ_TIMEOUT))
             try:
                 get(mirror + file.name, part, None)
@@ -238,11 +249,12 @@ def _fetch(file: Path, md5: str, mirrors: list[str]) -> None:
             if fault is None:
                 part.replace(file)
                 return
-            following = "Trying the next mirror." if mirror != mirrors[-1] else "That was the last mirror."
+            following = "Trying the next mirror." if len(mirrors) > 1 else "That was the last mirror."
             log.warning("%s: %s %s", mirror + file.name, fault, following)
+            mirrors.remove(mirror)  # so that it costs its time-out once, not for every file
     finally:
         part.unlink(missing_ok=True)
-    raise ConnectionError(f"{file.name} could not be downloaded: no mirror {'has it whole' if mirrors else 'answers'}.")
+    raise ConnectionError(f"{file.name} could not be downloaded: no mirror has it whole.")
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,7 @@ EPSILON = 1e-7  # keras.config.epsilon(): probabilities are clipped to [EPSILON,
 
 
 def _product(a: Array, b: Array) -> Array:
-    """The matrix product a b, its sums halved until they have no more than BLOCK terms, as ``numpy.sum`` halves its own.
+    """The matrix product a b, its sums halved until they have at most BLOCK terms, as ``numpy.sum`` halves its own.
 
     One running sum of n terms is off by about √n roundings: with 784 of them the plain ``a @ b`` had an RMS error up to
     1.35 times that of Keras (on JAX and torch), in blocks it is at most 1.09 times, for a fifth more time.

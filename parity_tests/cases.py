@@ -19,7 +19,7 @@ from scratch.models import Sequential
 from scratch.optimizers import SGD
 
 Array = np.ndarray
-INPUTS = ("normal", "pixels", "constant", "kink", "dead", "extreme", "saturated", "one class")
+INPUTS = ("normal", "pixels", "large", "constant", "kink", "dead", "extreme", "saturated", "one class")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,6 @@ class Case:
         separate: whether they are layers of their own or arguments of the Dense layers.
         inputs: what the batch is like; see ``x`` and ``weights``.
         sparse: whether the targets are labels or one-hot rows.
-        gap: factor on the last layer's weights.
     """
 
     widths: tuple[int, ...]
@@ -74,6 +73,8 @@ class Case:
         x = rng.normal(size=shape)
         if self.inputs == "pixels":
             x = rng.uniform(size=shape) * (rng.uniform(size=shape) < 0.2)
+        elif self.inputs == "large":
+            x = x * 1e3
         elif self.inputs == "constant":
             x = np.full(shape, 0.5)
         elif self.inputs == "kink":
@@ -93,7 +94,10 @@ class Case:
                 W = W * (1e4 if self.inputs == "extreme" else 50)
             weights += [W, b] if self.use_bias else [W]
             inputs = units
-        return x.astype(self.dtype), labels, [W.astype(self.dtype) for W in weights]
+        arrays = [x.astype(self.dtype), labels, *(W.astype(self.dtype) for W in weights)]
+        for array in arrays:
+            array.setflags(write=False)  # a bug must not outlive its test
+        return arrays[0], arrays[1], arrays[2:]
 
     @property
     def x(self) -> Array:
@@ -180,6 +184,7 @@ ALL_CASES: Sequence[Case] = (
     Case((9, 4), ("relu", "linear"), inputs="extreme"),
     Case((9, 4), ("relu", "softmax"), inputs="saturated", separate=True),
     Case((9, 4), ("tanh", "softmax"), inputs="one class"),
+    Case((6, 5, 4), ("sigmoid", "tanh", "softmax"), inputs="large"),
     Case((300, 10), ("relu", "softmax"), features=300, batch=50),
     Case((8, 5), ("tanh", "softmax"), dtype="float64", separate=True),
     Case((8, 5, 3), ("relu", "sigmoid", "linear"), dtype="float64", sparse=True),

@@ -50,12 +50,14 @@ def compare(name: str, actual: np.ndarray, expected: np.ndarray, bound: np.ndarr
     worst = np.unravel_index(np.argmax(used), used.shape)
     fault = None
     if used[worst] > 1:
-        scale = np.spacing(np.abs(expected.astype(expected.dtype)).reshape(a.shape)[worst])
+        got, wanted, off = float(a[worst]), float(b[worst]), float(difference[worst])
+        ulp = float(np.spacing(np.abs(np.atleast_1d(expected)[worst]))) if expected.dtype.kind == "f" else 1.0
         at = ", ".join(map(str, worst)) if actual.ndim else "scalar"
+        relative, ulps = off / abs(wanted) if wanted else np.inf, off / ulp if ulp else np.inf
         fault = (
-            f"{name}[{at}]: got {a[worst]!r}, expected {b[worst]!r}; off by {difference[worst]:.3g} absolute, "
-            f"{difference[worst] / max(abs(b[worst]), 1e-300):.3g} relative, {difference[worst] / scale:.3g} ULP, "
-            f"where {limit[worst]:.3g} is allowed; {np.count_nonzero(used > 1):,} of {used.size:,} exceed"
+            f"{name}[{at}]: got {got!r}, expected {wanted!r}; off by {off:.3g} absolute, {relative:.3g} relative, "
+            f"{ulps:.3g} ULP, where {limit[worst]:.3g} is allowed; "
+            f"{np.count_nonzero(used > 1):,} of {used.size:,} exceed"
         )
     return Comparison(name, float(difference.max()), float(limit[worst]), float(used[worst]), fault)
 
@@ -82,6 +84,11 @@ def equal(name: str, actual: object, expected: object) -> Comparison:
     same = actual == expected
     fault = None if same else f"{name}: got {actual!r}, expected {expected!r}"
     return Comparison(name, 0.0 if same else np.inf, 0.0, 0.0 if same else np.inf, fault)
+
+
+def same(name: str, actual: np.ndarray, expected: np.ndarray) -> Comparison:
+    """Arrays that must be the same, bit for bit."""
+    return compare(name, actual, expected, 0.0)
 
 
 def first_fault(comparisons: Iterable[Comparison]) -> str | None:

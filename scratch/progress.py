@@ -131,7 +131,7 @@ def _remaining(seconds: float) -> str:
 def _drawable(character: str) -> str:
     """The character, or a hyphen where the output's encoding has no such thing."""
     try:
-        character.encode(sys.stdout.encoding or "ascii")
+        character.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         return "-"
     return character

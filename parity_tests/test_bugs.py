@@ -1,0 +1,50 @@
+"""The suite is tested too: every bug of the catalogue must be caught, and the test says by which check."""
+
+import pytest
+
+pytest.importorskip("keras", reason="needs Keras: python -m pip install -e '.[keras]'")
+
+from collections.abc import Iterator
+
+from parity_tests.bugs import BUGS, Bug
+from parity_tests.compare import first_fault
+from parity_tests.training_checks import FAST, run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _clean_before_and_after() -> Iterator[None]:
+    """Without a bug nothing is caught, neither before, when what Keras says is computed, nor after all of them."""
+
+    def check_all() -> None:
+        for check in FAST:
+            fault = first_fault(run(check, "numpy"))
+            assert fault is None, f"{check}: {fault}"
+
+    check_all()
+    yield
+    check_all()
+
+
+def caught_by(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> str | None:
+    """The first check that fails, or breaks down, with the bug in place; and what it says."""
+    monkeypatch.setattr(bug.where, bug.attribute, bug.wrong)
+    for check in FAST:
+        try:
+            fault = first_fault(run(check, "numpy"))
+        except Exception as error:
+            fault = f"{type(error).__name__}: {error}"
+        if fault:
+            return f"{check}: {fault}"
+    return None
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+@pytest.mark.filterwarnings("ignore")
+def test_the_bug_is_caught(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
+    caught = caught_by(bug, monkeypatch)
+    assert caught, f"no check catches: {bug.name}"
+    print(f"{bug.name} ← {caught[:150]}")  # pytest -s shows it
+
+
+def test_there_are_many_bugs_with_names_of_their_own() -> None:
+    assert len({bug.name for bug in BUGS}) == len(BUGS) >= 40

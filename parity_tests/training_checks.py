@@ -1,0 +1,240 @@
+"""Comparisons of training: step by step, and what an epoch reports; see ``checks`` for the others."""
+
+import contextlib
+import io
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from parity_tests import checks
+from parity_tests.cases import ARTICLE, Case
+from parity_tests.checks import U32, Rows, vars_of
+from parity_tests.compare import compare, equal
+from parity_tests.error_model import Known, Rounding, Settings, exact
+from scratch.layers import Dense
+from scratch.models import Sequential
+from scratch.utils import clear_session, set_random_seed
+
+# --- 5. lock-step training ----------------------------------------------------------------------------------------
+
+
+def lock_step(
+    backend: str, case: Case, x: np.ndarray, labels: np.ndarray, steps: int, twin: Any = None
+) -> Iterator[Rows]:
+    """Train both from the same weights on the same batches and compare after every step.
+
+    Neither is set back, so differences add up: the bound of a step is that of the step before plus what one step from
+    the weights at hand may add, which holds as long as a step does not drive two nearby networks apart.
+    """
+    model = case.scratch(backend)
+    twin = case.twin()
+    reached = {key: np.zeros(W.shape) for key, W in model.params.items()}
+    one_hot = np.eye(case.widths[-1])
+    for step in range(steps):
+        rows = np.arange(step * case.batch, (step + 1) * case.batch) % len(x)
+        xb, yb = x[rows], one_hot[labels[rows]]
+        shadow = case.shadow().at(model.params)
+        known = shadow.step(xb.astype(np.float32).astype(np.float64), yb)
+        ours, theirs = model.train_on_batch(xb, yb), twin.train_on_batch(xb.astype(np.float32), yb.astype(np.float32))
+        moved = sum((np.abs(known[k.replace("/", "/d")].value) * d).sum() for k, d in reached.items())
+        found = [
+            compare(
+                f"step {step + 1}: loss",
+                np.float64(ours[0]),
+                np.float64(theirs[0]),
+                2 * known["loss"].error + moved + U32,
+            )
+        ]
+        weights = twin.get_weights()
+        for (key, W), theirs_W in zip(model.params.items(), weights, strict=True):
+            reached[key] = reached[key] + 2 * shadow.parameters()[key].error
+            found.append(compare(f"step {step + 1}: {key}", W, theirs_W, reached[key]))
+        yield found
+
+
+def check_lock_step(backend: str) -> Rows:
+    """Ten steps of the article's network."""
+    x = np.concatenate([Case(**{**vars_of(ARTICLE), "seed": seed}).x for seed in range(4)])
+    labels = np.random.default_rng(5).integers(10, size=len(x))
+    return [row for rows in lock_step(backend, ARTICLE, x, labels, 10) for row in rows]
+
+
+# --- 6. what an epoch reports -------------------------------------------------------------------------------------
+
+FIT = {"batch_size": 10, "epochs": 2, "shuffle": False, "validation_split": 0.25}
+REPORT = Case((8, 5), ("relu", "softmax"), batch=57, separate=True, sparse=False, seed=3)
+TRAINING = Settings(0.0625, momentum=0.875)
+
+
+def printed(work: Callable[[], Any]) -> tuple[str, Any]:
+    """What a person sees of some work, with times taken out: of a line drawn over, the last state."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        result = work()
+    lines = [re.split(r"[\r\b]", line)[-1].rstrip() for line in out.getvalue().split("\n")]
+    text = re.sub(r"\x1b\[\d+m", "", "\n".join(lines))
+    return re.sub(r"\d+(s|ms|us)\b", "TIME", text), result
+
+
+def reports(model: Any, case: Case) -> dict[str, Any]:
+    """Everything that training, evaluation and prediction return and print."""
+    x, y = case.x, case.y
+    untrained = model.evaluate(x, y, batch_size=10, verbose=0)
+    text2, history = printed(lambda: model.fit(x, y, verbose=2, **FIT))
+    weights = model.get_weights()
+    text1, _ = printed(lambda: model.fit(x, y, verbose=1, batch_size=10, shuffle=False, epochs=1))
+    return {
+        "evaluate": untrained,
+        "history": history.history,
+        "epochs": history.epoch,
+        "text of verbose=2": text2,
+        "text of verbose=1": text1,
+        "weights after fit": weights,
+        "evaluate afterwards": printed(lambda: model.evaluate(x, y, batch_size=10, verbose=2)),
+        "as a dict": model.evaluate(x, y, batch_size=10, verbose=0, return_dict=True),
+        "predict": model.predict(x, batch_size=10, verbose=0),
+        "test_on_batch": model.test_on_batch(x, y),
+        "train_on_batch": model.train_on_batch(x, y),
+        "predict_on_batch": model.predict_on_batch(x),
+        "weights in the end": model.get_weights(),
+    }
+
+
+@lru_cache
+def keras_reports(case: Case) -> dict[str, Any]:
+    """Those of Keras."""
+    return reports(case.twin(TRAINING), case)
+
+
+@lru_cache
+def known_reports(case: Case) -> dict[str, Any]:
+    """Those of the error model: the same training in float64, its errors carried along from step to step."""
+    shadow = case.shadow(TRAINING)
+    x, t = case.x.astype(np.float64), case.one_hot.astype(np.float64)
+    kept = int(len(x) * 0.75)
+
+    def mean(parts: list[tuple[Known, int]]) -> Known:
+        n = sum(count for _, count in parts)
+        value = sum(k.value * count for k, count in parts) / n
+        error = sum(k.error * count for k, count in parts) / n
+        return Known(value, error + Rounding("float32").gamma(2 * len(parts) + 2) * abs(value))
+
+    def over(x: np.ndarray, t: np.ndarray, work: Callable[..., dict[str, Known]]) -> Known:
+        parts = [(x[i : i + 10], t[i : i + 10]) for i in range(0, len(x), 10)]
+        return mean([(work(xb, tb)["loss"], len(xb)) for xb, tb in parts])
+
+    found: dict[str, Any] = {"evaluate": over(x, t, shadow.trace), "loss": [], "val_loss": []}
+    for _ in range(2):
+        found["loss"].append(over(x[:kept], t[:kept], shadow.step))
+        found["val_loss"].append(over(x[kept:], t[kept:], shadow.trace))
+    found["weights after fit"] = list(shadow.parameters().values())
+    found["third loss"] = over(x, t, shadow.step)
+    found["evaluate afterwards"] = over(x, t, shadow.trace)
+    out = shadow.outputs(exact(x))[case.names()[-1][0]][1]
+    found["predict"] = out
+    found["train_on_batch"] = shadow.step(x, t)["loss"]
+    found["predict_on_batch"] = shadow.outputs(exact(x))[case.names()[-1][0]][1]
+    found["weights in the end"] = list(shadow.parameters().values())
+    return found
+
+
+NUMBER = re.compile(r"\d+\.\d{4}(?:e[+-]\d+)?")
+
+
+def same_text(name: str, ours: str, theirs: str, bound: float) -> Rows:
+    """Two texts: the same words, and numbers that differ by no more than their bound and the last printed digit."""
+    rows = [equal(name, NUMBER.sub("#", ours), NUMBER.sub("#", theirs))]
+    for i, (a, b) in enumerate(zip(NUMBER.findall(ours), NUMBER.findall(theirs), strict=False)):
+        rows.append(compare(f"{name}, number {i}", np.float64(a), np.float64(b), bound + 1.01e-4))
+    return rows
+
+
+def check_reports(backend: str) -> Rows:
+    """History, ``evaluate``, ``predict``, the batch methods, and the text of the progress lines."""
+    case = REPORT
+    ours, theirs, known = reports(case.scratch(backend, TRAINING), case), keras_reports(case), known_reports(case)
+    rows = [equal("history keys", list(ours["history"]), list(theirs["history"]))]
+    rows += [equal("history types", {type(v) for vs in ours["history"].values() for v in vs}, {float})]
+    rows += [equal("epochs", ours["epochs"], theirs["epochs"])]
+
+    def number(name: str, a: float, b: float, bound: float) -> None:
+        rows.append(compare(name, np.float64(a), np.float64(b), bound))
+
+    for key in theirs["history"]:
+        for i, (a, b) in enumerate(zip(ours["history"].get(key, []), theirs["history"][key], strict=False)):
+            error = 2 * float(known[key][i].error) if "loss" in key else 2 * U32  # Keras rounds a count's quotient
+            number(f"history: {key} of epoch {i + 1}", a, b, error)
+    largest = 2 * float(known["third loss"].error)
+    rows += same_text("text of verbose=2", ours["text of verbose=2"], theirs["text of verbose=2"], largest)
+    rows += same_text("text of verbose=1", ours["text of verbose=1"], theirs["text of verbose=1"], largest)
+    (text_a, values_a), (text_b, values_b) = ours["evaluate afterwards"], theirs["evaluate afterwards"]
+    rows += same_text("text of evaluate", text_a, text_b, largest)
+    for name, a, b in (("evaluate", ours["evaluate"], theirs["evaluate"]), ("evaluate afterwards", values_a, values_b)):
+        number(f"{name}: loss", a[0], b[0], 2 * float(known[name].error))
+        number(f"{name}: accuracy", a[1], b[1], 2 * U32)
+    rows.append(equal("as a dict", list(ours["as a dict"]), list(theirs["as a dict"])))
+    number(
+        "test_on_batch: loss",
+        ours["test_on_batch"][0],
+        theirs["test_on_batch"][0],
+        2 * float(known["evaluate afterwards"].error),
+    )
+    number("test_on_batch: accuracy", ours["test_on_batch"][1], theirs["test_on_batch"][1], 2 * U32)
+    number(
+        "train_on_batch: loss",
+        ours["train_on_batch"][0],
+        theirs["train_on_batch"][0],
+        2 * float(known["train_on_batch"].error),
+    )
+    number("train_on_batch: accuracy", ours["train_on_batch"][1], theirs["train_on_batch"][1], 2 * U32)
+    for name in ("predict", "predict_on_batch"):
+        rows.append(compare(name, ours[name], theirs[name], 2 * known[name].error))
+    for name in ("weights after fit", "weights in the end"):
+        for i, (a, b, k) in enumerate(zip(ours[name], theirs[name], known[name], strict=True)):
+            rows.append(compare(f"{name}: array {i}", a, b, 2 * k.error))
+    return rows
+
+
+def check_shuffling(backend: str) -> Rows:
+    """Each epoch sees every sample once, in a new order, with its own target."""
+    seen: list[tuple[int, int]] = []
+
+    class Spy(Sequential):
+        def train_step(self, x: np.ndarray, y: np.ndarray, where: str = "") -> tuple[float, np.ndarray]:
+            seen.extend(zip(x[:, 0].astype(int), y.argmax(axis=1), strict=True))
+            return super().train_step(x, y, where)
+
+    set_random_seed(0)
+    model = Spy([Dense(23, "softmax")], backend=backend)
+    model.compile("sgd", "categorical_crossentropy")
+    model.fit(np.arange(23.0)[:, None], np.eye(23), batch_size=5, epochs=2, verbose=0)
+    first, second = seen[:23], seen[23:]
+    rows = [equal("samples with their targets", [a for a, _ in seen], [b for _, b in seen])]
+    rows += [equal("samples of an epoch", sorted(a for a, _ in epoch), list(range(23))) for epoch in (first, second)]
+    return [*rows, equal("orders differ", first != second and first != sorted(first), True)]
+
+
+FAST: dict[str, Callable[[str], Rows]] = {
+    "structure and summary": checks.check_structure,
+    "initial weights": checks.check_initial_weights,
+    "trace": checks.check_traces,
+    "what a pass leaves alone": checks.check_state,
+    "updates": checks.check_all_updates,
+    "losses on arrays": checks.check_array_losses,
+    "to_categorical": checks.check_to_categorical,
+    "shuffling": check_shuffling,
+    "reports of an epoch": check_reports,
+    "lock-step, 10 steps": check_lock_step,
+    "gradient triangle": checks.check_triangle,
+    "numerical gradient": checks.check_numerical_gradient,
+}
+
+
+def run(check: str, backend: str) -> Rows:
+    """The rows of a check, with scratch's names and seeds from the start."""
+    clear_session()
+    set_random_seed(0)
+    return FAST[check](backend)

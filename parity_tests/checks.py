@@ -239,7 +239,7 @@ def keras_updates(settings: Settings, steps: int) -> list[dict[str, np.ndarray]]
     found = []
     for step in range(steps):
         optimizer.apply([keras.ops.convert_to_tensor(g) for g in gradients_of(step).values()])
-        found.append({key: to_numpy(keras.ops.convert_to_tensor(v)) for key, v in variables.items()})
+        found.append({key: to_numpy(keras.ops.stop_gradient(v)) for key, v in variables.items()})
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratch.callbacks import EVENTS, Callback, CSVLogger, EarlyStopping, LambdaCallback
+from scratch.callbacks import EVENTS, Callback, CSVLogger, EarlyStopping, History, LambdaCallback
 from scratch.layers import Dense
 from scratch.models import Sequential
 
@@ -51,6 +51,31 @@ def test_logs_model_and_params(model: Sequential, blobs: Data) -> None:
     assert spy.batch_logs[-1] == {name: values[0] for name, values in history.history.items()}
 
 
+def test_older_names_and_what_a_callback_adds_to_the_logs(model: Sequential, blobs: Data) -> None:
+    class Rates(Callback):
+        seen = 0
+
+        def on_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+            self.seen += 1
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            assert logs is not None
+            logs["lr"] = 0.5
+
+    rates = Rates()
+    history = model.fit(*blobs, batch_size=20, callbacks=[rates], verbose=0)
+    assert rates.seen == 3
+    assert history.history["lr"] == [0.5]
+
+
+def test_a_history_of_ones_own_is_the_one_that_fit_returns(model: Sequential, blobs: Data) -> None:
+    mine = History()
+    for _ in range(2):
+        assert model.fit(*blobs, callbacks=[mine], verbose=0) is mine
+    assert mine.epoch == [0]
+    assert len(mine.history["loss"]) == 2
+
+
 def test_history_of_a_continued_training(model: Sequential, blobs: Data) -> None:
     history = model.fit(*blobs, epochs=5, initial_epoch=3, verbose=0)
     assert history.epoch == [3, 4]
@@ -89,7 +114,9 @@ def test_early_stopping(model: Sequential, capsys: pytest.CaptureFixture[str]) -
     assert run(EarlyStopping("val_loss", mode="max"), [3, 2, 1], model) == 2
     assert run(EarlyStopping("val_loss", min_delta=0.5), [3, 2.6, 1], model) == 2
     assert run(EarlyStopping("val_loss", start_from_epoch=2), [1, 2, 3, 2, 4, 0], model) == 5
-    assert run(EarlyStopping("val_loss", baseline=1.0, patience=2), [3, 2.9, 2.8, 2.7], model) == 4
+    # Better than before, but never than the baseline: the patience runs out as soon as it gets worse.
+    assert run(EarlyStopping("val_loss", baseline=1.0, patience=2), [3, 2.9, 2.8, 2.85, 2.6], model) == 4
+    assert run(EarlyStopping("val_loss", baseline=4.0, patience=2), [3, 2.9, 2.8, 2.85, 2.6], model) == 5
     capsys.readouterr()
     stopper = EarlyStopping("val_loss", patience=1, restore_best_weights=True, verbose=1)
     assert run(stopper, [3, 1, 2, 0], model) == 3

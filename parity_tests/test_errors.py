@@ -125,8 +125,10 @@ def test_bad_data_does_not_build_a_deferred_model() -> None:
         ({"validation_data": X}, r"validation_data must be a pair \(x, y\); got ndarray"),
         ({"validation_data": (X, Y[:2])}, "validation x and validation y must hold the same number"),
         ({"validation_data": (x_with(np.nan), Y)}, "validation x must hold finite numbers"),
+        ({"validation_data": (np.ones((6, 5)), Y)}, r"Layer 'dense' expects input of shape \(None, 4\)"),
         ({"verbose": 3}, "verbose must be 'auto', 0, 1 or 2; got 3"),
         ({"callbacks": [print]}, "callbacks must hold Callback objects"),
+        ({"callbacks": 3}, "callbacks must be a list; got int"),
     ],
 )
 def test_bad_arguments_of_fit(options: dict[str, Any], message: str) -> None:
@@ -175,6 +177,12 @@ KNOWN_ACTIVATIONS = "linear, relu, sigmoid, softmax, tanh"
             lambda: Sequential([Input((4,)), Flatten(input_shape=(5,))]),
             r"Layer 'flatten' expects input of shape \(None, 5\)",
         ),
+        (lambda: Sequential(Dense(2)), "layers must be a list; got Dense"),
+        (lambda: Sequential([Dense(2, name="loss")]), "A layer can't be named 'loss'"),
+        (
+            lambda: Sequential([Dense(2, kernel_initializer=lambda shape, rng: np.ones(3), input_shape=(4,))]),
+            r"The initializer of 'W' in layer 'dense' must give \(4, 2\); got \(3,\)",
+        ),
         (lambda: Sequential().pop(), "Model 'sequential' has no layers; there is none to take off"),
         (lambda: Sequential()(X), "Model 'sequential' has no layers; add one"),
         (lambda: Sequential([Dense(2)]).count_params(), "has no weights yet"),
@@ -204,6 +212,10 @@ KNOWN_ACTIVATIONS = "linear, relu, sigmoid, softmax, tanh"
             lambda: model().compile("sgd", losses.CategoricalCrossentropy(reduction=None)),
             "compile needs a loss that is one number a batch",
         ),
+        (lambda: model().compile("sgd", "categorical_crossentropy", 3), "metrics must be a list; got int"),
+        (lambda: model().set_weights(None), "Model 'sequential' has 4 weight arrays; got 0"),
+        (lambda: model().set_weights([[[1], [1, 2]], 0, 0, 0]), "the weight 'dense/W' must be a rectangular array"),
+        (lambda: SGD().update({"a": np.ones(2)}, {}), r"The parameter 'a' needs a gradient of shape \(2,\); got none"),
         (lambda: losses.CategoricalCrossentropy(reduction="max"), "Unknown reduction 'max'"),
         (lambda: losses.CategoricalCrossentropy(label_smoothing=1.5), "label_smoothing must be"),
         (lambda: losses.CategoricalCrossentropy()(Y, X), r"y_true must be one-hot rows of 4"),
@@ -221,6 +233,9 @@ KNOWN_ACTIVATIONS = "linear, relu, sigmoid, softmax, tanh"
         (lambda: set_random_seed("a"), "seed must be"),
         (lambda: EarlyStopping(mode="up"), "Unknown mode 'up': choose one of auto, min, max"),
         (lambda: EarlyStopping(patience=-1), "patience must be"),
+        (lambda: EarlyStopping(min_delta="a"), "min_delta must be"),
+        (lambda: EarlyStopping(baseline="a"), "baseline must be"),
+        (lambda: model().summary(line_length="a"), "line_length must be a whole number"),
         (
             lambda: model().summary(line_length=8),
             "line_length must leave 4 characters for each of three columns; got 8",
@@ -235,7 +250,8 @@ def test_bad_arguments(call: Callable[[], object], message: str) -> None:
 
 @pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch", "test_on_batch", "gradients", "trace"])
 def test_before_compile(method: str) -> None:
-    with pytest.raises(ValueError, match=r"Call compile\(optimizer, loss, metrics\) before"):
+    name = "trace" if method == "gradients" else method
+    with pytest.raises(ValueError, match=rf"Call compile\(optimizer, loss, metrics\) before {name}\(\)"):
         getattr(model(compiled=False), method)(X, Y)
 
 
@@ -250,6 +266,7 @@ def test_before_compile(method: str) -> None:
         (lambda: SGD(use_ema=True), "use_ema"),
         (lambda: model().summary(expand_nested=True), "expand_nested"),
         (lambda: losses.CategoricalCrossentropy(axis=1), "axis"),
+        (lambda: Flatten(activation="relu"), "activation"),
         (lambda: LambdaCallback(on_epoch_middle=print), "on_epoch_middle"),
         (lambda: EarlyStopping(monitr="loss"), "monitr"),
     ],
@@ -320,6 +337,22 @@ def test_a_loss_that_is_not_finite_is_explained_once() -> None:
     m = Sequential([Dense(5, "relu", input_shape=(4,)), Dense(3, "softmax")])
     m.compile(SGD(1e30), "categorical_crossentropy")
     message = r"epoch \d+, batch \d+; the first tensor with NaN or infinity in it is 'dense(_1)?/out'"
-    with np.errstate(all="ignore"), pytest.warns(UserWarning, match=message) as warned:
+    with pytest.warns(UserWarning, match=message) as warned:
         m.fit(X, Y, batch_size=2, epochs=3, verbose=0)
+    assert len(warned) == 1  # and none of NumPy's own
+
+
+def test_a_validation_loss_that_is_not_finite_is_explained() -> None:
+    m = Sequential([Dense(5, input_shape=(4,)), Dense(3, "softmax")])
+    m.compile(SGD(1e30), "categorical_crossentropy")
+    with pytest.warns(UserWarning, match=r"validation after epoch 1; .* is 'dense(_1)?/out'") as warned:
+        m.fit(X, Y, batch_size=6, epochs=3, validation_data=(X, Y), verbose=0)
     assert len(warned) == 1
+
+
+def test_validation_samples_must_be_like_the_others() -> None:
+    m = Sequential([Dense(3, "softmax")])
+    m.compile("sgd", "categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"validation x must have samples like x, \(4,\); got \(5,\)"):
+        m.fit(X, Y, validation_data=(np.ones((6, 5)), Y), verbose=0)
+    assert not m.built

@@ -65,6 +65,8 @@ def test_losses(seed: int, n: int, units: int, reduction: str) -> None:
     check(losses.SoftmaxCrossEntropy(reduction), rng.normal(scale=3, size=(n, units)), t)
     check(losses.CategoricalCrossentropy(reduction=reduction), probabilities, t)
     check(losses.SparseCategoricalCrossentropy(reduction=reduction), probabilities, t)
+    check(losses.CategoricalCrossentropy(True, 0.2, reduction), rng.normal(size=(n, units)), t)
+    check(losses.SparseCategoricalCrossentropy(True, reduction), rng.normal(size=(n, units)), t)
 
 
 @given(seeds, sizes, sizes)
@@ -127,6 +129,39 @@ def test_the_checker_rejects_wrong_gradients() -> None:
     assert errors["W"] == pytest.approx(5e-4, rel=0.01)
     assert errors["dx"] < TOLERANCE
     assert gradient_check(BookRelu(dtype="float64"), inputs(0, 4, 5))["dx"] > 0.1
+
+
+class NanDense(Dense):
+    """A Dense whose dW is not a number."""
+
+    def backward(self, dout: np.ndarray, **options: bool) -> np.ndarray | None:
+        dx = super().backward(dout, **options)
+        self.grads["W"] = self.grads["W"] * np.nan
+        return dx
+
+
+class FlatDense(Dense):
+    """A Dense whose db has an axis too many."""
+
+    def backward(self, dout: np.ndarray, **options: bool) -> np.ndarray | None:
+        dx = super().backward(dout, **options)
+        self.grads["b"] = self.grads["b"][None]
+        return dx
+
+
+def test_the_checker_rejects_what_is_no_gradient() -> None:
+    assert gradient_check(NanDense(3, dtype="float64"), inputs(0, 4, 5))["W"] == np.inf
+    assert gradient_check(FlatDense(3, dtype="float64"), inputs(0, 4, 5))["b"] == np.inf
+    with pytest.raises(ValueError, match="gradient_check of a loss or a model needs its targets t"):
+        gradient_check(losses.SoftmaxCrossEntropy(), inputs(0, 4, 5))
+
+
+def test_small_errors_are_not_lost_in_a_large_layer() -> None:
+    class Off(Dense):
+        def backward(self, dout: np.ndarray, **options: bool) -> np.ndarray | None:
+            return super().backward(dout, **options) * (1 + 5e-7)
+
+    assert gradient_check(Off(30, dtype="float64"), inputs(0, 60, 20))["dx"] == pytest.approx(5e-7, rel=0.1)
 
 
 def test_the_checker_rejects_float32() -> None:

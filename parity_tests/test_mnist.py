@@ -88,6 +88,25 @@ def test_another_data_set_in_the_same_form(form: str, arrays: Arrays, isolated: 
     assert data.source == f"30 + 20 images, not MNIST's (MD5), from {path}"
 
 
+def test_arrays_are_the_callers_to_change(arrays: Arrays, isolated: Path) -> None:
+    for path in (write_npz(isolated / "digits.npz", arrays), write_idx(isolated / "folder", arrays)):
+        (x_train, y_train), (x_test, y_test) = mnist.load_data(path)
+        assert all(array.flags.writeable for array in (x_train, y_train, x_test, y_test))
+
+
+def test_labels_of_another_dtype_are_made_uint8(arrays: Arrays, isolated: Path) -> None:
+    data = mnist.load(write_npz(isolated / "d.npz", arrays | {"y_train": arrays["y_train"].astype("int64")}))
+    assert same(data, arrays)
+
+
+def test_no_home_is_not_the_end(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    monkeypatch.setattr("pooch.os_cache", lambda name: Path("~", name))
+    monkeypatch.chdir(isolated)
+    assert len(mnist.load().train[0]) == 4000
+    assert not (isolated / "~").exists()
+
+
 def test_one_wrong_pixel_is_not_mnist(arrays: Arrays, isolated: Path) -> None:
     arrays["x_test"][3, 4, 5] ^= 1
     for path in (write_npz(isolated / "digits.npz", arrays), write_idx(isolated / "folder", arrays)):
@@ -127,6 +146,15 @@ IMAGES = FILES["x_train"][0]
         (lambda p, a: write_npz(p / "a.npz", a | {"y_test": a["y_test"][:5]}), "y_test should be 20 whole labels"),
         (lambda p, a: write_npz(p / "a.npz", a | {"y_test": a["y_test"] / 2}), "y_test should be 20 whole labels"),
         (lambda p, a: write_npz(p / "a.npz", a | {"x_test": a["x_test"] / 255}), "x_test should be uint8 images"),
+        (
+            lambda p, a: write_npz(p / "a.npz", a | {"y_test": a["y_test"].astype(int) - 1}),
+            "y_test should be labels from 0",
+        ),
+        (
+            lambda p, a: write_npz(p / "a.npz", a | {"y_test": a["y_test"].astype(int) + 10**9}),
+            "y_test should be labels from 0",
+        ),
+        (lambda p, a: write_npz(p / "a.npz", a | {"x_test": a["x_test"][:, 4:]}), "should have images of one size"),
         (lambda p, a: write_npz(p / "a.npz", a | {"x_test": a["x_test"][:0]}), "x_test should be uint8 images"),
         (lambda p, a: (p / "empty").mkdir() or p / "empty", f"empty has no file {IMAGES} or {IMAGES}.gz"),
         (lambda p, a: truncate(write_idx(p / "f", a) / IMAGES) or p / "f", "bytes by its header; it holds"),

@@ -54,6 +54,14 @@ def test_clipping() -> None:
     np.testing.assert_array_equal(params["a"], 0)
 
 
+def test_a_new_layer_under_an_old_name_starts_at_rest() -> None:
+    optimizer = SGD(0.5, momentum=0.5)
+    optimizer.update({"W": np.zeros(3)}, {"W": np.ones(3)})
+    W = np.zeros(4)
+    optimizer.update({"W": W}, {"W": np.ones(4)})
+    np.testing.assert_array_equal(W, -0.5)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     "options",

@@ -1,5 +1,6 @@
 """The text that a person sees: Keras's, in a terminal and in a file."""
 
+import io
 import re
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from scratch.layers import Dense, Flatten, Input, ReLU, Softmax
 from scratch.models import Sequential
 from scratch.optimizers import SGD
-from scratch.progress import format_value
+from scratch.progress import _remaining, format_value
 
 Data = tuple[np.ndarray, np.ndarray]
 ANSI = re.compile(r"\x1b\[\d+m")
@@ -125,6 +126,34 @@ def test_a_live_bar_in_a_terminal(
     for step, line in enumerate(drawn[:9], 1):
         assert re.fullmatch(rf"{step}/9 ━{{20}} {TIMES} - {VALUES} *", line)
     assert raw.count("\n") == 1
+
+
+def test_a_line_never_reaches_the_edge_of_the_terminal(
+    model: Sequential, blobs: Data, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr("scratch.progress.INTERVAL", 0.0)
+    monkeypatch.setenv("COLUMNS", "50")
+    model.fit(*blobs, batch_size=7)
+    *drawn, final = ANSI.sub("", capsys.readouterr().out).lstrip("\r").rstrip("\n").split("\r")
+    assert max(map(len, drawn)) == 49
+    assert "loss" in final  # the last line may wrap: nothing is drawn over it
+
+
+def test_an_output_without_the_bars_character(model: Sequential, blobs: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    model.fit(*blobs, batch_size=60, verbose=1)
+    out.seek(0)
+    assert out.read().startswith("1/1 -------------------- 0s ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0s"), (59.9, "59s"), (60, "1:00"), (3599.9, "59:59"), (3659.7, "1:00:59"), (7199.9, "1:59:59")],
+)
+def test_remaining_time(seconds: float, text: str) -> None:
+    assert _remaining(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """What ``fit``, ``evaluate`` and ``predict`` report and do, against loops written out by hand."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -291,6 +293,20 @@ def test_weights_are_copies() -> None:
     model.set_weights(mine)
     model.params["dense/W"][...] = 1
     assert not mine[0].any()
+
+
+def test_a_model_can_be_copied_and_pickled(blobs: Data) -> None:
+    model = build(momentum=0.5)
+    model.fit(*blobs, verbose=0)
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        first, second = (m.train_on_batch(*blobs) for m in (copy.deepcopy(model), twin))
+        assert first == second
+
+
+def test_an_output_is_not_the_input() -> None:
+    model, x = Sequential([Activation("linear")]), np.ones((2, 3), "float32")
+    model(x)[...] = 7
+    assert (x == 1).all()
 
 
 def test_ctrl_c_leaves_a_usable_model(blobs: Data) -> None:

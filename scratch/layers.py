@@ -43,6 +43,7 @@ class Layer:
     def __init__(
         self,
         activation: str | None = None,
+        /,
         *,
         input_shape: tuple[int, ...] | None = None,
         name: str | None = None,

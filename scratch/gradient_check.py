@@ -48,8 +48,8 @@ def gradient_check(part: Layer | Loss | Sequential, x: ArrayLike, t: ArrayLike |
         t: one-hot targets for a loss, whatever the model's loss takes for a model, nothing for a layer.
 
     Returns:
-        For ``dx`` and for each parameter the largest difference, relative to the largest entry of the gradient; 0 if
-        rounding alone can explain it, infinity if a gradient is missing, of another shape, or not a number.
+        For ``dx`` and for each parameter the largest difference, relative to the largest entry of the gradient, or to
+        the least that can be known to 1e-7; infinity if a gradient is missing, of another shape, or not a number.
 
     Raises:
         ValueError: if a layer or model computes in float32, which is too coarse to check, or targets are missing.
@@ -80,8 +80,9 @@ def gradient_check(part: Layer | Loss | Sequential, x: ArrayLike, t: ArrayLike |
 
 
 def _differences(checked: dict[str, tuple[Array | None, Array]], terms: Callable[[], Array]) -> dict[str, float]:
-    # Each term is off by a few roundings, independent of the others: 16 of their standard deviation, over STEP.
-    noise = 16 * np.finfo(np.float64).eps * np.linalg.norm(terms()) / STEP
+    # Each term is off by a few roundings, independent of the others: their sum by 16 of its standard deviation at most.
+    # A gradient below 1e7 times that, over STEP, is too small to be known to 1e-7.
+    smallest = 1e7 * 16 * np.finfo(np.float64).eps * float(np.linalg.norm(terms())) / STEP
     errors = {}
     for key, (gradient, x) in checked.items():
         if gradient is None or gradient.shape != x.shape:
@@ -89,6 +90,6 @@ def _differences(checked: dict[str, tuple[Array | None, Array]], terms: Callable
             continue
         expected = numerical_gradient(lambda: float(terms().sum()), x)
         difference = float(np.abs(gradient - expected).max())
-        relative = difference and difference / float(max(np.abs(expected).max(), np.abs(gradient).max()))
-        errors[key] = np.inf if np.isnan(relative) else 0.0 if difference <= noise else relative
+        scale = max(float(np.abs(expected).max()), float(np.abs(gradient).max()), smallest)
+        errors[key] = np.inf if np.isnan(difference) else difference and difference / scale
     return errors

@@ -38,6 +38,8 @@ def _compare(options: argparse.Namespace) -> int:
     if options.slow and len(digits.train[0]) != 60_000:
         raise ValueError("--slow needs all 70,000 digits; set MNIST_PATH or --data.")
     report, console = reporting.Report(), Console()
+    if not console.is_terminal:
+        console = Console(width=150)  # a log has no edge
     steps = _steps(report, digits, options.slow)
     # A log gets the tables only.
     status = console.status("") if console.is_terminal else None

@@ -7,6 +7,7 @@ import platform
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -97,6 +98,7 @@ def _headroom(row: Comparison) -> str:
     return f"{row.headroom:,.0f} ×" if row.headroom >= 10 else f"{row.headroom:.2g} ×"
 
 
+@lru_cache
 def tensor_rows(backend: str) -> list[tuple[Comparison, float, float]]:
     """For each tensor of the article's network: the comparison with Keras, and the RMS errors of both."""
     squares: dict[str, np.ndarray] = {}
@@ -123,6 +125,7 @@ def tensor_cells() -> tuple[list[str], Cells]:
     return head, cells
 
 
+@lru_cache
 def triangle_cells() -> tuple[list[str], Cells]:
     """Central differences ↔ backward ↔ automatic differentiation, one line a gradient."""
     dtype = "float64" if FRAMEWORK == "tensorflow" else "float32"

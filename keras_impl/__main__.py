@@ -60,6 +60,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser("keras_impl", description, FRAMEWORKS, framework).parse_args(arguments)
     os.environ["KERAS_BACKEND"] = options.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's notes about the processor
+    try:
+        import keras  # noqa: F401
+    except ModuleNotFoundError as error:
+        print(
+            f"python -m keras_impl: {error.name} is not installed; try python -m pip install -e '.[keras]'",
+            file=sys.stderr,
+        )
+        return 2
     return guarded("keras_impl", lambda: run(options, make, fit))
 
 

@@ -1,8 +1,8 @@
 """The suite is tested too: every bug of the catalogue must be caught, and the test says by which check."""
 
-import pytest
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
-pytest.importorskip("keras", reason="needs Keras: python -m pip install -e '.[keras]'")
+import pytest
 
 from collections.abc import Iterator
 

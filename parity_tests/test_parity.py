@@ -1,20 +1,19 @@
 """Scratch against Keras: the same numbers, names and texts, on both backends of scratch."""
 
-import pytest
-
-pytest.importorskip("keras", reason="needs Keras: python -m pip install -e '.[keras]'")
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_impl
 from keras_impl.frameworks import FRAMEWORK
-from parity_tests.cases import ARTICLE, Case, keras_trace
+from parity_tests.cases import ARTICLE, INPUTS, Case, keras_trace
 from parity_tests.checks import BACKENDS, check_trace, vars_of
 from parity_tests.compare import assert_all
 from parity_tests.training_checks import FAST, run
@@ -50,9 +49,7 @@ def cases(draw: st.DrawFn) -> Case:
         dtype=draw(st.sampled_from(["float32", "float64"] if FRAMEWORK == "tensorflow" else ["float32"])),
         use_bias=draw(st.booleans()),
         separate=draw(st.booleans()),
-        inputs=draw(
-            st.sampled_from(["normal", "pixels", "constant", "kink", "dead", "extreme", "saturated", "one class"])
-        ),
+        inputs=draw(st.sampled_from(INPUTS)),
         sparse=draw(st.booleans()),
         seed=draw(st.integers(0, 1000)),
     )

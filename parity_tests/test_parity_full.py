@@ -1,8 +1,8 @@
 """Whole trainings beside Keras's; the slow ones need all 70,000 digits."""
 
-import pytest
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
-pytest.importorskip("keras", reason="needs Keras: python -m pip install -e '.[keras]'")
+import pytest
 
 from parity_tests import full_checks
 from parity_tests.checks import BACKENDS

@@ -1,12 +1,12 @@
 """``python -m parity_tests`` as a person uses it: its tables, its page, its exit status."""
 
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
+
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("keras", reason="needs Keras: python -m pip install -e '.[keras]'")
 
 from parity_tests import checks, report, training_checks
 from parity_tests.__main__ import main

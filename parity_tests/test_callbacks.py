@@ -1,6 +1,7 @@
 """Callbacks: what they are told and when, and what each of ours does with it."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,61 @@ def test_order_of_events(model: Sequential, blobs: Data) -> None:
         *("test_begin", "test_batch_begin", "test_batch_end", "test_end"),
         *("predict_begin", "predict_batch_begin", "predict_batch_end", "predict_end"),
     ]
+
+
+def test_what_each_event_is_told(model: Sequential, blobs: Data) -> None:
+    """The number of the epoch or batch, and logs that are never None: those so far, or an empty dict."""
+    told: list[tuple[object, ...]] = []
+
+    def note(event: str) -> Callable[..., None]:
+        return lambda *args: told.append((event[3:], *args))
+
+    spy = LambdaCallback(**{event: note(event) for event in EVENTS})
+    history = model.fit(*blobs, batch_size=30, validation_data=blobs, callbacks=spy, verbose=0).history
+    logs = {name: values[0] for name, values in history.items()}
+    validation = {name: logs[f"val_{name}"] for name in ("accuracy", "loss")}
+    batch_logs = [args[2] for args in told if args[0] in ("train_batch_end", "test_batch_end")]
+    assert told == [
+        *(("train_begin", {}), ("epoch_begin", 0, {})),
+        *(("train_batch_begin", 0, {}), ("train_batch_end", 0, batch_logs[0])),
+        *(("train_batch_begin", 1, {}), ("train_batch_end", 1, batch_logs[1])),
+        ("test_begin", {}),
+        *(("test_batch_begin", 0, {}), ("test_batch_end", 0, batch_logs[2])),
+        *(("test_batch_begin", 1, {}), ("test_batch_end", 1, validation)),
+        *(("test_end", validation), ("epoch_end", 0, logs), ("train_end", logs)),
+    ]
+    assert all(list(batch) == ["accuracy", "loss"] for batch in (batch_logs[0], batch_logs[2]))
+    told.clear()
+    model.predict(blobs[0], batch_size=30, callbacks=spy, verbose=0)
+    assert told == [
+        ("predict_begin", {}),
+        *(("predict_batch_begin", 0, {}), ("predict_batch_end", 0, {})),
+        *(("predict_batch_begin", 1, {}), ("predict_batch_end", 1, {})),
+        ("predict_end", {}),
+    ]
+    told.clear()
+    assert model.evaluate(*blobs, batch_size=30, callbacks=spy, verbose=0) == [
+        validation["loss"],
+        validation["accuracy"],
+    ]
+    assert (told[0], told[-1]) == (("test_begin", {}), ("test_end", validation))
+
+
+def test_params_of_evaluate_and_predict_and_their_default_batches(model: Sequential, blobs: Data) -> None:
+    """As Keras: 32 samples a batch where nothing else is asked for, so 33 samples are two steps."""
+    x, y = blobs[0][:33], blobs[1][:33]
+    for method, data in ((model.fit, (x, y)), (model.evaluate, (x, y)), (model.predict, (x,))):
+        spy = Callback()
+        method(*data, callbacks=[spy], verbose=0)
+        assert spy.params == {"verbose": 0, "epochs": 1, "steps": 2}
+
+
+def test_a_history_of_ones_own_is_filled_once(model: Sequential, blobs: Data) -> None:
+    mine = History()
+    assert model.history.history == {}  # compile has made an empty one
+    assert model.fit(*blobs, epochs=2, callbacks=[mine], verbose=0) is mine
+    assert mine.epoch == [0, 1]
+    assert [len(values) for values in mine.history.values()] == [2, 2]
 
 
 def test_logs_model_and_params(model: Sequential, blobs: Data) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from scratch import initializers, losses
 from scratch.callbacks import EarlyStopping, LambdaCallback
-from scratch.layers import Activation, Dense, Flatten, Input
+from scratch.layers import Activation, Dense, Flatten, Input, Softmax
 from scratch.models import Sequential
 from scratch.optimizers import SGD
 from scratch.utils import set_random_seed, to_categorical
@@ -45,6 +45,7 @@ CATEGORICAL: list[tuple[Any, Any, str]] = [
     (X, LABELS, r"one-hot rows of 3 .* got labels of shape \(6,\). Use to_categorical\(y\) or the sparse_categorical"),
     (X, LABELS[:, None], r"got labels of shape \(6, 1\)"),
     (X, -Y, "y must hold one-hot rows between 0 and 1; got -1 to -0"),
+    (X, Y * 1.5, "y must hold one-hot rows between 0 and 1; got 0 to 1.5"),
     (X, y_with(np.nan), r"y must hold finite numbers; got nan at index \(3, 1\)"),
     (X, y_with(np.inf), r"y must hold finite numbers; got inf at index \(3, 1\)"),
     (x_with(np.nan), Y, r"x must hold finite numbers; got nan at index \(4, 2\)"),
@@ -121,9 +122,11 @@ def test_bad_data_does_not_build_a_deferred_model() -> None:
         ({"validation_split": -0.1}, "validation_split must be"),
         ({"validation_split": "a"}, "validation_split must be"),
         ({"validation_split": 1e-20}, "validation_split=1e-20 of 6 samples leaves none to validate with"),
-        ({"validation_split": 0.99}, "leaves none to train with"),
+        ({"validation_split": 0.99}, "validation_split=0.99 of 6 samples leaves none to train with"),
         ({"validation_data": X}, r"validation_data must be a pair \(x, y\); got ndarray"),
+        ({"validation_data": (X,)}, r"validation_data must be a pair \(x, y\); got tuple"),
         ({"validation_data": (X, Y[:2])}, "validation x and validation y must hold the same number"),
+        ({"validation_data": (X, LABELS)}, "validation y must be one-hot rows of 3"),
         ({"validation_data": (x_with(np.nan), Y)}, "validation x must hold finite numbers"),
         ({"validation_data": (np.ones((6, 5)), Y)}, r"Layer 'dense' expects input of shape \(None, 4\)"),
         ({"verbose": 3}, "verbose must be 'auto', 0, 1 or 2; got 3"),
@@ -134,10 +137,24 @@ def test_bad_data_does_not_build_a_deferred_model() -> None:
 def test_bad_arguments_of_fit(options: dict[str, Any], message: str) -> None:
     m = model()
     before = m.get_weights()
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^{message}"):
         m.fit(X, Y, **options)
     for a, b in zip(before, m.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size must be a whole number, 1 or more; got 0"),
+        ({"verbose": 3}, "verbose must be 'auto', 0, 1 or 2; got 3"),
+        ({"callbacks": "no"}, "callbacks must be a list; got str"),
+    ],
+)
+def test_bad_arguments_of_evaluate_and_predict(options: dict[str, Any], message: str) -> None:
+    for call in (lambda: model().evaluate(X, Y, **options), lambda: model().predict(X, **options)):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            call()
 
 
 KNOWN_ACTIVATIONS = "linear, relu, sigmoid, softmax, tanh"
@@ -161,8 +178,15 @@ KNOWN_ACTIVATIONS = "linear, relu, sigmoid, softmax, tanh"
         (lambda: Input(()), r"input_shape must be a tuple"),
         (lambda: Sequential(backend="cuda"), "Unknown backend 'cuda': choose one of numpy, numba"),
         (lambda: Sequential(dtype="float16"), "dtype must be 'float32' or 'float64'"),
+        (lambda: Dense(2)(x_with(np.nan)), "x must hold finite numbers"),
+        (lambda: Dense(2)(x_with(1e300)), "x must hold finite numbers"),
+        (lambda: Sequential(Dense(2)), "layers must be a list; got Dense"),
+        (
+            lambda: Sequential([Dense(2, name="loss")]),
+            "A layer can't be named 'loss', which a trace calls the loss; give",
+        ),
         (lambda: Sequential(["relu"]), r"A model is made of layers, such as Dense\(10\); got 'relu'"),
-        (lambda: Sequential([Dense(2, name="a"), Dense(2, name="a")]), "already has a layer named 'a'"),
+        (lambda: Sequential([Dense(2, name="a"), Dense(2, name="a")]), "The model already has a layer named 'a'"),
         (lambda: Sequential([Dense(2), Input((3,))]), "Input must be the first"),
         (lambda: Sequential([Input((3,)), Input((3,))]), "Input must be the first"),
         (
@@ -177,16 +201,14 @@ KNOWN_ACTIVATIONS = "linear, relu, sigmoid, softmax, tanh"
             lambda: Sequential([Input((4,)), Flatten(input_shape=(5,))]),
             r"Layer 'flatten' expects input of shape \(None, 5\)",
         ),
-        (lambda: Sequential(Dense(2)), "layers must be a list; got Dense"),
-        (lambda: Sequential([Dense(2, name="loss")]), "A layer can't be named 'loss'"),
         (
             lambda: Sequential([Dense(2, kernel_initializer=lambda shape, rng: np.ones(3), input_shape=(4,))]),
             r"The initializer of 'W' in layer 'dense' must give \(4, 2\); got \(3,\)",
         ),
         (lambda: Sequential().pop(), "Model 'sequential' has no layers; there is none to take off"),
         (lambda: Sequential()(X), "Model 'sequential' has no layers; add one"),
-        (lambda: Sequential([Dense(2)]).count_params(), "has no weights yet"),
-        (lambda: Dense(2).count_params(), "has no weights yet"),
+        (lambda: Sequential([Dense(2)]).count_params(), "Model 'sequential' has no weights yet"),
+        (lambda: Dense(2).count_params(), "Layer 'dense_?1?' has no weights yet"),
         (lambda: SGD(-0.1), "learning_rate must be a finite number, 0 or more; got -0.1"),
         (lambda: SGD(np.nan), "learning_rate must be"),
         (lambda: SGD(np.inf), "learning_rate must be"),
@@ -194,6 +216,8 @@ KNOWN_ACTIVATIONS = "linear, relu, sigmoid, softmax, tanh"
         (lambda: SGD(momentum=2.0), "momentum must be a finite number, between 0 and 1; got 2.0"),
         (lambda: SGD(momentum=-0.5), "momentum must be"),
         (lambda: SGD(clipnorm=-1.0), "clipnorm must be"),
+        (lambda: SGD(clipvalue=-1.0), "clipvalue must be"),
+        (lambda: SGD(global_clipnorm=-1.0), "global_clipnorm must be"),
         (lambda: SGD(weight_decay=-1.0), "weight_decay must be"),
         (lambda: SGD(clipnorm=1.0, clipvalue=1.0), "Only one of clipnorm, clipvalue and global_clipnorm"),
         (lambda: model().compile("adam", "categorical_crossentropy"), "Unknown optimizer 'adam': choose one of sgd"),
@@ -203,14 +227,14 @@ KNOWN_ACTIVATIONS = "linear, relu, sigmoid, softmax, tanh"
             lambda: model().compile("sgd", "categorical_crossentropy", ["auc"]),
             "Unknown metric 'auc': choose one of accuracy, acc, categorical_accuracy, sparse_categorical_accuracy",
         ),
-        (lambda: model().compile("sgd", "categorical_crossentropy", ["accuracy"] * 2), "stands twice"),
+        (lambda: model().compile("sgd", "categorical_crossentropy", ["accuracy"] * 2), "The metric 'accuracy' stands"),
         (
             lambda: model().compile("sgd", "categorical_crossentropy", ["sparse_categorical_accuracy"]),
-            "does not fit the loss: use 'accuracy'",
+            "The metric 'sparse_categorical_accuracy' does not fit the loss: use 'accuracy'",
         ),
         (
             lambda: model().compile("sgd", losses.CategoricalCrossentropy(reduction=None)),
-            "compile needs a loss that is one number a batch",
+            "compile needs a loss that is one number a batch; got one with reduction=None",
         ),
         (lambda: model().compile("sgd", "categorical_crossentropy", 3), "metrics must be a list; got int"),
         (lambda: model().set_weights(None), "Model 'sequential' has 4 weight arrays; got 0"),
@@ -219,15 +243,22 @@ KNOWN_ACTIVATIONS = "linear, relu, sigmoid, softmax, tanh"
         (lambda: losses.CategoricalCrossentropy(reduction="max"), "Unknown reduction 'max'"),
         (lambda: losses.CategoricalCrossentropy(label_smoothing=1.5), "label_smoothing must be"),
         (lambda: losses.CategoricalCrossentropy()(Y, X), r"y_true must be one-hot rows of 4"),
+        (lambda: losses.CategoricalCrossentropy()(Y, y_with(np.nan)), "y_pred must hold finite numbers"),
+        (lambda: losses.CategoricalCrossentropy().check_targets(LABELS, (None, 3)), "y must be one-hot rows of 3"),
+        (lambda: losses.SparseCategoricalCrossentropy().check_targets(Y, (None, 3)), "y must be one label a sample"),
         (lambda: losses.CategoricalCrossentropy()(Y[:3], Y), "y_true and y_pred must hold the same number"),
         (
             lambda: losses.CategoricalCrossentropy()(LABELS, LABELS),
             r"The loss expects outputs of shape \(None, units\)",
         ),
-        (lambda: Sequential([Dense(2, name="d"), Flatten()]).set_weights([X]), "has 0 weight arrays; got 1. Build"),
+        (lambda: model().set_weights(X), "weights must be a list; got ndarray"),
+        (
+            lambda: Sequential([Dense(2, name="d"), Flatten()]).set_weights([X]),
+            "Model 'sequential' has 0 weight arrays; got 1. Build",
+        ),
         (lambda: to_categorical([0, -1]), "x must hold class labels of 0 or more; got -1"),
         (lambda: to_categorical([0.5]), "x must hold whole class labels"),
-        (lambda: to_categorical([3], num_classes=3), "num_classes=3 has no place for the label 3; pass num_classes=4"),
+        (lambda: to_categorical([3], num_classes=3), "to_categorical: num_classes=3 has no place for the label 3;"),
         (lambda: to_categorical([]), "x must hold at least one sample"),
         (lambda: set_random_seed(-1), "seed must be a whole number, 0 or more"),
         (lambda: set_random_seed("a"), "seed must be"),
@@ -243,15 +274,17 @@ KNOWN_ACTIVATIONS = "linear, relu, sigmoid, softmax, tanh"
     ],
 )
 def test_bad_arguments(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(ValueError, match=message) as error:
+    with pytest.raises(ValueError, match=f"^{message}") as error:
         call()
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch", "test_on_batch", "gradients", "trace"])
-def test_before_compile(method: str) -> None:
-    name = "trace" if method == "gradients" else method
-    with pytest.raises(ValueError, match=rf"Call compile\(optimizer, loss, metrics\) before {name}\(\)"):
+METHODS = ["fit", "evaluate", "train_on_batch", "test_on_batch", "train_step", "trace"]
+
+
+@pytest.mark.parametrize(("method", "named"), [("gradients", "trace"), *zip(METHODS, METHODS, strict=True)])
+def test_before_compile(method: str, named: str) -> None:
+    with pytest.raises(ValueError, match=rf"^Call compile\(optimizer, loss, metrics\) before {named}\(\)\.$"):
         getattr(model(compiled=False), method)(X, Y)
 
 
@@ -279,7 +312,7 @@ def test_unsupported_keras_arguments(call: Callable[[], object], argument: str) 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda weights: weights[:-1], "Model 'sequential' has 4 weight arrays; got 3"),
+        (lambda weights: weights[:-1], r"Model 'sequential' has 4 weight arrays; got 3\.$"),
         (lambda weights: [*weights, weights[0]], "has 4 weight arrays; got 5"),
         (
             lambda weights: [*weights[:3], np.ones(4)],
@@ -328,7 +361,7 @@ def test_an_optimizer_serves_one_model() -> None:
     optimizer = SGD()
     first.compile(optimizer, "categorical_crossentropy")
     first.compile(optimizer, "categorical_crossentropy")
-    with pytest.raises(ValueError, match="The optimizer belongs to another model"):
+    with pytest.raises(ValueError, match=r"^The optimizer belongs to another model"):
         second.compile(optimizer, "categorical_crossentropy")
     assert second.optimizer is not optimizer
 
@@ -356,3 +389,49 @@ def test_validation_samples_must_be_like_the_others() -> None:
     with pytest.raises(ValueError, match=r"validation x must have samples like x, \(4,\); got \(5,\)"):
         m.fit(X, Y, validation_data=(np.ones((6, 5)), Y), verbose=0)
     assert not m.built
+
+
+HINT = r"\. A smaller learning rate or clipnorm may help\.$"
+
+
+def overflowing() -> Sequential:
+    """A model whose first layer is finite and whose second is not: float32 ends at 3.4e38."""
+    m = Sequential([Dense(2, input_shape=(1,), name="first"), Dense(2, name="second")])
+    m.compile("sgd", losses.CategoricalCrossentropy(from_logits=True), ["accuracy"])
+    m.set_weights([[[1e30, 0]], [0, 0], [[1e30, 0], [0, 0]], [0, 0]])
+    return m
+
+
+def test_the_place_where_a_loss_stops_being_finite() -> None:
+    """Epoch, batch and tensor, and NumPy's own warnings are not added: the suite would turn them into errors."""
+    x, y = np.array([[0.0], [0.0], [0.0], [1.0]]), np.eye(2)[[0, 1, 0, 1]]
+    where = "The loss is not finite any more: {}; the first tensor with NaN or infinity in it is 'second/out'"
+    m = overflowing()
+    with pytest.warns(UserWarning, match="^" + where.format("epoch 1, batch 2") + HINT) as warned:
+        m.fit(x, y, batch_size=2, epochs=3, shuffle=False, verbose=0)
+    assert len(warned) == 1
+    m = overflowing()
+    with pytest.warns(UserWarning, match="^" + where.format("train_on_batch") + HINT):
+        m.train_on_batch(x, y)
+
+
+def test_a_validation_loss_that_is_not_finite_is_explained_once() -> None:
+    zero, one, y = np.zeros((2, 1)), np.ones((2, 1)), np.eye(2)
+    where = r"^The loss is not finite any more: validation after epoch 1; the first .* is 'second/out'" + HINT
+    with pytest.warns(UserWarning, match=where) as warned:
+        overflowing().fit(zero, y, validation_data=(one, y), verbose=0)
+    assert len(warned) == 1
+    # Where the training is no longer finite, the validation has nothing to add.
+    with pytest.warns(UserWarning, match="any more: epoch 1, batch 1;") as warned:
+        overflowing().fit(one, y, epochs=2, validation_data=(one, y), verbose=0)
+    assert len(warned) == 1
+
+
+def test_evaluate_and_predict_give_what_is_not_finite_without_a_word() -> None:
+    """They report what the model is; only training can go wrong on the way.  So does a step that nobody named."""
+    m, x, y = overflowing(), np.ones((2, 1), "float32"), np.eye(2, dtype="float32")
+    assert not np.isfinite(m.evaluate(x, y, verbose=0)[0])
+    assert not np.isfinite(m.predict(x, verbose=0)).all()
+    m.add(Softmax())  # of logits (inf, 0): inf - inf is NaN
+    assert np.isnan(m.predict(x, verbose=0)).all()
+    assert not np.isfinite(m.train_step(x, y)[0])

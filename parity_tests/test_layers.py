@@ -105,3 +105,37 @@ def test_dtype_of_layers_and_models() -> None:
 def test_a_layer_alone_computes_with_the_reference() -> None:
     assert Dense(1).ops is numpy_ops
     assert Sequential([Dense(1)], backend="numpy").layers[0].ops is numpy_ops
+
+
+def test_input_keeps_what_it_is_given() -> None:
+    layer = Input((4,), dtype="float64", name="pixels")
+    assert (layer.batch_input_shape, layer.dtype, layer.name) == ((None, 4), np.float64, "pixels")
+
+
+def test_a_batch_of_the_right_dtype_is_not_copied(rng: np.random.Generator) -> None:
+    """Neither a layer nor a model copies samples that it can take as they are."""
+    x = rng.normal(size=(5, 4)).astype("float32")
+    layer, model = Dense(2), Sequential([Dense(2)])
+    layer(x)
+    assert np.shares_memory(layer.x, x)
+    model.predict(x, verbose=0)
+    assert np.shares_memory(model.layers[0].x, x)
+
+
+def test_a_layer_belongs_to_one_backend() -> None:
+    layer = Dense(1)
+    Sequential([layer], backend="numpy")
+    Sequential([layer], backend="numpy")
+    with pytest.raises(
+        ValueError, match=r"^Layer 'dense' belongs to a model with another backend; make a new layer\.$"
+    ):
+        Sequential([layer], backend="numba")
+
+
+def test_an_input_that_is_not_rows_is_told_what_was_expected() -> None:
+    """The shape in the message is the known one, and words where nothing is known yet."""
+    built, given, unknown = Dense(2), Dense(2, input_shape=(5,)), Dense(2)
+    built(np.ones((1, 4)))
+    for layer, shape in ((built, r"\(None, 4\)"), (given, r"\(None, 5\)"), (unknown, r"\(None, features\)")):
+        with pytest.raises(ValueError, match=rf" expects input of shape {shape}; got \(None, 2, 2\)\. Put Flatten"):
+            layer(np.ones((1, 2, 2)))

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from scratch.layers import Dense
 from scratch.losses import CategoricalCrossentropy, SoftmaxCrossEntropy, SparseCategoricalCrossentropy
 from scratch.metrics import CategoricalAccuracy, Mean, SparseCategoricalAccuracy
+from scratch.models import Sequential
 
 Y = np.array([[0.05, 0.95, 0], [0.1, 0.8, 0.1]])
 T = np.array([[0, 1, 0], [0, 0, 1]])
@@ -36,6 +38,33 @@ def test_label_smoothing_mixes_in_the_uniform_distribution() -> None:
 def test_dtype_follows_the_predictions() -> None:
     for dtype in ("float32", "float64"):
         assert CategoricalCrossentropy()(T, Y.astype(dtype)).dtype == dtype
+    assert CategoricalCrossentropy()(T, T).dtype == np.float32  # whole numbers
+
+
+def test_options_are_kept() -> None:
+    sparse = SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
+    assert (sparse.from_logits, sparse.reduction) == (True, "sum")
+    assert not CategoricalCrossentropy().from_logits
+
+
+@pytest.mark.parametrize("n", [10, 1000, 20_000])
+def test_a_mean_is_rounded_once(n: int, rng: np.random.Generator) -> None:
+    """The loss of a float32 batch is the float64 mean of its samples' losses, rounded at the end."""
+    logits, t = rng.normal(scale=5, size=(n, 3)).astype("float32"), np.eye(3, dtype="float32")[np.arange(n) % 3]
+    each = SoftmaxCrossEntropy("none").forward(logits, t)
+    assert SoftmaxCrossEntropy().forward(logits, t) == np.float32(each.sum(dtype="float64") / n)
+    assert SoftmaxCrossEntropy("sum").forward(logits, t) == np.float32(each.sum(dtype="float64"))
+
+
+def test_label_smoothing_survives_the_way_through_the_logits() -> None:
+    """A model that ends in a softmax trains on the smoothed targets, as the loss on its outputs says."""
+    loss = CategoricalCrossentropy(label_smoothing=0.3)
+    model = Sequential([Dense(3, "softmax")], dtype="float64")
+    model.compile("sgd", loss)
+    x = np.eye(2)
+    assert model.evaluate(x, T, verbose=0) == pytest.approx(float(loss(T, model(x))), rel=1e-6)
+    smoothed = T * 0.7 + 0.1
+    np.testing.assert_allclose(model.gradients(x, T)[1][1], ((model(x) - smoothed) / 2).sum(axis=0), rtol=1e-12)
 
 
 def test_backward_is_divided_by_the_batch() -> None:
@@ -62,3 +91,18 @@ def test_mean_weighs_every_sample_alike() -> None:
     mean.add(3 * 1.0, 3)
     mean.add(5.0, 1)
     assert mean.result() == 2
+
+
+def test_names_of_metrics_are_keras_names() -> None:
+    assert [m().name for m in (Mean, CategoricalAccuracy, SparseCategoricalAccuracy)] == [
+        "mean",
+        "categorical_accuracy",
+        "sparse_categorical_accuracy",
+    ]
+
+
+def test_metrics_can_be_one_name_or_an_object() -> None:
+    model = Sequential([Dense(3, "softmax")])
+    for metrics, name in (("acc", "acc"), ([CategoricalAccuracy()], "categorical_accuracy")):
+        model.compile("sgd", "categorical_crossentropy", metrics)
+        assert list(model.fit(Y, T, verbose=0).history) == sorted(["loss", name])

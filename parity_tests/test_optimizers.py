@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratch.optimizers import SGD
+from scratch.optimizers import SGD, get
 
 
 def steps(optimizer: SGD, gradients: list[float], w: float = 1.0) -> list[float]:
@@ -17,6 +17,7 @@ def steps(optimizer: SGD, gradients: list[float], w: float = 1.0) -> list[float]
 
 def test_plain() -> None:
     assert steps(SGD(0.1), [1, -2]) == pytest.approx([0.9, 1.1])
+    assert SGD().learning_rate == get("sgd").learning_rate == 0.01
 
 
 def test_momentum() -> None:
@@ -27,6 +28,8 @@ def test_momentum() -> None:
 def test_nesterov() -> None:
     # w += 0.9·v - 0.1·g with v = -0.1, then v = -0.19
     assert steps(SGD(0.1, momentum=0.9, nesterov=True), [1, 1]) == pytest.approx([0.81, 0.539])
+    # v = -0.2, then -0.08: w += 0.9·v - 0.1·g
+    assert steps(SGD(0.1, momentum=0.9, nesterov=True), [2, -1]) == pytest.approx([0.62, 0.648])
 
 
 def test_weight_decay_is_decoupled_from_momentum() -> None:
@@ -60,6 +63,31 @@ def test_a_new_layer_under_an_old_name_starts_at_rest() -> None:
     W = np.zeros(4)
     optimizer.update({"W": W}, {"W": np.ones(4)})
     np.testing.assert_array_equal(W, -0.5)
+
+
+def test_clipvalue_limits_both_signs() -> None:
+    assert steps(SGD(1.0, clipvalue=3.5), [-5, 5, -1, 1], w=0.0) == pytest.approx([3.5, 0, 1, 0])
+
+
+@pytest.mark.parametrize("option", ["clipnorm", "global_clipnorm"])
+def test_a_gradient_whose_square_overflows_is_clipped(option: str) -> None:
+    """An explosion is what clipping is for: float32 holds 4e20, but not its square."""
+    W = np.zeros(2, "float32")
+    SGD(1.0, **{option: 1.0}).update({"W": W}, {"W": np.array([3e20, -4e20], "float32")})
+    np.testing.assert_allclose(W, [-0.6, 0.8], rtol=1e-6)
+
+
+def test_a_refused_gradient_changes_nothing() -> None:
+    optimizer = SGD(0.1, momentum=0.9)
+    params = {"W": np.ones((2, 3)), "b": np.ones(3)}
+    with pytest.raises(ValueError, match=r"^The parameter 'b' needs a gradient of shape \(3,\); got none\.$"):
+        optimizer.update(params, {"W": np.ones((2, 3))})
+    with pytest.raises(ValueError, match=r"^The parameter 'b' needs a gradient of shape \(3,\); got \(1,\)\.$"):
+        optimizer.update(params, {"W": np.ones((2, 3)), "b": np.ones(1)})
+    for W in params.values():
+        np.testing.assert_array_equal(W, 1)
+    assert optimizer.iterations == 0
+    assert optimizer.v == {}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

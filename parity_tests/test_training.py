@@ -10,6 +10,7 @@ import pytest
 
 from scratch.callbacks import Callback
 from scratch.layers import Activation, Dense, Flatten, Input, Softmax
+from scratch.losses import CategoricalCrossentropy
 from scratch.models import Sequential
 from scratch.optimizers import SGD
 from scratch.training import batches
@@ -126,10 +127,23 @@ def test_evaluate_predict_and_batch_methods_agree(blobs: Data) -> None:
         "loss": pytest.approx(loss, rel=1e-6),
     }
     assert model.test_on_batch(x, y) == [pytest.approx(loss, rel=1e-6), accuracy]
+    assert len(model.layers[0].out) == 60  # all in one batch
+    named = {"accuracy": accuracy, "loss": pytest.approx(loss, rel=1e-6)}
+    assert model.test_on_batch(x, y, return_dict=True) == named
     before = model.get_weights()
     assert model.train_on_batch(x, y) == [pytest.approx(loss, rel=1e-6), accuracy]
     assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
     assert model.optimizer.iterations == 1
+    model.set_weights(before)
+    assert model.train_on_batch(x, y, return_dict=True) == named
+
+
+def test_methods_for_one_batch_print_nothing(blobs: Data, capsys: pytest.CaptureFixture[str]) -> None:
+    model = build()
+    for call in (model.train_on_batch, model.test_on_batch):
+        call(*blobs)
+    model.predict_on_batch(blobs[0])
+    assert capsys.readouterr().out == ""
 
 
 def test_without_metrics_evaluate_is_one_number(blobs: Data) -> None:
@@ -207,6 +221,25 @@ def test_raw_probabilities_are_clipped() -> None:
     assert model.evaluate([[1.0]], [[0.0, 1.0]], verbose=0) == pytest.approx(16.118, abs=1e-3)
 
 
+def test_a_model_without_softmax_trains_through_its_outputs(blobs: Data) -> None:
+    """Logits and ``from_logits=True`` are the network that ends in a softmax; probabilities train by Keras's rule."""
+    x, y = blobs
+    given, logits = build(), Sequential([Dense(8, "relu", input_shape=(4,)), Dense(3)])
+    logits.compile(SGD(0.1), CategoricalCrossentropy(from_logits=True), ["accuracy"])
+    logits.set_weights(given.get_weights())
+    options = {"epochs": 2, "shuffle": False, "verbose": 0}
+    assert logits.fit(x, y, **options).history == given.fit(x, y, **options).history
+
+    model = Sequential([Dense(3, "sigmoid")], dtype="float64")
+    model.compile(SGD(0.1), "categorical_crossentropy")
+    p = model(x)
+    loss, (dW, _) = model.gradients(x, y)
+    assert loss == pytest.approx(-np.log((p / p.sum(axis=1, keepdims=True))[y == 1]).mean(), rel=1e-12)
+    W = model.get_weights()[0]
+    assert model.train_on_batch(x, y) == loss
+    np.testing.assert_array_equal(model.get_weights()[0], W - 0.1 * dW)
+
+
 LAYOUTS: dict[str, Callable[[np.ndarray, Path], np.ndarray]] = {
     "uint8": lambda x, _: x,
     "float16": lambda x, _: x.astype("float16"),
@@ -282,6 +315,38 @@ def test_add_and_pop() -> None:
     assert [W.shape for W in model.get_weights()] == [(4, 5), (5,), (5, 3), (3,)]
     np.testing.assert_array_equal(model.get_weights()[0], weights[0])
     assert model.count_params() == 43
+
+
+def test_pop_forgets_the_shape_with_the_last_layer_that_gave_it() -> None:
+    model = Sequential([Dense(5, input_shape=(4,)), Dense(2)])
+    model.pop()
+    assert model.input_shape == (None, 4)
+    model.pop()
+    assert model.input_shape is None
+    model.add(Dense(3, input_shape=(7,)))
+    assert model.input_shape == (None, 7)
+    declared = Sequential([Input((4,)), Dense(5)])
+    declared.pop()
+    assert declared.input_shape == (None, 4)  # the Input is still there
+    declared.add(Dense(2))
+    assert [W.shape for W in declared.get_weights()] == [(4, 2), (2,)]
+
+
+def test_a_model_owns_its_generator(rng: np.random.Generator) -> None:
+    """Its weights are settled by the seed at its creation, whatever else is created before it is built."""
+    first_weights = []
+    for others in (0, 3):
+        set_random_seed(1)
+        model = Sequential([Dense(3)])
+        for _ in range(others):
+            Sequential([Dense(3, input_shape=(2,))])
+        model(rng.normal(size=(1, 4)))
+        first_weights.append(model.get_weights()[0])
+    np.testing.assert_array_equal(*first_weights)
+
+
+def test_a_model_keeps_its_name() -> None:
+    assert Sequential([Dense(1)], name="mine").name == "mine"
 
 
 def test_weights_are_copies() -> None:

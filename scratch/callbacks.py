@@ -89,6 +89,7 @@ class CallbackList(Callback):
     """Several callbacks, told everything in their order."""
 
     def __init__(self, callbacks: Sequence[Callback], model: "Trainer", params: dict[str, Any]) -> None:
+        self.callbacks = callbacks
         for callback in callbacks:
             if not isinstance(callback, Callback):
                 raise ValueError(f"callbacks must hold Callback objects; got {callback!r}.")

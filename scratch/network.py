@@ -117,8 +117,6 @@ class Network:
         if not self.layers:
             raise ValueError(f"Model {self.name!r} has no layers; add one, for example Dense(10).")
         shape: Shape = (None, *input_shape[1:])
-        if self.input_shape not in (None, shape):
-            self.layers[0].compute_output_shape(shape)  # says the same, with the layer's name
         for layer in self.layers:
             shape = layer.compute_output_shape(shape)
         return shape

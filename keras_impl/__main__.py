@@ -57,7 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Train, and return the exit status: 0, or 2 for input that can't be used, or 130 after Ctrl-C."""
     framework = os.environ.get("KERAS_BACKEND", FRAMEWORKS[0])
     description = "Train the article's network, built with Keras, from scratch's weights and in scratch's order."
-    options = parser("keras_impl", description, FRAMEWORKS, framework).parse_args(arguments)
+    command_line = parser("keras_impl", description, FRAMEWORKS, framework)
+    options = command_line.parse_args(arguments)
+    if options.backend not in FRAMEWORKS:  # argparse does not look at a default
+        command_line.error(f"KERAS_BACKEND must be one of {', '.join(FRAMEWORKS)}; it is {options.backend!r}")
     os.environ["KERAS_BACKEND"] = options.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's notes about the processor
     try:

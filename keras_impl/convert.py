@@ -1,12 +1,13 @@
 """Models from scratch to Keras and back: the same layers under the same names, with the same weights."""
 
+import re
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_impl.frameworks import floatx
-from scratch import layers, losses
+from scratch import initializers, layers, losses
 from scratch.models import Sequential
 from scratch.optimizers import SGD
 
@@ -19,6 +20,8 @@ def to_keras(model: Sequential) -> keras.Sequential:
     Raises:
         ValueError: if a layer has no counterpart in Keras; the message names it.
     """
+    if not isinstance(model, Sequential):
+        raise ValueError(f"Only a scratch model has a counterpart made of it in Keras; got {type(model).__name__}.")
     twin = keras.Sequential(name=model.name)
     if model.input_shape is not None:
         twin.add(keras.Input(shape=model.input_shape[1:], dtype=model.dtype.name))
@@ -59,8 +62,13 @@ def copy_weights(source: Model, target: Model) -> None:
     """Give one model the weights of another, each of either kind.
 
     Raises:
-        ValueError: if the models have weights of different shapes; then none has been changed.
+        ValueError: if a model has no weights yet, or theirs are of different shapes; then none has been changed.
     """
+    for model in (source, target):
+        if not isinstance(model, Sequential | keras.Sequential):
+            raise ValueError(f"Weights are copied between scratch and Keras models; got {type(model).__name__}.")
+        if not model.built:
+            raise ValueError(f"Model {model.name!r} has no weights yet; build it, for example by calling it on data.")
     weights = source.get_weights()
     shapes, expected = [W.shape for W in weights], [W.shape for W in target.get_weights()]
     if shapes != expected:
@@ -95,7 +103,8 @@ def _keras_layer(layer: layers.Layer) -> keras.layers.Layer:
     common = {"name": layer.name, "dtype": layer.dtype.name}
     kind = type(layer)
     if kind is layers.Dense:
-        return keras.layers.Dense(layer.units, layer.activation, layer.use_bias, **common)
+        start = {name: _initializer_name(layer, name) for name in INITIALIZERS}
+        return keras.layers.Dense(layer.units, layer.activation, layer.use_bias, **start, **common)
     if kind is layers.Activation:
         return keras.layers.Activation(layer.activation, **common)
     same = {layers.Flatten: keras.layers.Flatten, layers.ReLU: keras.layers.ReLU, layers.Softmax: keras.layers.Softmax}
@@ -104,9 +113,29 @@ def _keras_layer(layer: layers.Layer) -> keras.layers.Layer:
     raise ValueError(f"Layer {layer.name!r} ({kind.__name__}) has no counterpart in Keras.")
 
 
-# What may be set on a Keras layer, beside what scratch has as well, and the values at which it does nothing.
-NEUTRAL = {
-    "Dense": {"kernel_regularizer": None, "bias_regularizer": None, "kernel_constraint": None, "bias_constraint": None},
+INITIALIZERS = ("kernel_initializer", "bias_initializer")
+
+
+def _initializer_name(layer: layers.Dense, setting: str) -> str:
+    """Keras's name of an initializer; one without a name matters only as long as there are no weights to copy."""
+    function = getattr(layer, setting)
+    name = getattr(function, "__name__", "")
+    if initializers.INITIALIZERS.get(name) is function:
+        return str(name)
+    if layer.built:
+        return "zeros"
+    raise ValueError(f"Layer {layer.name!r} has a {setting} of its own, which Keras does not know; build it first.")
+
+
+# What may be set on a Keras layer and scratch has not, and the values at which it does nothing.
+NEUTRAL: dict[str, dict[str, Any]] = {
+    "Dense": {
+        "kernel_regularizer": None,
+        "bias_regularizer": None,
+        "activity_regularizer": None,
+        "kernel_constraint": None,
+        "bias_constraint": None,
+    },
     "ReLU": {"max_value": None, "negative_slope": 0.0, "threshold": 0.0},
     "Softmax": {"axis": -1},
     "Flatten": {"data_format": "channels_last"},
@@ -115,23 +144,40 @@ NEUTRAL = {
 
 
 def _scratch_layer(layer: keras.layers.Layer) -> layers.Layer:
-    kind, config = type(layer).__name__, layer.get_config()
+    kind = type(layer).__name__
     if kind not in NEUTRAL:
         raise ValueError(f"Layer {layer.name!r} ({kind}) has no counterpart in scratch.")
-    for setting, neutral in NEUTRAL[kind].items():
-        if config.get(setting, neutral) != neutral:
-            raise ValueError(f"Layer {layer.name!r} has {setting}={config[setting]!r}, which scratch does not know.")
-    common: layers.Common = {"name": layer.name, "dtype": np.dtype(layer.compute_dtype).name}
+    activation = _activation(layer) if kind in ("Dense", "Activation") else "linear"
+    config = layer.get_config()
+    for setting, neutral in {"trainable": True, **NEUTRAL[kind]}.items():
+        value = layer.trainable if setting == "trainable" else config.get(setting, neutral)
+        if value != neutral:
+            raise ValueError(f"Layer {layer.name!r} has {setting}={value!r}, which scratch does not know.")
+    dtype = np.dtype(layer.compute_dtype).name
+    if dtype not in ("float32", "float64") or layer.variable_dtype != layer.compute_dtype:
+        raise ValueError(f"Layer {layer.name!r} has dtype={layer.dtype_policy.name!r}, which scratch does not know.")
+    common: layers.Common = {"name": layer.name, "dtype": dtype}
     if kind == "Dense":
-        return layers.Dense(config["units"], _activation(layer), config["use_bias"], **common)
+        start = {name: _scratch_initializer(layer, name, config[name]) for name in INITIALIZERS}
+        return layers.Dense(config["units"], activation, config["use_bias"], **start, **common)
     if kind == "Activation":
-        return layers.Activation(_activation(layer), **common)
+        return layers.Activation(activation, **common)
     same = {"Flatten": layers.Flatten, "ReLU": layers.ReLU, "Softmax": layers.Softmax}
     return same[kind](**common)
 
 
+def _scratch_initializer(layer: keras.layers.Layer, setting: str, config: dict[str, Any]) -> str:
+    """Scratch's name of an initializer; one that it lacks matters only as long as there are no weights to copy."""
+    name = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", config["class_name"]).lower()
+    if name in initializers.INITIALIZERS:
+        return name
+    if layer.built:
+        return "zeros"
+    raise ValueError(f"Layer {layer.name!r} has {setting}={config['class_name']}, which scratch does not know.")
+
+
 def _activation(layer: keras.layers.Layer) -> str:
-    name = keras.activations.serialize(layer.activation)
-    if name not in layers.ACTIVATIONS:
+    name = getattr(layer.activation, "__name__", repr(layer.activation))
+    if name not in layers.ACTIVATIONS or layer.activation is not keras.activations.get(name):
         raise ValueError(f"Layer {layer.name!r} has activation={name!r}, which scratch does not know.")
     return name

@@ -29,8 +29,15 @@ def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike) -> dict[str, np.n
     Raises:
         ValueError: if the model is not built or not compiled.
     """
-    if not model.built or not getattr(model, "compiled", False):
+    if not isinstance(model, keras.Sequential):
+        raise ValueError(f"Only a keras.Sequential can be traced here; got {type(model).__name__}.")
+    if not model.built or not model.compiled:
         raise ValueError(f"Model {model.name!r} must be built and compiled before it can be traced.")
+    for layer in model.layers:
+        if any(v.name not in PARAMETERS or not v.trainable for v in layer.variables):
+            raise ValueError(
+                f"Layer {layer.name!r} can't be traced: it has variables beside a trained kernel and bias."
+            )
     layers, variables = model.layers, model.trainable_variables
     last = layers[-1]
     softmax = isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from keras_impl import missing
 from scratch.__main__ import guarded
 from scratch.datasets import mnist
 
@@ -31,8 +32,8 @@ def _compare(options: argparse.Namespace) -> int:
 
     try:
         from parity_tests import report as reporting
-    except ImportError as error:
-        raise OSError(f"Keras is needed for a comparison ({error}): python -m pip install -e '.[test]'") from None
+    except ModuleNotFoundError as error:
+        raise OSError(missing(error)) from None
 
     digits = mnist.load(options.data)
     if options.slow and len(digits.train[0]) != 60_000:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratch import initializers, layers, losses, metrics, network, optimizers, training, utils
+from scratch import callbacks, initializers, layers, losses, metrics, network, optimizers, training, utils
 from scratch.ops import numpy_ops as ops
 
 Array = np.ndarray
@@ -91,7 +91,15 @@ def _(x: Array, W: Array, b: Array | None) -> Array:
     return dense_forward(x.astype(np.float64), W, b)
 
 
-@bug("float32 accumulates one row after the other", ops, "dense_forward")
+@bug("float32 sums: one running total over the inputs", ops, "dense_forward")
+def _(x: Array, W: Array, b: Array | None) -> Array:
+    out = np.zeros((len(x), W.shape[1]), x.dtype)
+    for k in range(W.shape[0]):
+        out += x[:, k : k + 1] * W[k : k + 1]
+    return out if b is None else out + b
+
+
+@bug("half-precision sums", ops, "dense_forward")
 def _(x: Array, W: Array, b: Array | None) -> Array:
     out = np.zeros((len(x), W.shape[1]), np.float16)
     for k in range(W.shape[0]):
@@ -99,7 +107,7 @@ def _(x: Array, W: Array, b: Array | None) -> Array:
     return (out + (0 if b is None else b)).astype(x.dtype)
 
 
-@bug("weights computed with in half precision", ops, "dense_forward")
+@bug("weights in half precision", ops, "dense_forward")
 def _(x: Array, W: Array, b: Array | None) -> Array:
     return dense_forward(x, W.astype(np.float16).astype(W.dtype), b)
 
@@ -476,6 +484,51 @@ def _(self: Any, x: Array, y: Array, split: float, data: Any) -> Any:
 @bug("validation samples trained on as well", training.Trainer, "_hold_out")
 def _(self: Any, x: Array, y: Array, split: float, data: Any) -> Any:
     return x, y, hold_out(self, x, y, split, data)[2]
+
+
+@bug("shuffle that separates x from y", training.Trainer, "_hold_out")
+def _(self: Any, x: Array, y: Array, split: float, data: Any) -> Any:
+    x, y, validation = hold_out(self, x, y, split, data)
+    return x, y[np.random.default_rng(0).permutation(len(y))], validation
+
+
+@bug("validation on the training samples", training.Trainer, "_hold_out")
+def _(self: Any, x: Array, y: Array, split: float, data: Any) -> Any:
+    x, y, validation = hold_out(self, x, y, split, data)
+    return x, y, validation and (x, y)
+
+
+@bug("history of the first epoch only", callbacks.History, "on_epoch_end")
+def _(self: Any, epoch: int, logs: Any = None) -> None:
+    self.epoch.append(epoch)
+    for name, value in logs.items():
+        self.history.setdefault(name, [value])
+
+
+@bug("label smoothing lost after a softmax", losses.CategoricalCrossentropy, "for_logits")
+def _(self: Any) -> Any:
+    return losses.SoftmaxCrossEntropy(self.reduction)
+
+
+@bug("Flatten unrolls column by column", layers.Flatten, "forward")
+def _(self: Any, x: Array) -> Array:
+    self.x_shape = x.shape
+    return self.activate(x.reshape(len(x), -1, order="F"))
+
+
+@bug("gradient of probabilities not sent back", ops, "categorical_crossentropy_backward")
+def _(y: Array, t: Array) -> Array:
+    return np.zeros_like(y)
+
+
+@bug("gradient of rescaled probabilities: −t/y", ops, "categorical_crossentropy_backward")
+def _(y: Array, t: Array) -> Array:
+    return -t / y
+
+
+@bug("sparse accuracy compares with the smallest output", metrics.SparseCategoricalAccuracy, "update_state")
+def _(self: Any, y_true: Array, y_pred: Array) -> None:
+    self.add(float(np.sum(y_true.reshape(-1) == y_pred.argmin(axis=1))), len(y_pred))
 
 
 @bug("accuracy compares with the smallest output", metrics.CategoricalAccuracy, "update_state")

@@ -6,6 +6,7 @@ The weights are drawn here, not by either program, so that no initializer can hi
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,6 +33,8 @@ class Case:
         separate: whether they are layers of their own or arguments of the Dense layers.
         inputs: what the batch is like; see ``x`` and ``weights``.
         sparse: whether the targets are labels or one-hot rows.
+        smoothing: of the targets, if they are one-hot.
+        classes: whether samples are 2-D and unrolled by a Flatten layer, and ReLU and softmax are layer classes.
     """
 
     widths: tuple[int, ...]
@@ -43,11 +46,13 @@ class Case:
     separate: bool = False
     inputs: str = "normal"
     sparse: bool = False
+    smoothing: float = 0.0
+    classes: bool = False
     seed: int = 0
 
     def __str__(self) -> str:
         net = "-".join(f"{units}{kind}" for units, kind in zip(self.widths, self.activations, strict=True))
-        flags = [word for word in ("use_bias", "separate", "sparse") if getattr(self, word)]
+        flags = [word for word in ("use_bias", "separate", "sparse", "smoothing", "classes") if getattr(self, word)]
         return f"{self.batch}x{self.features}-{net} {self.dtype} {self.inputs} {' '.join(flags)} seed {self.seed}"
 
     @property
@@ -62,8 +67,11 @@ class Case:
         On JAX and torch it clips the probabilities of a softmax at 1e-7 (keras issue 17634), so saturated logits are
         compared there without a softmax; and it narrows float64 to float32 (``BIT64_TO_BIT32_DTYPE``).
         """
-        saturated = self.inputs in ("extreme", "saturated") and not self.from_logits
-        return FRAMEWORK == "tensorflow" or not (saturated or self.dtype == "float64")
+        if FRAMEWORK == "tensorflow":
+            return True
+        out = self.shadow().outputs(exact(self.data[0]))[self.names()[-1][0]][1].value
+        saturated = not self.from_logits and (out.min() < 1e-6 or out.max() > 1 - 1e-6)
+        return not saturated and self.dtype != "float64"
 
     @cached_property
     def data(self) -> tuple[Array, Array, list[Array]]:
@@ -101,13 +109,24 @@ class Case:
 
     @property
     def x(self) -> Array:
-        """Inputs (batch, features)."""
-        return self.data[0]
+        """Inputs (batch, features), or (batch, features / 2, 2)."""
+        return self.data[0].reshape(self.batch, *self.input_shape)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return (self.features // 2, 2) if self.classes else (self.features,)
 
     @property
     def one_hot(self) -> Array:
         """Targets as one-hot rows."""
         return np.eye(self.widths[-1], dtype=self.dtype)[self.data[1]]
+
+    @property
+    def targets(self) -> Array:
+        """One-hot rows, smoothed: what the loss computes with."""
+        s = self.smoothing
+        return self.one_hot.astype(np.float64) * (1 - s) + s / self.widths[-1]
 
     @property
     def y(self) -> Array:
@@ -116,43 +135,42 @@ class Case:
 
     def names(self) -> list[tuple[str, str, str]]:
         """Name, kind and activation of each layer."""
-        found = []
+        found = [("flatten", "Flatten", "linear")] if self.classes else []
         for i, kind in enumerate(self.activations):
-            found.append((f"dense_{i}", "Dense", "linear" if self.separate else kind))
-            if self.separate:
-                found.append((f"activation_{i}", "Activation", kind))
+            apart = self.separate or (self.classes and kind in ("relu", "softmax"))
+            found.append((f"dense_{i}", "Dense", "linear" if apart else kind))
+            if apart:
+                class_name = {"relu": "ReLU", "softmax": "Softmax"}.get(kind, "Activation")
+                found.append((f"activation_{i}", class_name if self.classes else "Activation", kind))
         return found
+
+    def layers(self, module: Any, **common: Any) -> list[Any]:
+        """The layers, from scratch's or Keras's module of them."""
+        made = []
+        for name, kind, activation in self.names():
+            of_its_own = {
+                "Dense": lambda name=name, a=activation: ((self.widths[int(name.split("_")[1])], a, self.use_bias)),
+                "Activation": lambda name=name, a=activation: (a,),
+            }.get(kind, tuple)()
+            made.append(getattr(module, kind)(*of_its_own, name=name, **common))
+        return made
 
     def scratch(self, backend: str = "numba", settings: Settings | None = None) -> Sequential:
         """The compiled network in scratch."""
-        model = Sequential(backend=backend, dtype=self.dtype)
-        for name, kind, activation in self.names():
-            units = self.widths[int(name.split("_")[1])]
-            shape = None if model.layers else (self.features,)
-            if kind == "Dense":
-                model.add(scratch_layers.Dense(units, activation, self.use_bias, input_shape=shape, name=name))
-            else:
-                model.add(scratch_layers.Activation(activation, name=name))
+        layers = [scratch_layers.Input(self.input_shape), *self.layers(scratch_layers)]
+        model = Sequential(layers, backend=backend, dtype=self.dtype)
         model.set_weights(self.data[2])
-        loss = losses.SparseCategoricalCrossentropy if self.sparse else losses.CategoricalCrossentropy
-        model.compile(SGD(**(settings or Settings())._asdict()), loss(from_logits=self.from_logits), ["accuracy"])
+        model.compile(SGD(**(settings or Settings())._asdict()), losses_of(losses, self), ["accuracy"])
         return model
 
     def twin(self, settings: Settings | None = None) -> keras.Sequential:
         """The compiled network in Keras."""
         with floatx(self.dtype):
-            model = keras.Sequential([keras.Input((self.features,), dtype=self.dtype)])
-            for name, kind, activation in self.names():
-                if kind == "Dense":
-                    units = self.widths[int(name.split("_")[1])]
-                    layer = keras.layers.Dense(units, activation, self.use_bias, name=name, dtype=self.dtype)
-                else:
-                    layer = keras.layers.Activation(activation, name=name, dtype=self.dtype)
-                model.add(layer)
+            layers = self.layers(keras.layers, dtype=self.dtype)
+            model = keras.Sequential([keras.Input(self.input_shape, dtype=self.dtype), *layers])
             model.set_weights(self.data[2])
-            kinds = keras.losses.SparseCategoricalCrossentropy, keras.losses.CategoricalCrossentropy
-            loss = kinds[0 if self.sparse else 1](from_logits=self.from_logits, dtype=self.dtype)
-            model.compile(keras.optimizers.SGD(**(settings or Settings())._asdict()), loss, metrics=["accuracy"])
+            optimizer = keras.optimizers.SGD(**(settings or Settings())._asdict())
+            model.compile(optimizer, losses_of(keras.losses, self, dtype=self.dtype), metrics=["accuracy"])
             return model
 
     def shadow(self, settings: Settings | None = None) -> Shadow:
@@ -163,6 +181,14 @@ class Case:
             if kind == "Dense":
                 weights[name] = exact(next(arrays)), exact(next(arrays)) if self.use_bias else None
         return Shadow(self.names(), weights, Rounding(self.dtype), settings or Settings())
+
+
+def losses_of(module: Any, case: Case, **common: Any) -> Any:
+    """The loss of a case, from scratch's or Keras's module of them."""
+    if case.sparse:
+        return module.SparseCategoricalCrossentropy(from_logits=case.from_logits, **common)
+    options = {"from_logits": case.from_logits, "label_smoothing": case.smoothing}
+    return module.CategoricalCrossentropy(**options, **common)
 
 
 @lru_cache(maxsize=256)
@@ -185,6 +211,8 @@ ALL_CASES: Sequence[Case] = (
     Case((9, 4), ("relu", "softmax"), inputs="saturated", separate=True),
     Case((9, 4), ("tanh", "softmax"), inputs="one class"),
     Case((6, 5, 4), ("sigmoid", "tanh", "softmax"), inputs="large"),
+    Case((6, 4), ("relu", "softmax"), classes=True, smoothing=0.25),
+    Case((6, 5, 4), ("tanh", "relu", "linear"), classes=True, smoothing=0.125),
     Case((300, 10), ("relu", "softmax"), features=300, batch=50),
     Case((8, 5), ("tanh", "softmax"), dtype="float64", separate=True),
     Case((8, 5, 3), ("relu", "sigmoid", "linear"), dtype="float64", sparse=True),

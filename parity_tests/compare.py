@@ -14,9 +14,9 @@ class Comparison:
 
     Attributes:
         name: what they are.
-        error: largest difference.
-        bound: what is allowed where the difference comes nearest to it, or exceeds it most.
-        used: that difference as a share of the bound; more than 1 is too much.
+        error: difference where it comes nearest to its bound, or exceeds it most.
+        bound: what is allowed there.
+        used: the one as a share of the other; more than 1 is too much.
         fault: None if all is well, else one line that says what is wrong.
     """
 
@@ -47,6 +47,8 @@ def compare(name: str, actual: np.ndarray, expected: np.ndarray, bound: np.ndarr
         used = np.where(difference == 0, 0.0, difference / limit)
     if not used.size:
         return Comparison(name, 0.0, 0.0, 0.0, None)
+    if not np.isfinite(limit).all() or (limit < 0).any():
+        return Comparison(name, np.inf, np.nan, np.inf, f"{name}: the bound itself is not a finite number of 0 or more")
     worst = np.unravel_index(np.argmax(used), used.shape)
     fault = None
     if used[worst] > 1:
@@ -59,7 +61,7 @@ def compare(name: str, actual: np.ndarray, expected: np.ndarray, bound: np.ndarr
             f"{ulps:.3g} ULP, where {limit[worst]:.3g} is allowed; "
             f"{np.count_nonzero(used > 1):,} of {used.size:,} exceed"
         )
-    return Comparison(name, float(difference.max()), float(limit[worst]), float(used[worst]), fault)
+    return Comparison(name, float(difference[worst]), float(limit[worst]), float(used[worst]), fault)
 
 
 def compare_traces(

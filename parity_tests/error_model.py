@@ -1,14 +1,16 @@
-"""How far apart two right answers may be: every tolerance of the suite is derived here and nowhere else.
+"""How far apart two right answers may be: the bound of every tensor is derived here and nowhere else.
 
 A float32 computation rounds at every step, so two correct programs differ.  By how much at most follows from
 
 - the unit roundoff u of the dtype (2⁻²⁴ for float32, 2⁻⁵³ for float64),
 - the length n of each sum: rounding errors that are independent grow like √n, so a sum is off by at most
-  γ(n) = min(n, 7√n)·u times the sum of its terms' magnitudes.  (n·u is certain; 7√n·u fails with probability
-  2·exp(−7²/2) = 5e-11 an entry: Higham and Mary, "A new approach to probabilistic rounding error analysis", 2019.)
+  γ(n) = min(n, 7√n)·u times the sum of its terms' magnitudes.  (n·u is certain, to first order; 7√n·u fails for each
+  of the n additions with probability 2·exp(−7²/2) = 5e-11, if their errors are independent and have mean zero: Higham
+  and Mary, "A new approach to probabilistic rounding error analysis", 2019.)
 - the magnitudes of the operands, taken from a float64 computation of the same step, and
 - the errors of the inputs, carried through each formula by its derivative, and through a ReLU by asking whether the
-  sign of its input is certain.
+  sign of its input is certain; those of different units add up as their squares do, those of different samples, which
+  may be alike, as they are.
 
 So the network is computed here a third time, in float64 and in the plainest way, with a bound beside every entry.  A
 program is right if it stays within the bound of the float64 value; two programs agree if they are within twice that.
@@ -22,7 +24,7 @@ import numpy as np
 
 Array = np.ndarray
 LAMBDA = 7.0
-ELEMENTARY = 8.0  # exp, log, tanh and the sigmoid are within 4 units in the last place: 8 u
+ELEMENTARY = 16.0  # exp, log, tanh and the sigmoid are within 4 units in the last place, 8 u, and err alike where alike
 
 
 class Known(NamedTuple):
@@ -62,13 +64,21 @@ class Rounding:
         """Numbers below the smallest normal one may be flushed to zero."""
         return Known(known.value, known.error + 100 * float(np.finfo(self.dtype).tiny))
 
-    def product(self, a: Known, b: Known) -> Known:
-        """A @ b."""
-        error = np.abs(a.value) @ b.error + a.error @ b.size + self.gamma(a.value.shape[-1]) * (a.size @ b.size)
-        return self.floor(Known(a.value @ b.value, error))
+    def product(self, a: Known, b: Known, *, over_samples: bool = False) -> Known:
+        """The matrix product a b.
+
+        The errors of a row of units are independent of each other and add up as their squares do.  Those of samples are
+        not, since samples may be alike: a sum over samples takes the worst case.
+        """
+        if over_samples:
+            carried = np.abs(a.value) @ b.error + a.error @ b.size
+        else:
+            carried = np.hypot(_root_of_squares(a.value, b.error), _root_of_squares(a.error, b.size))
+        rounded = self.gamma(a.value.shape[-1]) * (a.size @ b.size)
+        return self.floor(Known(a.value @ b.value, carried + rounded))
 
     def dense(self, x: Known, W: Known, b: Known | None) -> Known:
-        """X W + b."""
+        """The affine transformation x W + b."""
         if b is None:
             return self.product(x, W)
         one = Known(np.ones((len(x.value), 1)), np.zeros((len(x.value), 1)))
@@ -82,10 +92,10 @@ class Rounding:
             return Known(np.maximum(v, 0), np.where(v <= -e, 0, e))
         if kind == "sigmoid":
             s, slope = _sigmoid(v), _sigmoid(nearest) * _sigmoid(-nearest)
-            return self.floor(Known(s, np.minimum(slope * e, 1) + ELEMENTARY * self.u * s))
+            return self.floor(Known(s, np.minimum(slope * e, LAMBDA) + ELEMENTARY * self.u * s))
         if kind == "tanh":
             out, slope = np.tanh(v), 1 - np.tanh(nearest) ** 2
-            return self.floor(Known(out, np.minimum(slope * e, 2) + ELEMENTARY * self.u * np.abs(out)))
+            return self.floor(Known(out, np.minimum(slope * e, 2 * LAMBDA) + ELEMENTARY * self.u * np.abs(out)))
         return self.softmax(z) if kind == "softmax" else z
 
     def softmax(self, z: Known) -> Known:
@@ -97,7 +107,7 @@ class Rounding:
         own = e + self.u * np.abs(centred) + ELEMENTARY * self.u
         others = (p * own).sum(axis=1, keepdims=True) if own.max() < 0.1 else own.max(axis=1, keepdims=True)
         relative = np.expm1(np.minimum(own + 1.2 * others + self.gamma(v.shape[1]) + 2 * self.u, 50))
-        return self.floor(Known(p, np.minimum(p * relative, 1)))
+        return self.floor(Known(p, np.minimum(p * relative, LAMBDA)))
 
     def cross_entropy(self, z: Known, p: Known, t: Array) -> Known:
         """Mean over the samples of −Σ t·log softmax(z)."""
@@ -121,10 +131,12 @@ class Rounding:
 
     def activate_backward(self, kind: str, dout: Known, z: Known, out: Known) -> Known:
         """Gradient with respect to z."""
+        # An error of full size, such as that of a unit whose sign is uncertain, is no standard deviation: LAMBDA times
+        # it stands for it, here and where the activations limit theirs, so that sums of squares leave room for several.
         (d, de), (o, oe), u = dout, out, self.u
         if kind == "relu":
             on, off = z.value > z.error, z.value <= -z.error
-            return Known(np.where(z.value > 0, d, 0), np.where(on, de, np.where(off, 0, dout.size)))
+            return Known(np.where(z.value > 0, d, 0), np.where(on, de, np.where(off, 0, LAMBDA * dout.size)))
         if kind == "softmax":
             s, se = (d * o).sum(axis=1, keepdims=True), (dout.size * oe + de * np.abs(o)).sum(axis=1, keepdims=True)
             se = se + self.gamma(o.shape[1] + 2) * (dout.size * out.size).sum(axis=1, keepdims=True)
@@ -190,7 +202,7 @@ class Shadow:
     """A network in float64, with a bound beside every number.
 
     Attributes:
-        layers: name, kind (``Dense`` or ``Activation``) and activation of each layer.
+        layers: name, kind and activation of each layer; every layer but ``Dense`` and ``Flatten`` only activates.
         weights: W and b (or None) of each Dense layer, by its name.
         rounding: the arithmetic whose errors are bounded.
         settings: those of SGD.
@@ -205,6 +217,7 @@ class Shadow:
     def outputs(self, x: Known) -> dict[str, tuple[Known, Known]]:
         """Z and out of each layer, by its name."""
         passed = {}
+        x = Known(x.value.reshape(len(x.value), -1), x.error.reshape(len(x.error), -1))  # what Flatten does
         for name, kind, activation in self.layers:
             z = self.rounding.dense(x, *self.weights[name]) if kind == "Dense" else x
             x = self.rounding.activate(activation, z)
@@ -213,7 +226,7 @@ class Shadow:
 
     def trace(self, x: Array, t: Array) -> dict[str, Known]:
         """What ``model.trace(x, t)`` returns, with bounds; a network without a softmax at its end gives logits."""
-        given = exact(x)
+        given = exact(np.reshape(x, (len(x), -1)))
         passed = self.outputs(given)
         last, _, activation = self.layers[-1]
         z = passed[last][0] if activation == "softmax" else passed[last][1]
@@ -229,13 +242,14 @@ class Shadow:
                 W, b = self.weights[name]
                 dz, dout = dout, self.rounding.product(dout, _transposed(W))
                 trace[f"{name}/dx"] = dout
-                trace[f"{name}/dW"] = self.rounding.product(_transposed(x_in), dz)
+                trace[f"{name}/dW"] = self.rounding.product(_transposed(x_in), dz, over_samples=True)
                 if b is not None:
                     ones = exact(np.ones((1, len(t))))
-                    db = self.rounding.product(ones, dz)
+                    db = self.rounding.product(ones, dz, over_samples=True)
                     trace[f"{name}/db"] = Known(db.value[0], db.error[0])
             else:
-                trace[f"{name}/dx"] = dout
+                shape = np.shape(x) if kind == "Flatten" else dout.value.shape
+                trace[f"{name}/dx"] = Known(dout.value.reshape(shape), dout.error.reshape(shape))
         return trace
 
     def step(self, x: Array, t: Array) -> dict[str, Known]:
@@ -266,6 +280,13 @@ class Shadow:
             for name, (_, b) in self.weights.items()
         }
         return replace(self, weights=known)
+
+
+def _root_of_squares(a: Array, b: Array) -> Array:
+    """√(a² @ b²), scaled so that small numbers don't vanish when they are squared."""
+    a_scale = np.abs(a).max(axis=1, keepdims=True, initial=1e-300)
+    b_scale = np.abs(b).max(axis=0, keepdims=True, initial=1e-300)
+    return np.sqrt(((a / a_scale) ** 2) @ ((b / b_scale) ** 2)) * a_scale * b_scale
 
 
 def _joined(a: Known, b: Known, axis: int) -> Known:

@@ -46,6 +46,11 @@ def test_what_is_not_finite_agrees_with_itself_only(value: float) -> None:
             assert compare("x", np.array([value]), np.array([other]), 1e9).fault is not None
 
 
+@pytest.mark.parametrize("bound", [np.nan, np.inf, -1.0])
+def test_a_bound_that_is_none_is_a_fault(bound: float) -> None:
+    assert compare("x", np.array([1.0]), np.array([1.0]), bound).fault is not None
+
+
 def test_the_first_divergence_is_the_first_in_order() -> None:
     a = {"one": np.array([1.0]), "two": np.array([2.0]), "three": np.array([3.0])}
     b = {name: value + (name != "one") for name, value in a.items()}

@@ -19,7 +19,8 @@ def small(digits: mnist.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A few digits, and few checks, so that a report takes a second."""
     few = {name: training_checks.FAST[name] for name in ("trace", "to_categorical")}
     monkeypatch.setattr(training_checks, "FAST", few)
-    monkeypatch.setattr(report, "RMS_CASES", 2)
+    monkeypatch.setattr(checks, "RMS_SEEDS", 2)
+    checks.keras_rms.cache_clear()
     report.tensor_rows.cache_clear()
     report.triangle_cells.cache_clear()
     (x_train, y_train), (x_test, y_test), _ = digits

@@ -9,17 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
-BLOCK = 128
+BLOCK = 100
+SMALL = 1 << 17  # multiplications
 EPSILON = 1e-7  # keras.config.epsilon(): probabilities are clipped to [EPSILON, 1 - EPSILON]
 
 
 def _product(a: Array, b: Array) -> Array:
-    """The matrix product a b, its sums halved until they have at most BLOCK terms, as ``numpy.sum`` halves its own.
+    """The matrix product a b, with sums that lose less than one running total would.
 
-    One running sum of n terms is off by about √n roundings: with 784 of them the plain ``a @ b`` had an RMS error up to
-    1.35 times that of Keras (on JAX and torch), in blocks it is at most 1.09 times, for a fifth more time.
+    One total of n terms is off by about √n roundings: with 784 of them the plain ``a @ b`` had an RMS error up to 1.35
+    times that of Keras (on JAX and torch).  So long sums are halved until they have at most BLOCK terms, as ``numpy.sum``
+    halves its own, and small products, which cost nothing, are summed in float64: at most 0.98 times, an eighth slower.
     """
     n = a.shape[-1]
+    if a.size * b.shape[-1] <= SMALL:
+        return (a.astype(np.float64) @ b.astype(np.float64)).astype(a.dtype)
     return a @ b if n <= BLOCK else _product(a[..., : n // 2], b[: n // 2]) + _product(a[..., n // 2 :], b[n // 2 :])
 
 

@@ -18,8 +18,9 @@ def _product(a: Array, b: Array) -> Array:
     """The matrix product a b, with sums that lose less than one running total would.
 
     One total of n terms is off by about √n roundings: with 784 of them the plain ``a @ b`` had an RMS error up to 1.35
-    times that of Keras (on JAX and torch).  So long sums are halved until they have at most BLOCK terms, as ``numpy.sum``
-    halves its own, and small products, which cost nothing, are summed in float64: at most 0.98 times, an eighth slower.
+    times that of Keras (on JAX and torch).  So long sums are halved until they have at most BLOCK terms, as
+    ``numpy.sum`` halves its own, and small products, which cost nothing, are summed in float64: at most 0.98 times, an
+    eighth slower.
     """
     n = a.shape[-1]
     if a.size * b.shape[-1] <= SMALL:

@@ -68,12 +68,13 @@ class Rounding:
         """The matrix product a b.
 
         The errors of a row of units are independent of each other and add up as their squares do.  Those of samples are
-        not, since samples may be alike: a sum over samples takes the worst case.
+        not, since samples may be alike, nor are those of the weights b, which were trained on the same samples: they
+        take the worst case.
         """
         if over_samples:
             carried = np.abs(a.value) @ b.error + a.error @ b.size
         else:
-            carried = np.hypot(_root_of_squares(a.value, b.error), _root_of_squares(a.error, b.size))
+            carried = _root_of_squares(a.error, b.size) + np.abs(a.value) @ b.error
         rounded = self.gamma(a.value.shape[-1]) * (a.size @ b.size)
         return self.floor(Known(a.value @ b.value, carried + rounded))
 
@@ -273,13 +274,17 @@ class Shadow:
             if W is not None
         }
 
-    def at(self, weights: dict[str, Array]) -> "Shadow":
-        """The same network with other weights, which are exact."""
-        known = {
-            name: (exact(weights[f"{name}/W"]), None if b is None else exact(weights[f"{name}/b"]))
+    def at(self, weights: dict[str, Array], errors: dict[str, Array]) -> "Shadow":
+        """The same network with other weights, each known up to its error."""
+
+        def known(key: str) -> Known:
+            return Known(np.array(weights[key], np.float64), errors[key])
+
+        pairs = {
+            name: (known(f"{name}/W"), None if b is None else known(f"{name}/b"))
             for name, (_, b) in self.weights.items()
         }
-        return replace(self, weights=known)
+        return replace(self, weights=pairs)
 
 
 def _root_of_squares(a: Array, b: Array) -> Array:

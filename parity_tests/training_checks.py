@@ -13,7 +13,7 @@ from parity_tests import checks
 from parity_tests.cases import ARTICLE, Case
 from parity_tests.checks import U32, Rows, vars_of
 from parity_tests.compare import compare, equal
-from parity_tests.error_model import Known, Rounding, Settings, exact
+from parity_tests.error_model import LAMBDA, Known, Rounding, Settings, exact
 from scratch.layers import Dense
 from scratch.models import Sequential
 from scratch.utils import clear_session, set_random_seed
@@ -24,40 +24,28 @@ from scratch.utils import clear_session, set_random_seed
 def lock_step(backend: str, case: Case, x: np.ndarray, labels: np.ndarray, steps: int) -> Iterator[Rows]:
     """Train both from the same weights on the same batches and compare after every step.
 
-    Neither is set back, so differences add up: the bound of the weights after a step is that before it plus what one
-    step from the weights at hand may add, on the assumption that a step does not drive two nearby networks apart.  The
-    loss is held to what the weights, as they differ before the step, explain.
+    Neither is set back, so differences add up.  Each step is held to what it may add: the error model starts from the
+    weights as they differ before the step (LAMBDA times that, since a measured difference is no bound), so that a unit
+    whose sign is uncertain between the two is known to be.
     """
-    model = case.scratch(backend)
-    twin = case.twin()
-    reached = {key: np.zeros(W.shape) for key, W in model.params.items()}
+    model, twin = case.scratch(backend), case.twin()
     one_hot = np.eye(case.widths[-1])
     for step in range(steps):
         rows = np.arange(step * case.batch, (step + 1) * case.batch) % len(x)
-        xb, yb = x[rows], one_hot[labels[rows]]
-        shadow = case.shadow().at(model.params)
-        known = shadow.step(xb.astype(np.float32).astype(np.float64), yb)
-        before, theirs_before = model.get_weights(), twin.get_weights()
-        ours, theirs = model.train_on_batch(xb, yb), twin.train_on_batch(xb.astype(np.float32), yb.astype(np.float32))
-        # Weights that differ by d change the loss by Σ g·d.
-        apart = dict(zip(reached, (np.abs(a - b) for a, b in zip(before, theirs_before, strict=True)), strict=True))
-        moved = sum((np.abs(known[k.replace("/", "/d")].value) * d).sum() for k, d in apart.items())
-        found = [
-            compare(
-                f"step {step + 1}: loss",
-                np.float64(ours[0]),
-                np.float64(theirs[0]),
-                2 * known["loss"].error + moved + U32,
-            )
-        ]
+        xb, yb = x[rows].astype(np.float32), one_hot[labels[rows]]
+        theirs_before = dict(zip(model.params, twin.get_weights(), strict=True))
+        apart = {key: np.abs(W - theirs_before[key]).astype(np.float64) for key, W in model.params.items()}
+        shadow = case.shadow().at(model.params, {key: LAMBDA * d for key, d in apart.items()})
+        known = shadow.step(xb.astype(np.float64), yb)
+        ours, theirs = model.train_on_batch(xb, yb), twin.train_on_batch(xb, yb.astype(np.float32))
+        bound = 2 * known["loss"].error + U32
+        found = [compare(f"step {step + 1}: loss", np.float64(ours[0]), np.float64(theirs[0]), bound)]
         # A digit that one of them finds and the other does not is a near tie; one in a batch of 100 may be.
-        found.append(
-            compare(f"step {step + 1}: right", np.round(ours[1] * len(xb)), np.round(theirs[1] * len(xb)), 1.0)
-        )
-        weights = twin.get_weights()
-        for (key, W), theirs_W in zip(model.params.items(), weights, strict=True):
-            reached[key] = reached[key] + 2 * shadow.parameters()[key].error
-            found.append(compare(f"step {step + 1}: {key}", W, theirs_W, reached[key]))
+        right, expected = (np.round(values[1] * len(xb)) for values in (ours, theirs))
+        found.append(compare(f"step {step + 1}: digits right", right, expected, 1.0))
+        for (key, W), theirs_W in zip(model.params.items(), twin.get_weights(), strict=True):
+            added = shadow.parameters()[key].error - LAMBDA * apart[key]
+            found.append(compare(f"step {step + 1}: {key}", W, theirs_W, apart[key] + 2 * added))
         yield found
 
 

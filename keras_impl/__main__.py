@@ -8,6 +8,7 @@ import os
 import sys
 from typing import Any
 
+from keras_impl import missing
 from scratch.__main__ import Samples, guarded, parser, run
 from scratch.__main__ import make as make_scratch
 
@@ -66,10 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         import keras  # noqa: F401
     except ModuleNotFoundError as error:
-        print(
-            f"python -m keras_impl: {error.name} is not installed; try python -m pip install -e '.[keras]'",
-            file=sys.stderr,
-        )
+        print(f"python -m keras_impl: {missing(error)}", file=sys.stderr)
         return 2
     return guarded("keras_impl", lambda: run(options, make, fit))
 

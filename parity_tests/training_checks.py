@@ -186,20 +186,9 @@ def check_report(backend: str, case: Case) -> Rows:
         number(f"{name}: loss", a[0], b[0], 2 * float(known[name].error))
         number(f"{name}: accuracy", a[1], b[1], 2 * U32)
     rows.append(equal("as a dict", list(ours["as a dict"]), list(theirs["as a dict"])))
-    number(
-        "test_on_batch: loss",
-        ours["test_on_batch"][0],
-        theirs["test_on_batch"][0],
-        2 * float(known["evaluate afterwards"].error),
-    )
-    number("test_on_batch: accuracy", ours["test_on_batch"][1], theirs["test_on_batch"][1], 2 * U32)
-    number(
-        "train_on_batch: loss",
-        ours["train_on_batch"][0],
-        theirs["train_on_batch"][0],
-        2 * float(known["train_on_batch"].error),
-    )
-    number("train_on_batch: accuracy", ours["train_on_batch"][1], theirs["train_on_batch"][1], 2 * U32)
+    for name, key in (("test_on_batch", "evaluate afterwards"), ("train_on_batch", "train_on_batch")):
+        number(f"{name}: loss", ours[name][0], theirs[name][0], 2 * float(known[key].error))
+        number(f"{name}: accuracy", ours[name][1], theirs[name][1], 2 * U32)
     for name in ("predict", "predict_on_batch"):
         rows.append(compare(name, ours[name], theirs[name], 2 * known[name].error))
     for name in ("weights after fit", "weights in the end"):

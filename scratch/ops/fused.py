@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scratch.ops import numba_ops as ops
 from scratch.ops import threads
 from scratch.ops.compiler import compiled, compiled_as_written
-from scratch.ops.products import SHARED, product_tile, transposed
+from scratch.ops.products import SHARED, product_tile
 
 Array = NDArray[Any]
 ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax")  # a row of the table says which by its place here
@@ -65,26 +65,19 @@ class FusedStep:
         self.x = x
         self.table[0, X_AT] = x.ctypes.data
         losses, probabilities = np.empty(n, self.dtype), np.empty(t.shape, self.dtype)
-        rows = n
-        if n * self.work >= SHARED:
-            rows = _fours(n / min(config.NUMBA_NUM_THREADS, max(1, n // 16)))
-        shares = [(i, min(i + rows, n)) for i in range(0, n, rows)]
-        threads.run([partial(_forward_backward, self.table, x, t, losses, probabilities, *share) for share in shares])
+        shares = self._shares(n)
+        arguments = self.table, x, t, losses, probabilities
+        threads.run([partial(_forward_backward, *arguments, i, shares) for i in range(shares)])
         return losses, probabilities
 
     def update(self, learning_rate: float) -> None:
         """W ← W − η·dW and b ← b − η·db, with the gradients of the mean loss of the last batch."""
-        n = len(self.x)
-        tasks = []
-        for layer, (W, _) in enumerate(self.weights):
-            rows = _fours(len(W) / 4) if n * W.size >= SHARED else len(W)
-            shares = [(i, min(i + rows, len(W))) for i in range(0, len(W), rows)]
-            tasks += [partial(_descend, self.table, layer, self.x, n, *share, learning_rate) for share in shares]
-        if n * self.work >= SHARED:
-            threads.run(tasks)
-        else:
-            for task in tasks:
-                task()
+        n, shares = len(self.x), self._shares(len(self.x))
+        threads.run([partial(_descend, self.table, self.x, n, i, shares, learning_rate) for i in range(shares)])
+
+    def _shares(self, n: int) -> int:
+        """In how many parts a batch of n is worth being shared out."""
+        return 1 if n * self.work < SHARED else max(1, min(config.NUMBA_NUM_THREADS, n // 16))
 
     def _make_room(self, n: int) -> None:
         """Lay out the outputs and the gradients of every layer for n samples, and write down where all of it is."""
@@ -100,9 +93,11 @@ class FusedStep:
             self.table[i] = (*W.shape, kind, W.ctypes.data, b_at, x_at, out.ctypes.data, dz.ctypes.data)
 
 
-def _fours(rows: float) -> int:
-    """That many rows or a few more: the next multiple of four, the rows that a product takes at once."""
-    return 4 * max(1, int(np.ceil(rows / 4)))
+@compiled
+def _share(i: int, shares: int, rows: int) -> tuple[int, int]:
+    """First and last row of one of equal shares, in multiples of four: the rows that a product takes at once."""
+    size = 4 * ((rows + 4 * shares - 1) // (4 * shares))
+    return min(i * size, rows), min((i + 1) * size, rows)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -122,9 +117,12 @@ def _rows(table: Array, layer: int, column: int, rows: int, columns: int, like: 
 
 
 @compiled
-def _forward_backward(table: Array, x: Array, t: Array, losses: Array, probabilities: Array, a: int, b: int) -> None:
-    """Samples a to b: every layer's output, the loss, and every layer's gradient with respect to x W + b."""
+def _forward_backward(
+    table: Array, x: Array, t: Array, losses: Array, probabilities: Array, share: int, shares: int
+) -> None:
+    """One share of the samples: every layer's output, the loss, and every layer's gradient with respect to x W + b."""
     n, last = len(x), len(table) - 1
+    a, b = _share(share, shares, n)
     for i in range(last + 1):
         D, H = table[i, INPUTS], table[i, UNITS]
         h, out = _rows(table, i, X_AT, n, D, x), _rows(table, i, OUT_AT, n, H, x)
@@ -148,7 +146,7 @@ def _forward_backward(table: Array, x: Array, t: Array, losses: Array, probabili
         if n < ops.FEW:
             dx[a:b] = ops.row_products(dz[a:b], W)
         else:
-            product_tile(dz, transposed(W), np.zeros(D, x.dtype), dx[a:b], a, b, 0, D)
+            product_tile(dz, W.T.copy(), np.zeros(D, x.dtype), dx[a:b], a, b, 0, D)
         _activate_backward(table[i - 1, ACTIVATION], dx[a:b], _rows(table, i, X_AT, n, D, x)[a:b])
 
 
@@ -173,15 +171,18 @@ def _activate_backward(kind: int, dout: Array, out: Array) -> None:
 
 
 @compiled
-def _descend(table: Array, layer: int, x: Array, n: int, k0: int, k1: int, learning_rate: float) -> None:
-    """Rows k0 to k1 of a layer's W; with the first of them, b."""
-    D, H = table[layer, INPUTS], table[layer, UNITS]
-    h, dz = _rows(table, layer, X_AT, n, D, x), _rows(table, layer, DZ_AT, n, H, x)
-    dW = np.empty((k1 - k0, H), x.dtype)
-    product_tile(h.T, dz, np.zeros(H, x.dtype), dW, k0, k1, 0, H)
-    _step(_rows(table, layer, W_AT, D, H, x)[k0:k1].reshape(-1), dW.reshape(-1), x.dtype.type(learning_rate))
-    if k0 == 0 and table[layer, B_AT] != 0:
-        _step(_rows(table, layer, B_AT, 1, H, x)[0], ops.column_sums(dz), x.dtype.type(learning_rate))
+def _descend(table: Array, x: Array, n: int, share: int, shares: int, learning_rate: float) -> None:
+    """One share of the rows of every W; and every b with the first."""
+    rate = x.dtype.type(learning_rate)
+    for i in range(len(table)):
+        D, H = table[i, INPUTS], table[i, UNITS]
+        h, dz = _rows(table, i, X_AT, n, D, x), _rows(table, i, DZ_AT, n, H, x)
+        a, b = _share(share, shares, D)
+        dW = np.empty((b - a, H), x.dtype)
+        product_tile(h.T, dz, np.zeros(H, x.dtype), dW, a, b, 0, H)
+        _step(_rows(table, i, W_AT, D, H, x)[a:b].reshape(-1), dW.reshape(-1), rate)
+        if share == 0 and table[i, B_AT] != 0:
+            _step(_rows(table, i, B_AT, 1, H, x)[0], ops.column_sums(dz), rate)
 
 
 @compiled_as_written  # as SGD.update rounds

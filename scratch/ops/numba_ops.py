@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.ops.compiler import compiled
-from scratch.ops.products import product, transposed
+from scratch.ops.products import product
 
 Array = NDArray[np.floating]
 LOW, HIGH = 1e-7, 1 - 1e-7  # keras.config.epsilon(), and 1 minus it
@@ -26,7 +26,7 @@ def dense_backward(dout: Array, x: Array, W: Array, need_dx: bool) -> tuple[Arra
     dout, x, W = np.ascontiguousarray(dout), np.ascontiguousarray(x), np.ascontiguousarray(W)
     dx = None
     if need_dx:
-        dx = row_products(dout, W) if len(dout) < FEW else product(dout, transposed(W))
+        dx = row_products(dout, W) if len(dout) < FEW else product(dout, np.ascontiguousarray(W.T))
     return dx, product(x.T, dout), column_sums(dout)
 
 

@@ -1,4 +1,4 @@
-"""How a kernel becomes machine code: one decorator, a cache that mends itself, and a line that says what the wait is."""
+"""How a kernel becomes machine code: a decorator, a cache that mends itself, a line that says what the wait is."""
 
 import hashlib
 import logging
@@ -38,10 +38,10 @@ def _compiled(function: F, fastmath: set[str]) -> F:
             kernel._cache = _Cache(function)
         except RuntimeError as error:  # Numba finds no folder to write to
             _say_once(f"Compiled kernels can't be kept ({error}), so each start compiles them again.")
-    return kernel  # type: ignore[no-any-return]
+    return kernel
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     """Numba's own, which misses edits in other files, and stops at an entry that it can't read or write."""
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
@@ -65,7 +65,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
             _say_once(f"Compiled kernels can't be kept in {self.cache_path} ({error}).")
 
 
-class CompileTime(event.Listener):  # type: ignore[misc]
+class CompileTime(event.Listener):
     """Seconds that this process has spent on compiling, and one line when that starts.
 
     Attributes:

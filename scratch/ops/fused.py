@@ -100,7 +100,7 @@ def _share(i: int, shares: int, rows: int) -> tuple[int, int]:
     return min(i * size, rows), min((i + 1) * size, rows)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _pointer(typing_context: Any, address: Any, like: Any) -> Any:
     """The address, as a pointer to numbers of the dtype of ``like``."""
 

@@ -4,6 +4,8 @@ Written independently of the reference, one loop over the numbers in place of on
 taken in float64 and rounded once; matrix products are in ``products``.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -179,7 +181,7 @@ def softmax_cross_entropy_backward(x: Array, t: Array) -> Array:
 
 
 @compiled
-def exponentials(row: Array, out: Array) -> float:
+def exponentials(row: Array, out: Array) -> Any:
     """exp(x - largest x) of a row, the largest of which it returns; NaN if one of them is."""
     largest = row[0]
     for c in range(1, len(row)):
@@ -190,7 +192,7 @@ def exponentials(row: Array, out: Array) -> float:
 
 
 @compiled
-def _clip(p: float, like: Array) -> float:
+def _clip(p: Any, like: Array) -> Any:
     low, high = like.dtype.type(LOW), like.dtype.type(HIGH)
     return low if p < low else high if p > high else p
 

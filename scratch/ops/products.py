@@ -59,7 +59,7 @@ def product_tile(A: Array, B: Array, bias: Array, out: Array, i0: int, i1: int, 
     depth = 4 * math.ceil(terms / math.ceil(terms / DEPTH) / 4)
     panel = np.empty(depth * (STRIP + wide), A.dtype)
     a = np.empty(4 * depth, A.dtype)
-    at, needed = np.empty(depth + 1, np.int64), np.empty(depth, np.uint8)
+    listed, all_packed, needed = np.empty(depth + 1, np.int64), np.arange(depth) * wide, np.empty(depth, np.uint8)
     edge = np.empty(4 * (STRIP + wide), A.dtype)
     for j in range(j0, j1, STRIP):
         columns = min(STRIP, j1 - j)
@@ -68,23 +68,22 @@ def product_tile(A: Array, B: Array, bias: Array, out: Array, i0: int, i1: int, 
             k1 = min(k0 + depth, terms)
             packed = False
             for i in range(i0, i1, 4):
-                used = -1
-                if A.shape[0] >= FEW and whole_vectors and _mostly_zero(A, i, i1, k0, k1):
-                    if finite < 0:
-                        finite = _finite(B, j, columns)
-                    if finite == 1:
-                        used = _not_all_zero(A, i, i1, k0, k1, at, needed)
-                direct = used >= 0 or (A.shape[0] < FEW and whole_vectors)
-                if used < 0:
-                    used = k1 - k0
+                used, at = k1 - k0, all_packed
+                skip = A.shape[0] >= FEW and whole_vectors and _mostly_zero(A, i, i1, k0, k1)
+                if skip and finite < 0:
+                    finite = _finite(B, j, columns)
+                direct = (skip and finite == 1) or (A.shape[0] < FEW and whole_vectors)
+                if direct:
+                    at = listed
+                    used = _list_terms(A, i, i1, k0, k1, at, needed, skip)
+                    _gather(A, i, i1, used, at, a)
                     for k in range(used):
-                        at[k] = k0 + k
-                _gather(A, i, i1, used, at, a)
-                if not direct and not packed:
-                    _pack(B, k0, k1, j, columns, wide, panel)
-                    packed = True
-                for k in range(used):
-                    at[k] = at[k] * N + j if direct else (at[k] - k0) * wide
+                        at[k] = at[k] * N + j
+                else:
+                    _gather_all(A, i, i1, k0, k1, a)
+                    if not packed:
+                        _pack(B, k0, k1, j, columns, wide, panel)
+                        packed = True
                 rows = min(4, i1 - i)
                 in_place = rows == 4 and whole_vectors  # else the kernel would write beyond the edge
                 if in_place:
@@ -204,14 +203,14 @@ def _mostly_zero(A: Array, i: int, end: int, k0: int, k1: int) -> bool:
 
 
 @compiled
-def _not_all_zero(A: Array, i: int, end: int, k0: int, k1: int, at: Array, needed: Array) -> int:
-    """List the terms that are not zero in all of four rows, without a branch that could be guessed wrong.
+def _list_terms(A: Array, i: int, end: int, k0: int, k1: int, at: Array, needed: Array, skip: bool) -> int:
+    """List the terms, without those that are zero in all of four rows; no branch could be guessed wrong.
 
     Two loops, of which the first is done 64 terms at a time: 7 µs for a batch of digits, in one loop 18.
     """
     r0, r1, r2, r3 = _four_rows(A, i, end)
     for k in range(k0, k1):
-        needed[k - k0] = (r0[k] != 0) | (r1[k] != 0) | (r2[k] != 0) | (r3[k] != 0)
+        needed[k - k0] = (not skip) | (r0[k] != 0) | (r1[k] != 0) | (r2[k] != 0) | (r3[k] != 0)
     used = 0
     for k in range(k0, k1):
         at[used] = k
@@ -225,6 +224,15 @@ def _gather(A: Array, i: int, end: int, used: int, at: Array, a: Array) -> None:
     r0, r1, r2, r3 = _four_rows(A, i, end)
     for n in range(used):
         k, to = at[n], a[4 * n : 4 * n + 4]
+        to[0], to[1], to[2], to[3] = r0[k], r1[k], r2[k], r3[k]
+
+
+@compiled
+def _gather_all(A: Array, i: int, end: int, k0: int, k1: int, a: Array) -> None:
+    """Put all terms of four rows side by side."""
+    r0, r1, r2, r3 = _four_rows(A, i, end)
+    for k in range(k0, k1):
+        to = a[4 * (k - k0) : 4 * (k - k0) + 4]
         to[0], to[1], to[2], to[3] = r0[k], r1[k], r2[k], r3[k]
 
 

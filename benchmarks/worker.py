@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -161,6 +162,8 @@ def serve(kind: str) -> None:
     """Answer until the questions end."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not come between the answers
+    for package in PEERS[kind].needs:  # now, while other workers do the same
+        import_module(package)
     bench = Bench(kind)
     while True:
         try:

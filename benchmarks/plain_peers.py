@@ -38,7 +38,7 @@ class Torch(Peer):
     def set_weights(self, weights: Sequence[Array]) -> None:
         with self.torch.no_grad():
             for parameter, W in zip(self.model.parameters(), weights, strict=True):
-                parameter.copy_(self.torch.from_numpy(W).T)
+                parameter.copy_(self.torch.from_numpy(W.T))
 
     def get_weights(self) -> list[Array]:
         return [parameter.detach().numpy().T.copy() for parameter in self.model.parameters()]

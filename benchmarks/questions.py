@@ -198,12 +198,22 @@ def _grid_row(session: Session) -> None:
         session.results.remark(f"The grid lacks {len(found) - len(compared)} points that could not be compared.")
 
 
+def thread_counts(cores: int) -> list[int]:
+    """1, 2, 4, … as far as there are cores."""
+    return [n for n in (1, 2, 4, 8, 16, 32, 64, 128) if n <= cores]
+
+
+def with_threads(count: int) -> dict[str, str]:
+    """The variables that hold every library to so many threads, if they are set before it starts."""
+    names = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    return dict.fromkeys(names, str(count))
+
+
 def threads(session: Session) -> None:
     """An epoch on 1, 2, 4, … threads."""
     found = session.results.raw["threads"] = {}
-    for count in [n for n in (1, 2, 4, 8, 16, 32, 64, 128) if n <= cores()]:
-        names = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-        with session.team([OURS, "in-place", RIVAL], dict.fromkeys(names, str(count))) as team:
+    for count in thread_counts(cores()):
+        with session.team([OURS, "in-place", RIVAL], with_threads(count)) as team:
             team = session.prove(team, session.article)
             found[count] = session.times(team, "epoch", 2 if session.quick else 7, name=f"epoch, {count} threads")
 

@@ -6,7 +6,6 @@ caller need not know which one it has.
 """
 
 import contextlib
-import gc
 import os
 import pickle
 import subprocess
@@ -56,7 +55,6 @@ class Bench:
         assert self.peer is not None
         work = self._work(question)
         self.peer.set_weights(self.task.weights)
-        gc.collect()
         times, start = 0, time.perf_counter()
         while True:
             work()

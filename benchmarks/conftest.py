@@ -20,19 +20,7 @@ from scratch.datasets import mnist
 AT_LEAST = 0.02  # seconds that a short measurement is repeated for
 
 
-TINY_PROGRAM = [
-    "-m",
-    "scratch",
-    "--quiet",
-    "--backend",
-    "numpy",
-    "--epochs",
-    "1",
-    "--batch-size",
-    "10",
-    "--hidden",
-    "4",
-]
+TINY_PROGRAM = ["-m", "scratch", "--quiet", "--backend", "numpy", "--epochs", "1", "--batch-size", "10"]
 
 
 class Clock:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scratch.ops import BACKENDS, numpy_ops
+from scratch.ops import BACKENDS, get, numpy_ops
 
-pytestmark = pytest.mark.parametrize("ops", BACKENDS.values(), ids=BACKENDS.keys())
+pytestmark = pytest.mark.parametrize("ops", [get(backend) for backend in BACKENDS], ids=BACKENDS)
 # Without private helpers, and without the copies, x_…__mutmut_1, that mutation testing puts beside each function.
 FUNCTIONS = [
     name for name, f in vars(numpy_ops).items() if inspect.isfunction(f) and name[0] != "_" and "__mutmut" not in name

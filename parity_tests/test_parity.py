@@ -98,7 +98,7 @@ def test_a_model_goes_to_keras_and_comes_back(dtype: str, rng: np.random.Generat
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(a, c)
     np.testing.assert_allclose(twin.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(back.predict(x, verbose=0), model.predict(x, verbose=0))
+    np.testing.assert_array_equal(keras_impl.to_scratch(twin).predict(x, verbose=0), model.predict(x, verbose=0))
 
 
 def test_the_twin_is_compiled_alike(rng: np.random.Generator) -> None:

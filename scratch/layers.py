@@ -61,7 +61,7 @@ class Layer:
     @property
     def ops(self) -> ModuleType:
         """The operations that the layer computes with: those of its model, else the reference."""
-        return ops.BACKENDS[self._backend or "numpy"]
+        return ops.get(self._backend or "numpy")
 
     @property
     def dtype(self) -> np.dtype[np.floating]:

@@ -36,17 +36,23 @@ class Loss:
     @property
     def ops(self) -> ModuleType:
         """The operations that the loss computes with."""
-        return ops.BACKENDS[self.backend]
+        return ops.get(self.backend)
 
     def forward(self, y: Array, t: Array) -> Array:
         """Loss of a batch: a scalar of y's dtype, or (N,) without a reduction."""
+        self.y, self.t = y, self.smooth(t)
+        return self.reduce(getattr(self.ops, f"{self.op}_forward")(y, self.t))
+
+    def smooth(self, t: Array) -> Array:
+        """The targets, with a little of every class mixed in."""
         s = self.label_smoothing
-        self.y, self.t = y, (t * (1 - s) + s / t.shape[-1] if s else t)
-        losses: Array = getattr(self.ops, f"{self.op}_forward")(y, self.t)
+        return t * (1 - s) + s / t.shape[-1] if s else t
+
+    def reduce(self, losses: Array) -> Array:
+        """One number for a batch, rounded once, however many samples there are; or all of them."""
         if self.reduction == "none":
             return losses
-        # One rounding at the end, however many samples there are.
-        total = losses.sum(dtype=np.float64) / (len(y) if self.reduction == "sum_over_batch_size" else 1)
+        total = losses.sum(dtype=np.float64) / (len(losses) if self.reduction == "sum_over_batch_size" else 1)
         return np.asarray(total, dtype=losses.dtype)
 
     def backward(self) -> Array:

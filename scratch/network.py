@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -10,6 +11,9 @@ from scratch import ops
 from scratch.layers import Input, Layer, check_dtype
 from scratch.losses import CategoricalCrossentropy, Loss
 from scratch.utils import Array, Shape, auto_name, check_array, check_list, check_name, check_numeric, spawn_generator
+
+if TYPE_CHECKING:
+    from scratch.ops.fused import FusedStep
 
 
 class Network:
@@ -33,11 +37,13 @@ class Network:
         dtype: DTypeLike | None = None,
     ) -> None:
         self.backend = check_name("backend", backend, ops.BACKENDS)
+        ops.get(backend)  # whatever is wrong with it is said now
         self.dtype = check_dtype("float32" if dtype is None else dtype)
         self.rng = spawn_generator()
         self.name = auto_name(type(self).__name__) if name is None else str(name)
         self.layers: list[Layer] = []
         self.input_shape: Shape | None = None
+        self.fused: FusedStep | None = None  # what trains it, if scratch.fusion finds that it can
         self._input: Input | None = None
         for layer in check_list("layers", layers):
             self.add(layer)
@@ -96,7 +102,7 @@ class Network:
     @property
     def ops(self) -> ModuleType:
         """The operations that the backend computes with."""
-        return ops.BACKENDS[self.backend]
+        return ops.get(self.backend)
 
     @property
     def built(self) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scratch import losses, optimizers
 from scratch import metrics as metrics_module
 from scratch.callbacks import Callback, CallbackList, History, Logs
+from scratch.fusion import fused_step
 from scratch.losses import CategoricalCrossentropy, check_same_length
 from scratch.metrics import CategoricalAccuracy, Mean
 from scratch.network import Network
@@ -80,7 +81,7 @@ class Trainer(Network):
         self.history = History()
 
     def train_step(self, x: Array, y: Array, where: str = "") -> tuple[float, Array]:
-        """Forward, loss, backward in reverse, update.
+        """Forward, loss, backward in reverse, update; for a model like the article's in one compiled step.
 
         Args:
             x: inputs of one batch.
@@ -92,12 +93,21 @@ class Trainer(Network):
         """
         loss, optimizer = self._compiled("train_step")
         with np.errstate(over="ignore", invalid="ignore"):  # explained in words below
-            out = self.forward(x)
-            criterion, value = self.compute_loss(loss, out, loss.targets(y, out))
-            self.backward(criterion)
+            fused = fused_step(self, loss, optimizer)
+            if fused:
+                losses, out = fused.forward_backward(x, loss.smooth(loss.targets(y, fused.weights[-1][0])))
+                value = loss.reduce(losses)
+            else:
+                out = self.forward(x)
+                criterion, value = self.compute_loss(loss, out, loss.targets(y, out))
+                self.backward(criterion)
             if where and not np.isfinite(value):
                 self._warn_not_finite(x, y, where)
-            optimizer.update(self.params, self.grads)
+            if fused:
+                fused.update(optimizer.learning_rate)
+                optimizer.iterations += 1
+            else:
+                optimizer.update(self.params, self.grads)
         return float(value), out
 
     def fit(

@@ -1,20 +1,28 @@
 """The arithmetic, behind one seam: a backend is a module, and all backends have the same functions."""
 
+from functools import cache
+from importlib import import_module
 from types import ModuleType
 
-from scratch.ops import numpy_ops
 from scratch.utils import check_name
 
-BACKENDS: dict[str, ModuleType] = {
-    "numpy": numpy_ops,
-    "numba": numpy_ops,  # the reference stands in until the compiled core exists: the same results
-}
+BACKENDS = ("numpy", "numba")  # the reference, and the same compiled
 
 
+@cache
 def get(backend: str) -> ModuleType:
-    """Return the module of operations with that name.
+    """Return the module of operations with that name, ``scratch.ops.numpy_ops`` or ``scratch.ops.numba_ops``.
+
+    Numba is loaded when it is asked for, and no sooner.
 
     Raises:
         ValueError: if there is no such backend; the message lists the known ones.
+        ImportError: if Numba is missing or broken; the message says how to mend it.
     """
-    return BACKENDS[check_name("backend", backend, BACKENDS)]
+    try:
+        return import_module(f"scratch.ops.{check_name('backend', backend, BACKENDS)}_ops")
+    except (ImportError, OSError, AttributeError) as error:
+        raise ImportError(
+            f"backend='numba' needs Numba, which can't be loaded ({error}): "
+            "python -m pip install --upgrade numba, or use backend='numpy', which needs NumPy only."
+        ) from error

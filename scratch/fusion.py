@@ -1,0 +1,63 @@
+"""Which models the fused training step can train: the article's, and all that are built like it."""
+
+from typing import TYPE_CHECKING
+
+from scratch.layers import Activation, Dense, Flatten, Layer, ReLU, Softmax
+from scratch.losses import LOSSES, CategoricalCrossentropy
+from scratch.network import Network
+from scratch.optimizers import SGD
+
+if TYPE_CHECKING:
+    from scratch.ops.fused import FusedStep
+
+
+def fused_step(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) -> "FusedStep | None":
+    """The compiled step that does what ``forward``, ``compute_loss``, ``backward`` and ``update`` do; or None.
+
+    It is for ``backend="numba"``: Dense layers of one dtype, with an activation after each and a softmax after the last,
+    cross-entropy, and SGD without momentum, weight decay or clipping.  Everything else, and whatever overrides a method
+    that the step would leave out, goes layer by layer.
+    """
+    if model.backend != "numba" or not _plain(model, loss, optimizer):
+        return None
+    chain = _chain(model.layers)
+    if chain is None:
+        return None
+    weights = [(layer.params["W"], layer.params.get("b")) for layer, _ in chain]
+    if len({array.dtype for pair in weights for array in pair if array is not None}) != 1:
+        return None
+    from scratch.ops.fused import FusedStep
+
+    known = model.fused
+    if known is None or not known.is_for(weights, [activation for _, activation in chain]):
+        model.fused = known = FusedStep(weights, [activation for _, activation in chain])
+    return known
+
+
+def _plain(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) -> bool:
+    """Whether nothing is asked for that the step doesn't do."""
+    methods = ("forward", "compute_loss", "backward")
+    return (
+        all(getattr(type(model), method) is getattr(Network, method) for method in methods)
+        and type(loss) in LOSSES.values()
+        and loss.reduction == "sum_over_batch_size"
+        and type(optimizer) is SGD
+        and optimizer.momentum == 0
+        and optimizer.weight_decay is None
+        and not (optimizer.clipnorm or optimizer.clipvalue or optimizer.global_clipnorm)
+    )
+
+
+def _chain(layers: list[Layer]) -> list[tuple[Dense, str]] | None:
+    """Each Dense layer with the activation that follows it, its own or a layer's."""
+    chain: list[tuple[Dense, str]] = []
+    for layer in layers:
+        if type(layer) is Dense:
+            chain.append((layer, layer.activation))
+        elif type(layer) in (Activation, ReLU, Softmax) and chain and chain[-1][1] == "linear":
+            chain[-1] = (chain[-1][0], layer.activation)
+        elif type(layer) is not Flatten or chain:
+            return None
+    activations = [activation for _, activation in chain]
+    ends_in_softmax = bool(chain) and layers[-1].activation == "softmax" and "softmax" not in activations[:-1]
+    return chain if ends_in_softmax else None

@@ -34,10 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _measure(options: argparse.Namespace, questions: dict) -> int:
     from benchmarks.pictures import draw
-    from benchmarks.questions import Session
+    from benchmarks.questions import QUICK, Session
     from benchmarks.tasks import article
 
-    names = options.only.split(",") if options.only else list(questions)
+    names = options.only.split(",") if options.only else QUICK if options.quick else list(questions)
     if unknown := [name for name in names if name not in questions]:
         raise ValueError(f"--only knows {', '.join(questions)}; got {unknown[0]!r}.")
     folder = Path(options.output)

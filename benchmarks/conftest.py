@@ -4,6 +4,7 @@ Timed, each peer has a process of its own, ours takes a turn before each of its 
 pytest-benchmark reads is the sum of what the workers measured.  Untimed, the peers run in this process.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from benchmarks import environment, programs, same, tasks
 from benchmarks.peers import OURS, PEERS, elsewhere, missing
-from benchmarks.ratios import ratio
+from benchmarks.ratios import SETTLE, ratio
 from benchmarks.worker import Bench, Worker
 from scratch.datasets import mnist
 
@@ -150,12 +151,14 @@ def compare(benchmark: Any, bench: Callable[..., Bench], timed: bool, clock: Clo
         theirs, ours = bench(kind, task, **variables), bench(OURS, task, **variables)
         our_times: list[float] = []
         their_times: list[float] = []
-        at_least = AT_LEAST if timed else 0.0
+        at_least, settle = (AT_LEAST, SETTLE) if timed else (0.0, 0.0)
 
         def our_turn() -> None:
+            time.sleep(settle)
             our_times.append(ours.measure(question, at_least))
 
         def their_turn() -> None:
+            time.sleep(settle)  # the clock stands still
             their_times.append(clock.add(theirs.measure(question, at_least)))
 
         benchmark.group = f"{question}, {task.name}"

@@ -81,7 +81,7 @@ class Session:
 def epoch(session: Session) -> None:
     """An epoch of ``fit``, for everybody."""
     with session.team(PEERS) as team:
-        times = session.times(session.prove(team, session.article), "epoch", 5 if session.quick else 15)
+        times = session.times(session.prove(team, session.article), "epoch", 3 if session.quick else 15)
     session.results.raw["epoch"] = times
     for kind, wanted in (("keras-tensorflow", 5), ("keras-jax", 2.5), ("jax-scan", 1.5), ("products", 1 / 0.8)):
         session.row(f"an epoch of fit, against {PEERS[kind].title}", wanted, times, kind)
@@ -93,7 +93,7 @@ def inference(session: Session) -> None:
     with session.team([OURS, "numpy", RIVAL]) as team:
         team = session.prove(team, session.article)
         for question in ("predict 1", "call 1", "predict 100", "predict 10000"):
-            found[question] = session.times(team, question, 7 if session.quick else 21, AT_LEAST)
+            found[question] = session.times(team, question, 5 if session.quick else 21, AT_LEAST)
     rows = [("predict of one image", "predict 1", 500), ("model(x) of one image", "call 1", 30)]
     count = min(10_000, len(session.article.x))
     for what, question, wanted in [*rows, (f"predict of {count:,} images", "predict 10000", 4)]:
@@ -102,7 +102,7 @@ def inference(session: Session) -> None:
 
 def program(session: Session) -> None:
     """``python -m scratch`` beside ``python -m keras_impl``: seconds and memory, from start to end."""
-    epochs, rounds = (2, 2) if session.quick else (10, 5)
+    epochs, rounds = (2, 1) if session.quick else (10, 5)
     options = ("--epochs", str(epochs))
     note = f"{epochs} epochs" + (", not ten: --quick" if session.quick else "")
     names = {"cached": "the whole program, kernels cached", "cold": "the whole program, first time ever"}
@@ -136,7 +136,7 @@ def program(session: Session) -> None:
 
 BATCHES, WIDTHS, DEPTHS = (1, 16, 128, 1024, 4096), (16, 64, 256, 1024, 2048), (1, 3, 6)
 MIDDLE = 128, 256, 3  # the curves of scaling run through this point
-QUICK_POINTS = [(1, 16, 1), (1, 256, 3), (128, 16, 3), (128, 256, 3), (4096, 16, 1), (4096, 256, 1), (128, 1024, 3)]
+QUICK_POINTS = [(1, 16, 1), (1, 256, 3), (128, 256, 3), (4096, 16, 1), (128, 1024, 3)]
 
 
 def points(quick: bool) -> list[tuple[int, int, int]]:
@@ -241,4 +241,5 @@ def start(session: Session) -> None:
     )
 
 
-QUESTIONS = {f.__name__: f for f in (epoch, inference, program, start, threads, grid)}
+QUESTIONS = {f.__name__: f for f in (epoch, inference, program, grid, start, threads)}
+QUICK = ("epoch", "inference", "program", "grid")

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from benchmarks.peers import missing
-from scratch.ops import BACKENDS, numpy_ops
+from scratch import ops
+from scratch.ops import numpy_ops
 
 Arguments = dict[str, Any]
 NAMES = [name for name, f in vars(numpy_ops).items() if inspect.isfunction(f) and not name.startswith("_")]
@@ -55,7 +56,7 @@ def keras_operation(name: str, given: Arguments) -> Callable[[], Any]:
 )
 def test_operation(benchmark: Any, timed: bool, name: str, side: str) -> None:
     given = arguments(name, *((100, 784, 256) if timed else (3, 5, 4)))
-    work = keras_operation(name, given) if side == "keras" else lambda: getattr(BACKENDS[side], name)(**given)
+    work = keras_operation(name, given) if side == "keras" else lambda: getattr(ops.get(side), name)(**given)
     got, wanted = (r if isinstance(r, tuple) else (r,) for r in (work(), getattr(numpy_ops, name)(**given)))
     for a, b in zip(got, wanted, strict=True):
         # Sums of at most 784 products of size 1 or less: rounding comes to 1e-5, a term left out to 1e-2.

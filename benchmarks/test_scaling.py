@@ -4,7 +4,7 @@ A point is a network of the grid of ``python -m benchmarks``; each curve runs th
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 
 import pytest
 
@@ -17,7 +17,7 @@ BATCH, WIDTH, DEPTH = MIDDLE
 TINY = dense(batch=4, width=16, depth=2, steps=2)
 
 
-@cache
+@lru_cache(1)  # the peers of one network follow each other
 def task(timed: bool, batch: int, width: int, depth: int) -> Task:
     """That network; untimed, a tiny one in the place of all."""
     return dense(batch, width, depth) if timed else TINY

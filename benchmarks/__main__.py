@@ -41,9 +41,10 @@ def _measure(options: argparse.Namespace, questions: dict) -> int:
     if unknown := [name for name in names if name not in questions]:
         raise ValueError(f"--only knows {', '.join(questions)}; got {unknown[0]!r}.")
     folder = Path(options.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise OSError(f"{folder} can't be written; name a folder of yours.")
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OSError(f"--output needs a folder that can be written to; {folder} is none.")
     if options.data:
         os.environ["MNIST_PATH"] = options.data  # for the programs too
     digits = mnist.load()

@@ -44,7 +44,7 @@ def ratio(theirs: Sequence[float], ours: Sequence[float], seed: int = 0) -> Rati
         ValueError: if they are not pairs of positive numbers.
     """
     a, b = np.asarray(theirs, float), np.asarray(ours, float)
-    if a.shape != b.shape or a.ndim != 1 or not a.size or not (min(a.min(), b.min()) > 0):
+    if a.shape != b.shape or a.ndim != 1 or not a.size or not ((a > 0) & (b > 0)).all():
         raise ValueError(f"A ratio needs pairs of positive measurements; got {theirs!r} and {ours!r}.")
     ratios = a / b
     low = high = float("nan")

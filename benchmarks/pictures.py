@@ -58,9 +58,7 @@ def epoch(times: Times, machine: str) -> Figure | None:
         axes.text(high[y], y, f" {quantity(middle[y], 's')}{compared}", va="center", fontsize=9)
     axes.invert_yaxis()
     axes.set(xlim=(0, 1.25 * high.max()), xlabel="seconds (median of the rounds; lines: their middle half)")
-    heading = (
-        f"An epoch of the article's network, batch 100, and how many times ours ({PEERS[OURS].title}) it is\n{machine}"
-    )
+    heading = f"An epoch of the article's network, batch 100 (× {PEERS[OURS].title})\n{machine}"
     axes.set_title(heading, fontsize=10, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -81,7 +81,7 @@ class Session:
 def epoch(session: Session) -> None:
     """An epoch of ``fit``, for everybody."""
     with session.team(PEERS) as team:
-        times = session.times(session.prove(team, session.article), "epoch", 3 if session.quick else 15)
+        times = session.times(session.prove(team, session.article), "epoch", 3 if session.quick else 11)
     session.results.raw["epoch"] = times
     for kind, wanted in (("keras-tensorflow", 5), ("keras-jax", 2.5), ("jax-scan", 1.5), ("products", 1 / 0.8)):
         session.row(f"an epoch of fit, against {PEERS[kind].title}", wanted, times, kind)
@@ -93,7 +93,7 @@ def inference(session: Session) -> None:
     with session.team([OURS, "numpy", RIVAL]) as team:
         team = session.prove(team, session.article)
         for question in ("predict 1", "call 1", "predict 100", "predict 10000"):
-            found[question] = session.times(team, question, 5 if session.quick else 21, AT_LEAST)
+            found[question] = session.times(team, question, 5 if session.quick else 15, AT_LEAST)
     rows = [("predict of one image", "predict 1", 500), ("model(x) of one image", "call 1", 30)]
     count = min(10_000, len(session.article.x))
     for what, question, wanted in [*rows, (f"predict of {count:,} images", "predict 10000", 4)]:
@@ -102,7 +102,7 @@ def inference(session: Session) -> None:
 
 def program(session: Session) -> None:
     """``python -m scratch`` beside ``python -m keras_impl``: seconds and memory, from start to end."""
-    epochs, rounds = (2, 1) if session.quick else (10, 5)
+    epochs, rounds = (2, 1) if session.quick else (10, 3)
     options = ("--epochs", str(epochs))
     note = f"{epochs} epochs" + (", not ten: --quick" if session.quick else "")
     names = {"cached": "the whole program, kernels cached", "cold": "the whole program, first time ever"}
@@ -158,20 +158,20 @@ def grid(session: Session) -> None:
             on_curve = sum(a == b for a, b in zip(point, MIDDLE, strict=True)) >= 2
             task = dense(*point, proof_steps=4 if point[0] * point[1] < 1 << 20 else 1)
             asked = {kind: worker for kind, worker in team.items() if on_curve or kind != "numpy"}
-            times = _point(session, session.prove(asked, task))
+            times = _point(session.prove(asked, task))
             steps = len(task.x) // task.batch
             found.append({"batch": point[0], "width": point[1], "depth": point[2], "steps": steps, "seconds": times})
             advance()
     _grid_row(session)
 
 
-def _point(session: Session, team: Team) -> Times:
+def _point(team: Team) -> Times:
     """A few rounds, and more of them where they don't tell clearly who is faster."""
     sides = {kind: lambda worker=worker: worker.measure("epoch") for kind, worker in team.items()}
-    ratios.interleave(sides, 1)
+    ratios.interleave(sides, 1, settle=0)
     times = ratios.interleave(sides, 3)
-    if {OURS, RIVAL} <= set(times) and min(a / b for a, b in zip(times[RIVAL], times[OURS], strict=True)) < 1.3:
-        more = ratios.interleave(sides, 3 if session.quick else 6)
+    if {OURS, RIVAL} <= set(times) and min(a / b for a, b in zip(times[RIVAL], times[OURS], strict=True)) < 1.15:
+        more = ratios.interleave(sides, 4)
         times = {kind: seconds + more[kind] for kind, seconds in times.items()}
     return times
 

@@ -15,7 +15,9 @@ Array = np.ndarray
 LEARNING_RATE = 0.01
 CLASSES = 10
 PROOF_STEPS = 20  # steps that a peer takes to show that it computes the same
-FAST, SLOWEST = 1e11, 2e-3  # a rough machine: operations in a second, and the seconds that Keras needs for any step
+# A rough machine: operations and bytes in a second, and the seconds that Keras needs for any step.
+OPERATIONS, BYTES, STEP = 1e11, 1e10, 2e-3
+LARGEST = 1 << 24  # numbers in the samples
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,12 @@ def dense(batch: int, width: int, depth: int, steps: int | None = None, proof_st
         batch: samples in a step.
         width: units of each hidden layer.
         depth: number of hidden layers.
-        steps: in an epoch; if not given, as many as Keras takes roughly 0.2 s for, 100 at most.
+        steps: in an epoch; if not given, as many as Keras takes roughly 0.2 s for, 100 at most, in reasonable memory.
         proof_steps: steps that are compared; one where a step is long.
     """
-    seconds = max(6 * batch * (depth * width**2 + width * CLASSES) / FAST, SLOWEST)
-    steps = int(np.clip(0.2 / seconds, 1, 100)) if steps is None else steps
+    weights = depth * width**2 + width * CLASSES
+    seconds = max(6 * batch * weights / OPERATIONS, 12 * weights / BYTES, STEP)
+    steps = int(np.clip(0.2 / seconds, 1, min(100, LARGEST / (batch * width)))) if steps is None else steps
     rng = np.random.default_rng([batch, width, depth])
     x = rng.standard_normal((steps * batch, width), dtype=np.float32)
     labels = rng.integers(CLASSES, size=len(x))

@@ -12,6 +12,9 @@ from numba import config, njit
 from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+if config.DISABLE_JIT:
+    raise ImportError("NUMBA_DISABLE_JIT=1 forbids it to compile; unset that")
+
 F = TypeVar("F", bound=Callable[..., Any])
 SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
 

@@ -37,12 +37,11 @@ def compiled_as_written(function: F) -> F:
 
 def _compiled(function: F, fastmath: set[str]) -> F:
     kernel: Any = njit(function, fastmath=fastmath or False, error_model="numpy", nogil=True)
-    if kernel is not function:  # NUMBA_DISABLE_JIT=1 leaves it as it is
-        try:
-            kernel._cache = _Cache(function)
-        except Exception as error:  # Numba finds no folder to write to
-            reason = "no folder can be written to" if isinstance(error, RuntimeError) else error
-            _say_once("keep", f"Compiled kernels can't be kept ({reason}): set NUMBA_CACHE_DIR to a folder of yours.")
+    try:
+        kernel._cache = _Cache(function)
+    except Exception as error:  # Numba finds no folder to write to
+        reason = "no folder can be written to" if isinstance(error, RuntimeError) else error
+        _say_once("keep", f"Compiled kernels can't be kept ({reason}): set NUMBA_CACHE_DIR to a folder of yours.")
     return kernel
 
 

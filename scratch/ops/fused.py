@@ -1,16 +1,17 @@
 """A training step in two parallel passes, for Dense layers in a row, a softmax with its cross-entropy, and plain SGD.
 
-Layer by layer, every operation would wait for all cores to finish the one before.  Here a first pass takes its share of
-the samples all the way forward and back, and a second its share of every W all the way from the gradient to the update,
-so that the gradient never leaves the cache.  The operations are those of ``numba_ops`` and ``products``, in the same
-order: the bits are the same.
+Layer by layer, every operation would wait for all cores to finish the one before.  Here each core takes its share of the
+samples all the way forward and back; when all have arrived, its share of every W all the way from the gradient to the
+update, so that the gradient never leaves the cache.  The operations are those of ``numba_ops`` and ``products``, in the
+same order: the bits are the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import carray, config, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from scratch.ops.products import SHARED, product_tile
 
 Array = NDArray[Any]
 ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax")  # a row of the table says which by its place here
+BEGUN, ARRIVED = range(2)  # how many shares of a step have
+LOOKS = 100_000  # about 100 µs
 INPUTS, UNITS, ACTIVATION, W_AT, B_AT, X_AT, OUT_AT, DZ_AT = range(8)  # columns of the table; the last are addresses
 
 
@@ -39,6 +42,7 @@ class FusedStep:
         self.dtype = weights[0][0].dtype
         self.work = sum(W.size for W, _ in weights)
         self.capacity = 0
+        self.rest: list[threads.Task] = []
 
     def is_for(self, weights: Sequence[tuple[Array, Array | None]], activations: Sequence[str]) -> bool:
         """Whether these very arrays are its weights."""
@@ -51,29 +55,33 @@ class FusedStep:
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()  # it holds addresses, which mean nothing in a copy or in another process
 
-    def forward_backward(self, x: Array, t: Array) -> tuple[Array, Array]:
-        """Loss of each sample (N,) and probabilities (N, C); what ``update`` needs is kept.
+    def forward_backward(self, x: Array, t: Array, learning_rate: float) -> tuple[Array, Array]:
+        """Loss of each sample (N,) and probabilities (N, C), from before the update, most of which may be done already.
 
         Args:
             x: samples (N, …), which are unrolled to rows of D.
             t: targets (N, C), of the weights' dtype.
+            learning_rate: η, of the update.
         """
         n = len(x)
         x = np.ascontiguousarray(x.reshape(n, -1), self.dtype)
         if n > self.capacity:
             self._make_room(n)
-        self.x = x
         self.table[0, X_AT] = x.ctypes.data
         losses, probabilities = np.empty(n, self.dtype), np.empty(t.shape, self.dtype)
         shares = self._shares(n)
-        arguments = self.table, x, t, losses, probabilities
-        threads.run([partial(_forward_backward, *arguments, i, shares) for i in range(shares)])
+        self.late = np.ones(shares, np.bool_)
+        meeting = np.zeros(2, np.int64)
+        arguments = self.table, x, t, losses, probabilities, learning_rate, meeting, self.late
+        threads.run([partial(_share_of_step, *arguments, i, shares) for i in range(shares)])
+        self.rest = [partial(_descend, self.table, x, n, i, shares, learning_rate) for i in np.flatnonzero(self.late)]
         return losses, probabilities
 
-    def update(self, learning_rate: float) -> None:
-        """W ← W − η·dW and b ← b − η·db, with the gradients of the mean loss of the last batch."""
-        n, shares = len(self.x), self._shares(len(self.x))
-        threads.run([partial(_descend, self.table, self.x, n, i, shares, learning_rate) for i in range(shares)])
+    def update(self) -> None:
+        """What is left to do of W ← W − η·dW and b ← b − η·db: all of it if a loss is not finite."""
+        if self.rest:
+            threads.run(self.rest)
+            self.rest = []
 
     def _shares(self, n: int) -> int:
         """In how many parts a batch of n is worth being shared out."""
@@ -114,6 +122,55 @@ def _pointer(typing_context: Any, address: Any, like: Any) -> Any:
 def _rows(table: Array, layer: int, column: int, rows: int, columns: int, like: Array) -> Array:
     """The array (rows, columns) whose address is in that place of the table."""
     return carray(_pointer(table[layer, column], like), (rows, columns))
+
+
+@compiled
+def _share_of_step(
+    table: Array,
+    x: Array,
+    t: Array,
+    losses: Array,
+    probabilities: Array,
+    learning_rate: float,
+    meeting: Array,
+    late: Array,
+    share: int,
+    shares: int,
+) -> None:
+    """One share of both passes, if the other cores are no more than a moment late with the first; else of the first.
+
+    To be woken takes a sleeping core longer than a pass lasts, so a core that is early looks a few times whether all
+    have arrived.  It doesn't if some share has not even been begun: then it should be done, not waited for.
+    """
+    _count(meeting, BEGUN)
+    _forward_backward(table, x, t, losses, probabilities, share, shares)
+    _count(meeting, ARRIVED)
+    if _look(meeting, BEGUN) < shares:
+        return
+    for _ in range(LOOKS):
+        if _look(meeting, ARRIVED) == shares:
+            if np.isfinite(losses).all():
+                _descend(table, x, len(x), share, shares, learning_rate)
+                late[share] = False
+            return
+
+
+def _atomic(compute: Callable[[Any, Any, Any], Any]) -> Any:
+    @intrinsic
+    def operation(context: Any, array: Any, index: Any) -> Any:
+        """Something that no other core sees half done."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+            return compute(builder, builder.gep(data, [arguments[1]]), ir.Constant(ir.IntType(64), 1))
+
+        return types.int64(array, types.int64), generate
+
+    return operation
+
+
+_count = _atomic(lambda builder, place, one: builder.atomic_rmw("add", place, one, "seq_cst"))
+_look = _atomic(lambda builder, place, one: builder.load_atomic(place, "seq_cst", 8))
 
 
 @compiled

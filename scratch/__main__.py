@@ -75,7 +75,7 @@ def guarded(program: str, work: Callable[[], int]) -> int:
             # A sentence is enough; the line of our code that it came from helps nobody here.
             warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
             return work()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"python -m {program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

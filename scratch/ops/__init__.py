@@ -19,10 +19,23 @@ def get(backend: str) -> ModuleType:
         ValueError: if there is no such backend; the message lists the known ones.
         ImportError: if Numba is missing or broken; the message says how to mend it.
     """
+    check_name("backend", backend, BACKENDS)
+    if backend == "numba":
+        try:
+            disabled = import_module("numba").config.DISABLE_JIT
+        except Exception as error:  # a broken package may raise anything
+            raise _unusable(error) from error
+        if disabled:
+            raise ImportError("backend='numba' is compiled code, which NUMBA_DISABLE_JIT=1 forbids: unset it.")
     try:
-        return import_module(f"scratch.ops.{check_name('backend', backend, BACKENDS)}_ops")
-    except (ImportError, OSError, AttributeError) as error:
-        raise ImportError(
-            f"backend='numba' needs Numba, which can't be loaded ({error}): "
-            "python -m pip install --upgrade numba, or use backend='numpy', which needs NumPy only."
-        ) from error
+        return import_module(f"scratch.ops.{backend}_ops")
+    except (ImportError, AttributeError) as error:  # a Numba that is too old, or lacks a part
+        raise _unusable(error) from error
+
+
+def _unusable(error: Exception) -> ImportError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return ImportError(
+        f"backend='numba' needs Numba, which can't be loaded ({reason}): "
+        "python -m pip install --upgrade numba, or use backend='numpy', which needs NumPy only."
+    )

@@ -369,11 +369,12 @@ def keras_loss_gradient(sparse: bool) -> np.ndarray:
     return value_and_gradients(loss, [positive_outputs()])[1][0]
 
 
-def check_loss_gradients() -> Rows:
+def check_loss_gradients(backend: str) -> Rows:
     """Gradients through probabilities that are rescaled, as Keras differentiates them."""
     labels, y, rows = np.random.default_rng(9).integers(6, size=40), positive_outputs(), []
     for sparse in (False, True) if FRAMEWORK == "tensorflow" else (False,):  # elsewhere the sparse rule is another
         loss = losses.SparseCategoricalCrossentropy() if sparse else losses.CategoricalCrossentropy()
+        loss.backend = backend
         loss.forward(y, np.eye(6, dtype="float32")[labels])
         # A handful of roundings of terms up to 1/0.01, divided by the 40 samples.
         bound = 2 * 20 * Rounding("float32").u * 100 / 40
@@ -399,13 +400,14 @@ def keras_losses() -> dict[tuple[str, str, str], np.ndarray]:
 
 def check_array_losses(backend: str) -> Rows:
     """Losses called on arrays: reduced and not, smoothed, from probabilities and from logits."""
-    del backend  # called on arrays they compute with the reference
     labels, rows = np.random.default_rng(9).integers(6, size=40), []
     for (name, inputs, dtype), expected in keras_losses().items():
         sparse, options = ARRAY_LOSSES[name]
         kind = losses.SparseCategoricalCrossentropy if sparse else losses.CategoricalCrossentropy
         y = loss_inputs(options)[inputs].astype(dtype)
-        got = kind(**options)(labels if sparse else np.eye(6)[labels], y)
+        loss = kind(**options)
+        loss.backend = backend
+        got = loss(labels if sparse else np.eye(6)[labels], y)
         # A sum of 6 terms, a few elementary functions of arguments up to |log 1e-7| or the logits themselves, and the
         # 40 samples; 1 − 1e-7 itself is rounded in float32, which the logarithm shows as an error of u.
         rounding = Rounding(dtype)
@@ -416,7 +418,7 @@ def check_array_losses(backend: str) -> Rows:
         if inputs == "certain":
             bound *= 2 if dtype == "float32" else 1
         rows.append(compare(f"{name} loss, {inputs} {dtype}", got, expected, bound))
-    return rows + check_loss_gradients()
+    return rows + check_loss_gradients(backend)
 
 
 # --- 9. the pipeline ----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 from scratch.__main__ import main
 from scratch.datasets import mnist
 
-RESULT = r"Test loss (\d\.\d{4}), test accuracy (\d\.\d{4}), \d+\.\d s for (\d+) epochs\.\n"
+RESULT = r"Test loss (\d\.\d{4}), test accuracy (\d\.\d{4}), \d+\.\d s for (\d+) epochs(?:, \d+\.\d s of them compiling)?\.\n"
 
 
 @pytest.fixture

@@ -109,8 +109,9 @@ def run(
     seconds = time.perf_counter() - start
     result = _result(model, test)
     compiler = sys.modules.get("scratch.ops.compiler")  # there if a model computes with compiled kernels
-    compiling = f", {compiler.compile_time.seconds:.1f} s of them compiling" if compiler else ""
-    print(f"{result[0].upper()}{result[1:]}, {seconds:.1f} s for {len(history.epoch)} epochs{compiling}.")
+    compiling = compiler.compile_time.seconds if compiler else 0.0
+    note = f", {compiling:.1f} s of them compiling" if compiling else ""
+    print(f"{result[0].upper()}{result[1:]}, {seconds:.1f} s for {len(history.epoch)} epochs{note}.")
     if options.plot:
         from scratch.plots import plot_training
 

@@ -24,8 +24,9 @@ def fused_step(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) ->
     if chain is None:
         return None
     weights = [(layer.params["W"], layer.params.get("b")) for layer, _ in chain]
-    if len({array.dtype for pair in weights for array in pair if array is not None}) != 1:
-        return None
+    arrays = [array for pair in weights for array in pair if array is not None]
+    if len({array.dtype for array in arrays}) != 1 or not all(array.flags.carray for array in arrays):
+        return None  # the step reads and writes them by address, row by row
     from scratch.ops.fused import FusedStep
 
     known = model.fused
@@ -36,9 +37,15 @@ def fused_step(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) ->
 
 def _plain(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) -> bool:
     """Whether nothing is asked for that the step doesn't do."""
-    methods = ("forward", "compute_loss", "backward")
     return (
-        all(getattr(type(model), method) is getattr(Network, method) for method in methods)
+        not any(
+            _overridden(it, kind, *methods)
+            for it, kind, *methods in (
+                (model, Network, "forward", "compute_loss", "backward"),
+                (optimizer, SGD, "update"),
+                (loss, type(loss), "for_logits"),
+            )
+        )
         and type(loss) in LOSSES.values()
         and loss.reduction == "sum_over_batch_size"
         and type(optimizer) is SGD
@@ -48,10 +55,18 @@ def _plain(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) -> boo
     )
 
 
+def _overridden(it: object, kind: type, *methods: str) -> bool:
+    """Whether a class below ``kind``, or the object itself, has a method of its own in the place of one of these."""
+    own = vars(it)
+    return any(method in own or getattr(type(it), method) is not getattr(kind, method) for method in methods)
+
+
 def _chain(layers: list[Layer]) -> list[tuple[Dense, str]] | None:
     """Each Dense layer with the activation that follows it, its own or a layer's."""
     chain: list[tuple[Dense, str]] = []
     for layer in layers:
+        if _overridden(layer, type(layer), "forward", "backward", "activate", "activate_backward"):
+            return None
         if type(layer) is Dense:
             chain.append((layer, layer.activation))
         elif type(layer) in (Activation, ReLU, Softmax) and chain and chain[-1][1] == "linear":

@@ -140,7 +140,7 @@ class Network:
 
     @property
     def grads(self) -> dict[str, Array]:
-        """The gradients of the last backward pass, by the names of ``params``."""
+        """The gradients of the last backward pass, by the names of ``params``; the fused step keeps none."""
         return {f"{layer.name}/{key}": dW for layer in self.layers for key, dW in layer.grads.items()}
 
     def get_weights(self) -> list[Array]:

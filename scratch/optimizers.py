@@ -72,7 +72,7 @@ class SGD:
             if key not in grads or grads[key].shape != W.shape:
                 found = grads[key].shape if key in grads else "none"
                 raise ValueError(f"The parameter {key!r} needs a gradient of shape {W.shape}; got {found}.")
-        lr = self.learning_rate
+        lr = float(self.learning_rate)
         grads = self._clip(grads)
         for key, W in params.items():
             if self.weight_decay is not None:

@@ -96,7 +96,7 @@ class Trainer(Network):
             fused = fused_step(self, loss, optimizer)
             if fused:
                 targets = loss.smooth(loss.targets(y, fused.weights[-1][0]))
-                losses, out = fused.forward_backward(x, targets, optimizer.learning_rate)
+                losses, out = fused.forward_backward(x, targets, float(optimizer.learning_rate))
                 value = loss.reduce(losses)
             else:
                 out = self.forward(x)

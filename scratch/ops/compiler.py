@@ -35,6 +35,12 @@ def compiled_as_written(function: F) -> F:
     return _compiled(function, set())
 
 
+def inlined(function: F) -> F:
+    """For a function that one kernel calls: it becomes part of that, and is not compiled a second time."""
+    kernel: F = njit(function, inline="always")
+    return kernel
+
+
 def _compiled(function: F, fastmath: set[str]) -> F:
     kernel: Any = njit(function, fastmath=fastmath or False, error_model="numpy", nogil=True)
     try:

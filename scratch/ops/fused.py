@@ -1,7 +1,7 @@
 """A training step in two parallel passes, for Dense layers in a row, a softmax with its cross-entropy, and plain SGD.
 
-Layer by layer, every operation would wait for all cores to finish the one before.  Here each core takes its share of the
-samples all the way forward and back; when all have arrived, its share of every W all the way from the gradient to the
+Layer by layer, every operation would wait for all cores to finish the one before.  Here each core takes its share of
+the samples all the way forward and back; when all have arrived, its share of every W all the way from the gradient to the
 update, so that the gradient never leaves the cache.  The operations are those of ``numba_ops`` and ``products``, in the
 same order: the bits are the same.
 """
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from scratch.ops import numba_ops as ops
 from scratch.ops import threads
-from scratch.ops.compiler import compiled, compiled_as_written
-from scratch.ops.products import SHARED, product_tile
+from scratch.ops.compiler import compiled, compiled_as_written, inlined
+from scratch.ops.products import SHARED, product_tile, writeable
 
 Array = NDArray[Any]
 ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax")  # a row of the table says which by its place here
@@ -64,7 +64,9 @@ class FusedStep:
             learning_rate: η, of the update.
         """
         n = len(x)
-        x = np.ascontiguousarray(x.reshape(n, -1), self.dtype)
+        x = writeable(x.reshape(n, -1).astype(self.dtype, copy=False))
+        if x.shape[1] != len(self.weights[0][0]):
+            raise ValueError(f"The first layer expects rows of {len(self.weights[0][0])}; got x of shape {x.shape}.")
         if n > self.capacity:
             self._make_room(n)
         self.table[0, X_AT] = x.ctypes.data
@@ -74,7 +76,9 @@ class FusedStep:
         meeting = np.zeros(2, np.int64)
         arguments = self.table, x, t, losses, probabilities, learning_rate, meeting, self.late
         threads.run([partial(_share_of_step, *arguments, i, shares) for i in range(shares)])
-        self.rest = [partial(_descend, self.table, x, n, i, shares, learning_rate) for i in np.flatnonzero(self.late)]
+        self.rest = [
+            partial(_descend, self.table, x, n, i, shares, learning_rate) for i in range(shares) if self.late[i]
+        ]
         return losses, probabilities
 
     def update(self) -> None:
@@ -90,7 +94,6 @@ class FusedStep:
     def _make_room(self, n: int) -> None:
         """Lay out the outputs and the gradients of every layer for n samples, and write down where all of it is."""
         self.capacity = n
-        self.biases = [np.zeros(W.shape[1], self.dtype) if b is None else b for W, b in self.weights]
         self.flow = [[np.empty((n, W.shape[1]), self.dtype) for W, _ in self.weights] for _ in ("out", "dz")]
         self.table = np.zeros((len(self.weights), 8), np.int64)
         for i, (W, b) in enumerate(self.weights):
@@ -173,24 +176,24 @@ _count = _atomic(lambda builder, place, one: builder.atomic_rmw("add", place, on
 _look = _atomic(lambda builder, place, one: builder.load_atomic(place, "seq_cst", 8))
 
 
-@compiled
+@inlined
 def _forward_backward(
     table: Array, x: Array, t: Array, losses: Array, probabilities: Array, share: int, shares: int
 ) -> None:
     """One share of the samples: every layer's output, the loss, and every layer's gradient with respect to x W + b."""
     n, last = len(x), len(table) - 1
-    a, b = _share(share, shares, n)
+    a, b = _share(share, shares, n)  # a - a, below, is a 0 for which Numba doesn't compile anew, as it does for 0
     for i in range(last + 1):
         D, H = table[i, INPUTS], table[i, UNITS]
         h, out = _rows(table, i, X_AT, n, D, x), _rows(table, i, OUT_AT, n, H, x)
         bias = np.zeros(H, x.dtype)
         if table[i, B_AT] != 0:
-            bias[:] = _rows(table, i, B_AT, 1, H, x)[0]
-        product_tile(h, _rows(table, i, W_AT, D, H, x), bias, out[a:b], a, b, 0, H)
+            _assign(_rows(table, i, B_AT, 1, H, x), bias.reshape(1, H))
+        product_tile(h, _rows(table, i, W_AT, D, H, x), bias, out[a:b], a, b, a - a, H)
         _activate(table[i, ACTIVATION], out[a:b])
     logits, dz = out[a:b], _rows(table, last, DZ_AT, n, t.shape[1], x)
-    losses[a:b] = ops.softmax_cross_entropy_forward(logits, t[a:b])
-    probabilities[a:b] = ops.softmax_forward(logits)
+    _assign(ops.softmax_cross_entropy_forward(logits, t[a:b]).reshape(-1, 1), losses[a:b].reshape(-1, 1))
+    _assign(ops.softmax_forward(logits), probabilities[a:b])
     count = x.dtype.type(n)
     for r in range(a, b):
         weight = t[r].astype(np.float64).sum()
@@ -201,30 +204,38 @@ def _forward_backward(
         dz, dx = _rows(table, i, DZ_AT, n, H, x), _rows(table, i - 1, DZ_AT, n, D, x)
         W = _rows(table, i, W_AT, D, H, x)
         if n < ops.FEW:
-            dx[a:b] = ops.row_products(dz[a:b], W)
+            _assign(ops.row_products(dz[a:b], W), dx[a:b])
         else:
-            product_tile(dz, W.T.copy(), np.zeros(D, x.dtype), dx[a:b], a, b, 0, D)
+            product_tile(dz, W.T.copy(), np.zeros(D, x.dtype), dx[a:b], a, b, a - a, D)
         _activate_backward(table[i - 1, ACTIVATION], dx[a:b], _rows(table, i, X_AT, n, D, x)[a:b])
+
+
+@compiled
+def _assign(source: Array, to: Array) -> None:
+    """to[:] = source, which Numba takes two seconds to compile, for the errors that it might have to word."""
+    for i in range(to.shape[0]):
+        for j in range(to.shape[1]):
+            to[i, j] = source[i, j]
 
 
 @compiled
 def _activate(kind: int, z: Array) -> None:
     if kind == 1:
-        z[:] = ops.relu_forward(z)
+        _assign(ops.relu_forward(z), z)
     elif kind == 2:
-        z[:] = ops.sigmoid_forward(z)
+        _assign(ops.sigmoid_forward(z), z)
     elif kind == 3:
-        z[:] = ops.tanh_forward(z)
+        _assign(ops.tanh_forward(z), z)
 
 
 @compiled
 def _activate_backward(kind: int, dout: Array, out: Array) -> None:
     if kind == 1:
-        dout[:] = ops.relu_backward(dout, out)
+        _assign(ops.relu_backward(dout, out), dout)
     elif kind == 2:
-        dout[:] = ops.sigmoid_backward(dout, out)
+        _assign(ops.sigmoid_backward(dout, out), dout)
     elif kind == 3:
-        dout[:] = ops.tanh_backward(dout, out)
+        _assign(ops.tanh_backward(dout, out), dout)
 
 
 @compiled
@@ -236,7 +247,7 @@ def _descend(table: Array, x: Array, n: int, share: int, shares: int, learning_r
         h, dz = _rows(table, i, X_AT, n, D, x), _rows(table, i, DZ_AT, n, H, x)
         a, b = _share(share, shares, D)
         dW = np.empty((b - a, H), x.dtype)
-        product_tile(h.T, dz, np.zeros(H, x.dtype), dW, a, b, 0, H)
+        product_tile(h.T, dz, np.zeros(H, x.dtype), dW, a, b, a - a, H)
         _step(_rows(table, i, W_AT, D, H, x)[a:b].reshape(-1), dW.reshape(-1), rate)
         if share == 0 and table[i, B_AT] != 0:
             _step(_rows(table, i, B_AT, 1, H, x)[0], ops.column_sums(dz), rate)

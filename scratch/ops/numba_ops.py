@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.ops.compiler import compiled
-from scratch.ops.products import product
+from scratch.ops.products import product, writeable
 
 Array = NDArray[np.floating]
 LOW, HIGH = 1e-7, 1 - 1e-7  # keras.config.epsilon(), and 1 minus it
@@ -20,12 +20,12 @@ FEW = 8  # rows of dout for which a copy of W.T would cost more than dx itself
 
 def dense_forward(x: Array, W: Array, b: Array | None) -> Array:
     """Affine transformation: (N, D), (D, H), (H,) → (N, H)."""
-    return product(np.ascontiguousarray(x), np.ascontiguousarray(W), b)
+    return product(writeable(x), writeable(W), b if b is None else writeable(b))
 
 
 def dense_backward(dout: Array, x: Array, W: Array, need_dx: bool) -> tuple[Array | None, Array, Array]:
     """Gradients of ``dense_forward``: dout (N, H) → dx (N, D) or None where nobody needs it, dW (D, H), db (H,)."""
-    dout, x, W = np.ascontiguousarray(dout), np.ascontiguousarray(x), np.ascontiguousarray(W)
+    dout, x, W = writeable(dout), writeable(x), writeable(W)
     dx = None
     if need_dx:
         dx = row_products(dout, W) if len(dout) < FEW else product(dout, np.ascontiguousarray(W.T))

@@ -26,6 +26,12 @@ FEW = 16  # so few rows are not worth a look at zeros, or a copy of B
 SHARED = 1 << 22  # multiplications from which a second core is worth waking
 
 
+def writeable(x: Array) -> Array:
+    """Return x row by row, and a copy if it is read-only: to Numba that is another type, to compile for anew."""
+    x = np.ascontiguousarray(x)
+    return x if x.flags.writeable else x.copy()
+
+
 def product(A: Array, B: Array, bias: Array | None = None) -> Array:
     """A B + bias: (M, K), (K, N), (N,) → (M, N); A may be a transposed view, B lies row by row."""
     (M, K), N = A.shape, B.shape[1]

@@ -1,9 +1,9 @@
 """A training step in two parallel passes, for Dense layers in a row, a softmax with its cross-entropy, and plain SGD.
 
 Layer by layer, every operation would wait for all cores to finish the one before.  Here each core takes its share of
-the samples all the way forward and back; when all have arrived, its share of every W all the way from the gradient to the
-update, so that the gradient never leaves the cache.  The operations are those of ``numba_ops`` and ``products``, in the
-same order: the bits are the same.
+the samples all the way forward and back; when all have arrived, its share of every W all the way from the gradient to
+the update, so that the gradient never leaves the cache.  The operations are those of ``numba_ops`` and ``products``, in
+the same order: the bits are the same.
 """
 
 from collections.abc import Callable, Sequence

@@ -14,7 +14,8 @@ import pytest
 from scratch.__main__ import main
 from scratch.datasets import mnist
 
-RESULT = r"Test loss (\d\.\d{4}), test accuracy (\d\.\d{4}), \d+\.\d s for (\d+) epochs(?:, \d+\.\d s of them compiling)?\.\n"
+COMPILING = r"(?:, \d+\.\d s of them compiling)?"
+RESULT = rf"Test loss (\d\.\d{{4}}), test accuracy (\d\.\d{{4}}), \d+\.\d s for (\d+) epochs{COMPILING}\.\n"
 
 
 @pytest.fixture

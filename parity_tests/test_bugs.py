@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from parity_tests.bugs import BUGS, Bug
 from parity_tests.compare import first_fault
 from parity_tests.training_checks import FAST, run
+from scratch.ops import BACKENDS, get, numpy_ops
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -17,20 +18,21 @@ def _clean_before_and_after() -> Iterator[None]:
 
     def check_all() -> None:
         for check in FAST:
-            fault = first_fault(run(check, "numpy"))
-            assert fault is None, f"{check}: {fault}"
+            for backend in BACKENDS:
+                fault = first_fault(run(check, backend))
+                assert fault is None, f"{check}, {backend}: {fault}"
 
     check_all()
     yield
     check_all()
 
 
-def caught_by(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> str | None:
+def caught_by(bug: Bug, backend: str, monkeypatch: pytest.MonkeyPatch) -> str | None:
     """The first check that fails, or breaks down, with the bug in place; and what it says."""
-    monkeypatch.setattr(bug.where, bug.attribute, bug.wrong)
+    monkeypatch.setattr(get(backend) if bug.where is numpy_ops else bug.where, bug.attribute, bug.wrong)
     for check in FAST:
         try:
-            fault = first_fault(run(check, "numpy"))
+            fault = first_fault(run(check, backend))
         except Exception as error:
             fault = f"{type(error).__name__}: {error}"
         if fault:
@@ -41,9 +43,16 @@ def caught_by(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> str | None:
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 @pytest.mark.filterwarnings("ignore")
 def test_the_bug_is_caught(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
-    caught = caught_by(bug, monkeypatch)
+    caught = caught_by(bug, "numpy", monkeypatch)
     assert caught, f"no check catches: {bug.name}"
     print(f"{bug.name} ← {caught[:150]}")  # pytest -s shows it
+
+
+@pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.where is numpy_ops], ids=lambda bug: bug.name)
+@pytest.mark.filterwarnings("ignore")
+def test_the_bug_is_caught_in_a_compiled_operation(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
+    if bug.attribute[0] != "_":  # the product's inside is another there
+        assert caught_by(bug, "numba", monkeypatch), f"no check catches: {bug.name}"
 
 
 def test_there_are_many_bugs_with_names_of_their_own() -> None:

@@ -75,7 +75,7 @@ def guarded(program: str, work: Callable[[], int]) -> int:
             # A sentence is enough; the line of our code that it came from helps nobody here.
             warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
             return work()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"python -m {program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -95,6 +95,8 @@ def run(
     say(f"Data: {digits.source}.")
     classes = int(max(digits.train[1].max(), digits.test[1].max())) + 1
     train, test = prepare(*digits.train, classes), prepare(*digits.test, classes)
+    images, labels = digits.test
+    del digits  # the training images as bytes, which are not needed any more
     model = make(options, train[0].shape[1], classes)
     if not options.quiet:
         model.summary()
@@ -106,12 +108,14 @@ def run(
         return 130
     seconds = time.perf_counter() - start
     result = _result(model, test)
-    print(f"{result[0].upper()}{result[1:]}, {seconds:.1f} s for {len(history.epoch)} epochs.")
+    compiler = sys.modules.get("scratch.ops.compiler")  # there if a model computes with compiled kernels
+    compiling = f", {compiler.compile_time.seconds:.1f} s of them compiling" if compiler else ""
+    print(f"{result[0].upper()}{result[1:]}, {seconds:.1f} s for {len(history.epoch)} epochs{compiling}.")
     if options.plot:
         from scratch.plots import plot_training
 
         probabilities = model.predict(test[0], batch_size=1000, verbose=0)
-        plot_training(options.plot, history, *digits.test, probabilities, model.get_weights()[0])
+        plot_training(options.plot, history, images, labels, probabilities, model.get_weights()[0])
         say(f"Figure: {options.plot}")
     return 0
 

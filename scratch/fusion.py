@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def fused_step(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) -> "FusedStep | None":
     """The compiled step that does what ``forward``, ``compute_loss``, ``backward`` and ``update`` do; or None.
 
-    It is for ``backend="numba"``: Dense layers of one dtype, with an activation after each and a softmax after the last,
+    It is for ``backend="numba"``: Dense layers of one dtype with an activation after each, a softmax after the last,
     cross-entropy, and SGD without momentum, weight decay or clipping.  Everything else, and whatever overrides a method
     that the step would leave out, goes layer by layer.
     """

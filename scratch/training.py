@@ -95,7 +95,8 @@ class Trainer(Network):
         with np.errstate(over="ignore", invalid="ignore"):  # explained in words below
             fused = fused_step(self, loss, optimizer)
             if fused:
-                losses, out = fused.forward_backward(x, loss.smooth(loss.targets(y, fused.weights[-1][0])))
+                targets = loss.smooth(loss.targets(y, fused.weights[-1][0]))
+                losses, out = fused.forward_backward(x, targets, optimizer.learning_rate)
                 value = loss.reduce(losses)
             else:
                 out = self.forward(x)
@@ -104,7 +105,7 @@ class Trainer(Network):
             if where and not np.isfinite(value):
                 self._warn_not_finite(x, y, where)
             if fused:
-                fused.update(optimizer.learning_rate)
+                fused.update()
                 optimizer.iterations += 1
             else:
                 optimizer.update(self.params, self.grads)

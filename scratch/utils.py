@@ -137,7 +137,7 @@ def check_array(argument: str, value: ArrayLike, dtype: np.dtype[Any] | None = N
     array = check_numeric(argument, value)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"{argument} must hold at least one sample; got an array of shape {array.shape}.")
-    if array.dtype.kind == "f":
+    if array.dtype.kind == "f" and not _clearly_finite(array, dtype or array.dtype):
         # The extremes carry NaN and infinity, so no temporary array of the data's size is needed.
         with np.errstate(over="ignore"):
             extremes = np.array([array.min(), array.max()]).astype(dtype or array.dtype)
@@ -147,6 +147,14 @@ def check_array(argument: str, value: ArrayLike, dtype: np.dtype[Any] | None = N
                 f"{argument} must hold finite numbers; got {bad} at index {where}. Replace or drop such samples."
             )
     return array
+
+
+def _clearly_finite(array: Array, dtype: np.dtype[Any]) -> bool:
+    """Whether one pass shows that all is well: a sum is not finite if one of its terms is not."""
+    if array.dtype.itemsize > dtype.itemsize:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum()))
 
 
 def _first_bad(array: Array, dtype: np.dtype[Any]) -> tuple[float, tuple[int, ...]]:

@@ -19,10 +19,12 @@ def get(backend: str) -> ModuleType:
         ValueError: if there is no such backend; the message lists the known ones.
         ImportError: if Numba is missing or broken; the message says how to mend it.
     """
+    check_name("backend", backend, BACKENDS)
     try:
-        return import_module(f"scratch.ops.{check_name('backend', backend, BACKENDS)}_ops")
-    except (ImportError, OSError, AttributeError) as error:
+        return import_module(f"scratch.ops.{backend}_ops")
+    except Exception as error:  # a broken package may raise anything
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ImportError(
-            f"backend='numba' needs Numba, which can't be loaded ({error}): "
+            f"backend='numba' needs Numba, which can't be loaded ({reason}): "
             "python -m pip install --upgrade numba, or use backend='numpy', which needs NumPy only."
         ) from error

@@ -1,16 +1,17 @@
 """A training step in two parallel passes, for Dense layers in a row, a softmax with its cross-entropy, and plain SGD.
 
-Layer by layer, every operation would wait for all cores to finish the one before.  Here a first pass takes its share of
-the samples all the way forward and back, and a second its share of every W all the way from the gradient to the update,
-so that the gradient never leaves the cache.  The operations are those of ``numba_ops`` and ``products``, in the same
-order: the bits are the same.
+Layer by layer, every operation would wait for all cores to finish the one before.  Here each core takes its share of the
+samples all the way forward and back; when all have arrived, its share of every W all the way from the gradient to the
+update, so that the gradient never leaves the cache.  The operations are those of ``numba_ops`` and ``products``, in the
+same order: the bits are the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import carray, config, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 from scratch.ops import numba_ops as ops
 from scratch.ops import threads
 from scratch.ops.compiler import compiled, compiled_as_written
-from scratch.ops.products import SHARED, product_tile, transposed
+from scratch.ops.products import SHARED, product_tile
 
 Array = NDArray[Any]
 ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax")  # a row of the table says which by its place here
+BEGUN, ARRIVED = range(2)  # how many shares of a step have
+LOOKS = 100_000  # about 100 µs
 INPUTS, UNITS, ACTIVATION, W_AT, B_AT, X_AT, OUT_AT, DZ_AT = range(8)  # columns of the table; the last are addresses
 
 
@@ -39,6 +42,7 @@ class FusedStep:
         self.dtype = weights[0][0].dtype
         self.work = sum(W.size for W, _ in weights)
         self.capacity = 0
+        self.rest: list[threads.Task] = []
 
     def is_for(self, weights: Sequence[tuple[Array, Array | None]], activations: Sequence[str]) -> bool:
         """Whether these very arrays are its weights."""
@@ -51,40 +55,37 @@ class FusedStep:
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()  # it holds addresses, which mean nothing in a copy or in another process
 
-    def forward_backward(self, x: Array, t: Array) -> tuple[Array, Array]:
-        """Loss of each sample (N,) and probabilities (N, C); what ``update`` needs is kept.
+    def forward_backward(self, x: Array, t: Array, learning_rate: float) -> tuple[Array, Array]:
+        """Loss of each sample (N,) and probabilities (N, C), from before the update, most of which may be done already.
 
         Args:
             x: samples (N, …), which are unrolled to rows of D.
             t: targets (N, C), of the weights' dtype.
+            learning_rate: η, of the update.
         """
         n = len(x)
         x = np.ascontiguousarray(x.reshape(n, -1), self.dtype)
         if n > self.capacity:
             self._make_room(n)
-        self.x = x
         self.table[0, X_AT] = x.ctypes.data
         losses, probabilities = np.empty(n, self.dtype), np.empty(t.shape, self.dtype)
-        rows = n
-        if n * self.work >= SHARED:
-            rows = _fours(n / min(config.NUMBA_NUM_THREADS, max(1, n // 16)))
-        shares = [(i, min(i + rows, n)) for i in range(0, n, rows)]
-        threads.run([partial(_forward_backward, self.table, x, t, losses, probabilities, *share) for share in shares])
+        shares = self._shares(n)
+        self.late = np.ones(shares, np.bool_)
+        meeting = np.zeros(2, np.int64)
+        arguments = self.table, x, t, losses, probabilities, learning_rate, meeting, self.late
+        threads.run([partial(_share_of_step, *arguments, i, shares) for i in range(shares)])
+        self.rest = [partial(_descend, self.table, x, n, i, shares, learning_rate) for i in np.flatnonzero(self.late)]
         return losses, probabilities
 
-    def update(self, learning_rate: float) -> None:
-        """W ← W − η·dW and b ← b − η·db, with the gradients of the mean loss of the last batch."""
-        n = len(self.x)
-        tasks = []
-        for layer, (W, _) in enumerate(self.weights):
-            rows = _fours(len(W) / 4) if n * W.size >= SHARED else len(W)
-            shares = [(i, min(i + rows, len(W))) for i in range(0, len(W), rows)]
-            tasks += [partial(_descend, self.table, layer, self.x, n, *share, learning_rate) for share in shares]
-        if n * self.work >= SHARED:
-            threads.run(tasks)
-        else:
-            for task in tasks:
-                task()
+    def update(self) -> None:
+        """What is left to do of W ← W − η·dW and b ← b − η·db: all of it if a loss is not finite."""
+        if self.rest:
+            threads.run(self.rest)
+            self.rest = []
+
+    def _shares(self, n: int) -> int:
+        """In how many parts a batch of n is worth being shared out."""
+        return 1 if n * self.work < SHARED else max(1, min(config.NUMBA_NUM_THREADS, n // 16))
 
     def _make_room(self, n: int) -> None:
         """Lay out the outputs and the gradients of every layer for n samples, and write down where all of it is."""
@@ -100,12 +101,14 @@ class FusedStep:
             self.table[i] = (*W.shape, kind, W.ctypes.data, b_at, x_at, out.ctypes.data, dz.ctypes.data)
 
 
-def _fours(rows: float) -> int:
-    """That many rows or a few more: the next multiple of four, the rows that a product takes at once."""
-    return 4 * max(1, int(np.ceil(rows / 4)))
+@compiled
+def _share(i: int, shares: int, rows: int) -> tuple[int, int]:
+    """First and last row of one of equal shares, in multiples of four: the rows that a product takes at once."""
+    size = 4 * ((rows + 4 * shares - 1) // (4 * shares))
+    return min(i * size, rows), min((i + 1) * size, rows)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _pointer(typing_context: Any, address: Any, like: Any) -> Any:
     """The address, as a pointer to numbers of the dtype of ``like``."""
 
@@ -122,9 +125,61 @@ def _rows(table: Array, layer: int, column: int, rows: int, columns: int, like: 
 
 
 @compiled
-def _forward_backward(table: Array, x: Array, t: Array, losses: Array, probabilities: Array, a: int, b: int) -> None:
-    """Samples a to b: every layer's output, the loss, and every layer's gradient with respect to x W + b."""
+def _share_of_step(
+    table: Array,
+    x: Array,
+    t: Array,
+    losses: Array,
+    probabilities: Array,
+    learning_rate: float,
+    meeting: Array,
+    late: Array,
+    share: int,
+    shares: int,
+) -> None:
+    """One share of both passes, if the other cores are no more than a moment late with the first; else of the first.
+
+    To be woken takes a sleeping core longer than a pass lasts, so a core that is early looks a few times whether all
+    have arrived.  It doesn't if some share has not even been begun: then it should be done, not waited for.
+    """
+    _count(meeting, BEGUN)
+    _forward_backward(table, x, t, losses, probabilities, share, shares)
+    _count(meeting, ARRIVED)
+    if _look(meeting, BEGUN) < shares:
+        return
+    for _ in range(LOOKS):
+        if _look(meeting, ARRIVED) == shares:
+            if np.isfinite(losses).all():
+                _descend(table, x, len(x), share, shares, learning_rate)
+                late[share] = False
+            return
+
+
+def _atomic(compute: Callable[[Any, Any, Any], Any]) -> Any:
+    @intrinsic
+    def operation(context: Any, array: Any, index: Any) -> Any:
+        """Something that no other core sees half done."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+            return compute(builder, builder.gep(data, [arguments[1]]), ir.Constant(ir.IntType(64), 1))
+
+        return types.int64(array, types.int64), generate
+
+    return operation
+
+
+_count = _atomic(lambda builder, place, one: builder.atomic_rmw("add", place, one, "seq_cst"))
+_look = _atomic(lambda builder, place, one: builder.load_atomic(place, "seq_cst", 8))
+
+
+@compiled
+def _forward_backward(
+    table: Array, x: Array, t: Array, losses: Array, probabilities: Array, share: int, shares: int
+) -> None:
+    """One share of the samples: every layer's output, the loss, and every layer's gradient with respect to x W + b."""
     n, last = len(x), len(table) - 1
+    a, b = _share(share, shares, n)
     for i in range(last + 1):
         D, H = table[i, INPUTS], table[i, UNITS]
         h, out = _rows(table, i, X_AT, n, D, x), _rows(table, i, OUT_AT, n, H, x)
@@ -148,7 +203,7 @@ def _forward_backward(table: Array, x: Array, t: Array, losses: Array, probabili
         if n < ops.FEW:
             dx[a:b] = ops.row_products(dz[a:b], W)
         else:
-            product_tile(dz, transposed(W), np.zeros(D, x.dtype), dx[a:b], a, b, 0, D)
+            product_tile(dz, W.T.copy(), np.zeros(D, x.dtype), dx[a:b], a, b, 0, D)
         _activate_backward(table[i - 1, ACTIVATION], dx[a:b], _rows(table, i, X_AT, n, D, x)[a:b])
 
 
@@ -173,15 +228,18 @@ def _activate_backward(kind: int, dout: Array, out: Array) -> None:
 
 
 @compiled
-def _descend(table: Array, layer: int, x: Array, n: int, k0: int, k1: int, learning_rate: float) -> None:
-    """Rows k0 to k1 of a layer's W; with the first of them, b."""
-    D, H = table[layer, INPUTS], table[layer, UNITS]
-    h, dz = _rows(table, layer, X_AT, n, D, x), _rows(table, layer, DZ_AT, n, H, x)
-    dW = np.empty((k1 - k0, H), x.dtype)
-    product_tile(h.T, dz, np.zeros(H, x.dtype), dW, k0, k1, 0, H)
-    _step(_rows(table, layer, W_AT, D, H, x)[k0:k1].reshape(-1), dW.reshape(-1), x.dtype.type(learning_rate))
-    if k0 == 0 and table[layer, B_AT] != 0:
-        _step(_rows(table, layer, B_AT, 1, H, x)[0], ops.column_sums(dz), x.dtype.type(learning_rate))
+def _descend(table: Array, x: Array, n: int, share: int, shares: int, learning_rate: float) -> None:
+    """One share of the rows of every W; and every b with the first."""
+    rate = x.dtype.type(learning_rate)
+    for i in range(len(table)):
+        D, H = table[i, INPUTS], table[i, UNITS]
+        h, dz = _rows(table, i, X_AT, n, D, x), _rows(table, i, DZ_AT, n, H, x)
+        a, b = _share(share, shares, D)
+        dW = np.empty((b - a, H), x.dtype)
+        product_tile(h.T, dz, np.zeros(H, x.dtype), dW, a, b, 0, H)
+        _step(_rows(table, i, W_AT, D, H, x)[a:b].reshape(-1), dW.reshape(-1), rate)
+        if share == 0 and table[i, B_AT] != 0:
+            _step(_rows(table, i, B_AT, 1, H, x)[0], ops.column_sums(dz), rate)
 
 
 @compiled_as_written  # as SGD.update rounds

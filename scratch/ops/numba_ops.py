@@ -4,11 +4,13 @@ Written independently of the reference, one loop over the numbers in place of on
 taken in float64 and rounded once; matrix products are in ``products``.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from scratch.ops.compiler import compiled
-from scratch.ops.products import product, transposed
+from scratch.ops.products import product
 
 Array = NDArray[np.floating]
 LOW, HIGH = 1e-7, 1 - 1e-7  # keras.config.epsilon(), and 1 minus it
@@ -26,7 +28,7 @@ def dense_backward(dout: Array, x: Array, W: Array, need_dx: bool) -> tuple[Arra
     dout, x, W = np.ascontiguousarray(dout), np.ascontiguousarray(x), np.ascontiguousarray(W)
     dx = None
     if need_dx:
-        dx = row_products(dout, W) if len(dout) < FEW else product(dout, transposed(W))
+        dx = row_products(dout, W) if len(dout) < FEW else product(dout, np.ascontiguousarray(W.T))
     return dx, product(x.T, dout), column_sums(dout)
 
 
@@ -179,7 +181,7 @@ def softmax_cross_entropy_backward(x: Array, t: Array) -> Array:
 
 
 @compiled
-def exponentials(row: Array, out: Array) -> float:
+def exponentials(row: Array, out: Array) -> Any:
     """exp(x - largest x) of a row, the largest of which it returns; NaN if one of them is."""
     largest = row[0]
     for c in range(1, len(row)):
@@ -190,7 +192,7 @@ def exponentials(row: Array, out: Array) -> float:
 
 
 @compiled
-def _clip(p: float, like: Array) -> float:
+def _clip(p: Any, like: Array) -> Any:
     low, high = like.dtype.type(LOW), like.dtype.type(HIGH)
     return low if p < low else high if p > high else p
 

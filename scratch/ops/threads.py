@@ -8,6 +8,7 @@ depend on the number of threads.
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
@@ -18,11 +19,14 @@ Task = Callable[[], object]
 
 
 class _Job:
-    """Tasks that wait to be done, and the news of those that are."""
+    """Tasks that wait to be done, and the news of the helpers that have come to do them."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self.waiting = deque(tasks)
-        self.done: SimpleQueue[Exception | None] = SimpleQueue()
+        self.errors: list[BaseException] = []
+        self.came: list[None] = []
+        self.helping: deque[None] = deque()
+        self.went: SimpleQueue[None] = SimpleQueue()
 
     def work(self) -> None:
         """Do what nobody has begun."""
@@ -34,12 +38,23 @@ class _Job:
             try:
                 task()
             except Exception as error:
-                self.done.put(error)
-            else:
-                self.done.put(None)
+                self.errors.append(error)
+
+    def help(self) -> None:
+        """Do the same, and tell the caller.  Who comes before it takes a task can't be overlooked."""
+        self.helping.append(None)
+        self.came.append(None)
+        try:
+            self.work()
+        except BaseException as error:  # a helper lives on, whatever a task does
+            self.errors.append(error)
+        finally:
+            self.helping.pop()
+            self.went.put(None)
 
 
 _jobs: "SimpleQueue[_Job] | None" = None
+_count = 0
 _lock = threading.Lock()
 
 
@@ -48,29 +63,47 @@ def run(tasks: Sequence[Task]) -> None:
 
     Raises:
         Exception: what a task has raised, after all have ended.
+        KeyboardInterrupt: after those that had begun have ended; the others are dropped.
     """
     job = _Job(tasks)
-    for _ in range(min(len(tasks), config.NUMBA_NUM_THREADS) - 1):
-        _helpers().put(job)
-    job.work()
-    errors = [error for error in (job.done.get() for _ in tasks) if error]
-    if errors:
-        raise errors[0]
+    try:
+        if len(tasks) > 1 and config.NUMBA_NUM_THREADS > 1:
+            jobs = _helpers()
+            for _ in range(min(len(tasks) - 1, _count)):
+                jobs.put(job)
+        job.work()
+        gone = 0
+        while gone < len(job.came):
+            job.went.get()
+            gone += 1
+    except BaseException:  # the user has interrupted, and may have left the count wrong
+        job.waiting.clear()
+        while job.helping:
+            time.sleep(0.001)
+        raise
+    if job.errors:
+        raise job.errors[0]
 
 
 def _helpers() -> "SimpleQueue[_Job]":
-    global _jobs
+    global _jobs, _count
     with _lock:
         if _jobs is None:
-            _jobs = SimpleQueue()
+            jobs: SimpleQueue[_Job] = SimpleQueue()
+            _count = 0
             for i in range(config.NUMBA_NUM_THREADS - 1):
-                threading.Thread(target=_help, args=(_jobs,), name=f"scratch-{i + 1}", daemon=True).start()
+                try:
+                    threading.Thread(target=_help, args=(jobs,), name=f"scratch-{i + 1}", daemon=True).start()
+                except RuntimeError:  # the system allows no more
+                    break
+                _count += 1
+            _jobs = jobs
         return _jobs
 
 
 def _help(jobs: "SimpleQueue[_Job]") -> None:
     while True:
-        jobs.get().work()
+        jobs.get().help()
 
 
 def _forget() -> None:

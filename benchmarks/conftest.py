@@ -56,8 +56,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict) -> None:
-    """Versions, BLAS, threads and variables go into pytest-benchmark's JSON."""
-    machine_info["scratch"] = environment.record()
+    """Versions, BLAS, threads and variables go into pytest-benchmark's JSON, which has date and commit already."""
+    found = environment.record()
+    machine_info["scratch"] = {key: found[key] for key in found if key not in ("date", "commit")}
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def record() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": cpu(),
         "cores": cores(),
-        "blas": [_blas(pool) for pool in threadpool_info() if pool["user_api"] == "blas"],
+        "blas": sorted(_blas(pool) for pool in threadpool_info() if pool["user_api"] == "blas"),
         "variables": {name: value for name, value in sorted(os.environ.items()) if name.startswith(VARIABLES)},
     }
 

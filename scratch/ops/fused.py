@@ -6,25 +6,24 @@ the update, so that the gradient never leaves the cache.  The operations are tho
 the same order: the bits are the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import carray, config, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from scratch.ops import numba_ops as ops
 from scratch.ops import threads
+from scratch.ops.atomic import count, look
 from scratch.ops.compiler import compiled, compiled_as_written, inlined
 from scratch.ops.products import SHARED, product_tile, writeable
 
 Array = NDArray[Any]
 ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax")  # a row of the table says which by its place here
 BEGUN, ARRIVED = range(2)  # how many shares of a step have
-LOOKS = 100_000  # about 100 µs
 INPUTS, UNITS, ACTIVATION, W_AT, B_AT, X_AT, OUT_AT, DZ_AT = range(8)  # columns of the table; the last are addresses
 
 
@@ -74,7 +73,7 @@ class FusedStep:
         shares = self._shares(n)
         self.late = np.ones(shares, np.bool_)
         meeting = np.zeros(2, np.int64)
-        arguments = self.table, x, t, losses, probabilities, learning_rate, meeting, self.late
+        arguments = self.table, x, t, losses, probabilities, learning_rate, threads.bell, meeting, self.late
         threads.run([partial(_share_of_step, *arguments, i, shares) for i in range(shares)])
         self.rest = [
             partial(_descend, self.table, x, n, i, shares, learning_rate) for i in range(shares) if self.late[i]
@@ -135,6 +134,7 @@ def _share_of_step(
     losses: Array,
     probabilities: Array,
     learning_rate: float,
+    bell: Array,
     meeting: Array,
     late: Array,
     share: int,
@@ -145,35 +145,18 @@ def _share_of_step(
     To be woken takes a sleeping core longer than a pass lasts, so a core that is early looks a few times whether all
     have arrived.  It doesn't if some share has not even been begun: then it should be done, not waited for.
     """
-    _count(meeting, BEGUN)
+    count(bell, 0)
+    count(meeting, BEGUN)
     _forward_backward(table, x, t, losses, probabilities, share, shares)
-    _count(meeting, ARRIVED)
-    if _look(meeting, BEGUN) < shares:
+    count(meeting, ARRIVED)
+    if look(meeting, BEGUN) < shares:
         return
-    for _ in range(LOOKS):
-        if _look(meeting, ARRIVED) == shares:
+    for _ in range(threads.LOOKS):
+        if look(meeting, ARRIVED) == shares:
             if np.isfinite(losses).all():
                 _descend(table, x, len(x), share, shares, learning_rate)
                 late[share] = False
             return
-
-
-def _atomic(compute: Callable[[Any, Any, Any], Any]) -> Any:
-    @intrinsic
-    def operation(context: Any, array: Any, index: Any) -> Any:
-        """Something that no other core sees half done."""
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-            return compute(builder, builder.gep(data, [arguments[1]]), ir.Constant(ir.IntType(64), 1))
-
-        return types.int64(array, types.int64), generate
-
-    return operation
-
-
-_count = _atomic(lambda builder, place, one: builder.atomic_rmw("add", place, one, "seq_cst"))
-_look = _atomic(lambda builder, place, one: builder.load_atomic(place, "seq_cst", 8))
 
 
 @inlined

@@ -1,9 +1,11 @@
 """Several tasks on several cores: whoever has time takes the next one.
 
 The caller works too, and never waits for a helper that hasn't begun, so a busy machine costs time but never a stop.
-Helpers sleep while there is nothing to do; no core is kept spinning.  Kernels run without the interpreter's lock, so
-two Python threads may both be callers.  What a task computes doesn't depend on who computes it, so the bits don't
-depend on the number of threads.
+Helpers sleep while there is nothing to do.  But to wake a core takes up to 50 µs, as long as a task may last, so before
+it falls asleep a helper listens for a fraction of a millisecond whether the bell rings for the next job, and so does
+the caller for the end of this one.  Both do so without the interpreter's lock, and the bell is best rung by a kernel,
+which doesn't hold it either: who has to wait for that lock sleeps after all.  Two Python threads may both be callers.
+What a task computes doesn't depend on who computes it, so the bits don't depend on the number of threads.
 """
 
 import os
@@ -11,11 +13,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
+import numpy as np
 from numba import config
 
+from scratch.ops.atomic import count, look
+from scratch.ops.compiler import compiled
+from scratch.utils import Array
+
 Task = Callable[[], object]
+LOOKS = 200_000  # before who waits falls asleep: 0.2 to 0.4 ms
+bell = np.zeros(1, np.int64)  # how often it has rung: there is work
+idle = np.zeros(1, np.int64)  # how often a helper has begun to listen
 
 
 class _Job:
@@ -65,13 +75,15 @@ def run(tasks: Sequence[Task]) -> None:
         Exception: what a task has raised, after all have ended.
         KeyboardInterrupt: after those that had begun have ended; the others are dropped.
     """
-    job = _Job(tasks)
+    job, before = _Job(tasks), int(idle[0])
     try:
         if len(tasks) > 1 and config.NUMBA_NUM_THREADS > 1:
             jobs = _helpers()
             for _ in range(min(len(tasks) - 1, _count)):
                 jobs.put(job)
         job.work()
+        if job.came:
+            _listen(idle, before + len(job.came), LOOKS)
         gone = 0
         while gone < len(job.came):
             job.went.get()
@@ -103,7 +115,28 @@ def _helpers() -> "SimpleQueue[_Job]":
 
 def _help(jobs: "SimpleQueue[_Job]") -> None:
     while True:
-        jobs.get().help()
+        rung = int(bell[0])
+        try:
+            job = jobs.get_nowait()
+        except Empty:
+            _rest(idle, bell, rung + 1, LOOKS)
+            job = jobs.get()
+        job.help()
+
+
+@compiled
+def _listen(counter: Array, number: int, looks: int) -> None:
+    """Wait until the counter has come to that number, but not for long."""
+    for _ in range(looks):
+        if look(counter, 0) >= number:
+            return
+
+
+@compiled
+def _rest(idle: Array, bell: Array, number: int, looks: int) -> None:
+    """Tell that a helper has nothing to do, and listen for the bell."""
+    count(idle, 0)
+    _listen(bell, number, looks)
 
 
 def _forget() -> None:

@@ -17,7 +17,7 @@ from parity_tests.compare import Comparison, compare, compare_traces, equal, sam
 from parity_tests.error_model import Known, Rounding, Settings, exact
 from scratch import gradient_check, initializers, losses
 from scratch.gradient_check import numerical_gradient
-from scratch.layers import Dense
+from scratch.layers import Activation, Dense
 from scratch.models import Sequential
 from scratch.optimizers import SGD
 from scratch.utils import set_random_seed, to_categorical
@@ -419,6 +419,18 @@ def check_array_losses(backend: str) -> Rows:
             bound *= 2 if dtype == "float32" else 1
         rows.append(compare(f"{name} loss, {inputs} {dtype}", got, expected, bound))
     return rows + check_loss_gradients(backend)
+
+
+def check_saturated_softmax(backend: str) -> Rows:
+    """Logits of which one is far above the others: its probability is 1, as every framework has it."""
+    rows = []
+    for largest in (200.0, 1e4):
+        x = np.float32(largest) * np.eye(3, dtype="float32")
+        expected = to_numpy(keras.activations.softmax(keras.ops.convert_to_tensor(x)))
+        layer = Activation("softmax")
+        layer.bind(backend, "float32")
+        rows.append(compare(f"softmax, a logit of {largest:g}", layer(x), expected, 2 * U32))
+    return rows
 
 
 # --- 9. the pipeline ----------------------------------------------------------------------------------------------

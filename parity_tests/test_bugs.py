@@ -52,9 +52,7 @@ def test_the_bug_is_caught(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.where is numpy_ops], ids=lambda bug: bug.name)
 @pytest.mark.filterwarnings("ignore")
 def test_the_bug_is_caught_in_a_compiled_operation(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        training, "fused_step", lambda *_: None
-    )  # which has its operations compiled in, without the bug
+    monkeypatch.setattr(training, "fused_step", lambda *_: None)  # it has them compiled in
     if bug.attribute[0] != "_":  # the product's inside is another there
         assert caught_by(bug, "numba", monkeypatch), f"no check catches: {bug.name}"
 

@@ -223,6 +223,7 @@ FAST: dict[str, Callable[[str], Rows]] = {
     "RMS error, × 1.1 Keras's": checks.check_rms,
     "what a pass leaves alone": checks.check_state,
     "updates": checks.check_all_updates,
+    "saturated softmax": checks.check_saturated_softmax,
     "losses on arrays": checks.check_array_losses,
     "to_categorical": checks.check_to_categorical,
     "shuffling": check_shuffling,

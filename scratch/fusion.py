@@ -23,6 +23,7 @@ def fused_step(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) ->
     chain = _chain(model.layers)
     if chain is None:
         return None
+    activations = [activation for _, activation in chain]
     weights = [(layer.params["W"], layer.params.get("b")) for layer, _ in chain]
     arrays = [array for pair in weights for array in pair if array is not None]
     if len({array.dtype for array in arrays}) != 1 or not all(array.flags.carray for array in arrays):
@@ -30,22 +31,17 @@ def fused_step(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) ->
     from scratch.ops.fused import FusedStep
 
     known = model.fused
-    if known is None or not known.is_for(weights, [activation for _, activation in chain]):
-        model.fused = known = FusedStep(weights, [activation for _, activation in chain])
+    if known is None or not known.is_for(weights, activations):
+        model.fused = known = FusedStep(weights, activations)
     return known
 
 
 def _plain(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) -> bool:
     """Whether nothing is asked for that the step doesn't do."""
     return (
-        not any(
-            _overridden(it, kind, *methods)
-            for it, kind, *methods in (
-                (model, Network, "forward", "compute_loss", "backward"),
-                (optimizer, SGD, "update"),
-                (loss, type(loss), "for_logits"),
-            )
-        )
+        not _overridden(model, Network, "forward", "compute_loss", "backward")
+        and not _overridden(optimizer, SGD, "update")
+        and not _overridden(loss, type(loss), "for_logits")
         and type(loss) in LOSSES.values()
         and loss.reduction == "sum_over_batch_size"
         and type(optimizer) is SGD

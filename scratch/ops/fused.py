@@ -23,6 +23,7 @@ from scratch.ops.products import SHARED, product_tile, writeable
 
 Array = NDArray[Any]
 ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax")  # a row of the table says which by its place here
+RELU, SIGMOID, TANH = map(ACTIVATIONS.index, ("relu", "sigmoid", "tanh"))
 BEGUN, ARRIVED = range(2)  # how many shares of a step have
 INPUTS, UNITS, ACTIVATION, W_AT, B_AT, X_AT, OUT_AT, DZ_AT = range(8)  # columns of the table; the last are addresses
 
@@ -71,13 +72,11 @@ class FusedStep:
         self.table[0, X_AT] = x.ctypes.data
         losses, probabilities = np.empty(n, self.dtype), np.empty(t.shape, self.dtype)
         shares = self._shares(n)
-        self.late = np.ones(shares, np.bool_)
+        late = np.ones(shares, np.bool_)
         meeting = np.zeros(2, np.int64)
-        arguments = self.table, x, t, losses, probabilities, learning_rate, threads.bell, meeting, self.late
+        arguments = self.table, x, t, losses, probabilities, learning_rate, threads.bell, meeting, late
         threads.run([partial(_share_of_step, *arguments, i, shares) for i in range(shares)])
-        self.rest = [
-            partial(_descend, self.table, x, n, i, shares, learning_rate) for i in range(shares) if self.late[i]
-        ]
+        self.rest = [partial(_descend, self.table, x, n, i, shares, learning_rate) for i in range(shares) if late[i]]
         return losses, probabilities
 
     def update(self) -> None:
@@ -177,11 +176,11 @@ def _forward_backward(
     logits, dz = out[a:b], _rows(table, last, DZ_AT, n, t.shape[1], x)
     _assign(ops.softmax_cross_entropy_forward(logits, t[a:b]).reshape(-1, 1), losses[a:b].reshape(-1, 1))
     _assign(ops.softmax_forward(logits), probabilities[a:b])
-    count = x.dtype.type(n)
+    samples = x.dtype.type(n)
     for r in range(a, b):
         weight = t[r].astype(np.float64).sum()
         for c in range(t.shape[1]):
-            dz[r, c] = x.dtype.type(probabilities[r, c] * weight - t[r, c]) / count
+            dz[r, c] = x.dtype.type(probabilities[r, c] * weight - t[r, c]) / samples
     for i in range(last, 0, -1):
         D, H = table[i, INPUTS], table[i, UNITS]
         dz, dx = _rows(table, i, DZ_AT, n, H, x), _rows(table, i - 1, DZ_AT, n, D, x)
@@ -203,21 +202,21 @@ def _assign(source: Array, to: Array) -> None:
 
 @compiled
 def _activate(kind: int, z: Array) -> None:
-    if kind == 1:
+    if kind == RELU:
         _assign(ops.relu_forward(z), z)
-    elif kind == 2:
+    elif kind == SIGMOID:
         _assign(ops.sigmoid_forward(z), z)
-    elif kind == 3:
+    elif kind == TANH:
         _assign(ops.tanh_forward(z), z)
 
 
 @compiled
 def _activate_backward(kind: int, dout: Array, out: Array) -> None:
-    if kind == 1:
+    if kind == RELU:
         _assign(ops.relu_backward(dout, out), dout)
-    elif kind == 2:
+    elif kind == SIGMOID:
         _assign(ops.sigmoid_backward(dout, out), dout)
-    elif kind == 3:
+    elif kind == TANH:
         _assign(ops.tanh_backward(dout, out), dout)
 
 

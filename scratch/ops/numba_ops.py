@@ -219,12 +219,10 @@ def categorical_crossentropy_backward(y: Array, t: Array) -> Array:
         mean = 0.0
         for c in range(y.shape[1]):
             q = y.dtype.type(y[i, c] / total)
-            dq = -t[i, c] / q if _clip(q, y) == q else 0.0
-            mean += dq * np.float64(q)
+            dy[i, c] = -t[i, c] / q if _clip(q, y) == q else 0.0
+            mean += dy[i, c] * np.float64(q)
         for c in range(y.shape[1]):
-            q = y.dtype.type(y[i, c] / total)
-            dq = -t[i, c] / q if _clip(q, y) == q else 0.0
-            dy[i, c] = (dq - mean) / total
+            dy[i, c] = (dy[i, c] - mean) / total
     return dy
 
 

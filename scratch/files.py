@@ -1,0 +1,50 @@
+"""Files that are never half there: one way to write them, and one error for those that can't be used."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class FileError(ValueError):
+    """A file can't be read or written as it is; the message names the file and the reason."""
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a file whole or not at all.
+
+    Within, a temporary file in the same folder is there to be written.  At the end it is flushed to the disk and takes
+    the place of ``path``; if anything goes wrong it is removed, and what was there stays.
+
+    Yields:
+        The path of the temporary file, empty so far.
+
+    Raises:
+        FileError: if the folder is missing, the disk is full, or the place can't be written to.
+    """
+    file = Path(path)
+    part = None
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
+        os.close(descriptor)
+        part = Path(name)
+        yield part
+        _flush(part)
+        os.replace(part, file)
+        _flush(file.parent)
+    except OSError as error:
+        raise FileError(f"{file} can't be written: {error.strerror or error}; the file before it is kept.") from error
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until the file, or what the folder lists, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

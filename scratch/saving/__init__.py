@@ -1,0 +1,1 @@
+"""Models as files: Keras's own formats, and .npz."""

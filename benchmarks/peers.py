@@ -58,10 +58,11 @@ class Peer(ABC):
 
 
 class Scratch(Peer):
-    """Ours, with one of its backends."""
+    """Ours, with one of its backends; images stay bytes, as in its program, or are float32 as for everybody else."""
 
-    def __init__(self, task: Task, backend: str) -> None:
+    def __init__(self, task: Task, backend: str, images: str = "bytes") -> None:
         super().__init__(task)
+        self.samples: Any = task.x if task.pixels is None or images == "float32" else task.pixels
         self.model = build_model(task.hidden, task.x.shape[1], len(task.weights[-1]), backend)
         self.model.compile(SGD(LEARNING_RATE), "categorical_crossentropy", ["accuracy"])
 
@@ -72,11 +73,11 @@ class Scratch(Peer):
         return self.model.get_weights()
 
     def train(self, samples: int, shuffle: bool) -> None:
-        x, t = self.task.x[:samples], self.task.t[:samples]
+        x, t = self.samples[:samples], self.task.t[:samples]
         self.model.fit(x, t, batch_size=self.task.batch, epochs=1, verbose=0, shuffle=shuffle)
 
     def step(self) -> None:
-        self.model.train_on_batch(self.task.x[: self.task.batch], self.task.t[: self.task.batch])
+        self.model.train_on_batch(self.samples[: self.task.batch], self.task.t[: self.task.batch])
 
     def predict(self, x: Array) -> Array:
         return self.model.predict(x, verbose=0)
@@ -97,6 +98,7 @@ class Keras(Scratch):
             raise ValueError(f"Keras runs on {keras.config.backend()} in this process, not on {framework}.")
         keras.utils.clear_session()
         Peer.__init__(self, task)
+        self.samples = task.x
         self.model: Any = build_keras(tuple(task.hidden), task.x.shape[1], len(task.weights[-1]))
         self.model.compile(keras.optimizers.SGD(LEARNING_RATE), "categorical_crossentropy", metrics=["accuracy"])
 
@@ -133,6 +135,7 @@ def _keras(framework: str, title: str) -> Entry:
 
 PEERS = {
     "numba": Entry("scratch, numba", "benchmarks.peers:Scratch", ("numba",)),
+    "numba-float32": Entry("scratch, numba, float32 images", "benchmarks.peers:Scratch", ("numba", "float32")),
     "numpy": Entry("scratch, numpy", "benchmarks.peers:Scratch", ("numpy",)),
     "keras-tensorflow": _keras("tensorflow", "TensorFlow"),
     "keras-jax": _keras("jax", "JAX"),

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from scratch.__main__ import build_model, prepare
+from scratch.pixels import Pixels
 from scratch.utils import set_random_seed, to_categorical
 
 Array = np.ndarray
@@ -31,6 +32,7 @@ class Task:
         weights: W and b of each layer, in turn, that every training starts from.
         batch: samples in a step.
         proof_steps: steps that are compared before anything is timed.
+        pixels: the samples as bytes, if they were images.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Task:
     weights: list[Array]
     batch: int
     proof_steps: int = PROOF_STEPS
+    pixels: Pixels | None = None
 
     def __post_init__(self) -> None:
         if len(self.x) % self.batch:
@@ -64,7 +67,9 @@ def article(images: Array, labels: Array, batch: int = 100) -> Task:
     """The article's network, 784-256-100-10, on those digits; what doesn't fill a batch is left out."""
     whole = len(images) // batch * batch
     x, _ = prepare(images[:whole], labels[:whole], CLASSES)
-    return Task("the article's network", x, labels[:whole].astype(np.int64), _weights(x.shape[1], [256, 100]), batch)
+    pixels = Pixels(images[:whole].reshape(x.shape))
+    weights = _weights(x.shape[1], [256, 100])
+    return Task("the article's network", x, labels[:whole].astype(np.int64), weights, batch, pixels=pixels)
 
 
 def dense(batch: int, width: int, depth: int, steps: int | None = None, proof_steps: int = 4) -> Task:

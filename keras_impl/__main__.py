@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from keras_impl import missing
-from scratch.__main__ import Samples, guarded, parser, run
+from scratch.__main__ import Samples, guarded, parser, prepare, run
 from scratch.__main__ import make as make_scratch
 
 FRAMEWORKS = ["tensorflow", "jax", "torch"]
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"python -m keras_impl: {missing(error)}", file=sys.stderr)
         return 2
-    return guarded("keras_impl", lambda: run(options, make, fit))
+    return guarded("keras_impl", lambda: run(options, prepare, make, fit))
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ from scratch.layers import Activation, Dense
 from scratch.models import Sequential
 from scratch.ops import BACKENDS
 from scratch.optimizers import SGD
+from scratch.pixels import Pixels
 from scratch.utils import Array, set_random_seed, to_categorical
 
 PICTURES = (".png", ".pdf", ".svg", ".jpg")
-Samples = tuple[Array, Array]
+Samples = tuple[Array | Pixels, Array]
 
 
 def build_model(hidden: list[int], inputs: int = 784, classes: int = 10, backend: str = "numba") -> Sequential:
@@ -38,6 +39,11 @@ def build_model(hidden: list[int], inputs: int = 784, classes: int = 10, backend
 def prepare(images: Array, labels: Array, classes: int) -> Samples:
     """Rows of numbers from 0 to 1 for the images, one-hot rows for the labels: the article's, in float32."""
     return images.reshape(len(images), -1) / np.float32(255), to_categorical(labels, classes)
+
+
+def prepare_bytes(images: Array, labels: Array, classes: int) -> Samples:
+    """The same numbers, of which the images stay bytes until they are computed with."""
+    return Pixels(images.reshape(len(images), -1)), to_categorical(labels, classes)
 
 
 def make(options: argparse.Namespace, inputs: int, classes: int) -> Sequential:
@@ -64,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Train, and return the exit status: 0, or 2 for input that can't be used, or 130 after Ctrl-C."""
     description = "Train the article's network, written from scratch, on MNIST's handwritten digits."
     options = parser("scratch", description, list(BACKENDS), "numba").parse_args(arguments)
-    return guarded("scratch", lambda: run(options, make, fit))
+    return guarded("scratch", lambda: run(options, prepare_bytes, make, fit))
 
 
 def guarded(program: str, work: Callable[[], int]) -> int:
@@ -85,6 +91,7 @@ def guarded(program: str, work: Callable[[], int]) -> int:
 
 def run(
     options: argparse.Namespace,
+    prepare: Callable[[Array, Array, int], Samples],
     make: Callable[[argparse.Namespace, int, int], Any],
     fit: Callable[[Any, argparse.Namespace, Samples, Samples], Any],
 ) -> int:

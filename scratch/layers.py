@@ -13,7 +13,7 @@ from typing import TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from scratch import initializers, ops
+from scratch import initializers, ops, utils
 from scratch.utils import Array, Shape, auto_name, check_array, check_integer, check_name, spawn_generator
 
 ACTIVATIONS = ("linear", "relu", "sigmoid", "softmax", "tanh")  # ops has a _forward and a _backward for each
@@ -94,7 +94,8 @@ class Layer:
             W = np.asarray(initializer(shape, rng), self.dtype)
             if W.shape != shape:
                 raise ValueError(f"The initializer of {key!r} in layer {self.name!r} must give {shape}; got {W.shape}.")
-            self.params[key] = W.copy()
+            self.params[key] = utils.aligned_empty(shape, W.dtype)
+            self.params[key][...] = W
         self.input_shape = input_shape
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[tuple[int, ...], initializers.Initializer]]:

@@ -5,6 +5,7 @@ trains through.  ``CategoricalCrossentropy`` and ``SparseCategoricalCrossentropy
 and hand over to ``SoftmaxCrossEntropy`` where there are logits to be had.
 """
 
+from collections.abc import Sized
 from types import ModuleType
 
 import numpy as np
@@ -189,7 +190,7 @@ def get(loss: str | CategoricalCrossentropy | None) -> CategoricalCrossentropy:
     return loss if isinstance(loss, CategoricalCrossentropy) else LOSSES[check_name("loss", loss, LOSSES)]()
 
 
-def check_same_length(a_name: str, a: Array, b_name: str, b: Array) -> None:
+def check_same_length(a_name: str, a: Sized, b_name: str, b: Sized) -> None:
     """Raise a ``ValueError`` unless both hold the same number of samples."""
     if len(a) != len(b):
         raise ValueError(f"{a_name} and {b_name} must hold the same number of samples; got {len(a):,} and {len(b):,}.")

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from scratch import ops
 from scratch.layers import Input, Layer, check_dtype
 from scratch.losses import CategoricalCrossentropy, Loss
+from scratch.pixels import Pixels
 from scratch.utils import Array, Shape, auto_name, check_array, check_list, check_name, check_numeric, spawn_generator
 
 if TYPE_CHECKING:
@@ -187,23 +188,25 @@ class Network:
         self.build(batch.shape)
         return self.forward(batch).copy()  # a layer that changes nothing would hand out x itself
 
-    def check_inputs(self, x: ArrayLike, argument: str = "x") -> Array:
-        """Return x as an array that the first layer can take, without copying it.
+    def check_inputs(self, x: ArrayLike, argument: str = "x") -> Array | Pixels:
+        """Return x as an array, or pixels, that the first layer can take, without copying it.
 
         Raises:
             ValueError: if x is not a batch of finite numbers of the right shape.
         """
-        array = check_array(argument, x, self.layers[0].dtype if self.layers else None)
+        dtype = self.layers[0].dtype if self.layers else None
+        array = x if isinstance(x, Pixels) else check_array(argument, x, dtype)
         self.compute_output_shape(array.shape)
         return array
 
-    def forward(self, x: Array, trace: dict[str, Array] | None = None) -> Array:
+    def forward(self, x: Array | Pixels, trace: dict[str, Array] | None = None) -> Array:
         """Output of the last layer for a batch x (順伝播); with a ``trace``, every layer's output goes into it."""
+        out = x
         for layer in self.layers:
-            x = layer.forward(x.astype(layer.dtype, copy=False))
+            out = layer.forward(out.astype(layer.dtype, copy=False))
             if trace is not None:
-                trace[f"{layer.name}/out"] = x.copy()
-        return x
+                trace[f"{layer.name}/out"] = out.copy()
+        return np.asarray(out)
 
     def compute_loss(self, loss: CategoricalCrossentropy, y: Array, t: Array) -> tuple[Loss, Array]:
         """Loss of the last ``forward``, whose output was y, and what computed it.
@@ -215,7 +218,7 @@ class Network:
         criterion = loss.for_logits() if softmax else loss
         return criterion, criterion.forward(last.z if softmax else y, t)
 
-    def trace_batch(self, loss: CategoricalCrossentropy, x: Array, y: Array) -> dict[str, Array]:
+    def trace_batch(self, loss: CategoricalCrossentropy, x: Array | Pixels, y: Array) -> dict[str, Array]:
         """Run one checked batch forward and backward, and return what ``Sequential.trace`` describes."""
         trace: dict[str, Array] = {}
         out = self.forward(x, trace)

@@ -16,6 +16,7 @@ from scratch.losses import CategoricalCrossentropy, check_same_length
 from scratch.metrics import CategoricalAccuracy, Mean
 from scratch.network import Network
 from scratch.optimizers import SGD
+from scratch.pixels import Pixels
 from scratch.progress import ProgbarLogger, interactive
 from scratch.utils import Array, check_integer, check_list, check_number
 
@@ -80,7 +81,7 @@ class Trainer(Network):
         self.optimizer.owner, self.loss.backend = self, self.backend
         self.history = History()
 
-    def train_step(self, x: Array, y: Array, where: str = "") -> tuple[float, Array]:
+    def train_step(self, x: Array | Pixels, y: Array, where: str = "") -> tuple[float, Array]:
         """Forward, loss, backward in reverse, update; for a model like the article's in one compiled step.
 
         Args:
@@ -247,7 +248,7 @@ class Trainer(Network):
         """Outputs for one batch."""
         return self(x)
 
-    def _warn_not_finite(self, x: Array, y: Array, where: str) -> None:
+    def _warn_not_finite(self, x: Array | Pixels, y: Array, where: str) -> None:
         loss, _ = self._compiled("trace")
         bad = next(name for name, tensor in self.trace_batch(loss, x, y).items() if not np.isfinite(tensor).all())
         warnings.warn(
@@ -261,7 +262,9 @@ class Trainer(Network):
             raise ValueError(f"Call compile(optimizer, loss, metrics) before {method}().")
         return self.loss, self.optimizer
 
-    def _check_data(self, x: ArrayLike, y: ArrayLike, method: str = "fit", prefix: str = "") -> tuple[Array, Array]:
+    def _check_data(
+        self, x: ArrayLike, y: ArrayLike, method: str = "fit", prefix: str = ""
+    ) -> tuple[Array | Pixels, Array]:
         loss, _ = self._compiled(method)
         samples = self.check_inputs(x, f"{prefix}x")
         targets = loss.check_targets(y, self.compute_output_shape(samples.shape), f"{prefix}y")
@@ -269,8 +272,8 @@ class Trainer(Network):
         return samples, targets
 
     def _hold_out(
-        self, x: Array, y: Array, split: float, data: tuple[ArrayLike, ArrayLike] | None
-    ) -> tuple[Array, Array, tuple[Array, Array] | None]:
+        self, x: Array | Pixels, y: Array, split: float, data: tuple[ArrayLike, ArrayLike] | None
+    ) -> tuple[Array | Pixels, Array, tuple[Array | Pixels, Array] | None]:
         """Samples to train on, their targets, and what to validate with."""
         if isinstance(split, bool) or not 0 <= check_number("validation_split", split) < 1:
             raise ValueError(f"validation_split must be at least 0 and less than 1; got {split!r}.")
@@ -308,7 +311,7 @@ class Trainer(Network):
             listeners.append(History())  # last, as in Keras: after whoever may add to the logs
         return CallbackList(listeners, self, {"verbose": verbose, "epochs": epochs, "steps": steps})
 
-    def _evaluate(self, x: Array, y: Array, batch_size: int, tell: CallbackList, where: str = "") -> Logs:
+    def _evaluate(self, x: Array | Pixels, y: Array, batch_size: int, tell: CallbackList, where: str = "") -> Logs:
         loss, _ = self._compiled("evaluate")
         logs: Logs = {}
         self._reset_metrics()

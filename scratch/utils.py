@@ -1,5 +1,6 @@
 """The ground: random seeds, automatic names, one-hot labels, and the checks that every floor shares."""
 
+import math
 import re
 import sys
 from collections import Counter
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[Any]
 T = TypeVar("T")
 Shape = tuple[int | None, ...]  # as Keras writes it: the first axis counts samples and is None
+CACHE_LINE = 64  # bytes, of every processor that NumPy has wheels for, or a multiple of it
 
 _generator = np.random.default_rng()
 _names: Counter[str] = Counter()
@@ -77,6 +79,17 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> Array:
     one_hot = np.zeros((labels.size, width))
     one_hot[np.arange(labels.size), labels.ravel()] = 1
     return one_hot.reshape(*labels.shape, width)
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An array that begins where a line of the cache does: a processor loads what lies across two of them half as fast.
+
+    Its numbers are whatever was there, as in ``numpy.empty``.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    room = np.empty(size + CACHE_LINE, np.uint8)
+    start = -room.ctypes.data % CACHE_LINE
+    return room[start : start + size].view(dtype).reshape(shape)
 
 
 def check_name(kind: str, name: object, known: Collection[str]) -> str:

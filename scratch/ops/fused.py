@@ -20,10 +20,13 @@ from scratch.ops import threads
 from scratch.ops.atomic import count, look
 from scratch.ops.compiler import compiled, compiled_as_written, inlined
 from scratch.ops.products import SHARED, product_tile, writeable
+from scratch.pixels import WHITE, Pixels
+from scratch.utils import aligned_empty
 
 Array = NDArray[Any]
 ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax")  # a row of the table says which by its place here
 RELU, SIGMOID, TANH = map(ACTIVATIONS.index, ("relu", "sigmoid", "tanh"))
+NO_PIXELS = np.empty((0, 0), np.uint8)
 BEGUN, ARRIVED = range(2)  # how many shares of a step have
 INPUTS, UNITS, ACTIVATION, W_AT, B_AT, X_AT, OUT_AT, DZ_AT = range(8)  # columns of the table; the last are addresses
 
@@ -55,7 +58,7 @@ class FusedStep:
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()  # it holds addresses, which mean nothing in a copy or in another process
 
-    def forward_backward(self, x: Array, t: Array, learning_rate: float) -> tuple[Array, Array]:
+    def forward_backward(self, x: Array | Pixels, t: Array, learning_rate: float) -> tuple[Array, Array]:
         """Loss of each sample (N,) and probabilities (N, C), from before the update, most of which may be done already.
 
         Args:
@@ -64,17 +67,22 @@ class FusedStep:
             learning_rate: η, of the update.
         """
         n = len(x)
-        x = writeable(x.reshape(n, -1).astype(self.dtype, copy=False))
-        if x.shape[1] != len(self.weights[0][0]):
+        rows = (x.bytes if isinstance(x, Pixels) else x).reshape(n, -1)
+        if rows.shape[1] != len(self.weights[0][0]):
             raise ValueError(f"The first layer expects rows of {len(self.weights[0][0])}; got x of shape {x.shape}.")
         if n > self.capacity:
             self._make_room(n)
+        pixels: Array = NO_PIXELS
+        if isinstance(x, Pixels):
+            pixels, x = writeable(rows), self.unpacked[:n]
+        else:
+            x = writeable(rows.astype(self.dtype, copy=False))
         self.table[0, X_AT] = x.ctypes.data
         losses, probabilities = np.empty(n, self.dtype), np.empty(t.shape, self.dtype)
         shares = self._shares(n)
         late = np.ones(shares, np.bool_)
         meeting = np.zeros(2, np.int64)
-        arguments = self.table, x, t, losses, probabilities, learning_rate, threads.bell, meeting, late
+        arguments = self.table, pixels, x, t, losses, probabilities, learning_rate, threads.bell, meeting, late
         threads.run([partial(_share_of_step, *arguments, i, shares) for i in range(shares)])
         self.rest = [partial(_descend, self.table, x, n, i, shares, learning_rate) for i in range(shares) if late[i]]
         return losses, probabilities
@@ -92,7 +100,8 @@ class FusedStep:
     def _make_room(self, n: int) -> None:
         """Lay out the outputs and the gradients of every layer for n samples, and write down where all of it is."""
         self.capacity = n
-        self.flow = [[np.empty((n, W.shape[1]), self.dtype) for W, _ in self.weights] for _ in ("out", "dz")]
+        self.unpacked = aligned_empty((n, len(self.weights[0][0])), self.dtype)
+        self.flow = [[aligned_empty((n, W.shape[1]), self.dtype) for W, _ in self.weights] for _ in ("out", "dz")]
         self.table = np.zeros((len(self.weights), 8), np.int64)
         for i, (W, b) in enumerate(self.weights):
             out, dz = self.flow[0][i], self.flow[1][i]
@@ -128,6 +137,7 @@ def _rows(table: Array, layer: int, column: int, rows: int, columns: int, like: 
 @compiled
 def _share_of_step(
     table: Array,
+    pixels: Array,
     x: Array,
     t: Array,
     losses: Array,
@@ -146,7 +156,7 @@ def _share_of_step(
     """
     count(bell, 0)
     count(meeting, BEGUN)
-    _forward_backward(table, x, t, losses, probabilities, share, shares)
+    _forward_backward(table, pixels, x, t, losses, probabilities, share, shares)
     count(meeting, ARRIVED)
     if look(meeting, BEGUN) < shares:
         return
@@ -160,11 +170,13 @@ def _share_of_step(
 
 @inlined
 def _forward_backward(
-    table: Array, x: Array, t: Array, losses: Array, probabilities: Array, share: int, shares: int
+    table: Array, pixels: Array, x: Array, t: Array, losses: Array, probabilities: Array, share: int, shares: int
 ) -> None:
     """One share of the samples: every layer's output, the loss, and every layer's gradient with respect to x W + b."""
     n, last = len(x), len(table) - 1
     a, b = _share(share, shares, n)  # a - a, below, is a 0 for which Numba doesn't compile anew, as it does for 0
+    for r in range(a, b if len(pixels) > 0 else a):
+        _unpack(pixels[r], x[r])
     for i in range(last + 1):
         D, H = table[i, INPUTS], table[i, UNITS]
         h, out = _rows(table, i, X_AT, n, D, x), _rows(table, i, OUT_AT, n, H, x)
@@ -190,6 +202,13 @@ def _forward_backward(
         else:
             product_tile(dz, W.T.copy(), np.zeros(D, x.dtype), dx[a:b], a, b, a - a, D)
         _activate_backward(table[i - 1, ACTIVATION], dx[a:b], _rows(table, i, X_AT, n, D, x)[a:b])
+
+
+@compiled
+def _unpack(pixels: Array, x: Array) -> None:
+    """As ``Pixels`` does."""
+    for i in range(len(x)):
+        x[i] = np.float32(pixels[i]) / WHITE
 
 
 @compiled

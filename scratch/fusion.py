@@ -53,8 +53,9 @@ def _plain(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) -> boo
 
 def _overridden(it: object, kind: type, *methods: str) -> bool:
     """Whether a class below ``kind``, or the object itself, has a method of its own in the place of one of these."""
-    own = vars(it)
-    return any(method in own or getattr(type(it), method) is not getattr(kind, method) for method in methods)
+    if not vars(it).keys().isdisjoint(methods):
+        return True
+    return type(it) is not kind and any(getattr(type(it), method) is not getattr(kind, method) for method in methods)
 
 
 def _chain(layers: list[Layer]) -> list[tuple[Dense, str]] | None:

@@ -185,14 +185,9 @@ def _forward_backward(
             _assign(_rows(table, i, B_AT, 1, H, x), bias.reshape(1, H))
         product_tile(h, _rows(table, i, W_AT, D, H, x), bias, out[a:b], a, b, a - a, H)
         _activate(table[i, ACTIVATION], out[a:b])
-    logits, dz = out[a:b], _rows(table, last, DZ_AT, n, t.shape[1], x)
-    _assign(ops.softmax_cross_entropy_forward(logits, t[a:b]).reshape(-1, 1), losses[a:b].reshape(-1, 1))
-    _assign(ops.softmax_forward(logits), probabilities[a:b])
-    samples = x.dtype.type(n)
+    dz, samples = _rows(table, last, DZ_AT, n, t.shape[1], x), x.dtype.type(n)
     for r in range(a, b):
-        weight = t[r].astype(np.float64).sum()
-        for c in range(t.shape[1]):
-            dz[r, c] = x.dtype.type(probabilities[r, c] * weight - t[r, c]) / samples
+        losses[r] = _softmax_cross_entropy(out[r], t[r], samples, probabilities[r], dz[r])
     for i in range(last, 0, -1):
         D, H = table[i, INPUTS], table[i, UNITS]
         dz, dx = _rows(table, i, DZ_AT, n, H, x), _rows(table, i - 1, DZ_AT, n, D, x)
@@ -212,6 +207,19 @@ def _unpack(pixels: Array, x: Array) -> None:
 
 
 @compiled
+def _softmax_cross_entropy(logits: Array, t: Array, samples: Any, probabilities: Array, dz: Array) -> Any:
+    """The loss of one sample, which is returned, its probabilities and its gradient, from one row of exponentials."""
+    largest = ops.exponentials(logits, probabilities)
+    total, weight, loss = probabilities.astype(np.float64).sum(), t.astype(np.float64).sum(), 0.0
+    log_total = np.log(total)
+    for c in range(len(t)):
+        loss -= t[c] * ((logits[c] - largest) - log_total)
+        probabilities[c] /= total
+        dz[c] = logits.dtype.type(probabilities[c] * weight - t[c]) / samples
+    return loss
+
+
+@compiled
 def _assign(source: Array, to: Array) -> None:
     """to[:] = source, which Numba takes two seconds to compile, for the errors that it might have to word."""
     for i in range(to.shape[0]):
@@ -222,7 +230,9 @@ def _assign(source: Array, to: Array) -> None:
 @compiled
 def _activate(kind: int, z: Array) -> None:
     if kind == RELU:
-        _assign(ops.relu_forward(z), z)
+        for row in z:
+            for i in range(len(row)):
+                row[i] = ops.relu(row[i])
     elif kind == SIGMOID:
         _assign(ops.sigmoid_forward(z), z)
     elif kind == TANH:
@@ -232,7 +242,10 @@ def _activate(kind: int, z: Array) -> None:
 @compiled
 def _activate_backward(kind: int, dout: Array, out: Array) -> None:
     if kind == RELU:
-        _assign(ops.relu_backward(dout, out), dout)
+        for r in range(len(dout)):
+            dx, on = dout[r], out[r]
+            for i in range(len(dx)):
+                dx[i] = ops.relu_gradient(dx[i], on[i])
     elif kind == SIGMOID:
         _assign(ops.sigmoid_backward(dout, out), dout)
     elif kind == TANH:

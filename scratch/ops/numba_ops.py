@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scratch.ops.compiler import compiled
+from scratch.ops.compiler import compiled, inlined
 from scratch.ops.products import product, writeable
 
 Array = NDArray[np.floating]
@@ -72,21 +72,33 @@ def linear_backward(dout: Array, out: Array) -> Array:
     return dout
 
 
+@inlined
+def relu(x: Any) -> Any:
+    """The larger of x and 0; a NaN, which is neither, stays."""
+    return 0 if x <= 0 else x
+
+
+@inlined
+def relu_gradient(dout: Any, out: Any) -> Any:
+    """Gradient of the larger of x and 0, from its output: at the kink, x = 0, it is 0 as in Keras."""
+    return dout if out > 0 else 0
+
+
 @compiled
 def relu_forward(x: Array) -> Array:
-    """Rectified linear unit: the larger of x and 0; a NaN, which is neither, stays."""
+    """Rectified linear unit."""
     flat, out = x.ravel(), np.empty(x.size, x.dtype)
     for i in range(flat.size):
-        out[i] = 0 if flat[i] <= 0 else flat[i]
+        out[i] = relu(flat[i])
     return out.reshape(x.shape)
 
 
 @compiled
 def relu_backward(dout: Array, out: Array) -> Array:
-    """Gradient of ReLU: dout where the unit was on; at the kink, x = 0, it is 0 as in Keras."""
+    """Gradient of ReLU."""
     flat, on, dx = dout.ravel(), out.ravel(), np.empty(dout.size, dout.dtype)
     for i in range(flat.size):
-        dx[i] = flat[i] if on[i] > 0 else 0
+        dx[i] = relu_gradient(flat[i], on[i])
     return dx.reshape(dout.shape)
 
 

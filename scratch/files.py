@@ -11,6 +11,17 @@ class FileError(ValueError):
     """A file can't be read or written as it is; the message names the file and the reason."""
 
 
+def check_unpacked(path: Path, unpacked: int) -> None:
+    """Make sure that a packed file declares no more bytes than one of its size may, before memory is taken for them.
+
+    Raises:
+        FileError: if it would unpack to more than 64 MiB and to more than fifty times its size.
+    """
+    packed = path.stat().st_size
+    if unpacked > max(1 << 26, 50 * packed):
+        raise FileError(f"{path} has {packed:,} bytes and claims to unpack to {unpacked:,}; it is not to be trusted.")
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file whole or not at all.

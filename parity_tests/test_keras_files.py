@@ -142,3 +142,262 @@ def test_weights_both_ways(backend: str, tmp_path: Path) -> None:
         assert_all(next_steps(case, settings, loaded, theirs))
         theirs.load_weights(tmp_path / "ours.weights.h5")
         assert_all(next_steps(case, settings, ours, theirs))
+
+
+# --- every setting ------------------------------------------------------------------------------------------------
+
+
+def keras_class(name: str) -> str:
+    return name.title().replace("_", "")
+
+
+def comparable(config: Any) -> Any:
+    """A config of Keras's without what differs from object to object or has no meaning."""
+    if isinstance(config, dict):
+        dropped = {"shared_object_id", "build_config", "seed"}
+        return {key: comparable(value) for key, value in config.items() if key not in dropped}
+    return [comparable(value) for value in config] if isinstance(config, list | tuple) else config
+
+
+def there_and_back(model: keras.Sequential, folder: Path) -> tuple[Sequential, keras.Sequential]:
+    """A Keras model opened by scratch, and that one saved and opened by Keras."""
+    model.save(folder / "theirs.keras")
+    ours = load_model(folder / "theirs.keras", backend="numpy")
+    ours.save(folder / "ours.keras")
+    return ours, keras.models.load_model(folder / "ours.keras")
+
+
+def every_layer() -> list[kl.Layer]:
+    return [
+        kl.Flatten(name="rows"),
+        *(kl.Dense(4, activation=name) for name in ACTIVATIONS),
+        *(kl.Dense(3, kernel_initializer=name, bias_initializer=name) for name in initializers.INITIALIZERS),
+        kl.Dense(5, use_bias=False, kernel_initializer=keras.initializers.HeNormal(seed=3), dtype="float64"),
+        *(kl.Activation(name) for name in ACTIVATIONS),
+        kl.ReLU(),
+        kl.Softmax(),
+    ]
+
+
+def test_every_layer_activation_and_initializer_comes_back_as_it_was(tmp_path: Path) -> None:
+    theirs = keras.Sequential([keras.Input((4, 3)), *every_layer()], name="all_of_them")
+    ours, back = there_and_back(theirs, tmp_path)
+    assert comparable(back.get_config()) == comparable(theirs.get_config())
+    assert [(layer.name, type(layer).__name__) for layer in ours.layers] == [
+        (layer.name, type(layer).__name__) for layer in theirs.layers
+    ]
+    assert (ours.loss, ours.optimizer, back.compiled) == (None, None, False)
+    assert_all([same("weights", a, b) for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True)])
+    assert_all([same("weights", a, b) for a, b in zip(back.get_weights(), theirs.get_weights(), strict=True)])
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_every_setting_of_the_optimizer_comes_back_as_it_was(settings: Settings, tmp_path: Path) -> None:
+    theirs = keras.Sequential([keras.Input((3,)), kl.Dense(2)])
+    theirs.compile(keras.optimizers.SGD(**settings._asdict()), "categorical_crossentropy")
+    theirs.optimizer.iterations.assign(7)
+    ours, back = there_and_back(theirs, tmp_path)
+    assert {key: getattr(ours.optimizer, key) for key in settings._fields} == settings._asdict()
+    assert back.optimizer.get_config() | {"name": theirs.optimizer.name} == theirs.optimizer.get_config()
+    assert ours.optimizer.iterations == int(back.optimizer.iterations) == 7
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
+@pytest.mark.parametrize(
+    ("loss", "metrics", "names"),
+    [
+        (keras.losses.CategoricalCrossentropy(label_smoothing=0.25), ["acc"], ["acc"]),
+        (keras.losses.CategoricalCrossentropy(True), [keras.metrics.CategoricalAccuracy(name="right")], ["right"]),
+        (keras.losses.SparseCategoricalCrossentropy(True), ["sparse_categorical_accuracy"], None),
+        ("sparse_categorical_crossentropy", None, []),
+        ("categorical_crossentropy", ["accuracy", "categorical_accuracy"], None),
+        (keras.losses.categorical_crossentropy, [keras.metrics.categorical_accuracy], ["categorical_accuracy"]),
+    ],
+)
+def test_every_loss_and_metric_comes_back_as_it_was(
+    loss: Any, metrics: Any, names: list[str] | None, reduction: str, tmp_path: Path
+) -> None:
+    theirs = keras.Sequential([keras.Input((3,)), kl.Dense(2, "sigmoid")])
+    if isinstance(loss, keras.losses.Loss):
+        loss.reduction = reduction
+    theirs.compile("sgd", loss, metrics=metrics)
+    ours, back = there_and_back(theirs, tmp_path)
+    wanted = (
+        loss if isinstance(loss, keras.losses.Loss) else keras.losses.get(keras_class(getattr(loss, "__name__", loss)))
+    )
+    assert ours.loss is not None
+    assert [metric.name for metric in ours.metrics] == (metrics or [] if names is None else names)
+    assert back.loss.get_config() == wanted.get_config()
+    assert type(ours.loss).__name__ == type(back.loss).__name__ == type(wanted).__name__
+    for key in ("from_logits", "label_smoothing", "reduction"):
+        assert getattr(ours.loss, key) == wanted.get_config().get(key, 0.0)
+    x, y = np.ones((4, 3), "float32"), np.array([0, 1, 1, 1])
+    y = y if "Sparse" in type(wanted).__name__ else np.eye(2, dtype="float32")[y]
+    for model in (theirs, back):
+        eager(model)
+    values = [model.test_on_batch(x, y, return_dict=True) for model in (theirs, ours, back)]
+    assert list(values[1]) == list(values[2])
+    assert values[2]["loss"] == values[0]["loss"]
+    assert {key: pytest.approx(float(value), rel=1e-6) for key, value in values[0].items()} == values[1]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_model_that_is_not_built_yet(compiled: bool, tmp_path: Path) -> None:
+    theirs = keras.Sequential([kl.Dense(3, activation="relu"), kl.Dense(2)])
+    if compiled:
+        theirs.compile("sgd", "categorical_crossentropy")
+    ours, back = there_and_back(theirs, tmp_path)
+    assert (ours.built, back.built) == (False, False)
+    assert (ours.optimizer is not None, back.compiled) == (compiled, compiled)
+    assert ours(np.ones((2, 5))).shape == (2, 2)
+
+
+def test_a_model_that_data_has_built(tmp_path: Path) -> None:
+    theirs = keras.Sequential([kl.Dense(3), kl.Dense(2)])
+    theirs.build((5, 4))  # Keras then writes a shape with the batch in it
+    ours, back = there_and_back(theirs, tmp_path)
+    assert ours.input_shape == back.input_shape == (None, 4)
+    assert_all([same("weights", a, b) for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True)])
+
+
+def test_a_model_without_layers(tmp_path: Path) -> None:
+    for layers_of_it in ([], [keras.Input((3,))]):
+        ours, back = there_and_back(keras.Sequential(layers_of_it), tmp_path)
+        assert (ours.layers, back.layers) == ([], [])
+        assert ours.input_shape == ((None, 3) if layers_of_it else None)
+
+
+def test_compile_false_leaves_what_scratch_lacks_unread(tmp_path: Path) -> None:
+    theirs = keras.Sequential([keras.Input((3,)), kl.Dense(2)])
+    theirs.compile("adam", "mse")
+    theirs.save(tmp_path / "adam.keras")
+    with pytest.raises(FileError, match=r"'adam.*' is a 'Adam' of 'keras\.optimizers', which scratch does not have"):
+        load_model(tmp_path / "adam.keras")
+    ours = load_model(tmp_path / "adam.keras", compile=False)
+    assert ours.optimizer is None
+    assert_all([same("weights", a, b) for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True)])
+
+
+# --- what scratch lacks -------------------------------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable(package="mine")
+class Dense2(kl.Dense):
+    """A layer of one's own; scratch must not take it for Keras's."""
+
+
+def model_of(*parts: Any) -> Callable[[], keras.Model]:
+    return lambda: keras.Sequential([keras.Input((4, 4, 1)), *(part() for part in parts)])
+
+
+def compiled_with(optimizer: Any = "sgd", loss: Any = "categorical_crossentropy", **options: Any) -> Callable[[], Any]:
+    def make() -> keras.Model:
+        model = keras.Sequential([keras.Input((3,)), kl.Dense(2)])
+        model.compile(optimizer() if callable(optimizer) else optimizer, loss, **options)
+        return model
+
+    return make
+
+
+def frozen() -> keras.Model:
+    model = keras.Sequential([keras.Input((3,)), kl.Dense(2, name="d")])
+    model.layers[0].trainable = False
+    return model
+
+
+def functional() -> keras.Model:
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, kl.Dense(2)(inputs))
+
+
+SGD_ = keras.optimizers.SGD
+LACKING: dict[str, tuple[Callable[[], keras.Model], str]] = {
+    "Conv2D": (model_of(lambda: kl.Conv2D(2, 3, name="c")), "layer 'c' is a 'Conv2D' of 'keras.layers'"),
+    "Dropout": (model_of(lambda: kl.Dropout(0.5)), "layer 'dropout.*' is a 'Dropout'"),
+    "Lambda": (model_of(lambda: kl.Lambda(lambda x: x)), "layer 'lambda.*' is a 'Lambda'"),
+    "own": (model_of(lambda: Dense2(2)), "layer 'dense2.*' is a 'Dense2' of"),
+    "nested": (model_of(lambda: keras.Sequential([kl.Dense(2)], name="inner")), "layer 'inner' is a 'Sequential'"),
+    "functional": (functional, "model 'functional.*' is a 'Functional' of 'keras.*it has Sequential"),
+    "frozen": (frozen, r"layer 'd' \(Dense\) has trainable=False"),
+    "gelu": (model_of(lambda: kl.Dense(2, activation="gelu", name="d")), "layer 'd' .*Unknown activation 'gelu'"),
+    "regularizer": (model_of(lambda: kl.Dense(2, kernel_regularizer="l2", name="d")), "'d'.*kernel_regularizer='L2'"),
+    "activity": (model_of(lambda: kl.Dense(2, activity_regularizer="l1", name="d")), "'d'.*activity_regularizer='L1'"),
+    "constraint": (model_of(lambda: kl.Dense(2, bias_constraint="non_neg", name="d")), "'d'.*bias_constraint='NonNeg'"),
+    "initializer": (
+        model_of(lambda: kl.Dense(2, kernel_initializer="lecun_normal", name="d")),
+        "'d'.*kernel_initializer='LecunNormal', which scratch does not know .*it has GlorotUniform",
+    ),
+    "stddev": (
+        model_of(lambda: kl.Dense(2, bias_initializer=keras.initializers.RandomNormal(stddev=1.0), name="d")),
+        "'d'.*bias_initializer='RandomNormal'.*stddev=1.0",
+    ),
+    "mixed": (model_of(lambda: kl.Dense(2, dtype="mixed_float16", name="d")), "'d'.*dtype.*'mixed_float16'"),
+    "float16": (model_of(lambda: kl.Flatten(dtype="float16", name="f")), "'f'.*dtype.*'float16'"),
+    "max_value": (model_of(lambda: kl.ReLU(max_value=6, name="r")), r"'r' \(ReLU\) has max_value=6"),
+    "slope": (model_of(lambda: kl.ReLU(negative_slope=0.5, name="r")), r"'r' \(ReLU\) has negative_slope=0.5"),
+    "axis": (model_of(lambda: kl.Softmax(axis=1, name="s")), r"'s' \(Softmax\) has axis=1"),
+    "channels": (model_of(lambda: kl.Flatten("channels_first", name="f")), "'f'.*data_format='channels_first'"),
+    "Adam": (compiled_with("adam"), "optimizer 'adam.*' is a 'Adam'"),
+    "schedule": (
+        compiled_with(lambda: SGD_(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5))),
+        r"optimizer 'sgd.*' \(SGD\) has learning_rate='ExponentialDecay'",
+    ),
+    "ema": (compiled_with(lambda: SGD_(use_ema=True)), r"\(SGD\) has use_ema=True"),
+    "accumulation": (compiled_with(lambda: SGD_(gradient_accumulation_steps=4)), "has gradient_accumulation_steps=4"),
+    "loss scale": (compiled_with(lambda: SGD_(loss_scale_factor=4.0)), "has loss_scale_factor=4.0"),
+    "mse": (compiled_with(loss="mse"), "Unknown loss 'mse'"),
+    "focal": (compiled_with(loss=keras.losses.CategoricalFocalCrossentropy()), "is a 'CategoricalFocalCrossentropy'"),
+    "ignored class": (
+        compiled_with(loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=1)),
+        r"\(SparseCategoricalCrossentropy\) has ignore_class=1",
+    ),
+    "loss axis": (compiled_with(loss=keras.losses.CategoricalCrossentropy(axis=1)), "has axis=1"),
+    "mean": (compiled_with(loss=keras.losses.CategoricalCrossentropy(reduction="mean")), "Unknown reduction 'mean'"),
+    "AUC": (compiled_with(metrics=["auc"]), "Unknown metric 'auc'"),
+    "metric": (compiled_with(metrics=[keras.metrics.Precision(name="p")]), "metric 'p' is a 'Precision'"),
+    "weighted": (compiled_with(weighted_metrics=["accuracy"]), "compiled with weighted_metrics=a list"),
+    "loss weights": (compiled_with(loss_weights=[2.0]), "compiled with loss_weights=a list"),
+}
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_what_scratch_lacks_is_named_and_nothing_is_loaded(name: str, tmp_path: Path) -> None:
+    make, message = LACKING[name]
+    path = tmp_path / "model.keras"
+    make().save(path)
+    with pytest.raises(FileError, match=f"(?s){re.escape(str(path))}.*{message}") as error:
+        load_model(path)
+    assert "\n" not in str(error.value)
+
+
+def test_what_keras_lacks_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    class Mine(Dense):
+        pass
+
+    class Rate(SGD):
+        pass
+
+    path = tmp_path / "model.keras"
+    own_optimizer = Sequential([Dense(2)])
+    own_optimizer.compile(Rate(), losses.CategoricalCrossentropy())
+    for model, message in (
+        (Sequential([Mine(2, name="m")]), "The layer 'm' is a Mine, which has no counterpart in Keras"),
+        (Sequential([Dense(2, name="a/b")]), "'a/b' is not a name in Keras"),
+        (own_optimizer, "The optimizer is a Rate, which has no counterpart"),
+    ):
+        with pytest.raises(FileError, match=f"{re.escape(str(path))}: .*{message}"):
+            model.save(path)
+        assert not list(tmp_path.iterdir())
+
+
+def test_an_initializer_of_ones_own_is_not_missed_once_there_are_weights(tmp_path: Path) -> None:
+    model = Sequential([Dense(2, kernel_initializer=lambda shape, rng: np.full(shape, 3.0), input_shape=(4,))])
+    model.save(tmp_path / "model.keras")
+    back = keras.models.load_model(tmp_path / "model.keras")
+    assert_all([same("weights", a, b) for a, b in zip(model.get_weights(), back.get_weights(), strict=True)])
+
+
+def test_a_layer_may_have_the_name_of_the_input(tmp_path: Path) -> None:
+    model = Sequential([layers.Dense(2, name="input_layer", input_shape=(4,))])
+    model.save(tmp_path / "model.keras")
+    assert keras.models.load_model(tmp_path / "model.keras").layers[0].name == "input_layer"

@@ -31,6 +31,7 @@ from scratch.layers import Activation, Dense, Flatten, Input, Softmax
 from scratch.models import Sequential, load_model
 from scratch.optimizers import SGD
 from scratch.saving import config, npz, weights
+from scratch.utils import set_random_seed
 
 SECONDS = 2.0  # of processor time, for one file
 MEMORY = 500_000_000  # bytes, on top of what the process has before
@@ -41,6 +42,7 @@ DEEP = "in the place of this"
 
 def make_model() -> Sequential:
     """The model whose files are damaged."""
+    set_random_seed(0)
     rng = np.random.default_rng(0)
     layers = [Input((3, 2)), Flatten(), Dense(4, "relu"), Activation("tanh"), Dense(3, use_bias=False), Softmax()]
     model = Sequential(layers, name="model", backend="numpy")
@@ -144,11 +146,11 @@ def damage_hdf5(r: random.Random, good: bytes) -> bytes:
 
 
 def zipped(entries: dict[str, bytes], r: random.Random) -> bytes:
-    """An archive of these entries; the sums over their bytes are right."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", r.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as file:
+    """An archive of these entries; the sums over their bytes are right, and the dates always the same."""
+    buffer, method = io.BytesIO(), r.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+    with zipfile.ZipFile(buffer, "w") as file:
         for name, content in entries.items():
-            file.writestr(name, content)
+            file.writestr(zipfile.ZipInfo(name), content, method)
     return buffer.getvalue()
 
 
@@ -292,10 +294,12 @@ def make_kinds(folder: Path) -> list[Kind]:
     model.save(paths[0])
     model.save_weights(paths[1])
     model.save_weights(paths[2])
-    archive, numbers, arrays = (path.read_bytes() for path in paths)
+    numbers, arrays = (path.read_bytes() for path in paths[1:])
+    with zipfile.ZipFile(paths[0]) as file:
+        entries = {name: file.read(name) for name in file.namelist()} | {"metadata.json": b"{}"}
     idx = b"\0\0\x08\x03" + struct.pack(">3I", 5, 6, 7) + np.random.default_rng(0).bytes(210)
     return [
-        Archive(".keras", archive),
+        Archive(".keras", zipped(entries, random.Random(0))),
         Weights(".weights.h5", numbers),
         Arrays(".npz", arrays),
         Idx("idx", idx),

@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from scratch.files import FileError, check_unpacked
+from scratch.files import FileError, check_unpacked, existing
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # LZMA's header could ask for gigabytes
 CHUNK = 1 << 20
@@ -35,8 +35,7 @@ def read_entries(path: Path, kind: str) -> dict[str, bytearray]:
         FileError: if the file is missing, not a zip archive, damaged, encrypted, packed by anything but deflate,
             unpacks to far more than its size, or has an entry that stands twice, is a link, or leads out of it.
     """
-    if not path.is_file():  # a pipe, too, could only be waited for
-        raise FileError(f"{path} {'is not a file' if path.exists() else 'does not exist'}.")
+    existing(path)
     try:
         with zipfile.ZipFile(path) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]

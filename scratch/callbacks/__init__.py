@@ -2,7 +2,7 @@
 
 from scratch.callbacks.backup import BackupAndRestore
 from scratch.callbacks.callback import EVENTS, Callback, CallbackList, LambdaCallback, Logs
-from scratch.callbacks.monitors import EarlyStopping
+from scratch.callbacks.monitors import EarlyStopping, ModelCheckpoint
 from scratch.callbacks.records import CSVLogger, History
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "History",
     "LambdaCallback",
     "Logs",
+    "ModelCheckpoint",
 ]

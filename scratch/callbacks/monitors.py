@@ -1,11 +1,18 @@
-"""Callbacks that watch one value: one stops when it no longer improves."""
+"""Callbacks that watch one value: one stops when it no longer improves, one saves the model when it does."""
 
+import os
 import sys
 import warnings
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from scratch.callbacks.callback import Callback, Logs
+from scratch.callbacks.frequency import Frequency
+from scratch.files import make_folder
 from scratch.utils import Array, check_integer, check_name, check_number
+
+if TYPE_CHECKING:
+    from scratch.models import Sequential
 
 
 class Monitor(Callback):
@@ -114,3 +121,108 @@ class EarlyStopping(Monitor):
             if self.verbose:
                 print(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
+
+
+class ModelCheckpoint(Monitor):
+    """Saves the model during ``fit``, each file whole or not at all.
+
+    Args:
+        filepath: where to, ending in ``.keras``, or in ``.weights.h5`` for weights alone.  ``{epoch}``, ``{batch}`` and
+            the names in the logs, such as ``{val_loss:.2f}``, are filled in.
+        monitor: the value that says what is best, such as ``'val_loss'`` or ``'accuracy'``.
+        verbose: 1 says what is saved, and why.
+        save_best_only: whether to save only if the value is better than at all saves before.
+        save_weights_only: whether to save the weights alone.
+        mode: ``'min'``, ``'max'``, or ``'auto'``: losses should fall, all else should rise.
+        save_freq: ``'epoch'``, or a number of batches.
+        initial_value_threshold: only a value better than this one is worth saving.
+
+    Raises:
+        ValueError: if the ending or another argument is wrong; during ``fit``, if ``filepath`` names a value that the
+            logs don't have.
+        FileError: during ``fit``, if the file can't be written; the one before it is kept.
+    """
+
+    model: "Sequential"
+    _without = " The model is saved all the same."
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        super().__init__(monitor, mode)
+        self.filepath = os.fspath(filepath)
+        self.verbose = verbose
+        self.save_best_only = save_best_only
+        self.save_weights_only = save_weights_only
+        self.frequency = Frequency(save_freq)
+        self.best = initial_value_threshold
+        if initial_value_threshold is not None:
+            self.best = check_number("initial_value_threshold", initial_value_threshold, minimum=-sys.float_info.max)
+        ending = ".weights.h5" if save_weights_only else ".keras"
+        if not self.filepath.endswith(ending):
+            raise ValueError(
+                f"filepath must end in {ending} with save_weights_only={save_weights_only}; got {self.filepath!r}."
+            )
+        self._folders: set[Path] = set()  # that were there or were made
+
+    def get_state(self) -> dict[str, Any]:
+        """The best value, and the batches since the last save."""
+        return {"best": self.best, "batches": self.frequency.batches}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.best, self.frequency.batches = state["best"], state["batches"]
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Take note of the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Save after every so many batches."""
+        if self.frequency.after_batch():
+            self._save(self._epoch, {"batch": batch + 1, **(logs or {})}, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Save after every epoch."""
+        if self.frequency.after_epoch():
+            self._save(epoch, logs or {}, logs)
+
+    def _save(self, epoch: int, words: Logs, logs: Logs | None) -> None:
+        try:
+            file = Path(self.filepath.format(epoch=epoch + 1, **words))
+        except (LookupError, ValueError, TypeError) as error:
+            known = ", ".join(["epoch", *words])
+            raise ValueError(f"filepath {self.filepath!r} can't be filled in from {known}: {error!r}.") from error
+        action = f"saving model to {file}"
+        if self.save_best_only and (value := self.watched(logs)) is not None:
+            best = "None" if self.best is None else f"{self.best:.5f}"
+            if not self.improves(value, self.best):
+                self._say(epoch, f"{self.monitor} did not improve from {best}")
+                return
+            self.best = value
+            action = f"{self.monitor} improved from {best} to {value:.5f}, {action}"
+        self._say(epoch, action)
+        self._make_folder(file.parent)
+        if self.save_weights_only:
+            self.model.save_weights(file)
+        else:
+            self.model.save(file)
+        self._say(epoch, f"finished saving model to {file}")
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make it the first time; if it has gone by the next, something is wrong that another folder would hide."""
+        if folder not in self._folders:
+            make_folder(folder)
+            self._folders.add(folder)
+
+    def _say(self, epoch: int, what: str) -> None:
+        if self.verbose:
+            print(f"\nEpoch {epoch + 1}: {what}")

@@ -3,6 +3,8 @@
 import csv
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from scratch.callbacks.callback import Callback, Logs
@@ -54,7 +56,6 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         self.filename, self.separator, self.append = filename, separator, append
-        self._file: TextIO | None = None
         self._start, self._lines = 0, ""  # where this training's lines begin, and all of them
 
     def get_state(self) -> dict[str, Any]:
@@ -63,18 +64,14 @@ class CSVLogger(Callback):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Leave those lines in the file, and no later ones."""
-        assert self._file is not None
-        self._start, self._lines = min(state["start"], self._file.seek(0, os.SEEK_END)), ""
+        self._start, self._lines = min(state["start"], self._size()), ""
         if state["lines"]:
             self._write(state["lines"])
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Open the file."""
-        try:
-            self._file = open(self.filename, "a", newline="")  # noqa: SIM115  (closed below)
-        except OSError as error:
-            raise self._error(error) from error
-        self._start, self._lines = self._file.tell() if self.append else 0, ""
+        """Find out now whether the file can be written."""
+        size = self._size()
+        self._start, self._lines = size if self.append else 0, ""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write a line, and the names above the first."""
@@ -86,21 +83,21 @@ class CSVLogger(Callback):
         writer.writerow(row)
         self._write(text.getvalue())
 
-    def on_train_end(self, logs: Logs | None = None) -> None:
-        """Close the file."""
-        assert self._file is not None
-        self._file.close()
+    def _size(self) -> int:
+        with self._opened() as file:
+            return file.tell()
 
     def _write(self, lines: str) -> None:
-        assert self._file is not None
-        try:
+        with self._opened() as file:
             if not self._lines:
-                self._file.truncate(self._start)
-            self._file.write(lines)
-            self._file.flush()
-        except OSError as error:
-            raise self._error(error) from error
+                file.truncate(self._start)
+            file.write(lines)
         self._lines += lines
 
-    def _error(self, error: OSError) -> FileError:
-        return FileError(f"{self.filename} can't be written: {error.strerror or error}.")
+    @contextmanager
+    def _opened(self) -> Iterator[TextIO]:
+        try:
+            with open(self.filename, "a", newline="") as file:
+                yield file
+        except OSError as error:
+            raise FileError(f"{self.filename} can't be written: {error.strerror or error}.") from error

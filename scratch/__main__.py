@@ -53,7 +53,8 @@ def fit(model: Sequential, options: argparse.Namespace, train: Samples, test: Sa
     """Train as the options say."""
     callbacks: list[Callback] = [CSVLogger(options.history)] if options.history else []
     if options.resume:
-        settings = {"--seed": options.seed, "--learning-rate": options.learning_rate}
+        names = ("hidden", "batch_size", "learning_rate", "momentum", "seed", "backend")
+        settings = {f"--{name.replace('_', '-')}": getattr(options, name) for name in names}
         callbacks.append(BackupAndRestore(options.resume, "auto", delete_checkpoint=False, settings=settings))
     return model.fit(
         *train,

@@ -2,7 +2,7 @@
 
 import glob
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,9 +66,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     file = Path(path)
     part = None
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
-        os.close(descriptor)
-        part = Path(name)
+        part = file.parent / f".{file.name}.{secrets.token_hex(4)}.part"
+        part.touch(exist_ok=False)  # as readable for others as any new file, which tempfile's are not
         yield part
         _flush(part)
         os.replace(part, file)

@@ -167,7 +167,8 @@ class BackupAndRestore(Callback):
         was, now = saved["training"], self._training
         changed = [name for name in {**was, **now} if was.get(name) != now.get(name)]
         if changed:
-            what = "; ".join(f"{name} was {was.get(name)} and is now {now.get(name)}" for name in changed)
+            first, rest = changed[0], f", and {len(changed) - 1} more that differ" if changed[1:] else ""
+            what = f"{first} was {was.get(first)} and is now {now.get(first)}{rest}"
             raise FileError(f"{self.latest} is the backup of another training: {what}. {self._way_out}")
         start, epochs = self._start, self.params["epochs"]
         before = copy.deepcopy(self._state(start.epoch, start.step, start.logs))
@@ -232,9 +233,9 @@ class BackupAndRestore(Callback):
         assert loss is not None
         fixed = ("momentum", "nesterov", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
         options = [f"{name}={getattr(optimizer, name)}" for name in fixed]
-        numbers = {"batch_size": start.batch_size, "shuffle": start.shuffle, **self.settings}
         return {
             "format": "1",
+            **{name: str(value) for name, value in self.settings.items()},
             "backend": model.backend,
             **{f"layer {i}": _layer(layer) for i, layer in enumerate(model.layers, 1)},
             "optimizer": ", ".join([type(optimizer).__name__, *options]),
@@ -242,7 +243,8 @@ class BackupAndRestore(Callback):
             "metrics": ", ".join(metric.name for metric in model.metrics),
             "callbacks": ", ".join(type(callback).__name__ for callback in self._callbacks),
             **{name: _array(array) for name, array in zip(DATA, start.data, strict=False)},
-            **{name: str(value) for name, value in numbers.items()},
+            "batch_size": str(start.batch_size),
+            "shuffle": str(start.shuffle),
         }
 
 

@@ -17,8 +17,8 @@ import pytest
 from scratch.datasets import mnist
 from scratch.models import load_model
 
-KILLS, SECONDS = 50, 2.0  # SECONDS: about what one whole training takes
-OPTIONS = ["--epochs", "40", "--batch-size", "50", "--momentum", "0.9", "--quiet"]
+KILLS, SECONDS = 50, 1.5  # SECONDS: about what one whole training takes
+OPTIONS = ["--epochs", "30", "--batch-size", "50", "--momentum", "0.9", "--quiet"]
 
 
 @dataclass

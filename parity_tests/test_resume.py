@@ -3,7 +3,10 @@
 import errno
 import itertools
 import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scratch.__main__ import main
 from scratch.callbacks import BackupAndRestore, Callback, CSVLogger, EarlyStopping, History, LambdaCallback
+from scratch.datasets import mnist
 from scratch.files import FileError
 from scratch.layers import Dense, Flatten
-from scratch.models import Sequential
+from scratch.models import Sequential, load_model
 from scratch.optimizers import SGD
 from scratch.saving.npz import read_arrays, write_arrays
 from scratch.utils import clear_session, set_random_seed
@@ -71,11 +76,10 @@ def test_resumed_is_bit_identical(backend: str, momentum: float, blobs: Data, tm
 
     whole, callbacks = start("whole.csv")
     expected = fit(whole, blobs, *callbacks)
-    for save_freq, where in itertools.product(("epoch", 3, "auto"), ((0, 0), (1, 4), (3, 2))):
-        for _ in range(2):  # the second goes on from the first's backup
+    for save_freq, where in itertools.product(("epoch", 3, "auto"), ((0, 3), (1, 4), (3, 2))):
+        for at in sorted({(0, 3), where}):  # the second goes on from the first's backup
             model, callbacks = start("resumed.csv")
-            backup = BackupAndRestore(tmp_path / "backup", save_freq)
-            interrupt(model, blobs, backup, *callbacks, at=where)
+            interrupt(model, blobs, BackupAndRestore(tmp_path / "backup", save_freq), *callbacks, at=at)
         model, callbacks = start("resumed.csv")
         history = fit(model, blobs, BackupAndRestore(tmp_path / "backup", save_freq), *callbacks)
         assert everything(model) == everything(whole), (save_freq, where)
@@ -314,3 +318,105 @@ def test_wrong_arguments(tmp_path: Path, blobs: Data) -> None:
 
     with pytest.raises(ValueError, match=r"A backup can't hold {1, 2}: get_state\(\) may return numbers, texts"):
         fit(new_model(), blobs, BackupAndRestore(tmp_path), Odd())
+
+
+@pytest.fixture
+def small(digits: mnist.Dataset, tmp_path: Path) -> str:
+    """A few hundred real digits in an .npz of their own."""
+    (x_train, y_train), (x_test, y_test), _ = digits
+    path = tmp_path / "small.npz"
+    np.savez(path, x_train=x_train[:600], y_train=y_train[:600], x_test=x_test[:300], y_test=y_test[:300])
+    return str(path)
+
+
+def test_the_program(
+    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Interrupted, tried with other options, gone on with: as a person would."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*options: str) -> tuple[int, str, str]:
+        clear_session()
+        files = ["--save", "model.keras", "--history", "history.csv"]
+        status = main(["--data", small, "--epochs", "3", "--hidden", "20", *files, *options])
+        return status, *capsys.readouterr()
+
+    def interrupt(callback: CSVLogger, epoch: int, logs: dict[str, float]) -> None:
+        on_epoch_end(callback, epoch, logs)
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    assert run()[0] == 0
+    expected, table = everything(load_model("model.keras"))[:-1], Path("history.csv").read_text()
+    on_epoch_end = CSVLogger.on_epoch_end
+    with monkeypatch.context() as patch:
+        patch.setattr(CSVLogger, "on_epoch_end", interrupt)
+        status, out, _ = run("--resume", "backup")
+    assert status == 130
+    assert out.endswith("The same command goes on from the last backup.\n")
+    for option, value, message in [
+        ("--seed", "1", "--seed was 0 and is now 1. Start with the arguments it was made with, or delete the folder"),
+        ("--learning-rate", "1", "--learning-rate was 0.01 and is now 1.0. Start with"),
+        ("--hidden", "30", "--hidden was [20] and is now [30], and 2 more that differ. Start with"),
+    ]:
+        status, _, err = run("--resume", "backup", option, value)
+        assert status == 2
+        assert err.startswith(f"python -m scratch: backup/latest.npz is the backup of another training: {message}")
+        assert err.count("\n") == 1
+    Path(".model.keras.0123.part").write_bytes(b"half a mod")  # a process was killed while it was saving
+    status, out, _ = run("--resume", "backup")
+    assert status == 0
+    assert re.search(r"\nResumed at epoch \d, batch \d, from backup\.\n", out)
+    assert "\nModel: model.keras\nTest loss" in out
+    assert everything(load_model("model.keras"))[:-1] == expected
+    assert Path("history.csv").read_text() == table
+    assert sorted(os.listdir()) == ["history.csv", "model.keras", "small.npz"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit to the size of files")
+def test_the_program_when_the_disk_is_full(small: str, tmp_path: Path) -> None:
+    """Files of a process of its own can't grow beyond 300 kB, which the article's network needs more than."""
+    program = (
+        "import resource, sys, scratch.__main__ as program; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000,) * 2)"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        f"{program}; sys.exit(program.main())",
+        "--data",
+        small,
+        "--backend",
+        "numpy",
+        "--quiet",
+    ]
+    command += ["--epochs", "1"]
+    (tmp_path / "model.keras").write_bytes(b"the last good model")
+    for options, file in ((["--resume", "backup"], "backup/latest.npz"), (["--save", "model.keras"], "model.keras")):
+        ended = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ended.returncode == 2
+        assert (
+            ended.stderr == f"python -m scratch: {file} can't be written: File too large; the file before it is kept.\n"
+        )
+    assert (tmp_path / "model.keras").read_bytes() == b"the last good model"
+    assert os.listdir(tmp_path / "backup") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--save", "model.h5"], "--save writes .keras files; got 'model.h5'."),
+        (["--save", "no/model.keras"], "no/model.keras can't be written; name a file in a folder that exists and"),
+        (["--resume", "small.npz"], "The folder small.npz can't be made: File exists."),
+    ],
+)
+def test_wrong_values(
+    options: list[str],
+    message: str,
+    small: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--data", small, "--quiet", *options]) == 2
+    assert capsys.readouterr().err.startswith(f"python -m scratch: {message}")

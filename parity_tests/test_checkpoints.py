@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from scratch.callbacks import LambdaCallback, ModelCheckpoint
+from scratch.datasets import mnist
 from scratch.files import FileError
 from scratch.layers import Dense
 from scratch.models import Sequential, load_model
@@ -205,3 +206,17 @@ def test_full_disk_or_no_folder_any_more_keeps_the_last_file(
     shutil.rmtree(file.parent)
     with pytest.raises(FileError, match=r"last\.keras can't be written: No such file or directory"):
         model.fit(*blobs, verbose=0, callbacks=[keep])
+
+
+def test_the_program_in_keras_saves_what_scratch_opens(digits: mnist.Dataset, tmp_path: Path) -> None:
+    from keras_impl.__main__ import main
+
+    (x_train, y_train), (x_test, y_test), _ = digits
+    np.savez(tmp_path / "few.npz", x_train=x_train[:300], y_train=y_train[:300], x_test=x_test[:99], y_test=y_test[:99])
+    options = ["--data", str(tmp_path / "few.npz"), "--epochs", "1", "--hidden", "", "--quiet"]
+    framework = ["--backend", keras.backend.backend()]
+    assert main([*options, *framework, "--save", str(tmp_path / "model.keras")]) == 0
+    ours, theirs = load_model(tmp_path / "model.keras"), keras.models.load_model(tmp_path / "model.keras")
+    assert ours.optimizer is not None
+    assert ours.optimizer.iterations == 3
+    assert all(map(np.array_equal, ours.get_weights(), theirs.get_weights()))

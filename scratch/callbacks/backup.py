@@ -1,8 +1,9 @@
 """``BackupAndRestore``: a training that is killed and started again ends as if it had never been, bit for bit.
 
-A backup holds all that ``fit`` needs to go on: the weights, the optimizer, the random generator, the place in the
-epoch, the running means and what other callbacks remember.  Beside it stands what it is a backup of, so that it can't
-go on as another training.
+A backup holds all that ``fit`` needs to go on: the weights, the optimizer, the model's random generator, the place in
+the epoch, the running means, and what the other callbacks' ``get_state`` returns: the history, the table of a
+``CSVLogger``, the patience of an ``EarlyStopping``, the best of a ``ModelCheckpoint``.  Beside it stands what it is a
+backup of, so that it can't go on as another training.  Nothing outside the model and its callbacks is restored.
 """
 
 import copy
@@ -180,9 +181,8 @@ class BackupAndRestore(Callback):
             self._restore(before)
             raise FileError(f"{self.latest} can't be gone on from ({error}). {self._way_out}") from error
         if self.params["verbose"]:
-            place = (
-                f"at epoch {start.epoch + 1}, batch {start.step + 1}" if start.epoch < epochs else "after all epochs"
-            )
+            next_step = f"at epoch {start.epoch + 1}, batch {start.step + 1}"
+            place = next_step if start.epoch < epochs else "after the last epoch"
             print(f"Resumed {place}, from {self.folder}.", flush=True)
 
     @property

@@ -9,13 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from scratch.__main__ import main
-from scratch.callbacks import BackupAndRestore, Callback, CSVLogger, EarlyStopping, History, LambdaCallback
+from scratch.callbacks import BackupAndRestore, Callback, CSVLogger, EarlyStopping, History, LambdaCallback, backup
 from scratch.datasets import mnist
 from scratch.files import FileError
 from scratch.layers import Dense, Flatten
@@ -98,6 +99,27 @@ def test_it_goes_on_in_the_middle(blobs: Data, tmp_path: Path, capsys: pytest.Ca
     assert f"Resumed at epoch 2, batch 2, from {tmp_path / 'backup'}.\n" in capsys.readouterr().out
 
 
+def test_auto_costs_two_per_cent(blobs: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock of its own: a backup that takes one second, after every five batches of ten seconds."""
+    seconds, backups = 0, []
+
+    def write(file: Path, arrays: dict[str, np.ndarray]) -> None:
+        nonlocal seconds
+        seconds += 1
+        assert model.optimizer is not None
+        backups.append(model.optimizer.iterations)
+
+    def work(batch: int, logs: dict[str, float]) -> None:
+        nonlocal seconds
+        seconds += 10
+
+    monkeypatch.setattr(backup, "time", SimpleNamespace(perf_counter=lambda: seconds))
+    monkeypatch.setattr(backup, "write_arrays", write)
+    model = new_model()
+    fit(model, blobs, BackupAndRestore(tmp_path, "auto"), LambdaCallback(on_train_batch_begin=work))
+    assert backups == [0, 5, 10, 15, 20]
+
+
 def test_a_training_that_was_stopped_does_not_go_on(blobs: Data, tmp_path: Path) -> None:
     """Killed between the last epoch and the end, for example while the model is being saved."""
 
@@ -117,6 +139,28 @@ def test_a_training_that_was_stopped_does_not_go_on(blobs: Data, tmp_path: Path)
     assert everything(model) == ended
     assert history.epoch == [0, 1]
     assert told == [{name: values[-1] for name, values in history.history.items()}]
+
+
+def test_stopped_in_the_middle_of_an_epoch(blobs: Data, tmp_path: Path) -> None:
+    """And killed in its validation: the steps since the last backup are done again, and it is stopped again."""
+
+    def stop(batch: int, logs: dict[str, float]) -> None:
+        assert model.optimizer is not None
+        model.stop_training = model.optimizer.iterations >= STEPS + 2
+
+    def interrupt_the_second(logs: dict[str, float]) -> None:
+        if model.stop_training:
+            raise KeyboardInterrupt
+
+    stopper = LambdaCallback(on_train_batch_end=stop)
+    model = new_model()
+    expected, ended = fit(model, blobs, stopper).history, everything(model)
+    model = new_model()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, blobs, BackupAndRestore(tmp_path, 1), stopper, LambdaCallback(on_test_begin=interrupt_the_second))
+    model = new_model()
+    assert fit(model, blobs, BackupAndRestore(tmp_path, 1), stopper).history == expected
+    assert everything(model) == ended
 
 
 def test_what_changes_on_the_way_is_restored(blobs: Data, tmp_path: Path) -> None:
@@ -253,7 +297,9 @@ def test_a_backup_that_cannot_be_read(damage: str, blobs: Data, tmp_path: Path) 
         return
     previous.write_bytes(saved)
     with pytest.warns(UserWarning, match="Going on from the backup before it"):
-        fit(model, blobs, BackupAndRestore(tmp_path))
+        interrupt(model, blobs, BackupAndRestore(tmp_path, double_checkpoint=True), at=(1, 0))
+    assert file.read_bytes() == saved  # in the place of the one that can't be read
+    fit(model, blobs, BackupAndRestore(tmp_path, double_checkpoint=True))
     whole = new_model()
     fit(whole, blobs)
     assert everything(model) == everything(whole)

@@ -113,11 +113,16 @@ def test_auto_costs_two_per_cent(blobs: Data, tmp_path: Path, monkeypatch: pytes
         nonlocal seconds
         seconds += 10
 
+    interrupt(new_model(), blobs, BackupAndRestore(tmp_path / "resumed"), at=(1, 0))
     monkeypatch.setattr(backup, "time", SimpleNamespace(perf_counter=lambda: seconds))
     monkeypatch.setattr(backup, "write_arrays", write)
     model = new_model()
-    fit(model, blobs, BackupAndRestore(tmp_path, "auto"), LambdaCallback(on_train_batch_begin=work))
+    fit(model, blobs, BackupAndRestore(tmp_path / "new", "auto"), LambdaCallback(on_train_batch_begin=work))
     assert backups == [0, 5, 10, 15, 20]
+    backups.clear()
+    seconds, model = 0, new_model()
+    fit(model, blobs, BackupAndRestore(tmp_path / "resumed", "auto"), LambdaCallback(on_train_batch_begin=work))
+    assert backups == [6, 11, 16]
 
 
 def test_a_training_that_was_stopped_does_not_go_on(blobs: Data, tmp_path: Path) -> None:

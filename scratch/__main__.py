@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from scratch.callbacks import CSVLogger, History
+from scratch.callbacks import BackupAndRestore, Callback, CSVLogger, History
 from scratch.datasets import mnist
+from scratch.files import remove_leftovers
 from scratch.layers import Activation, Dense
 from scratch.models import Sequential
 from scratch.ops import BACKENDS
@@ -56,12 +57,17 @@ def make(options: argparse.Namespace, inputs: int, classes: int) -> Sequential:
 
 def fit(model: Sequential, options: argparse.Namespace, train: Samples, test: Samples) -> History:
     """Train as the options say."""
+    callbacks: list[Callback] = [CSVLogger(options.history)] if options.history else []
+    if options.resume:
+        names = ("hidden", "batch_size", "learning_rate", "momentum", "seed", "backend")
+        settings = {f"--{name.replace('_', '-')}": getattr(options, name) for name in names}
+        callbacks.append(BackupAndRestore(options.resume, "auto", delete_checkpoint=False, settings=settings))
     return model.fit(
         *train,
         batch_size=options.batch_size,
         epochs=options.epochs,
         verbose=0 if options.quiet else "auto",
-        callbacks=[CSVLogger(options.history)] if options.history else [],
+        callbacks=callbacks,
         validation_data=test,
     )
 
@@ -69,8 +75,20 @@ def fit(model: Sequential, options: argparse.Namespace, train: Samples, test: Sa
 def main(arguments: list[str] | None = None) -> int:
     """Train, and return the exit status: 0, or 2 for input that can't be used, or 130 after Ctrl-C."""
     description = "Train the article's network, written from scratch, on MNIST's handwritten digits."
-    options = parser("scratch", description, list(BACKENDS), "numba").parse_args(arguments)
-    return guarded("scratch", lambda: run(options, prepare_bytes, make, fit))
+    command_line = parser("scratch", description, list(BACKENDS), "numba")
+    command_line.add_argument("--resume", metavar="FOLDER", help="if killed, go on from the backups kept there")
+    options = command_line.parse_args(arguments)
+    return guarded("scratch", lambda: train(options))
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train; the backups go when all that the options ask for is there."""
+    status = run(options, prepare_bytes, make, fit)
+    if options.resume and status == 0:
+        BackupAndRestore(options.resume).delete()
+    elif options.resume:
+        print("The same command goes on from the last backup.")
+    return status
 
 
 def guarded(program: str, work: Callable[[], int]) -> int:
@@ -97,6 +115,8 @@ def run(
 ) -> int:
     """From the digits to the test accuracy, with a model of scratch or of Keras: they have the same methods."""
     _check_files(options)
+    if options.save:
+        remove_leftovers(options.save)
     say: Callable[[str], None] = (lambda _: None) if options.quiet else print
     digits = mnist.load(options.data)
     say(f"Data: {digits.source}.")
@@ -114,6 +134,9 @@ def run(
         print(f"\nInterrupted after {len(model.history.epoch)} whole epochs; {_result(model, test)}.")
         return 130
     seconds = time.perf_counter() - start
+    if options.save:
+        model.save(options.save)
+        say(f"Model: {options.save}")
     result = _result(model, test)
     compiler = sys.modules.get("scratch.ops.compiler")  # there if a model computes with compiled kernels
     compiling = compiler.compile_time.seconds if compiler else 0.0
@@ -135,12 +158,15 @@ def _result(model: Any, test: Samples) -> str:
 
 def _check_files(options: argparse.Namespace) -> None:
     """Say now, and not after the training, that a file can't be written."""
-    for name in filter(None, (options.plot, options.history)):
+    for name in filter(None, (options.plot, options.history, options.save)):
         file = Path(name)
-        if file.is_dir() or not file.parent.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        place = file if file.exists() and name != options.save else file.parent  # a saved model is put in its place
+        if file.is_dir() or not file.parent.is_dir() or not os.access(place, os.W_OK):
             raise OSError(f"{file} can't be written; name a file in a folder that exists and is yours.")
     if options.plot and Path(options.plot).suffix.lower() not in PICTURES:
         raise ValueError(f"--plot draws {', '.join(PICTURES)}; got {options.plot!r}.")
+    if options.save and not options.save.endswith(".keras"):
+        raise ValueError(f"--save writes .keras files; got {options.save!r}.")
 
 
 def _units(text: str) -> list[int]:
@@ -167,6 +193,7 @@ def parser(program: str, description: str, backends: list[str], backend: str) ->
     add("--backend", backend, "what computes", choices=backends)
     made.add_argument("--plot", metavar="FILE.png", help="draw the result")
     made.add_argument("--history", metavar="FILE.csv", help="write a line an epoch")
+    made.add_argument("--save", metavar="FILE.keras", help="save the trained model")
     made.add_argument("--quiet", action="store_true", help="print the result only")
     return made
 

@@ -1,7 +1,8 @@
 """Files that are never half there: one way to write them, and one error for those that can't be used."""
 
+import glob
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,9 +66,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     file = Path(path)
     part = None
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
-        os.close(descriptor)
-        part = Path(name)
+        part = file.parent / f".{file.name}.{secrets.token_hex(4)}.part"
+        part.touch(exist_ok=False)  # as readable for others as any new file, which tempfile's are not
         yield part
         _flush(part)
         os.replace(part, file)
@@ -77,6 +77,25 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder, and those it is in, if they are not there.
+
+    Raises:
+        FileError: if that can't be done.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"The folder {folder} can't be made: {error.strerror or error}.") from error
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove what a killed process left of a ``replacing(path)``; nobody else may be writing the file."""
+    file = Path(path)
+    for part in file.parent.glob(f".{glob.escape(file.name)}.*.part"):
+        part.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

@@ -70,13 +70,13 @@ class ProgbarLogger(Callback):
 
     def _start(self) -> None:
         self._began = self._drawn = time.perf_counter()
-        self._first_done: float | None = None
+        self._first, self._first_done = 0, self._began  # number and end of the first step: not 1 in a resumed epoch
         self._length = 0
 
     def _draw(self, step: int, logs: Logs | None) -> None:
         now = time.perf_counter()
-        if step == 1:
-            self._first_done = now
+        if not self._first:
+            self._first, self._first_done = step, now
         if self.params["verbose"] == 1 and interactive() and now - self._drawn >= INTERVAL:
             self._drawn = now
             self._write(step, now, logs, final=False)
@@ -87,8 +87,8 @@ class ProgbarLogger(Callback):
     def _write(self, step: int, now: float, logs: Logs | None, *, final: bool) -> None:
         steps = self.params["steps"]
         # The first step, which may include compiling, does not count towards the estimate if there are others.
-        since, done = (self._began, step) if self._first_done is None or step == 1 else (self._first_done, step - 1)
-        per_step = (now - since) / done
+        others = step - self._first
+        per_step = (now - self._first_done) / others if others else now - self._began
         count = f"{step:{len(str(steps))}d}/{steps}"
         spent = f"{now - self._began:.0f}s" if final else _remaining(per_step * (steps - step))
         rest = f"{_duration(per_step)}/step"

@@ -4,13 +4,15 @@ import copy
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from scratch import losses, optimizers
 from scratch import metrics as metrics_module
-from scratch.callbacks import Callback, CallbackList, History, Logs
+from scratch.callbacks import BackupAndRestore, Callback, CallbackList, History, Logs
+from scratch.callbacks.backup import Start
 from scratch.fusion import fused_step
 from scratch.losses import CategoricalCrossentropy, check_same_length
 from scratch.metrics import CategoricalAccuracy, Mean
@@ -48,11 +50,13 @@ class Trainer(Network):
         loss: a copy of what ``compile`` was given, computing with the model's backend.
         metrics: likewise, as objects.
         stop_training: set it to True in a callback, and ``fit`` ends after the step.
+        start: where ``fit`` begins, for a callback to read and to move in ``on_train_begin``; None at other times.
     """
 
     optimizer: SGD | None = None
     loss: CategoricalCrossentropy | None = None
     stop_training = False
+    start: Start | None = None
 
     def compile(
         self,
@@ -159,12 +163,15 @@ class Trainer(Network):
         self.build(samples.shape)
 
         self.history, self.stop_training = next(c for c in tell.callbacks if isinstance(c, History)), False
-        logs: Logs = {}
-        tell.on_train_begin({})
-        for epoch in range(initial_epoch, epochs):
+        data = [samples, targets, *(validation or ())]
+        self.start = start = Start(initial_epoch, batch_size, shuffle, data, tell.callbacks)
+        tell.on_train_begin({})  # a BackupAndRestore may move the start
+        self.start, logs = None, start.logs
+        for epoch in range(start.epoch, epochs):
             self._reset_metrics()
             tell.on_epoch_begin(epoch, {})
-            for step, rows in enumerate(batches(len(samples), batch_size, self.rng if shuffle else None)):
+            order = enumerate(batches(len(samples), batch_size, self.rng if shuffle else None))
+            for step, rows in islice(order, start.step, None):
                 tell.on_train_batch_begin(step, {})
                 where = f"epoch {epoch + 1}, batch {step + 1}" if _all_finite(logs) else ""
                 loss, out = self.train_step(samples[rows], targets[rows], where)
@@ -172,6 +179,7 @@ class Trainer(Network):
                 tell.on_train_batch_end(step, logs)
                 if self.stop_training:
                     break
+            start.step = 0
             if validation:
                 where = f"validation after epoch {epoch + 1}" if _all_finite(logs) else ""
                 values = self._evaluate(*validation, batch_size, tell, where)
@@ -309,6 +317,7 @@ class Trainer(Network):
         listeners += [ProgbarLogger()] if verbose else []
         if record and not any(isinstance(callback, History) for callback in listeners):
             listeners.append(History())  # last, as in Keras: after whoever may add to the logs
+        listeners.sort(key=lambda callback: isinstance(callback, BackupAndRestore))  # it looks at what all others did
         return CallbackList(listeners, self, {"verbose": verbose, "epochs": epochs, "steps": steps})
 
     def _evaluate(self, x: Array | Pixels, y: Array, batch_size: int, tell: CallbackList, where: str = "") -> Logs:
@@ -328,6 +337,10 @@ class Trainer(Network):
         tell.on_test_end(logs)
         return logs
 
+    def running_means(self) -> list[Mean]:
+        """The loss and the metrics of the epoch so far, as objects."""
+        return [self.mean_loss, *self.metrics]
+
     def _reset_metrics(self) -> None:
         self.mean_loss = Mean("loss")
         for metric in self.metrics:
@@ -338,12 +351,12 @@ class Trainer(Network):
         self.mean_loss.add(loss * len(out), len(out))
         for metric in self.metrics:
             metric.update_state(y, out)
-        return {m.name: m.result() for m in sorted([self.mean_loss, *self.metrics], key=lambda m: m.name)}
+        return {m.name: m.result() for m in sorted(self.running_means(), key=lambda m: m.name)}
 
     def _returned(self, logs: Logs, as_dict: bool) -> float | list[float] | Logs:
         if as_dict:
             return logs
-        values = [logs[m.name] for m in (self.mean_loss, *self.metrics)]
+        values = [logs[m.name] for m in self.running_means()]
         return values if self.metrics else values[0]
 
 

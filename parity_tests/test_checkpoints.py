@@ -1,0 +1,222 @@
+"""``ModelCheckpoint`` beside Keras's: told the same, both write the same files and say the same."""
+
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from scratch.callbacks import LambdaCallback, ModelCheckpoint
+from scratch.datasets import mnist
+from scratch.files import FileError
+from scratch.layers import Dense
+from scratch.models import Sequential, load_model
+
+Data = tuple[np.ndarray, np.ndarray]
+BATCHES = 5
+NAN = float("nan")
+LOSSES = [0.9, 0.7, 0.8, 0.7, NAN, 0.65, 0.66, 0.1]
+EPOCHS = [
+    {"accuracy": 1 - loss / 2, "loss": loss, "val_accuracy": 0.9 - loss / 2, "val_loss": loss + 0.1} for loss in LOSSES
+]
+
+
+class Recorder:
+    """In the place of a model: notes which files it was to write."""
+
+    def __init__(self) -> None:
+        self.files: list[tuple[str, str]] = []
+
+    def save(self, filepath: object, overwrite: bool = True) -> None:
+        self.files.append(("model", str(filepath)))
+
+    def save_weights(self, filepath: object, overwrite: bool = True) -> None:
+        self.files.append(("weights", str(filepath)))
+
+
+def tell(callback: Any) -> None:
+    """What ``fit`` would tell."""
+    callback.on_train_begin({})
+    for epoch, logs in enumerate(EPOCHS):
+        callback.on_epoch_begin(epoch, {})
+        for batch in range(BATCHES):
+            callback.on_train_batch_begin(batch, {})
+            callback.on_train_batch_end(batch, {"accuracy": logs["accuracy"], "loss": logs["loss"] + 0.01 * batch})
+        callback.on_epoch_end(epoch, dict(logs))
+    callback.on_train_end(dict(EPOCHS[-1]))
+
+
+@pytest.fixture(scope="module")
+def metrics() -> list[keras.metrics.Metric]:
+    """Those of a trained Keras model, which its callback asks whether more is better."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, "softmax")])
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    model.fit(np.ones((2, 2)), np.eye(2), verbose=0)
+    return model.metrics
+
+
+ARGUMENTS: list[dict[str, Any]] = [
+    {},
+    {"filepath": "{epoch:02d}-{val_loss:.2f}.keras"},
+    {"filepath": "{epoch}.weights.h5", "save_weights_only": True},
+    {"filepath": "{epoch}-{batch:03d}-{loss:.3f}.keras", "save_freq": 1},
+    {"filepath": "{epoch}-{batch}.keras", "save_freq": 3},
+    {"filepath": "{epoch}-{batch}.keras", "save_freq": 7},
+    {"filepath": "{epoch}.keras", "save_best_only": True},
+    {"filepath": "{epoch}.keras", "save_best_only": True, "monitor": "loss", "mode": "min"},
+    {"filepath": "{epoch}.keras", "save_best_only": True, "monitor": "val_accuracy"},
+    {"filepath": "{epoch}.keras", "save_best_only": True, "monitor": "accuracy", "mode": "max"},
+    {"filepath": "{epoch}.keras", "save_best_only": True, "monitor": "accuracy", "mode": "min"},
+    {"filepath": "{epoch}.keras", "save_best_only": True, "initial_value_threshold": 0.85},
+    {"filepath": "{epoch}.keras", "save_best_only": True, "initial_value_threshold": 0.05},
+    {"filepath": "{epoch}-{batch}.keras", "save_best_only": True, "save_freq": 7, "monitor": "loss"},
+]
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_same_files_and_words(
+    arguments: dict[str, Any],
+    verbose: int,
+    metrics: list[keras.metrics.Metric],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = []
+    for kind in (ModelCheckpoint, keras.callbacks.ModelCheckpoint):
+        callback, model = kind(**{"filepath": "model.keras", "verbose": verbose, **arguments}), Recorder()
+        model.metrics = metrics
+        callback.set_model(model)
+        tell(callback)
+        told.append((model.files, capsys.readouterr().out))
+    ours, keras_told = told
+    assert ours == keras_told
+    assert ours[0] or arguments.get("initial_value_threshold") == 0.05
+    assert bool(ours[1]) is bool(verbose)
+
+
+def test_the_monitored_value_is_missing(tmp_path: Path) -> None:
+    """Both warn, and save all the same."""
+    files = []
+    for kind, words in (
+        (
+            ModelCheckpoint,
+            "ModelCheckpoint watches 'val_loss', but there is only loss. The model is saved all the same",
+        ),
+        (keras.callbacks.ModelCheckpoint, "Can save best model only with val_loss available"),
+    ):
+        callback, model = kind("{epoch}.keras", save_best_only=True), Recorder()
+        callback.set_model(model)
+        with pytest.warns(UserWarning, match=words):
+            callback.on_epoch_end(0, {"loss": 1.0})
+        files.append(model.files)
+    assert files == [[("model", "1.keras")]] * 2
+
+
+@pytest.fixture
+def model() -> Sequential:
+    made = Sequential([Dense(3, "softmax", input_shape=(4,))])
+    made.compile("sgd", "categorical_crossentropy", ["accuracy"])
+    return made
+
+
+def test_the_best_model_is_the_one_in_the_file(model: Sequential, blobs: Data, tmp_path: Path) -> None:
+    weights: list[np.ndarray] = []
+
+    def worsen(epoch: int, logs: dict[str, float]) -> None:
+        weights.append(model.get_weights()[0])
+        if epoch == 2:
+            model.set_weights([-9 * np.eye(4, 3), np.zeros(3)])
+
+    file = tmp_path / "new" / "folder" / "best.keras"
+    best = ModelCheckpoint(file, "loss", save_best_only=True)
+    history = model.fit(*blobs, epochs=5, verbose=0, callbacks=[best, LambdaCallback(on_epoch_end=worsen)]).history
+    assert np.argmin(history["loss"]) == 2
+    np.testing.assert_array_equal(load_model(file).get_weights()[0], weights[2])
+    np.testing.assert_array_equal(keras.models.load_model(file).get_weights()[0], weights[2])
+    assert os.listdir(file.parent) == ["best.keras"]
+
+
+def test_weights_only(model: Sequential, blobs: Data, tmp_path: Path) -> None:
+    pattern = tmp_path / "{epoch}-{batch}.weights.h5"
+    model.fit(
+        *blobs,
+        batch_size=20,
+        epochs=2,
+        verbose=0,
+        callbacks=ModelCheckpoint(pattern, save_weights_only=True, save_freq=2),
+    )
+    assert sorted(os.listdir(tmp_path)) == ["1-2.weights.h5", "2-1.weights.h5", "2-3.weights.h5"]
+    last = model.get_weights()
+    model.fit(*blobs, verbose=0)
+    model.load_weights(tmp_path / "2-3.weights.h5")
+    assert all(map(np.array_equal, model.get_weights(), last))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("model.h5",), r"filepath must end in \.keras with save_weights_only=False; got 'model\.h5'\."),
+        (
+            ("model.keras", "loss", 0, False, True),
+            r"filepath must end in \.weights\.h5 with save_weights_only=True; got",
+        ),
+        (("model.keras", "loss", 0, False, False, "least"), "Unknown mode 'least': choose one of auto, min, max"),
+        (("m.keras", "loss", 0, False, False, "min", "batch"), "save_freq must be 'epoch' or a number of batches; got"),
+        (("m.keras", "loss", 0, False, False, "min", 0), "save_freq must be a whole number, 1 or more; got 0"),
+        (("m.keras", "loss", 0, True, False, "min", 1, "low"), "initial_value_threshold must be a finite number"),
+    ],
+)
+def test_wrong_arguments(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ModelCheckpoint(*arguments)
+
+
+def test_a_name_that_is_not_in_the_logs(model: Sequential, blobs: Data, tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"filepath '.*{mape}\.keras' can't be filled in from epoch, accuracy, loss: Key"
+    ):
+        model.fit(*blobs, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "{mape}.keras")])
+
+
+def test_full_disk_or_no_folder_any_more_keeps_the_last_file(
+    model: Sequential, blobs: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = tmp_path / "models" / "last.keras"
+    keep = ModelCheckpoint(file)
+    model.fit(*blobs, verbose=0, callbacks=[keep])
+    good = file.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(FileError, match=r"last\.keras can't be written: No space left on device; the file before"):
+            model.fit(*blobs, verbose=0, callbacks=[keep])
+    assert file.read_bytes() == good
+    assert os.listdir(file.parent) == ["last.keras"]
+    shutil.rmtree(file.parent)
+    with pytest.raises(FileError, match=r"last\.keras can't be written: No such file or directory"):
+        model.fit(*blobs, verbose=0, callbacks=[keep])
+
+
+def test_the_program_in_keras_saves_what_scratch_opens(digits: mnist.Dataset, tmp_path: Path) -> None:
+    from keras_impl.__main__ import main
+
+    (x_train, y_train), (x_test, y_test), _ = digits
+    np.savez(tmp_path / "few.npz", x_train=x_train[:300], y_train=y_train[:300], x_test=x_test[:99], y_test=y_test[:99])
+    options = ["--data", str(tmp_path / "few.npz"), "--epochs", "1", "--hidden", "", "--quiet"]
+    framework = ["--backend", keras.backend.backend()]
+    assert main([*options, *framework, "--save", str(tmp_path / "model.keras")]) == 0
+    ours, theirs = load_model(tmp_path / "model.keras"), keras.models.load_model(tmp_path / "model.keras")
+    assert ours.optimizer is not None
+    assert ours.optimizer.iterations == 3
+    assert all(map(np.array_equal, ours.get_weights(), theirs.get_weights()))

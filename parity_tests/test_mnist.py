@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from scratch.datasets import mnist
-from scratch.datasets.mnist import FILES, DatasetError
+from scratch.datasets.mnist import FILES
+from scratch.files import FileError
 
 Arrays = dict[str, np.ndarray]
 
@@ -110,9 +111,9 @@ def test_no_home_is_not_the_end(isolated: Path, monkeypatch: pytest.MonkeyPatch)
 def test_one_wrong_pixel_is_not_mnist(arrays: Arrays, isolated: Path) -> None:
     arrays["x_test"][3, 4, 5] ^= 1
     for path in (write_npz(isolated / "digits.npz", arrays), write_idx(isolated / "folder", arrays)):
-        with pytest.raises(DatasetError, match=f"{path} is not MNIST: its x_test differ from the original"):
+        with pytest.raises(FileError, match=f"{path} is not MNIST: its x_test differ from the original"):
             mnist.load(path)
-    with pytest.raises(DatasetError, match=r"mnist.npz is not MNIST: its x_train, y_train, x_test, y_test differ"):
+    with pytest.raises(FileError, match=r"mnist.npz is not MNIST: its x_train, y_train, x_test, y_test differ"):
         mnist.load(write_npz(isolated / "mnist.npz", other(arrays)))
 
 
@@ -171,7 +172,7 @@ def test_files_that_cannot_be_used(
     make: Callable[[Path, Arrays], Path], message: str, arrays: Arrays, isolated: Path
 ) -> None:
     path = make(isolated, arrays)
-    with pytest.raises(DatasetError, match=message) as error:
+    with pytest.raises(FileError, match=message) as error:
         mnist.load(path)
     assert str(path.parent) in str(error.value)
     assert "\n" not in str(error.value)

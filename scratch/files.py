@@ -12,6 +12,44 @@ class FileError(ValueError):
 
 
 @contextmanager
+def named(file: Path) -> Iterator[None]:
+    """Put the file's name before whatever is wrong with what is in it.
+
+    Raises:
+        FileError: in the place of every other ``ValueError``.
+    """
+    try:
+        yield
+    except FileError:
+        raise
+    except ValueError as error:
+        raise FileError(f"{file}: {error}") from None
+
+
+def existing(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a file that is there; of a pipe, too, one could only wait for the content.
+
+    Raises:
+        FileError: if it does not exist, or is a folder or anything else that is not a file.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileError(f"{file} {'is not a file' if file.exists() else 'does not exist'}.")
+    return file
+
+
+def check_unpacked(path: Path, unpacked: int) -> None:
+    """Make sure that a packed file declares no more bytes than one of its size may, before memory is taken for them.
+
+    Raises:
+        FileError: if it would unpack to more than 64 MiB and to more than fifty times its size.
+    """
+    packed = path.stat().st_size
+    if unpacked > max(1 << 26, 50 * packed):
+        raise FileError(f"{path} has {packed:,} bytes and claims to unpack to {unpacked:,}; it is not to be trusted.")
+
+
+@contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file whole or not at all.
 

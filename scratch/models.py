@@ -1,9 +1,13 @@
-"""``Sequential``: the model as Keras knows it, made of a network, its training and its summary."""
+"""``Sequential``: the model as Keras knows it, made of a network, its training, its files and its summary."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from numpy.typing import ArrayLike
 
+from scratch.files import FileError
+from scratch.saving import archive, weights
 from scratch.summary import print_summary
 from scratch.training import Trainer
 from scratch.utils import Array
@@ -60,3 +64,71 @@ class Sequential(Trainer):
             ValueError: if there is no room for the three columns.
         """
         print_summary(self, line_length, print_fn)
+
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write the model to a ``.keras`` archive, which ``load_model`` opens, here and in Keras.
+
+        It holds the layers, their weights, how the model was compiled, and the optimizer's steps and velocities.
+
+        Args:
+            filepath: ends in ``.keras``.
+            overwrite: whether a file that is there may be replaced.
+
+        Raises:
+            FileError: (a ``ValueError``) if the file can't be written, or Keras has no counterpart of something in the
+                model; what was there before is kept.
+        """
+        _check_overwrite(filepath, overwrite)
+        archive.save(self, filepath)
+
+    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write the weights to a ``.weights.h5``, as Keras does, or to an ``.npz``.
+
+        Args:
+            filepath: ends in ``.weights.h5``, which gets the optimizer's numbers too, or in ``.npz``, which gets arrays
+                ``dense/W``, ``dense/b``, ``dense_1/W``, … for ``numpy.load``: a layer's class, numbered.
+            overwrite: whether a file that is there may be replaced.
+
+        Raises:
+            FileError: (a ``ValueError``) if the file can't be written; what was there before is kept.
+            ValueError: if the model is not built yet.
+        """
+        _check_overwrite(filepath, overwrite)
+        weights.save_weights(self, filepath)
+
+    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
+        """Replace all weights by those of a file that ``save_weights`` wrote, here or in Keras.
+
+        Layers are told apart by class and order, not by name.  If the model is compiled, its optimizer goes on from the
+        steps, the learning rate and the velocities in a ``.weights.h5``.
+
+        Raises:
+            FileError: (a ``ValueError``) if the file is missing, damaged, or another model's; nothing has changed then.
+            ValueError: if the model is not built yet.
+        """
+        weights.load_weights(self, filepath)
+
+
+def load_model(filepath: str | os.PathLike[str], compile: bool = True, backend: str = "numba") -> Sequential:  # noqa: A002
+    """Open a ``.keras`` archive that ``save`` wrote, here or in Keras.
+
+    Nothing in the file is executed or unpacked to the disk, and no more memory is taken than its size allows.
+
+    Args:
+        filepath: ends in ``.keras``.
+        compile: whether to compile the model as it was, its optimizer going on where it was.
+        backend: ``'numpy'`` or ``'numba'``.
+
+    Returns:
+        A model that computes what the saved one did; not compiled if that one was not.
+
+    Raises:
+        FileError: (a ``ValueError``) if the file is missing or damaged, or holds a layer or a setting that scratch does
+            not have; the message names it.
+    """
+    return archive.load(Sequential, filepath, compile, backend)
+
+
+def _check_overwrite(filepath: str | os.PathLike[str], overwrite: bool) -> None:
+    if not overwrite and Path(filepath).exists():
+        raise FileError(f"{filepath} exists already; pass overwrite=True, or another name.")

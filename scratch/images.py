@@ -20,8 +20,9 @@ SIDE = 512  # pixels of a picture's longer side while it is worked on
 PAPER = 64  # pixels of the longer side that suffice to see how the light falls
 WINDOW = 0.6  # of the picture's longer side: around a pixel, where to look for the shade of its paper
 PIECES = 128  # pixels of the longer side that suffice to see what is connected
-CONTRAST = 0.06  # the least share of the light, averaged over a pixel of PAPER, that ink must take away
+FAINTEST = 12  # of 255 shades: what ink must differ from the paper, averaged over a pixel of PAPER
 BOX, FIELD = 20, 28  # MNIST's
+LEAST = 0.05  # of the picture's longer side: a digit's
 FINE = 4  # times BOX: the size at which strokes are widened
 STROKE = 1.6  # pixels of BOX; a quarter of MNIST's digits have thinner strokes
 
@@ -104,32 +105,24 @@ def _ink(picture: Image.Image) -> Image.Image | None:
     """
     small = np.asarray(_resized(picture, PAPER, Image.Resampling.BOX), np.float32)
     reach = int(max(small.shape) * WINDOW / 2)
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(small, reach, "edge"), (2 * reach + 1,) * 2)
+    beyond = np.pad(small, reach, "reflect", reflect_type="odd")  # the light goes on falling as it does at the edge
+    windows = np.lib.stride_tricks.sliding_window_view(beyond, (2 * reach + 1,) * 2)
     paper = np.median(windows[:, :, ::2, ::2], axis=(2, 3))
     lighter, darker = _inner_ink(small - paper), _inner_ink(paper - small)
     light_ink = lighter > darker or (lighter == darker and ((small - paper) ** 3).sum() > 0)
-
-    def contrast(shades: Array, paper: Array) -> Array:
-        """How far from the paper to black, or to white for light ink: the same in light and in shadow."""
-        room = 255 - paper if light_ink else paper
-        return np.asarray((shades - paper if light_ink else paper - shades) / np.maximum(room, 16))
-
-    coarse = contrast(small, paper)
-    if coarse.max() < max(CONTRAST, 6 * _noise(coarse)):
+    grain = 1.4826 * float(np.median(np.abs(np.diff(small)))) if small.shape[1] > 1 else 0.0
+    if (small - paper if light_ink else paper - small).max() < max(FAINTEST, 8 * grain):
         return None
     smooth = Image.fromarray(paper).resize(picture.size, Image.Resampling.BILINEAR)
-    ink = contrast(np.asarray(picture, np.float32), np.asarray(smooth))
-    strong = ink[ink > max(CONTRAST, 4 * _noise(ink))]
+    shades, ground = np.asarray(picture, np.float32), np.asarray(smooth)
+    # How far from the paper to black, or to white for light ink: the same in light and in shadow.
+    ink = (shades - ground) / np.maximum(255 - ground, 16) if light_ink else (ground - shades) / np.maximum(ground, 16)
+    strong = ink[ink > max(0.05, 4 * 1.4826 * float(np.median(np.abs(ink))))]
     if not strong.size:
         return None
     full = np.percentile(strong, 90)
     # Nearly black and white, as the scans were; edges keep a little grey.
     return Image.fromarray((255 * np.clip(2 * ink / full - 0.5, 0, 1)).astype(np.uint8))
-
-
-def _noise(contrast: Array) -> float:
-    """The standard deviation of the paper's shades, which are the majority."""
-    return 1.4826 * float(np.median(np.abs(contrast)))
 
 
 def _inner_ink(excess: Array) -> float:
@@ -173,9 +166,9 @@ def _at_edge(pieces: Array) -> Array:
 
 
 def _cropped(ink: Image.Image) -> Image.Image | None:
-    """The smallest rectangle with all ink in it, or None."""
-    box = ink.point(lambda value: 255 * (value >= 128)).getbbox()
-    return ink.crop(box) if box else None
+    """The smallest rectangle with all ink in it; None if that is no more than a dot."""
+    digit = ink.crop(ink.point(lambda value: 255 * (value >= 128)).getbbox() or (0, 0, 1, 1))
+    return digit if max(digit.size) >= SIDE * LEAST else None
 
 
 def _strokes(digit: Image.Image) -> Image.Image:

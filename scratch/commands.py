@@ -61,7 +61,7 @@ def predict(words: list[str]) -> int:
     from scratch.images import read_digit  # Pillow, which nothing else needs
 
     found: list[dict[str, Any]] = []
-    width = max(map(len, options.images))
+    width, headed = max(map(len, options.images)), False
     for file in options.images:
         try:
             picture = read_digit(file)
@@ -77,8 +77,9 @@ def predict(words: list[str]) -> int:
         elif options.show:
             _show(file, digit, probabilities, picture)
         else:
-            if len(found) == 1:
+            if not headed:
                 print(f"{'':{width}}  digit  {''.join(f'{c:6d}' for c in range(len(probabilities)))}  (%)")
+                headed = True
             print(f"{file:{width}}  {digit:5d}  {''.join(f'{100 * p:6.1f}' for p in probabilities)}", flush=True)
     if options.json:
         print(json.dumps(found))

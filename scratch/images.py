@@ -135,7 +135,7 @@ def _inner_ink(excess: Array) -> float:
 
 def _without_dirt(ink: Image.Image) -> Image.Image:
     """The ink without specks, and without what reaches the picture's edge if there is anything else."""
-    pieces = _pieces(np.asarray(_resized(ink, PIECES, Image.Resampling.BOX)) > 64)
+    pieces = _pieces(np.asarray(_resized(ink, PIECES, Image.Resampling.BOX)) > 32)
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     inner = sizes.copy()
@@ -173,14 +173,18 @@ def _cropped(ink: Image.Image) -> Image.Image | None:
 
 def _strokes(digit: Image.Image) -> Image.Image:
     """The digit, its strokes at least STROKE wide at the size of BOX: a thin pen would all but vanish there."""
-    fine = _resized(digit, FINE * BOX)
-    mask = np.pad(np.asarray(fine) >= 128, 1)
+    visible = _widened(digit, max(digit.size) / (FINE * BOX))  # at least a pixel of what follows
+    return _widened(_resized(visible, FINE * BOX), FINE * STROKE)
+
+
+def _widened(digit: Image.Image, width: float) -> Image.Image:
+    mask = np.pad(np.asarray(digit) >= 128, 1)
     # A line of width w and length l has the area wl and the circumference 2l.
     circumference = (mask[1:] != mask[:-1]).sum() + (mask[:, 1:] != mask[:, :-1]).sum()
-    missing = round((FINE * STROKE - 2 * mask.sum() / max(circumference, 1)) / 2)
+    missing = round((width - 2 * mask.sum() / max(circumference, 1)) / 2)
     if missing <= 0:
-        return fine
-    return ImageOps.expand(fine, missing).filter(ImageFilter.MaxFilter(2 * missing + 1))
+        return digit
+    return ImageOps.expand(digit, missing).filter(ImageFilter.MaxFilter(2 * missing + 1))
 
 
 def _centred(digit: Image.Image) -> Array:

@@ -96,14 +96,16 @@ def entry(module: str, class_name: str, config: Json) -> Json:
 def _look_up(kinds: Mapping[str, Kind], described: Json, what: str) -> tuple[Kind, dict[str, Json], str]:
     """The class, its config, and a name for errors."""
     if not isinstance(described, dict) or not isinstance(config := described.get("config"), dict):
-        raise ValueError(f"A {what} should be described by its class_name and config; got {shown(described)}.")
+        raise ValueError(f"Expected the class_name and the config of the {what}; got {shown(described)}.")
     if isinstance(config.get("name"), str):
         what = f"{what} {config['name']!r}"
     class_name, module = described.get("class_name"), described.get("module")
+    registered = described.get("registered_name")  # a class of someone's own, even if it is called Dense
     kind = kinds.get(class_name) if isinstance(class_name, str) else None
-    if kind is None or module != kind.module or described.get("registered_name") not in (None, class_name):
+    if kind is None or module != kind.module or registered is not None:
+        own = "" if registered is None else f", registered as {shown(registered)}"
         raise ValueError(
-            f"The {what} is a {shown(class_name)} of {shown(module)}, which scratch does not have; "
+            f"The {what} is a {shown(class_name)} of {shown(module)}{own}, which scratch does not have; "
             f"it has {', '.join(kinds)}."
         )
     return kind, config, f"The {what} ({class_name})"
@@ -141,7 +143,7 @@ def _read_dtype(value: Json) -> str:
     if isinstance(value, dict) and value.get("class_name") == "DTypePolicy" and isinstance(value.get("config"), dict):
         value = value["config"].get("name")
     if value not in ("float32", "float64"):
-        raise ValueError("it has float32 and float64")
+        raise ValueError(f"{shown(value)}, where float32 or float64 was expected")
     return str(value)
 
 

@@ -13,10 +13,11 @@ from scratch.utils import Array
 
 # The header of an array of numbers, as NumPy writes it and nothing else: magic, version, length; then dtype, order and
 # shape as Python would write them, but read with this pattern instead of evaluated.
+SIZE = rb"(?:0|[1-9]\d{0,17})"
 HEADER = re.compile(
-    rb"\x93NUMPY(?:\x01\x00..|\x02\x00....)"
+    rb"\x93NUMPY\x01\x00(..)"
     rb"\{'descr': '([<>|][biuf][1248])', 'fortran_order': (True|False), "
-    rb"'shape': \(((?:\d{1,18}, ?)*\d{0,18})\), \} *\n",
+    rb"'shape': \((|%b,|%b(?:, ?%b)+)\), \} *\n" % (SIZE, SIZE, SIZE),
     re.DOTALL,
 )
 
@@ -49,9 +50,9 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
 def _array(file: Path, name: str, content: bytearray) -> Array:
     """The array of an .npy file, whose header must declare exactly the bytes that are there."""
     header = HEADER.match(content)
-    if header is None:
+    if header is None or header.end() != 10 + int.from_bytes(header[1], "little"):
         raise FileError(f"{file} is not a readable .npz file: its entry {name!r} is not an array of plain numbers.")
-    descr, order, sizes = (group.decode() for group in header.groups())
+    descr, order, sizes = (group.decode() for group in header.groups()[1:])
     shape = tuple(int(size) for size in sizes.split(",") if size.strip())
     data = memoryview(content)[header.end() :]
     try:

@@ -38,7 +38,7 @@ def read_entries(path: Path, kind: str) -> dict[str, bytearray]:
     existing(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            infos = [info for info in archive.infolist() if not info.is_dir()]
+            infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
             _check(path, infos)
             return {info.filename: _content(archive, info) for info in infos}
     except FileError:

@@ -183,7 +183,7 @@ def every_layer() -> list[kl.Layer]:
 
 
 def test_every_layer_activation_and_initializer_comes_back_as_it_was(tmp_path: Path) -> None:
-    theirs = keras.Sequential([keras.Input((4, 3)), *every_layer()], name="all_of_them")
+    theirs = keras.Sequential([keras.Input((4, 3), name="input_layer"), *every_layer()], name="all_of_them")
     ours, back = there_and_back(theirs, tmp_path)
     assert comparable(back.get_config()) == comparable(theirs.get_config())
     assert [(layer.name, type(layer).__name__) for layer in ours.layers] == [

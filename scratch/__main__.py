@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from scratch.callbacks import BackupAndRestore, Callback, CSVLogger, History
+from scratch.commands import COMMANDS
 from scratch.datasets import mnist
 from scratch.files import remove_leftovers
 from scratch.layers import Activation, Dense
@@ -73,11 +74,15 @@ def fit(model: Sequential, options: argparse.Namespace, train: Samples, test: Sa
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train, and return the exit status: 0, or 2 for input that can't be used, or 130 after Ctrl-C."""
+    """Train, evaluate or predict; return the exit status: 0, or 2 for input that can't be used, or 130 after Ctrl-C."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in COMMANDS:
+        return guarded(f"scratch {words[0]}", lambda: COMMANDS[words[0]](words[1:]))
     description = "Train the article's network, written from scratch, on MNIST's handwritten digits."
     command_line = parser("scratch", description, list(BACKENDS), "numba")
     command_line.add_argument("--resume", metavar="FOLDER", help="if killed, go on from the backups kept there")
-    options = command_line.parse_args(arguments)
+    command_line.epilog = "Saved models: python -m scratch evaluate --help, python -m scratch predict --help."
+    options = command_line.parse_args(words)
     return guarded("scratch", lambda: train(options))
 
 

@@ -94,8 +94,10 @@ def test_it_goes_on_in_the_middle(blobs: Data, tmp_path: Path, capsys: pytest.Ca
     interrupt(new_model(), blobs, BackupAndRestore(tmp_path / "backup", 3), at=(1, 2))
     steps: list[int] = []
     spy = LambdaCallback(on_train_batch_begin=lambda batch, logs: steps.append(batch))
-    fit(new_model(), blobs, BackupAndRestore(tmp_path / "backup", 3), spy, verbose=2)
+    model = new_model()
+    fit(model, blobs, BackupAndRestore(tmp_path / "backup", 3), spy, verbose=2)
     assert steps == [1, 2, 3, 4, *range(5), *range(5)]
+    assert model.start is None  # it does not hold on to the data
     assert f"Resumed at epoch 2, batch 2, from {tmp_path / 'backup'}.\n" in capsys.readouterr().out
 
 

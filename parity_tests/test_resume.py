@@ -16,7 +16,16 @@ import numpy as np
 import pytest
 
 from scratch.__main__ import main
-from scratch.callbacks import BackupAndRestore, Callback, CSVLogger, EarlyStopping, History, LambdaCallback, backup
+from scratch.callbacks import (
+    BackupAndRestore,
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    History,
+    LambdaCallback,
+    ModelCheckpoint,
+    backup,
+)
 from scratch.datasets import mnist
 from scratch.files import FileError
 from scratch.layers import Dense, Flatten
@@ -94,8 +103,10 @@ def test_it_goes_on_in_the_middle(blobs: Data, tmp_path: Path, capsys: pytest.Ca
     interrupt(new_model(), blobs, BackupAndRestore(tmp_path / "backup", 3), at=(1, 2))
     steps: list[int] = []
     spy = LambdaCallback(on_train_batch_begin=lambda batch, logs: steps.append(batch))
-    fit(new_model(), blobs, BackupAndRestore(tmp_path / "backup", 3), spy, verbose=2)
+    model = new_model()
+    fit(model, blobs, BackupAndRestore(tmp_path / "backup", 3), spy, verbose=2)
     assert steps == [1, 2, 3, 4, *range(5), *range(5)]
+    assert model.start is None  # it does not hold on to the data
     assert f"Resumed at epoch 2, batch 2, from {tmp_path / 'backup'}.\n" in capsys.readouterr().out
 
 
@@ -198,6 +209,20 @@ def test_an_interrupted_table_that_was_appended_to(blobs: Data, tmp_path: Path) 
     fit(new_model(), blobs, CSVLogger(tmp_path / "alone.csv"))
     lines = (tmp_path / "alone.csv").read_text().splitlines(keepends=True)
     assert file.read_text() == before + "".join(lines[1:])
+
+
+def test_checkpoints_go_on(blobs: Data, tmp_path: Path) -> None:
+    """The best value so far and the count of batches come back: the same files are written."""
+
+    def checkpoints(folder: str) -> list[Callback]:
+        some = ModelCheckpoint(tmp_path / folder / "{epoch}-{batch}.keras", save_freq=4)
+        return [some, ModelCheckpoint(tmp_path / folder / "{epoch}.keras", "loss", mode="max", save_best_only=True)]
+
+    fit(new_model(), blobs, *checkpoints("whole"))
+    interrupt(new_model(), blobs, *checkpoints("resumed"), BackupAndRestore(tmp_path / "backup"), at=(2, 0))
+    fit(new_model(), blobs, *checkpoints("resumed"), BackupAndRestore(tmp_path / "backup"))
+    files = ["1-4.keras", "1.keras", "2-3.keras", "3-2.keras", "4-1.keras", "4-5.keras"]
+    assert sorted(os.listdir(tmp_path / "whole")) == sorted(os.listdir(tmp_path / "resumed")) == files
 
 
 def test_more_epochs_than_before(blobs: Data, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -142,6 +143,8 @@ def work(options: argparse.Namespace, train: Callable[[], int]) -> int:
             socket.getaddrinfo(host, port)
     except OSError as error:
         raise OSError(f"--coordinator {options.coordinator} can't be used: {error.strerror}.") from None
+    if options.process_id > 0:
+        options.plot = options.history = None  # of process 0, perhaps on the same disk
     keep_quiet(options.process_id)
     join(options)
 
@@ -151,9 +154,13 @@ def work(options: argparse.Namespace, train: Callable[[], int]) -> int:
         except jax.errors.JaxRuntimeError:  # gloo's: a connection was closed
             give_up(lost(options))
 
-    status = guarded("keras_impl", work_with_the_others)
-    if status == 0:
-        jax.distributed.shutdown()
+    try:
+        status = guarded("keras_impl", work_with_the_others)
+        if status == 0:
+            jax.distributed.shutdown()
+    except Exception:  # a bug of ours; the others must not wait
+        traceback.print_exc()
+        status = 1
     sys.stdout.flush()
     os._exit(status)
 

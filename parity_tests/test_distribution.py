@@ -12,6 +12,8 @@ import socket
 import subprocess
 import sys
 import time
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from scratch.datasets import mnist
 from scratch.training import batches
 
 Process = subprocess.Popen[str]
+PROGRAM = ("-m", "keras_impl", "--backend", "jax")
 SAMPLES = 2460  # 25 steps an epoch, the last of them with 60 samples
 
 
@@ -74,15 +77,14 @@ def free_port() -> str:
 def start(*command: str) -> Process:
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, "-m", *command], env=environment, **pipes)
+    return subprocess.Popen([sys.executable, *command], env=environment, **pipes)
 
 
-def several(processes: int, *options: str, port: str | None = None) -> list[Process]:
+def several(processes: int, *options: str, of_each: Sequence[Sequence[str]] | None = None) -> list[Process]:
     """The command of each host."""
-    port = port or free_port()
-    common = ("keras_impl", "--backend", "jax", *options, "--processes", str(processes))
-    where = ("--coordinator", f"127.0.0.1:{port}")
-    return [start(*common, *where, "--process-id", str(k)) for k in range(processes)]
+    where = ("--processes", str(processes), "--coordinator", f"127.0.0.1:{free_port()}")
+    each = of_each or [[]] * processes
+    return [start(*PROGRAM, *options, *own, *where, "--process-id", str(k)) for k, own in enumerate(each)]
 
 
 def ended(process: Process, timeout: float = 240) -> tuple[int, str, str]:
@@ -117,7 +119,7 @@ class Replay:
 
     def train_on_batch(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
         self.step += 1
-        return self.loss[self.step - 1], self.accuracy[self.step - 1]
+        return float(self.loss[self.step - 1]), float(self.accuracy[self.step - 1])
 
 
 @pytest.mark.slow
@@ -127,10 +129,10 @@ def test_100_steps_are_those_of_one_scratch_run(
 ) -> None:
     (x, _), labels = prepare(digits.train[0][:SAMPLES], digits.train[1][:SAMPLES], 10), digits.train[1][:SAMPLES]
     np.savez(tmp_path / "digits.npz", x=x, labels=labels)
-    worker = ("parity_tests.distribution_worker", str(tmp_path), str(devices), str(processes))
+    worker = ("-m", "parity_tests.distribution_worker", str(tmp_path), str(devices), str(processes))
     where = f"127.0.0.1:{free_port()}"
     for process in [start(*worker, str(k), where) for k in range(processes)]:
-        assert ended(process) == (0, "", "") if processes > 1 else ended(process)[0] == 0
+        assert ended(process)[0] == 0
     recorded = [dict(np.load(tmp_path / f"{k}.npz")) for k in range(processes)]
     for other in recorded[1:]:
         for name in ("loss", "accuracy", "val_loss", "val_accuracy", "given_back"):
@@ -150,7 +152,7 @@ def test_the_command_prints_what_one_process_prints(some: str, tmp_path: Path) -
     """Two processes with two devices each, 12 steps and a last one of 60; three epochs."""
     tables = [tmp_path / name for name in ("one.csv", "several.csv")]
     options = ["--data", some, "--epochs", "3", "--momentum", "0.5", "--history"]
-    one = start("keras_impl", "--backend", "jax", *options, str(tables[0]))
+    one = start(*PROGRAM, *options, str(tables[0]))
     first, second = several(2, *options, str(tables[1]), "--devices", "2")
     (status, expected, _), (first_status, out, err), quiet = ended(one), ended(first), ended(second)
     assert (status, first_status, err) == (0, 0, "")
@@ -183,13 +185,50 @@ def test_a_killed_process_ends_the_others(victim: int, some: str) -> None:
 
 @pytest.mark.slow
 def test_processes_that_differ_are_told(some: str) -> None:
-    port = free_port()
-    first, second = several(2, "--data", some, port=port)[0], None
-    common = ("keras_impl", "--backend", "jax", "--data", some, "--processes", "2", "--process-id", "1")
-    second = start(*common, "--coordinator", f"127.0.0.1:{port}", "--learning-rate", "0.02")
-    for process in (first, second):
+    for process in several(2, "--data", some, of_each=[["--learning-rate", "0.01"], ["--learning-rate", "0.02"]]):
         status, _, err = ended(process)
         assert (status, err) == (
             2,
             "python -m keras_impl: Process 1 has other options than process 0; they must be the same on all hosts.\n",
         )
+
+
+@pytest.mark.slow
+def test_a_process_that_never_comes(some: str) -> None:
+    """The first waits for the second, which waits for somebody else."""
+    program = "from keras_impl import __main__, distributed as d; d.START = 3; raise SystemExit(__main__.main())"
+    common = ("-c", program, "--backend", "jax", "--data", some, "--processes", "2")
+    ports = [free_port() for _ in range(2)]
+    waiting = [start(*common, "--process-id", str(k), "--coordinator", f"127.0.0.1:{ports[k]}") for k in range(2)]
+    for process, port in zip(waiting, ports, strict=True):
+        status, out, err = ended(process)
+        assert (status, out) == (1, "")
+        sentence = rf"python -m keras_impl: not all 2 processes met at 127\.0\.0\.1:{port} within 3 seconds; .*\.\n"
+        assert re.fullmatch(sentence, err)
+
+
+@pytest.mark.slow
+def test_a_port_in_use() -> None:
+    from keras_impl.distributed import work
+
+    with socket.create_server(("", 0)) as server:
+        where = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(OSError, match=f"--coordinator {where} can't be used: Address already in use"):
+            work(Namespace(devices=1, processes=2, process_id=0, coordinator=where), lambda: 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("samples", "batch_size", "devices", "message"),
+    [
+        (60_000, 100, 3, "batch_size must be a multiple of 3, the number of devices; got 100."),
+        (3000, 98, 7, "The last batch of an epoch has 60 of 3,000 samples, 4 more than 7 devices can share evenly; "),
+    ],
+)
+def test_batches_that_cannot_be_shared(samples: int, batch_size: int, devices: int, message: str) -> None:
+    from keras_impl.distributed import check_shares
+
+    check_shares(60_000, 100, 4)
+    check_shares(2460, 100, 4)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_shares(samples, batch_size, devices)

@@ -134,6 +134,7 @@ def work(options: argparse.Namespace, train: Callable[[], int]) -> int:
     if options.devices > 1:
         jax.config.update("jax_num_cpu_devices", options.devices)
     if options.processes == 1:
+        keep_quiet(0)
         return train()
     host, _, port = options.coordinator.rpartition(":")
     try:

@@ -1,6 +1,7 @@
 """``python -m keras_impl``: the same program in Keras, from the same weights, on the same batches.
 
-With the same options it prints the lines of ``python -m scratch``, up to rounding.
+With the same options it prints the lines of ``python -m scratch``, up to rounding.  With ``--devices`` or
+``--processes`` it trains on several devices and hosts: see ``distributed``.
 """
 
 import argparse
@@ -42,16 +43,62 @@ def fit(model: Any, options: argparse.Namespace, train: Samples, test: Samples) 
 
     check_integer("epochs", options.epochs)
     check_integer("batch_size", options.batch_size)
-    data = Batches(*train, options.batch_size, options.rng)
+    batch_size, rng = options.batch_size, options.rng
+    verbose = 0 if options.quiet else 1 if interactive() else 2
+    log = [keras.callbacks.CSVLogger(options.history)] if options.history else []
+    if options.devices * options.processes > 1:
+        from keras_impl import distributed
+
+        if options.processes > 1:
+            distributed.agree(options, train, test)
+        return distributed.fit(model, train, test, batch_size, rng, log, epochs=options.epochs, verbose=verbose)
+    data = Batches(*train, batch_size, rng)
     return model.fit(
         data,
         epochs=options.epochs,
         shuffle=False,
-        verbose=0 if options.quiet else 1 if interactive() else 2,
-        callbacks=[data.draw_orders(), *([keras.callbacks.CSVLogger(options.history)] if options.history else [])],
+        verbose=verbose,
+        callbacks=[data.draw_orders(), *log],
         validation_data=test,
-        validation_batch_size=options.batch_size,
+        validation_batch_size=batch_size,
     )
+
+
+def add_several(command_line: argparse.ArgumentParser) -> None:
+    """The options of a training on several devices and hosts."""
+    several = command_line.add_argument_group("several devices and hosts, with --backend jax")
+    several.add_argument("--devices", type=int, default=1, metavar="N", help="of each process (default: 1)")
+    several.add_argument("--processes", type=int, default=1, metavar="N", help="in all (default: 1)")
+    several.add_argument("--process-id", type=int, metavar="K", help="of this one, from 0; process 0 prints")
+    several.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens; the same for all")
+
+
+def check_several(options: argparse.Namespace) -> None:
+    """Refuse options that don't fit together.
+
+    Raises:
+        ValueError: naming one that doesn't.
+    """
+    from scratch.utils import check_integer
+
+    check_integer("devices", options.devices)
+    check_integer("processes", options.processes)
+    if options.devices * options.processes > 1 and options.backend != "jax":
+        raise ValueError(f"--devices and --processes need --backend jax; it is {options.backend!r}.")
+    if options.processes == 1:
+        for name in ("process_id", "coordinator"):
+            if getattr(options, name) is not None:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is for several processes; give their number: --processes."
+                )
+        return
+    if options.process_id is None or not 0 <= options.process_id < options.processes:
+        raise ValueError(
+            f"--process-id must be 0 to {options.processes - 1}, another one on each host; got {options.process_id}."
+        )
+    host, _, port = (options.coordinator or "").rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"--coordinator must be HOST:PORT, where process 0 listens; got {options.coordinator!r}.")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,6 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     framework = os.environ.get("KERAS_BACKEND", FRAMEWORKS[0])
     description = "Train the article's network, built with Keras, from scratch's weights and in scratch's order."
     command_line = parser("keras_impl", description, FRAMEWORKS, framework)
+    add_several(command_line)
     options = command_line.parse_args(arguments)
     if options.backend not in FRAMEWORKS:  # argparse does not look at a default
         command_line.error(f"KERAS_BACKEND must be one of {', '.join(FRAMEWORKS)}; it is {options.backend!r}")
@@ -69,7 +117,16 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"python -m keras_impl: {missing(error)}", file=sys.stderr)
         return 2
-    return guarded("keras_impl", lambda: run(options, prepare, make, fit))
+
+    def work() -> int:
+        check_several(options)
+        if options.devices * options.processes == 1:
+            return run(options, prepare, make, fit)
+        from keras_impl import distributed
+
+        return distributed.work(options, lambda: run(options, prepare, make, fit))
+
+    return guarded("keras_impl", work)
 
 
 if __name__ == "__main__":

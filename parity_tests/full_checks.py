@@ -17,6 +17,7 @@ from parity_tests.training_checks import lock_step
 from scratch.__main__ import build_model, prepare
 from scratch.datasets import mnist
 from scratch.models import Sequential
+from scratch.training import batches
 from scratch.utils import set_random_seed
 
 # What the project promises of ten epochs, 6,000 steps in which differences may grow: the loss to 1e-4, and in the end,
@@ -40,7 +41,7 @@ def article_network(backend: str, seed: int) -> Sequential:
 def check_600_steps(backend: str, digits: mnist.Dataset) -> Rows:
     """Every step of an epoch of the article's network, from the same weights on the same batches."""
     x, _ = prepare(*digits.train, 10)
-    steps = len(x) // ARTICLE.batch
+    steps = batches(len(x), ARTICLE.batch)
     return [row for rows in lock_step(backend, ARTICLE, x, digits.train[1], steps) for row in rows]
 
 

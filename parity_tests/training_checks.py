@@ -3,7 +3,7 @@
 import contextlib
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -21,17 +21,20 @@ from scratch.utils import clear_session, set_random_seed
 # --- 5. lock-step training ----------------------------------------------------------------------------------------
 
 
-def lock_step(backend: str, case: Case, x: np.ndarray, labels: np.ndarray, steps: int) -> Iterator[Rows]:
+def lock_step(
+    backend: str, case: Case, x: np.ndarray, labels: np.ndarray, steps: Iterable[Any], twin: Any = None
+) -> Iterator[Rows]:
     """Train both from the same weights on the same batches and compare after every step.
+
+    The steps are what to index the samples with; the twin is Keras's model, or one that replays what Keras did.
 
     Neither is set back, so differences add up.  Each step is held to what it may add: the error model starts from the
     weights as they differ before the step (LAMBDA times that, since a measured difference is no bound), so that a unit
     whose sign is uncertain between the two is known to be.
     """
-    model, twin = case.scratch(backend), case.twin()
+    model, twin = case.scratch(backend), twin or case.twin()
     one_hot = np.eye(case.widths[-1])
-    for step in range(steps):
-        rows = np.arange(step * case.batch, (step + 1) * case.batch) % len(x)
+    for step, rows in enumerate(steps):
         xb, yb = x[rows].astype(np.float32), one_hot[labels[rows]]
         theirs_before = dict(zip(model.params, twin.get_weights(), strict=True))
         apart = {key: np.abs(W - theirs_before[key]).astype(np.float64) for key, W in model.params.items()}
@@ -53,7 +56,8 @@ def check_lock_step(backend: str) -> Rows:
     """Ten steps of the article's network."""
     x = np.concatenate([Case(**{**vars_of(ARTICLE), "seed": seed}).x for seed in range(4)])
     labels = np.random.default_rng(5).integers(10, size=len(x))
-    return [row for rows in lock_step(backend, ARTICLE, x, labels, 10) for row in rows]
+    steps = np.arange(10 * ARTICLE.batch).reshape(10, ARTICLE.batch) % len(x)
+    return [row for rows in lock_step(backend, ARTICLE, x, labels, steps) for row in rows]
 
 
 # --- 6. what an epoch reports -------------------------------------------------------------------------------------

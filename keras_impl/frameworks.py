@@ -50,6 +50,7 @@ def value_and_gradients(
 @contextmanager
 def floatx(dtype: str) -> Iterator[None]:
     """Within, Keras takes that dtype wherever it is not told: for its losses' sums and its optimizers' settings."""
+    keras.config.dtype_policy()  # that of layers is settled by the first look at it, and should outlive this
     before = keras.config.floatx()
     keras.config.set_floatx(dtype)
     try:

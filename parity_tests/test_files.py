@@ -382,6 +382,12 @@ def test_the_archive_that_those_are_made_of_is_good(entries: dict[str, bytes], t
         assert load_model(archive(tmp_path / "model.keras", entries, method), backend="numpy").built
 
 
+def test_a_backend_is_not_the_file_s_fault(entries: dict[str, bytes], tmp_path: Path) -> None:
+    path = archive(tmp_path / "model.keras", entries)
+    with pytest.raises(ValueError, match=r"^Unknown backend 'cuda'"):
+        load_model(path, backend="cuda")
+
+
 def test_zips_that_are_refused(entries: dict[str, bytes], tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
 
@@ -459,12 +465,12 @@ def test_arrays_that_are_refused(content: bytes, message: str, tmp_path: Path) -
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["w.weights.h5", "w.npz"])
-def test_weights_of_another_model_change_nothing(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "first"), [("w.weights.h5", "layers/dense/vars/0"), ("w.npz", "dense/W")])
+def test_weights_of_another_model_change_nothing(name: str, first: str, tmp_path: Path) -> None:
     model, other = trained(), Sequential([Dense(2, input_shape=(3,)), Dense(7)])
     other.save_weights(tmp_path / name)
     before = [W.tobytes() for W in model.get_weights()]
-    with pytest.raises(FileError, match=r"has shape \(3, 2\); the model needs \(8, 6\)"):
+    with pytest.raises(FileError, match=rf"'{first}' has shape \(3, 2\); the model needs \(8, 6\)"):
         model.load_weights(tmp_path / name)
     (tmp_path / name).write_bytes(b"no such file")
     with pytest.raises(FileError, match=f"{name}.*can't be read|{name} is not a readable"):

@@ -233,6 +233,14 @@ def link(target: object) -> Callable[[h5py.File], None]:
     return change
 
 
+def circle(entries: dict[str, bytes]) -> dict[str, bytes]:
+    """A tree of names whose first node is its own right neighbour: HDF5 would go round until memory is full."""
+    content = bytearray(entries["model.weights.h5"])
+    node = content.index(b"TREE")
+    content[node + 16 : node + 24] = node.to_bytes(8, "little")
+    return entries | {"model.weights.h5": bytes(content)}
+
+
 W = "layers/dense/vars/0"
 OUTSIDE = [("/etc/passwd", 0, 192)]
 ARCHIVES: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] = {
@@ -253,10 +261,10 @@ ARCHIVES: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] 
     "long": (with_config(lambda c: b" " * (1 << 23)), "more than any model needs"),
     "digits": (with_config(lambda c: json.dumps(c).replace("null", "9" * 5000).encode()), "is too large a number"),
     "a list": (with_config(lambda c: b"[]"), "Expected the class_name and the config of the model; got a list"),
-    "no layers": (with_config(lambda c: c["config"].update(layers=None)), "a list of at most 500 layers"),
+    "no layers": (with_config(lambda c: c["config"].update(layers=None)), "a list of at most 250 layers"),
     "layers": (
         with_config(lambda c: c["config"].update(layers=c["config"]["layers"] * 200)),
-        "a list of at most 500 layers",
+        "a list of at most 250 layers",
     ),
     "layer": (
         with_config(lambda c: c["config"]["layers"].append(3)),
@@ -336,6 +344,7 @@ ARCHIVES: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] 
         with_weights(lambda f: f["layers"].__setitem__("again", f["layers"])),
         "is too deep|more than 10,000",
     ),
+    "a circle of nodes": (circle, "has more names than one node holds"),
     "steps": (
         with_weights(lambda f: replace(f, "optimizer/vars/0", data=np.int64(-1))),
         "optimizer/vars/0 should be the number of steps; it is -1",
@@ -386,6 +395,13 @@ def test_a_backend_is_not_the_file_s_fault(entries: dict[str, bytes], tmp_path: 
     path = archive(tmp_path / "model.keras", entries)
     with pytest.raises(ValueError, match=r"^Unknown backend 'cuda'"):
         load_model(path, backend="cuda")
+
+
+def test_as_many_layers_as_a_file_may_have(tmp_path: Path) -> None:
+    model = Sequential([Input((2,)), *(Activation("relu") for _ in range(240)), *(Dense(2) for _ in range(9))])
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    assert [W.tobytes() for W in loaded.get_weights()] == [W.tobytes() for W in model.get_weights()]
 
 
 def test_zips_that_are_refused(entries: dict[str, bytes], tmp_path: Path) -> None:

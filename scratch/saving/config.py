@@ -28,7 +28,7 @@ from scratch.saving.kinds import (
 from scratch.training import Trainer
 
 LARGEST = 1 << 22  # bytes of a config.json
-MOST_LAYERS = 500
+MOST_LAYERS = 250
 HOW_NOT_WHAT = ("run_eagerly", "jit_compile", "steps_per_execution")  # how fast Keras computes the same
 
 

@@ -261,10 +261,10 @@ ARCHIVES: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] 
     "long": (with_config(lambda c: b" " * (1 << 23)), "more than any model needs"),
     "digits": (with_config(lambda c: json.dumps(c).replace("null", "9" * 5000).encode()), "is too large a number"),
     "a list": (with_config(lambda c: b"[]"), "Expected the class_name and the config of the model; got a list"),
-    "no layers": (with_config(lambda c: c["config"].update(layers=None)), "a list of at most 250 layers"),
+    "no layers": (with_config(lambda c: c["config"].update(layers=None)), "a list of at most 120 layers"),
     "layers": (
         with_config(lambda c: c["config"].update(layers=c["config"]["layers"] * 200)),
-        "a list of at most 250 layers",
+        "a list of at most 120 layers",
     ),
     "layer": (
         with_config(lambda c: c["config"]["layers"].append(3)),
@@ -398,9 +398,12 @@ def test_a_backend_is_not_the_file_s_fault(entries: dict[str, bytes], tmp_path: 
 
 
 def test_as_many_layers_as_a_file_may_have(tmp_path: Path) -> None:
-    model = Sequential([Input((2,)), *(Activation("relu") for _ in range(240)), *(Dense(2) for _ in range(9))])
+    model = Sequential([Input((2,)), *(Activation("relu") for _ in range(111)), *(Dense(2) for _ in range(9))])
     model.save(tmp_path / "model.keras")
     loaded = load_model(tmp_path / "model.keras")
+    model_with_more = Sequential([Activation("relu") for _ in range(121)])
+    with pytest.raises(FileError, match="has 121 layers; an archive holds 120"):
+        model_with_more.save(tmp_path / "more.keras")
     assert [W.tobytes() for W in loaded.get_weights()] == [W.tobytes() for W in model.get_weights()]
 
 

@@ -28,7 +28,7 @@ from scratch.saving.kinds import (
 from scratch.training import Trainer
 
 LARGEST = 1 << 22  # bytes of a config.json
-MOST_LAYERS = 250
+MOST_LAYERS = 120  # as many names as one node of an HDF5 group is sure to hold; see hdf5._check_trees
 HOW_NOT_WHAT = ("run_eagerly", "jit_compile", "steps_per_execution")  # how fast Keras computes the same
 
 
@@ -62,6 +62,8 @@ def to_json(model: Trainer) -> str:
     Raises:
         ValueError: if Keras has no counterpart of a layer, the loss, the optimizer or a metric, or can't have its name.
     """
+    if len(model.layers) > MOST_LAYERS:
+        raise ValueError(f"The model has {len(model.layers)} layers; an archive holds {MOST_LAYERS}.")
     layers = [write(LAYERS, layer, f"The layer {layer.name!r}") for layer in model.layers]
     config = {"name": NAME.write(model.name), "trainable": True, "dtype": DTYPE.write(model.dtype), "layers": layers}
     whole = entry("keras", "Sequential", config)

@@ -66,7 +66,7 @@ def fit(model: Any, options: argparse.Namespace, train: Samples, test: Samples) 
 
 def add_several(command_line: argparse.ArgumentParser) -> None:
     """The options of a training on several devices and hosts."""
-    several = command_line.add_argument_group("several devices and hosts, with --backend jax")
+    several = command_line.add_argument_group("several devices and hosts, which need --backend jax and choose it")
     several.add_argument("--devices", type=int, default=1, metavar="N", help="of each process (default: 1)")
     several.add_argument("--processes", type=int, default=1, metavar="N", help="in all (default: 1)")
     several.add_argument("--process-id", type=int, metavar="K", help="of this one, from 0; process 0 prints")
@@ -107,7 +107,11 @@ def main(arguments: list[str] | None = None) -> int:
     description = "Train the article's network, built with Keras, from scratch's weights and in scratch's order."
     command_line = parser("keras_impl", description, FRAMEWORKS, framework)
     add_several(command_line)
+    command_line.set_defaults(backend=None)
     options = command_line.parse_args(arguments)
+    if options.backend is None:
+        several = options.devices * options.processes > 1
+        options.backend = "jax" if several and "KERAS_BACKEND" not in os.environ else framework
     if options.backend not in FRAMEWORKS:  # argparse does not look at a default
         command_line.error(f"KERAS_BACKEND must be one of {', '.join(FRAMEWORKS)}; it is {options.backend!r}")
     os.environ["KERAS_BACKEND"] = options.backend

@@ -145,7 +145,7 @@ def work(options: argparse.Namespace, train: Callable[[], int]) -> int:
     except OSError as error:
         raise OSError(f"--coordinator {options.coordinator} can't be used: {error.strerror}.") from None
     if options.process_id > 0:
-        options.plot = options.history = None  # of process 0, perhaps on the same disk
+        options.plot = options.history = options.save = None  # of process 0, perhaps on the same disk
     keep_quiet(options.process_id)
     join(options)
 
@@ -193,7 +193,7 @@ def agree(options: argparse.Namespace, *data: Samples) -> None:
     Raises:
         ValueError: in every process, if it is not; the message says what, and where.
     """
-    own = ("process_id", "data", "plot", "history", "quiet")
+    own = ("process_id", "data", "plot", "history", "save", "quiet")
     digest = hashlib.blake2b()
     for array in (array for samples in data for array in samples):
         digest.update(np.ascontiguousarray(array))

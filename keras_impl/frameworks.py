@@ -50,13 +50,13 @@ def value_and_gradients(
 @contextmanager
 def floatx(dtype: str) -> Iterator[None]:
     """Within, Keras takes that dtype wherever it is not told: for its losses' sums and its optimizers' settings."""
-    before, policy = keras.config.floatx(), keras.config.dtype_policy()  # which Keras makes of floatx when first asked
+    keras.config.dtype_policy()  # that of layers is settled by the first look at it, and should outlive this
+    before = keras.config.floatx()
     keras.config.set_floatx(dtype)
     try:
         yield
     finally:
         keras.config.set_floatx(before)
-        keras.config.set_dtype_policy(policy)
 
 
 def to_numpy(tensor: Any) -> np.ndarray:

@@ -233,6 +233,14 @@ def link(target: object) -> Callable[[h5py.File], None]:
     return change
 
 
+def circle(entries: dict[str, bytes]) -> dict[str, bytes]:
+    """A tree of names whose first node is its own right neighbour: HDF5 would go round until memory is full."""
+    content = bytearray(entries["model.weights.h5"])
+    node = content.index(b"TREE")
+    content[node + 16 : node + 24] = node.to_bytes(8, "little")
+    return entries | {"model.weights.h5": bytes(content)}
+
+
 W = "layers/dense/vars/0"
 OUTSIDE = [("/etc/passwd", 0, 192)]
 ARCHIVES: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] = {
@@ -253,10 +261,10 @@ ARCHIVES: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] 
     "long": (with_config(lambda c: b" " * (1 << 23)), "more than any model needs"),
     "digits": (with_config(lambda c: json.dumps(c).replace("null", "9" * 5000).encode()), "is too large a number"),
     "a list": (with_config(lambda c: b"[]"), "Expected the class_name and the config of the model; got a list"),
-    "no layers": (with_config(lambda c: c["config"].update(layers=None)), "a list of at most 500 layers"),
+    "no layers": (with_config(lambda c: c["config"].update(layers=None)), "a list of at most 120 layers"),
     "layers": (
         with_config(lambda c: c["config"].update(layers=c["config"]["layers"] * 200)),
-        "a list of at most 500 layers",
+        "a list of at most 120 layers",
     ),
     "layer": (
         with_config(lambda c: c["config"]["layers"].append(3)),
@@ -336,6 +344,7 @@ ARCHIVES: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] 
         with_weights(lambda f: f["layers"].__setitem__("again", f["layers"])),
         "is too deep|more than 10,000",
     ),
+    "a circle of nodes": (circle, "has more names than one node holds"),
     "steps": (
         with_weights(lambda f: replace(f, "optimizer/vars/0", data=np.int64(-1))),
         "optimizer/vars/0 should be the number of steps; it is -1",
@@ -380,6 +389,22 @@ def test_archives_that_are_refused(name: str, entries: dict[str, bytes], tmp_pat
 def test_the_archive_that_those_are_made_of_is_good(entries: dict[str, bytes], tmp_path: Path) -> None:
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         assert load_model(archive(tmp_path / "model.keras", entries, method), backend="numpy").built
+
+
+def test_a_backend_is_not_the_file_s_fault(entries: dict[str, bytes], tmp_path: Path) -> None:
+    path = archive(tmp_path / "model.keras", entries)
+    with pytest.raises(ValueError, match=r"^Unknown backend 'cuda'"):
+        load_model(path, backend="cuda")
+
+
+def test_as_many_layers_as_a_file_may_have(tmp_path: Path) -> None:
+    model = Sequential([Input((2,)), *(Activation("relu") for _ in range(111)), *(Dense(2) for _ in range(9))])
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    model_with_more = Sequential([Activation("relu") for _ in range(121)])
+    with pytest.raises(FileError, match="has 121 layers; an archive holds 120"):
+        model_with_more.save(tmp_path / "more.keras")
+    assert [W.tobytes() for W in loaded.get_weights()] == [W.tobytes() for W in model.get_weights()]
 
 
 def test_zips_that_are_refused(entries: dict[str, bytes], tmp_path: Path) -> None:
@@ -459,12 +484,12 @@ def test_arrays_that_are_refused(content: bytes, message: str, tmp_path: Path) -
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["w.weights.h5", "w.npz"])
-def test_weights_of_another_model_change_nothing(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "first"), [("w.weights.h5", "layers/dense/vars/0"), ("w.npz", "dense/W")])
+def test_weights_of_another_model_change_nothing(name: str, first: str, tmp_path: Path) -> None:
     model, other = trained(), Sequential([Dense(2, input_shape=(3,)), Dense(7)])
     other.save_weights(tmp_path / name)
     before = [W.tobytes() for W in model.get_weights()]
-    with pytest.raises(FileError, match=r"has shape \(3, 2\); the model needs \(8, 6\)"):
+    with pytest.raises(FileError, match=rf"'{first}' has shape \(3, 2\); the model needs \(8, 6\)"):
         model.load_weights(tmp_path / name)
     (tmp_path / name).write_bytes(b"no such file")
     with pytest.raises(FileError, match=f"{name}.*can't be read|{name} is not a readable"):

@@ -125,6 +125,7 @@ def load_model(filepath: str | os.PathLike[str], compile: bool = True, backend: 
     Raises:
         FileError: (a ``ValueError``) if the file is missing or damaged, or holds a layer or a setting that scratch does
             not have; the message names it.
+        ValueError: if the backend is unknown.
     """
     return archive.load(Sequential, filepath, compile, backend)
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from scratch.files import FileError, named, replacing
+from scratch.ops import BACKENDS
 from scratch.saving import config, hdf5, weights
 from scratch.saving.zips import read_entries
 from scratch.training import Trainer
+from scratch.utils import check_name
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 KERAS_VERSION = "3.15.1"  # whose format is written
@@ -36,6 +38,7 @@ def save(model: Trainer, path: str | os.PathLike[str]) -> None:
 def load(kind: type[M], path: str | os.PathLike[str], compile: bool, backend: str) -> M:  # noqa: A002
     """Make a model of a kind from an archive; see ``scratch.models.load_model``."""
     _check_suffix(path)
+    check_name("backend", backend, BACKENDS)
     file = Path(path)
     entries = read_entries(file, ".keras")
     for name in (CONFIG, WEIGHTS):

@@ -28,7 +28,7 @@ from scratch.saving.kinds import (
 from scratch.training import Trainer
 
 LARGEST = 1 << 22  # bytes of a config.json
-MOST_LAYERS = 500
+MOST_LAYERS = 120  # fewer names than one node of an HDF5 group holds; see hdf5._check_trees
 HOW_NOT_WHAT = ("run_eagerly", "jit_compile", "steps_per_execution")  # how fast Keras computes the same
 
 
@@ -62,6 +62,8 @@ def to_json(model: Trainer) -> str:
     Raises:
         ValueError: if Keras has no counterpart of a layer, the loss, the optimizer or a metric, or can't have its name.
     """
+    if len(model.layers) > MOST_LAYERS:
+        raise ValueError(f"The model has {len(model.layers)} layers; an archive holds {MOST_LAYERS}.")
     layers = [write(LAYERS, layer, f"The layer {layer.name!r}") for layer in model.layers]
     config = {"name": NAME.write(model.name), "trainable": True, "dtype": DTYPE.write(model.dtype), "layers": layers}
     whole = entry("keras", "Sequential", config)
@@ -110,7 +112,7 @@ def from_json(content: bytes | bytearray, with_compile: bool) -> Description:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"config.json is not JSON as Keras writes it ({error}).") from None
     model = read(MODEL, whole, "model")
-    if not isinstance(model["layers"], list) or len(model["layers"]) > MOST_LAYERS:
+    if not isinstance(model["layers"], list) or len(model["layers"]) > MOST_LAYERS + 1:  # and the Input
         raise ValueError(f"The model should have a list of at most {MOST_LAYERS} layers.")
     layers = [read(LAYERS, layer, "layer") for layer in model["layers"]]
     shape, compile_config = model.get("build_input_shape"), whole.get("compile_config")

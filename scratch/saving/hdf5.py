@@ -5,6 +5,7 @@ no filters, and no array that is larger than the file which is to hold it.
 """
 
 import io
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ def from_bytes(content: bytes | bytearray) -> dict[str, Array]:
     """
     import h5py
 
+    _check_trees(content)
     try:
         with h5py.File(io.BytesIO(content), "r") as opened:
             found = _datasets(opened)
@@ -67,6 +69,17 @@ def from_bytes(content: bytes | bytearray) -> dict[str, Array]:
     ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"the weights can't be read ({reason}).") from None
+
+
+def _check_trees(content: bytes | bytearray) -> None:
+    """Refuse groups whose tree of names is more than one node: in a circle of nodes HDF5 runs until memory is full.
+
+    One node holds at least 128 names, more than a model may have layers; it has no neighbour, and symbol tables below it.
+    """
+    for node in re.finditer(rb"TREE\0", content):
+        level_and_sides = bytes(content[node.start() + 5 : node.start() + 24])
+        if level_and_sides[:1] != b"\0" or level_and_sides[3:] != b"\xff" * 16:
+            raise ValueError("the weights can't be read (a group of theirs has more names than one node holds).")
 
 
 def _datasets(file: "h5py.File") -> "dict[str, h5py.Dataset]":

@@ -59,8 +59,10 @@ def load_weights(model: Trainer, path: str | os.PathLike[str]) -> None:
     file = Path(path)
     with named(file):
         if file.name.endswith(".npz"):
-            names = dict(zip(_npz_names(model), variables(model), strict=True))
-            restore(model, {names.get(name, name): array for name, array in npz.read_arrays(file).items()})
+            arrays, params = npz.read_arrays(file), variables(model)
+            names = dict(zip(_npz_names(model), params, strict=True))
+            check_shapes(arrays, {name: params[path].shape for name, path in names.items()})
+            restore(model, {path: arrays[name] for name, path in names.items()})
         else:
             restore(model, hdf5.from_bytes(existing(file).read_bytes()))
 

@@ -74,7 +74,7 @@ def from_bytes(content: bytes | bytearray) -> dict[str, Array]:
 def _check_trees(content: bytes | bytearray) -> None:
     """Refuse groups whose tree of names is more than one node: in a circle of nodes HDF5 runs until memory is full.
 
-    One node holds at least 128 names, more than a model may have layers; it has no neighbour, and symbol tables below it.
+    One node holds at least 128 names, more than a model may have layers; it has no neighbour.
     """
     for node in re.finditer(rb"TREE\0", content):
         level_and_sides = bytes(content[node.start() + 5 : node.start() + 24])

@@ -133,6 +133,9 @@ def work(options: argparse.Namespace, train: Callable[[], int]) -> int:
     """
     if options.devices > 1:
         jax.config.update("jax_num_cpu_devices", options.devices)
+    # A device that waits for others holds threads that all devices of a process share.  By default there are as many
+    # as cores, and with all of them held, everybody waited for ever.
+    os.environ.setdefault("PJRT_NPROC", str(8 * options.devices + (os.cpu_count() or 1)))
     if options.processes == 1:
         keep_quiet(0)
         return train()

@@ -27,7 +27,7 @@ Array = NDArray[Any]
 ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax")  # a row of the table says which by its place here
 RELU, SIGMOID, TANH = map(ACTIVATIONS.index, ("relu", "sigmoid", "tanh"))
 NO_PIXELS = np.empty((0, 0), np.uint8)
-BEGUN, ARRIVED = range(2)  # how many shares of a step have
+BEGUN, ARRIVED, LOOKS = range(3)  # how many shares of a step have, and how often to look for the others
 INPUTS, UNITS, ACTIVATION, W_AT, B_AT, X_AT, OUT_AT, DZ_AT = range(8)  # columns of the table; the last are addresses
 
 
@@ -81,10 +81,11 @@ class FusedStep:
         losses, probabilities = np.empty(n, self.dtype), np.empty(t.shape, self.dtype)
         shares = self._shares(n)
         late = np.ones(shares, np.bool_)
-        meeting = np.zeros(2, np.int64)
+        meeting = np.array([0, 0, threads.looks()])
         arguments = self.table, pixels, x, t, losses, probabilities, learning_rate, threads.bell, meeting, late
         threads.run([partial(_share_of_step, *arguments, i, shares) for i in range(shares)])
-        self.rest = [partial(_descend, self.table, x, n, i, shares, learning_rate) for i in range(shares) if late[i]]
+        arguments_late = self.table, x, n, learning_rate, threads.bell
+        self.rest = [partial(_late_descend, *arguments_late, i, shares) for i in range(shares) if late[i]]
         return losses, probabilities
 
     def update(self) -> None:
@@ -160,7 +161,7 @@ def _share_of_step(
     count(meeting, ARRIVED)
     if look(meeting, BEGUN) < shares:
         return
-    for _ in range(threads.LOOKS):
+    for _ in range(look(meeting, LOOKS)):
         if look(meeting, ARRIVED) == shares:
             if np.isfinite(losses).all():
                 _descend(table, x, len(x), share, shares, learning_rate)
@@ -265,6 +266,13 @@ def _descend(table: Array, x: Array, n: int, share: int, shares: int, learning_r
         _step(_rows(table, i, W_AT, D, H, x)[a:b].reshape(-1), dW.reshape(-1), rate)
         if share == 0 and table[i, B_AT] != 0:
             _step(_rows(table, i, B_AT, 1, H, x)[0], ops.column_sums(dz), rate)
+
+
+@compiled
+def _late_descend(table: Array, x: Array, n: int, learning_rate: float, bell: Array, share: int, shares: int) -> None:
+    """A share that is not done in one go with the first pass."""
+    count(bell, 0)
+    _descend(table, x, n, share, shares, learning_rate)
 
 
 @compiled_as_written  # as SGD.update rounds

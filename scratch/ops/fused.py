@@ -19,7 +19,7 @@ from scratch.ops import numba_ops as ops
 from scratch.ops import threads
 from scratch.ops.atomic import count, look
 from scratch.ops.compiler import compiled, compiled_as_written, inlined
-from scratch.ops.products import SHARED, product_tile, writeable
+from scratch.ops.products import SHARED, product_tile, transposed, writeable
 from scratch.pixels import WHITE, Pixels
 from scratch.utils import aligned_empty
 
@@ -196,7 +196,7 @@ def _forward_backward(
         if n < ops.FEW:
             _assign(ops.row_products(dz[a:b], W), dx[a:b])
         else:
-            product_tile(dz, W.T.copy(), np.zeros(D, x.dtype), dx[a:b], a, b, a - a, D)
+            product_tile(dz, transposed(W), np.zeros(D, x.dtype), dx[a:b], a, b, a - a, D)
         _activate_backward(table[i - 1, ACTIVATION], dx[a:b], _rows(table, i, X_AT, n, D, x)[a:b])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.ops.compiler import compiled, inlined
-from scratch.ops.products import product, writeable
+from scratch.ops.products import product, transposed, writeable
 
 Array = NDArray[np.floating]
 LOW, HIGH = 1e-7, 1 - 1e-7  # keras.config.epsilon(), and 1 minus it
@@ -28,7 +28,7 @@ def dense_backward(dout: Array, x: Array, W: Array, need_dx: bool) -> tuple[Arra
     dout, x, W = writeable(dout), writeable(x), writeable(W)
     dx = None
     if need_dx:
-        dx = row_products(dout, W) if len(dout) < FEW else product(dout, np.ascontiguousarray(W.T))
+        dx = row_products(dout, W) if len(dout) < FEW else product(dout, transposed(W))
     return dx, product(x.T, dout), column_sums(dout)
 
 

@@ -13,6 +13,7 @@ from scratch.ops.vectors import REGISTER, WIDEST, add_products
 Array = NDArray[np.floating]
 Numbers = NDArray[np.int64]
 DEPTH = 128  # rows of B that are copied at once: as many as the nearest cache holds
+DEEP = 1024  # rows of B that are used in place: a strip of them fits into the next cache
 CHAIN = 64  # terms in one running sum: the longer, the less exact
 STRIP = 256  # columns of one task, at most
 ROWS = 256  # rows of one task, at most
@@ -43,6 +44,18 @@ def product(A: Array, B: Array, bias: Array | None = None) -> Array:
 
 
 @compiled
+def transposed(W: Array) -> Array:
+    """A copy of W.T, in squares of 16×16: line by line every number of a large W would come from memory anew."""
+    out = np.empty((W.shape[1], W.shape[0]), W.dtype)
+    for i in range(0, W.shape[0], 16):
+        for j in range(0, W.shape[1], 16):
+            for r in range(i, min(i + 16, W.shape[0])):
+                for c in range(j, min(j + 16, W.shape[1])):
+                    out[c, r] = W[r, c]
+    return out
+
+
+@compiled
 def product_tile(A: Array, B: Array, bias: Array, out: Array, i0: int, i1: int, j0: int, j1: int) -> None:
     """Rows i0 to i1 of A B + bias, columns j0 to j1, into ``out``, which has these rows and all columns.
 
@@ -58,7 +71,8 @@ def product_tile(A: Array, B: Array, bias: Array, out: Array, i0: int, i1: int, 
     K, N = A.shape[1], B.shape[1]
     lanes = REGISTER // A.itemsize
     wide, many, few = WIDEST * lanes, A.shape[0] >= MANY, A.shape[0] < FEW
-    depth = 4 * math.ceil(K / max(1, math.ceil(K / DEPTH)) / 4) if many else K
+    depth = DEPTH if many else DEEP
+    depth = 4 * math.ceil(K / max(1, math.ceil(K / depth)) / 4)
     panel, edge = _aligned(depth * wide, A), _aligned(4 * wide, A)
     groups = (min(ROWS, i1 - i0) + 3) // 4
     used, at = np.empty(groups, np.int64), np.empty(groups * depth + 1, np.int64)

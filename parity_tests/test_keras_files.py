@@ -170,12 +170,15 @@ def there_and_back(model: keras.Sequential, folder: Path) -> tuple[Sequential, k
     return ours, keras.models.load_model(folder / "ours.keras")
 
 
+OTHER_DTYPE = "float64" if FRAMEWORK == "tensorflow" else "float32"  # Keras on the others has no float64
+
+
 def every_layer() -> list[kl.Layer]:
     return [
         kl.Flatten(name="rows"),
         *(kl.Dense(4, activation=name) for name in ACTIVATIONS),
         *(kl.Dense(3, kernel_initializer=name, bias_initializer=name) for name in initializers.INITIALIZERS),
-        kl.Dense(5, use_bias=False, kernel_initializer=keras.initializers.HeNormal(seed=3), dtype="float64"),
+        kl.Dense(5, use_bias=False, kernel_initializer=keras.initializers.HeNormal(seed=3), dtype=OTHER_DTYPE),
         *(kl.Activation(name) for name in ACTIVATIONS),
         kl.ReLU(),
         kl.Softmax(),

@@ -516,3 +516,22 @@ def test_hdf5_keeps_every_plain_array() -> None:
     arrays = {"a/0": np.arange(6.0).reshape(2, 3), "a/1": np.float32(3) * np.ones(()), "b/c/0": np.array([1, 2])}
     back = hdf5.from_bytes(hdf5.to_bytes(arrays, {"a": "name", "empty": "x"}))
     assert {k: (v.dtype, v.tolist()) for k, v in back.items()} == {k: (v.dtype, v.tolist()) for k, v in arrays.items()}
+
+
+@pytest.mark.parametrize("name", ["a_file/x.keras", "n" * 300 + ".keras"])
+def test_a_place_where_nothing_can_be_written(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a_file").write_text("")
+    with pytest.raises(FileError, match=r"x\.keras can't be written|n\.keras can't be written"):
+        trained().save(tmp_path / name)
+    with pytest.raises(FileError, match=r"does not exist|can't be read"):
+        load_model(tmp_path / name)
+
+
+def test_more_than_there_is_memory_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(content: bytes) -> None:
+        raise MemoryError
+
+    trained().save(tmp_path / "x.keras")
+    monkeypatch.setattr(hdf5, "from_bytes", no_memory)
+    with pytest.raises(FileError, match=r"x\.keras: there is not enough memory"):
+        load_model(tmp_path / "x.keras")

@@ -368,6 +368,28 @@ def test_full_disk_keeps_the_last_backup(blobs: Data, tmp_path: Path, monkeypatc
     assert everything(model) == everything(whole)
 
 
+def test_full_disk_keeps_the_table(blobs: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the table can't be written when it is gone on with, it stays, and nobody is told to delete the backup."""
+    folder, table = tmp_path / "backup", tmp_path / "log.csv"
+    interrupt(new_model(), blobs, CSVLogger(table), BackupAndRestore(folder), at=(2, 1))
+    lines = table.read_text()
+    assert lines
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        FileError, match=r"log\.csv can't be written: No space left on device; the file before it is kept"
+    ):
+        fit(new_model(), blobs, CSVLogger(table), BackupAndRestore(folder))
+    assert table.read_text() == lines
+    monkeypatch.undo()
+    fit(new_model(), blobs, CSVLogger(table), BackupAndRestore(folder))
+    fit(new_model(), blobs, CSVLogger(tmp_path / "whole.csv"))
+    assert table.read_text() == (tmp_path / "whole.csv").read_text()
+
+
 def test_a_folder_that_goes_or_cannot_be(blobs: Data, tmp_path: Path) -> None:
     def remove(epoch: int, logs: dict[str, float]) -> None:
         if epoch == 1:

@@ -168,6 +168,9 @@ def _check_files(options: argparse.Namespace) -> None:
         place = file if file.exists() and name != options.save else file.parent  # a saved model is put in its place
         if file.is_dir() or not file.parent.is_dir() or not os.access(place, os.W_OK):
             raise OSError(f"{file} can't be written; name a file in a folder that exists and is yours.")
+    names = [Path(name).resolve() for name in (options.plot, options.history, options.save) if name]
+    if len(set(names)) < len(names):
+        raise ValueError("--plot, --history and --save must name files of their own; two are the same.")
     if options.plot and Path(options.plot).suffix.lower() not in PICTURES:
         raise ValueError(f"--plot draws {', '.join(PICTURES)}; got {options.plot!r}.")
     if options.save and not options.save.endswith(".keras"):

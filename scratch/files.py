@@ -1,5 +1,6 @@
 """Files that are never half there: one way to write them, and one error for those that can't be used."""
 
+import contextlib
 import glob
 import os
 import secrets
@@ -25,6 +26,8 @@ def named(file: Path) -> Iterator[None]:
         raise
     except ValueError as error:
         raise FileError(f"{file}: {error}") from None
+    except MemoryError:
+        raise FileError(f"{file}: there is not enough memory for what it holds.") from None
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
@@ -34,8 +37,11 @@ def existing(path: str | os.PathLike[str]) -> Path:
         FileError: if it does not exist, or is a folder or anything else that is not a file.
     """
     file = Path(path)
-    if not file.is_file():
-        raise FileError(f"{file} {'is not a file' if file.exists() else 'does not exist'}.")
+    try:
+        if not file.is_file():
+            raise FileError(f"{file} {'is not a file' if file.exists() else 'does not exist'}.")
+    except OSError as error:
+        raise FileError(f"{file} can't be read: {error.strerror or error}.") from None
     return file
 
 
@@ -43,10 +49,10 @@ def check_unpacked(path: Path, unpacked: int) -> None:
     """Make sure that a packed file declares no more bytes than one of its size may, before memory is taken for them.
 
     Raises:
-        FileError: if it would unpack to more than 64 MiB and to more than fifty times its size.
+        FileError: if it would unpack to more than 16 MiB and to more than fifty times its size.
     """
     packed = path.stat().st_size
-    if unpacked > max(1 << 26, 50 * packed):
+    if unpacked > max(1 << 24, 50 * packed):
         raise FileError(f"{path} has {packed:,} bytes and claims to unpack to {unpacked:,}; it is not to be trusted.")
 
 
@@ -71,12 +77,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield part
         _flush(part)
         os.replace(part, file)
-        _flush(file.parent)
+        with contextlib.suppress(OSError):  # not every system lets a folder be flushed
+            _flush(file.parent)
     except OSError as error:
         raise FileError(f"{file} can't be written: {error.strerror or error}; the file before it is kept.") from error
     finally:
         if part is not None:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path) -> None:

@@ -23,7 +23,7 @@ from scratch.callbacks.callback import Callback, Logs
 from scratch.callbacks.frequency import Frequency
 from scratch.files import FileError, make_folder, remove_leftovers
 from scratch.saving.npz import read_arrays, write_arrays
-from scratch.utils import Array, check_integer
+from scratch.utils import Array, check_integer, check_number
 
 if TYPE_CHECKING:
     from scratch.layers import Layer
@@ -177,7 +177,10 @@ class BackupAndRestore(Callback):
             if saved["epoch"] > epochs:
                 raise ValueError(f"it is {saved['epoch']} epochs on, and epochs={epochs}")
             self._restore(saved)
-        except (LookupError, TypeError, ValueError) as error:
+        except FileError:  # another file can't be written; the backup is good
+            self._restore(before)
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             self._restore(before)
             raise FileError(f"{self.latest} can't be gone on from ({error}). {self._way_out}") from error
         if self.params["verbose"]:
@@ -198,13 +201,14 @@ class BackupAndRestore(Callback):
             for (key, W), v in zip(model.params.items(), state["velocities"], strict=True)
             if v is not None
         }
-        optimizer.iterations, optimizer.learning_rate = state["iterations"], state["learning_rate"]
+        optimizer.iterations = check_integer("iterations", state["iterations"], minimum=0)
+        optimizer.learning_rate = check_number("learning_rate", state["learning_rate"])
         model.rng.bit_generator.state = state["generator"]
-        self._means = state["means"]
+        self._means = [(float(total), int(count)) for total, count in state["means"]]
         for callback, its in zip(self._callbacks, state["callbacks"], strict=True):
             callback.set_state(its)
         start.epoch, start.step = (check_integer(name, state[name], minimum=0) for name in ("epoch", "step"))
-        start.logs = state["logs"]
+        start.logs = {name: float(value) for name, value in state["logs"].items()}
         if state["stopped"]:
             start.epoch = self.params["epochs"]
 

@@ -198,7 +198,7 @@ class ModelCheckpoint(Monitor):
     def _save(self, epoch: int, words: Logs, logs: Logs | None) -> None:
         try:
             file = Path(self.filepath.format(epoch=epoch + 1, **words))
-        except (LookupError, ValueError, TypeError) as error:
+        except (AttributeError, LookupError, ValueError, TypeError) as error:
             known = ", ".join(["epoch", *words])
             raise ValueError(f"filepath {self.filepath!r} can't be filled in from {known}: {error!r}.") from error
         action = f"saving model to {file}"

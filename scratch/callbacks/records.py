@@ -5,10 +5,11 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 from scratch.callbacks.callback import Callback, Logs
-from scratch.files import FileError
+from scratch.files import FileError, replacing
 
 
 class History(Callback):
@@ -64,9 +65,11 @@ class CSVLogger(Callback):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Leave those lines in the file, and no later ones."""
-        self._start, self._lines = min(state["start"], self._size()), ""
-        if state["lines"]:
-            self._write(state["lines"])
+        self._start, self._lines = min(state["start"], self._size()), state["lines"]
+        if self._lines:
+            before = Path(self.filename).read_bytes()[: self._start]
+            with replacing(self.filename) as part:  # on a full disk the lines that are there stay
+                part.write_bytes(before + self._lines.encode())
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Find out now whether the file can be written."""

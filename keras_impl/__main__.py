@@ -46,7 +46,7 @@ def fit(model: Any, options: argparse.Namespace, train: Samples, test: Samples) 
     batch_size, rng = options.batch_size, options.rng
     verbose = 0 if options.quiet else 1 if interactive() else 2
     log = [keras.callbacks.CSVLogger(options.history)] if options.history else []
-    if options.devices * options.processes > 1:
+    if several(options):
         from keras_impl import distributed
 
         if options.processes > 1:
@@ -66,11 +66,16 @@ def fit(model: Any, options: argparse.Namespace, train: Samples, test: Samples) 
 
 def add_several(command_line: argparse.ArgumentParser) -> None:
     """The options of a training on several devices and hosts."""
-    several = command_line.add_argument_group("several devices and hosts, which need --backend jax and choose it")
-    several.add_argument("--devices", type=int, default=1, metavar="N", help="of each process (default: 1)")
-    several.add_argument("--processes", type=int, default=1, metavar="N", help="in all (default: 1)")
-    several.add_argument("--process-id", type=int, metavar="K", help="of this one, from 0; process 0 prints")
-    several.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens; the same for all")
+    group = command_line.add_argument_group("several devices and hosts, which need --backend jax and choose it")
+    group.add_argument("--devices", type=int, default=1, metavar="N", help="of each process (default: 1)")
+    group.add_argument("--processes", type=int, default=1, metavar="N", help="in all (default: 1)")
+    group.add_argument("--process-id", type=int, metavar="K", help="of this one, from 0; process 0 prints")
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens; the same for all")
+
+
+def several(options: argparse.Namespace) -> bool:
+    """Whether that is asked for."""
+    return options.devices * options.processes > 1
 
 
 def check_several(options: argparse.Namespace) -> None:
@@ -83,7 +88,7 @@ def check_several(options: argparse.Namespace) -> None:
 
     check_integer("devices", options.devices)
     check_integer("processes", options.processes)
-    if options.devices * options.processes > 1 and options.backend != "jax":
+    if several(options) and options.backend != "jax":
         raise ValueError(f"--devices and --processes need --backend jax; it is {options.backend!r}.")
     if options.processes == 1:
         for name in ("process_id", "coordinator"):
@@ -110,8 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     command_line.set_defaults(backend=None)
     options = command_line.parse_args(arguments)
     if options.backend is None:
-        several = options.devices * options.processes > 1
-        options.backend = "jax" if several and "KERAS_BACKEND" not in os.environ else framework
+        options.backend = "jax" if several(options) and "KERAS_BACKEND" not in os.environ else framework
     if options.backend not in FRAMEWORKS:  # argparse does not look at a default
         command_line.error(f"KERAS_BACKEND must be one of {', '.join(FRAMEWORKS)}; it is {options.backend!r}")
     os.environ["KERAS_BACKEND"] = options.backend
@@ -124,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work() -> int:
         check_several(options)
-        if options.devices * options.processes == 1:
+        if not several(options):
             return run(options, prepare, make, fit)
         from keras_impl import distributed
 

@@ -46,6 +46,15 @@ def all_digits(digits: mnist.Dataset) -> mnist.Dataset:
 
 
 @pytest.fixture
+def small(digits: mnist.Dataset, tmp_path: Path) -> str:
+    """A few hundred real digits in an .npz of their own."""
+    (x_train, y_train), (x_test, y_test), _ = digits
+    path = tmp_path / "small.npz"
+    np.savez(path, x_train=x_train[:600], y_train=y_train[:600], x_test=x_test[:300], y_test=y_test[:300])
+    return str(path)
+
+
+@pytest.fixture
 def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty home: no MNIST_PATH, no Keras cache, no cache of ours."""
     monkeypatch.delenv("MNIST_PATH", raising=False)

@@ -154,6 +154,12 @@ def zipped(entries: dict[str, bytes], r: random.Random) -> bytes:
     return buffer.getvalue()
 
 
+def unzipped(archive: bytes) -> dict[str, bytes]:
+    """The entries of an archive."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
 # --- the five kinds -----------------------------------------------------------------------------------------------
 
 
@@ -178,8 +184,7 @@ class Archive(Kind):
     def make(self, r: random.Random) -> bytes:
         if r.random() < 0.3:
             return damage(r, self.good)
-        with zipfile.ZipFile(io.BytesIO(self.good)) as file:
-            entries = {name: file.read(name) for name in file.namelist()}
+        entries = unzipped(self.good)
         text, numbers = entries["config.json"], entries["model.weights.h5"]
         way = r.randrange(6)
         if way <= 2:
@@ -241,8 +246,7 @@ class Arrays(Kind):
     def make(self, r: random.Random) -> bytes:
         if r.random() < 0.5:
             return damage(r, self.good)
-        with zipfile.ZipFile(io.BytesIO(self.good)) as file:
-            entries = {name: file.read(name) for name in file.namelist()}
+        entries = unzipped(self.good)
         name = r.choice(list(entries))
         head = entries[name][:128]
         if r.random() < 0.5:
@@ -295,8 +299,7 @@ def make_kinds(folder: Path) -> list[Kind]:
     model.save_weights(paths[1])
     model.save_weights(paths[2])
     numbers, arrays = (path.read_bytes() for path in paths[1:])
-    with zipfile.ZipFile(paths[0]) as file:
-        entries = {name: file.read(name) for name in file.namelist()} | {"metadata.json": b"{}"}
+    entries = unzipped(paths[0].read_bytes()) | {"metadata.json": b"{}"}
     idx = b"\0\0\x08\x03" + struct.pack(">3I", 5, 6, 7) + np.random.default_rng(0).bytes(210)
     return [
         Archive(".keras", zipped(entries, random.Random(0))),

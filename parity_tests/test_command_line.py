@@ -12,19 +12,9 @@ import numpy as np
 import pytest
 
 from scratch.__main__ import main
-from scratch.datasets import mnist
 
 COMPILING = r"(?:, \d+\.\d s of them compiling)?"
 RESULT = rf"Test loss (\d\.\d{{4}}), test accuracy (\d\.\d{{4}}), \d+\.\d s for (\d+) epochs{COMPILING}\.\n"
-
-
-@pytest.fixture
-def small(digits: mnist.Dataset, tmp_path: Path) -> str:
-    """A few hundred real digits in an .npz of their own."""
-    (x_train, y_train), (x_test, y_test), _ = digits
-    path = tmp_path / "small.npz"
-    np.savez(path, x_train=x_train[:600], y_train=y_train[:600], x_test=x_test[:300], y_test=y_test[:300])
-    return str(path)
 
 
 def test_it_trains_and_shows_it(small: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,6 +64,9 @@ def test_history_and_plot(small: str, tmp_path: Path, capsys: pytest.CaptureFixt
         (["--plot", "no/such/folder.png"], "no/such/folder.png can't be written; name a file in a folder that exists"),
         (["--history", "."], ". can't be written"),
         (["--plot", "figure.txt"], "--plot draws .png, .pdf, .svg, .jpg; got 'figure.txt'."),
+        (["--save", "model.h5"], "--save writes .keras files; got 'model.h5'."),
+        (["--save", "no/model.keras"], "no/model.keras can't be written; name a file in a folder that exists and"),
+        (["--resume", "small.npz"], "The folder small.npz can't be made: File exists."),
     ],
 )
 def test_wrong_values(

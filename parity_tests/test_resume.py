@@ -26,7 +26,6 @@ from scratch.callbacks import (
     ModelCheckpoint,
     backup,
 )
-from scratch.datasets import mnist
 from scratch.files import FileError
 from scratch.layers import Dense, Flatten
 from scratch.models import Sequential, load_model
@@ -418,15 +417,6 @@ def test_wrong_arguments(tmp_path: Path, blobs: Data) -> None:
         fit(new_model(), blobs, BackupAndRestore(tmp_path), Odd())
 
 
-@pytest.fixture
-def small(digits: mnist.Dataset, tmp_path: Path) -> str:
-    """A few hundred real digits in an .npz of their own."""
-    (x_train, y_train), (x_test, y_test), _ = digits
-    path = tmp_path / "small.npz"
-    np.savez(path, x_train=x_train[:600], y_train=y_train[:600], x_test=x_test[:300], y_test=y_test[:300])
-    return str(path)
-
-
 def test_the_program(
     small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -497,24 +487,3 @@ def test_the_program_when_the_disk_is_full(small: str, tmp_path: Path) -> None:
         )
     assert (tmp_path / "model.keras").read_bytes() == b"the last good model"
     assert os.listdir(tmp_path / "backup") == []
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--save", "model.h5"], "--save writes .keras files; got 'model.h5'."),
-        (["--save", "no/model.keras"], "no/model.keras can't be written; name a file in a folder that exists and"),
-        (["--resume", "small.npz"], "The folder small.npz can't be made: File exists."),
-    ],
-)
-def test_wrong_values(
-    options: list[str],
-    message: str,
-    small: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(["--data", small, "--quiet", *options]) == 2
-    assert capsys.readouterr().err.startswith(f"python -m scratch: {message}")

@@ -40,7 +40,8 @@ def build_model(hidden: list[int], inputs: int = 784, classes: int = 10, backend
 
 def prepare(images: Array, labels: Array, classes: int) -> Samples:
     """Rows of numbers from 0 to 1 for the images, one-hot rows for the labels: the article's, in float32."""
-    return images.reshape(len(images), -1) / np.float32(255), to_categorical(labels, classes)
+    pixels, targets = prepare_bytes(images, labels, classes)
+    return np.asarray(pixels), targets
 
 
 def prepare_bytes(images: Array, labels: Array, classes: int) -> Samples:

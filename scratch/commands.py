@@ -13,6 +13,7 @@ from scratch.datasets import mnist
 from scratch.files import FileError
 from scratch.layers import Activation
 from scratch.models import Sequential, load_model
+from scratch.pixels import Pixels
 from scratch.utils import Array
 
 BAR = 25  # characters of a probability of 1
@@ -109,17 +110,17 @@ def _load(file: str) -> Sequential:
     return model
 
 
-def _inputs(file: str, model: Sequential, images: Array) -> Array:
+def _inputs(file: str, model: Sequential, images: Array) -> Pixels:
     """Images (N, height, width) as the numbers from 0 to 1, and in the shape, that the model takes."""
     height, width = images.shape[1:]
     shape = tuple(length for length in (model.input_shape or ())[1:] if length is not None)
     if shape not in ((height * width,), (height, width), (height, width, 1)):
         wanted = f"({height * width},) or ({height}, {width})"
         raise ValueError(f"{file} takes samples of shape {shape}; for images of {height}×{width} it must be {wanted}.")
-    return images.reshape(len(images), *shape) / np.float32(255)
+    return Pixels(images.reshape(len(images), *shape))
 
 
-def _probabilities(file: str, model: Sequential, x: Array) -> Array:
+def _probabilities(file: str, model: Sequential, x: Pixels) -> Array:
     probabilities = model.predict(x, batch_size=1000, verbose=0)
     if not np.isfinite(probabilities).all():
         raise ValueError(f"{file} gives NaN: its training diverged.")

@@ -174,9 +174,13 @@ class Network:
         Raises:
             ValueError: if the model is not built yet.
         """
+        self.check_built()
+        return sum(layer.count_params() for layer in self.layers)
+
+    def check_built(self) -> None:
+        """Raise a ``ValueError`` unless all layers have their weights."""
         if not self.built:
             raise ValueError(f"Model {self.name!r} has no weights yet: call it on data, or give an input_shape.")
-        return sum(layer.count_params() for layer in self.layers)
 
     def __call__(self, x: ArrayLike) -> Array:
         """Output for a batch x, in one piece; the model is built if need be.

@@ -8,7 +8,7 @@ An .npz holds the weights alone, as ``dense_2/W``, for whoever has nothing but N
 import os
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +24,13 @@ OPTIMIZER = "optimizer/vars"
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def slots(layers: Sequence[Layer]) -> list[str]:
-    """What Keras's files call each layer: its class, numbered, since names differ from one session to the next."""
+def slots(layers: Sequence[Layer]) -> Iterator[tuple[str, Layer]]:
+    """Each layer, and what Keras's files call it: its class, numbered, since names differ between sessions."""
     seen: Counter[str] = Counter()
-    found = []
-    for word in (snake_case(type(layer).__name__) for layer in layers):
-        found.append(f"{word}_{seen[word]}" if seen[word] else word)
+    for layer in layers:
+        word = snake_case(type(layer).__name__)
+        yield f"{word}_{seen[word]}" if seen[word] else word, layer
         seen[word] += 1
-    return found
 
 
 def path_of(slot: str, i: int) -> str:
@@ -42,8 +41,7 @@ def path_of(slot: str, i: int) -> str:
 def save_weights(model: Trainer, path: str | os.PathLike[str]) -> None:
     """Write the weights to a ``.weights.h5`` or ``.npz``; see ``Sequential.save_weights``."""
     _check_suffix(path)
-    if not model.built:
-        raise ValueError(f"Model {model.name!r} has no weights yet: call it on data, or give an input_shape.")
+    model.check_built()
     if str(path).endswith(".npz"):
         npz.write_arrays(path, dict(zip(_npz_names(model), model.params.values(), strict=True)))
         return
@@ -54,8 +52,7 @@ def save_weights(model: Trainer, path: str | os.PathLike[str]) -> None:
 def load_weights(model: Trainer, path: str | os.PathLike[str]) -> None:
     """Read what ``save_weights`` wrote, or Keras's; see ``Sequential.load_weights``."""
     _check_suffix(path)
-    if not model.built:
-        raise ValueError(f"Model {model.name!r} has no weights yet: call it on data, or give an input_shape.")
+    model.check_built()
     file = Path(path)
     with named(file):
         if file.name.endswith(".npz"):
@@ -73,14 +70,12 @@ def _check_suffix(path: str | os.PathLike[str]) -> None:
 
 
 def _npz_names(model: Trainer) -> list[str]:
-    named_slots = zip(slots(model.layers), model.layers, strict=True)
-    return [f"{slot}/{key}" for slot, layer in named_slots for key in layer.params]
+    return [f"{slot}/{key}" for slot, layer in slots(model.layers) for key in layer.params]
 
 
 def variables(model: Trainer) -> dict[str, Array]:
     """The weights themselves, not copies, by Keras's path, in the order of ``params``."""
-    named_slots = zip(slots(model.layers), model.layers, strict=True)
-    return {path_of(slot, i): W for slot, layer in named_slots for i, W in enumerate(layer.params.values())}
+    return {path_of(slot, i): W for slot, layer in slots(model.layers) for i, W in enumerate(layer.params.values())}
 
 
 def shapes(layers: Sequence[Layer]) -> dict[str, tuple[int, ...]]:
@@ -90,7 +85,7 @@ def shapes(layers: Sequence[Layer]) -> dict[str, tuple[int, ...]]:
     shape = inputs[0].batch_input_shape if inputs else None
     if shape is None:
         return found
-    for slot, layer in zip(slots(rest), rest, strict=True):
+    for slot, layer in slots(rest):
         of_layer = layer.weight_shapes(shape).values()
         found |= {path_of(slot, i): of_weight for i, (of_weight, _) in enumerate(of_layer)}
         shape = layer.compute_output_shape(shape)
@@ -104,7 +99,7 @@ def of_layers(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 def to_hdf5(model: Trainer) -> bytes:
     """The content of a weights file: the weights, and the optimizer's numbers if the model is compiled."""
-    names = {f"layers/{slot}/vars": layer.name for slot, layer in zip(slots(model.layers), model.layers, strict=True)}
+    names = {f"layers/{slot}/vars": layer.name for slot, layer in slots(model.layers)}
     names["vars"] = model.name
     arrays, optimizer = variables(model), model.optimizer
     if optimizer is not None:

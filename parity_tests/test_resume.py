@@ -344,9 +344,11 @@ def test_killed_between_two_backups_of_a_pair(blobs: Data, tmp_path: Path) -> No
 
 
 def test_leftovers_of_a_killed_writer_go(blobs: Data, tmp_path: Path) -> None:
-    (tmp_path / ".latest.npz.abc123.part").write_bytes(b"half a back")
-    interrupt(new_model(), blobs, BackupAndRestore(tmp_path), at=(0, 0))
-    assert os.listdir(tmp_path) == ["latest.npz"]
+    for name in ("latest.npz", "log.csv", "epoch 1.keras"):
+        (tmp_path / f".{name}.abc123.part").write_bytes(b"half a fi")
+    callbacks = CSVLogger(tmp_path / "log.csv"), ModelCheckpoint(tmp_path / "epoch {epoch}.keras")
+    interrupt(new_model(), blobs, *callbacks, BackupAndRestore(tmp_path), at=(1, 0))
+    assert sorted(os.listdir(tmp_path)) == ["epoch 1.keras", "latest.npz", "log.csv"]
 
 
 def test_full_disk_keeps_the_last_backup(blobs: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,7 +453,8 @@ def test_the_program(
         assert status == 2
         assert err.startswith(f"python -m scratch: backup/latest.npz is the backup of another training: {message}")
         assert err.count("\n") == 1
-    Path(".model.keras.0123.part").write_bytes(b"half a mod")  # a process was killed while it was saving
+    for name in ("model.keras", "history.csv"):
+        Path(f".{name}.0123.part").write_bytes(b"half a mod")  # a process was killed while it was saving
     status, out, _ = run("--resume", "backup")
     assert status == 0
     assert re.search(r"\nResumed at epoch \d, batch \d, from backup\.\n", out)

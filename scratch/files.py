@@ -103,7 +103,8 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """Remove what a killed process left of a ``replacing(path)``; nobody else may be writing the file."""
     file = Path(path)
     for part in file.parent.glob(f".{glob.escape(file.name)}.*.part"):
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # gone, or not ours
+            part.unlink()
 
 
 def _flush(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scratch.callbacks.callback import Callback, Logs
 from scratch.callbacks.frequency import Frequency
-from scratch.files import make_folder
+from scratch.files import make_folder, remove_leftovers
 from scratch.utils import Array, check_integer, check_name, check_number
 
 if TYPE_CHECKING:
@@ -211,6 +211,7 @@ class ModelCheckpoint(Monitor):
             action = f"{self.monitor} improved from {best} to {value:.5f}, {action}"
         self._say(epoch, action)
         self._make_folder(file.parent)
+        remove_leftovers(file)
         if self.save_weights_only:
             self.model.save_weights(file)
         else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from scratch.callbacks.callback import Callback, Logs
-from scratch.files import FileError, replacing
+from scratch.files import FileError, remove_leftovers, replacing
 
 
 class History(Callback):
@@ -74,6 +74,7 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Find out now whether the file can be written."""
         size = self._size()
+        remove_leftovers(self.filename)
         self._start, self._lines = size if self.append else 0, ""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

@@ -467,7 +467,8 @@ def _(self: Any, x: Array, y: Array, batch_size: int, tell: Any, where: str = ""
     tell.on_test_begin({})
     for rows in batches(len(x), batch_size):
         loss, out = self.train_step(x[rows], y[rows])
-        logs = self._update_metrics(loss, y[rows], out)
+        self._update_metrics([loss], y[rows], out, len(out))
+        logs = self._logs()
         tell.on_test_batch_end(0, logs)
     tell.on_test_end(logs)
     return logs

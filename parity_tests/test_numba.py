@@ -19,10 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity_tests.error_model import Rounding
+from scratch.callbacks import LambdaCallback
 from scratch.layers import Dense, Flatten
 from scratch.losses import CategoricalCrossentropy
 from scratch.models import Sequential
 from scratch.optimizers import SGD
+from scratch.pixels import Pixels
+from scratch.progress import ProgbarLogger
 from scratch.utils import set_random_seed, to_categorical
 
 pytest.importorskip("numba")
@@ -49,7 +52,7 @@ def model_of_the_article(seed: int, optimizer: SGD | None = None) -> Sequential:
 def train(model: Sequential, epochs: int = 2) -> str:
     """Train on digits of noise, three quarters of them zeros; digest of the weights, the history, the predictions."""
     rng = np.random.default_rng(7)
-    x, y = np.maximum(rng.random((500, 784)) - 0.75, 0), rng.integers(10, size=500)
+    x, y = np.maximum(rng.random((500, 784), dtype=np.float32) - 0.75, 0), rng.integers(10, size=500)
     history = model.fit(x, y, batch_size=100, epochs=epochs, validation_split=0.1, verbose=0).history
     bits = b"".join(W.tobytes() for W in model.get_weights()) + model.predict(x, verbose=0).tobytes()
     return hashlib.sha256(bits + repr(history).encode()).hexdigest()
@@ -117,6 +120,7 @@ def trainings(draw: st.DrawFn) -> dict[str, Any]:
         "classes": draw(st.sampled_from([2, 10, 16, 17])),
         "use_bias": draw(st.booleans()),
         "dtype": draw(st.sampled_from(["float32", "float64"])),
+        "samples_dtype": draw(st.sampled_from(["float32", "float64"])),  # if it is the model's, steps are taken at once
         "flatten": draw(st.booleans()),
         "zeros": draw(st.sampled_from([0.0, 0.9])),
         "loss": draw(st.sampled_from(["categorical", "sparse", 0.1])),
@@ -131,7 +135,7 @@ def fitted(case: dict[str, Any], optimizer: SGD, backend: str = "numba") -> Sequ
     rng = np.random.default_rng(case["samples"])
     n = min(case["samples"], 8 * case["batch_size"])
     x = rng.normal(size=(n, case["inputs"])) * (rng.random((n, case["inputs"])) >= case["zeros"])
-    labels = rng.integers(case["classes"], size=n)
+    x, labels = x.astype(case["samples_dtype"]), rng.integers(case["classes"], size=n)
     layers: list[Any] = [Flatten()] if case["flatten"] else []
     layers += [Dense(units, kind, use_bias=case["use_bias"]) for units, kind in case["hidden"]]
     layers += [Dense(case["classes"], "softmax", use_bias=case["use_bias"])]
@@ -158,6 +162,82 @@ def test_the_fused_step_equals_layer_by_layer_bit_for_bit(case: dict[str, Any]) 
 def test_the_fused_step_equals_layer_by_layer_where_cores_share_it() -> None:
     for seed in (0, 1):
         assert train(model_of_the_article(seed)) == train(model_of_the_article(seed, Layered(0.1)))
+
+
+@pytest.mark.parametrize(("batch_size", "widths"), [(1, [2060, 2100]), (20, [700, 1100, 30]), (70, [2050, 60, 1030])])
+def test_the_fused_step_equals_layer_by_layer_where_cores_share_the_units(batch_size: int, widths: list[int]) -> None:
+    case = {
+        "inputs": 300,
+        "hidden": [(width, kind) for width, kind in zip(widths, ["relu", "tanh", "sigmoid"], strict=False)],
+        "classes": 10,
+        "use_bias": True,
+        "dtype": "float32",
+        "samples_dtype": "float32",
+        "flatten": False,
+        "zeros": 0.5,
+        "loss": "categorical",
+        "batch_size": batch_size,
+        "samples": 3 * batch_size - 1 if batch_size > 1 else 3,
+    }
+    fused, layered = fitted(case, SGD(0.02)), fitted(case, Layered(0.02))
+    assert fused.fused is not None
+    if os.cpu_count() != 1:
+        assert fused.fused.table[:, 3].any()  # some layer is shared out by units
+    for (name, W), V in zip(fused.params.items(), layered.params.values(), strict=True):
+        np.testing.assert_array_equal(W, V, err_msg=name, strict=True)
+    assert fused.history.history == layered.history.history
+
+
+# --- many steps at once ---
+
+
+@pytest.mark.parametrize("images", ["bytes", "float32"])
+def test_steps_at_once_are_those_that_are_taken_one_by_one(images: str) -> None:
+    """Also in the middle of an epoch that ends with a short batch: 47 steps, 13 of which are another call's."""
+    rng = np.random.default_rng(0)
+    pixels = Pixels(rng.integers(256, size=(5930, 784), dtype=np.uint8) * (rng.random((5930, 784)) < 0.2))
+    x, y = pixels if images == "bytes" else np.asarray(pixels), rng.integers(10, size=5930)
+    told: list[int] = []
+    results = []
+    for callbacks in ([], [LambdaCallback(on_train_batch_end=lambda batch, logs: told.append(batch))]):
+        model = model_of_the_article(0)
+        history = model.fit(x, y, batch_size=100, epochs=2, verbose=0, callbacks=callbacks).history
+        assert model.optimizer is not None
+        results.append([*(W.tobytes() for W in model.get_weights()), history, model.optimizer.iterations])
+    assert results[0] == results[1]
+    assert told == [*range(60), *range(60)]
+
+
+def test_a_bar_is_told_of_some_steps_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(ProgbarLogger, "on_train_batch_end", lambda self, batch, logs: told.append(batch))
+    x = np.zeros((6000, 784), np.float32)
+    model_of_the_article(0).fit(x, np.zeros(6000, int), batch_size=100, verbose=2)
+    assert told == [46, 59]  # as many at once as a few hundredths of a second are enough for, and the rest
+
+
+def plain(optimizer: SGD) -> Sequential:
+    """Two inputs, straight into a softmax."""
+    model = Sequential([Dense(2, "softmax", input_shape=(2,), kernel_initializer="zeros", name="only")])
+    model.compile(optimizer, "categorical_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize("bad", ["a sample", "a weight"])
+def test_steps_at_once_stop_where_the_loss_is_not_finite_any_more(bad: str) -> None:
+    """A weight that the first step makes infinite meets only zeros in the second: that is NaN, and not nothing."""
+    x, y = np.tile(np.float32([0.0, 1.0]), (16 * 6, 1)), np.eye(2)[np.arange(16 * 6) // 3 % 2]
+    x[4, 0] = 3e38 if bad == "a weight" else 0
+    x[20, 1] = 3e38 if bad == "a sample" else 1
+    found = []
+    for optimizer in (SGD(1e3), Layered(1e3)):
+        model = plain(optimizer)
+        with pytest.warns(UserWarning, match="The loss is not finite any more: epoch 1, batch 2; ") as warned:
+            history = model.fit(x, y, batch_size=16, epochs=2, shuffle=False, verbose=0).history
+        assert len(warned) == 1
+        assert (model.fused is None) == isinstance(optimizer, Layered)
+        found.append((model.get_weights(), history["loss"], optimizer.iterations))
+    np.testing.assert_equal(*found)
 
 
 # --- products ---
@@ -231,7 +311,7 @@ def test_products_that_cores_share_are_the_same() -> None:
     for M, K, N in ((1030, 300, 300), (130, 784, 256), (100, 300, 200), (2, 2000, 1100)):
         A, B = np.maximum(rng.normal(size=(M, K)), 0).astype("float32"), rng.normal(size=(K, N)).astype("float32")
         whole = np.empty((M, N), np.float32)
-        product_tile(A, B, np.zeros(N, np.float32), whole, 0, M, 0, N)
+        product_tile(A, False, B, False, np.zeros(N, np.float32), whole, 0, M, 0, N)
         assert M * K * N >= SHARED
         np.testing.assert_array_equal(product(A, B), whole)
 

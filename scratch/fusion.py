@@ -39,9 +39,9 @@ def fused_step(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) ->
 def _plain(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) -> bool:
     """Whether nothing is asked for that the step doesn't do."""
     return (
-        not _overridden(model, Network, "forward", "compute_loss", "backward")
-        and not _overridden(optimizer, SGD, "update")
-        and not _overridden(loss, type(loss), "for_logits")
+        not overridden(model, Network, "forward", "compute_loss", "backward")
+        and not overridden(optimizer, SGD, "update")
+        and not overridden(loss, type(loss), "for_logits")
         and type(loss) in LOSSES.values()
         and loss.reduction == "sum_over_batch_size"
         and type(optimizer) is SGD
@@ -51,7 +51,7 @@ def _plain(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) -> boo
     )
 
 
-def _overridden(it: object, kind: type, *methods: str) -> bool:
+def overridden(it: object, kind: type, *methods: str) -> bool:
     """Whether a class below ``kind``, or the object itself, has a method of its own in the place of one of these."""
     if not vars(it).keys().isdisjoint(methods):
         return True
@@ -62,7 +62,7 @@ def _chain(layers: list[Layer]) -> list[tuple[Dense, str]] | None:
     """Each Dense layer with the activation that follows it, its own or a layer's."""
     chain: list[tuple[Dense, str]] = []
     for layer in layers:
-        if _overridden(layer, type(layer), "forward", "backward", "activate", "activate_backward"):
+        if overridden(layer, type(layer), "forward", "backward", "activate", "activate_backward"):
             return None
         if type(layer) is Dense:
             chain.append((layer, layer.activation))

@@ -21,6 +21,7 @@ def interactive() -> bool:
 class ProgbarLogger(Callback):
     """Shows how far ``fit``, ``evaluate`` or ``predict`` is."""
 
+    every_batch = False
     _in_fit = False
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

@@ -4,7 +4,7 @@ import copy
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,15 +13,19 @@ from scratch import losses, optimizers
 from scratch import metrics as metrics_module
 from scratch.callbacks import BackupAndRestore, Callback, CallbackList, History, Logs
 from scratch.callbacks.backup import Start
-from scratch.fusion import fused_step
+from scratch.fusion import fused_step, overridden
 from scratch.losses import CategoricalCrossentropy, check_same_length
-from scratch.metrics import CategoricalAccuracy, Mean
+from scratch.metrics import METRICS, CategoricalAccuracy, Mean
 from scratch.network import Network
 from scratch.optimizers import SGD
 from scratch.pixels import Pixels
 from scratch.progress import ProgbarLogger, interactive
 from scratch.utils import Array, check_integer, check_list, check_number
 
+if TYPE_CHECKING:
+    from scratch.ops.fused import FusedStep
+
+MULTIPLICATIONS, OUTPUTS = 1 << 30, 1 << 17  # of the steps that are taken in one go: a few hundredths of a second
 Verbose = str | int  # 0 silent, 1 a progress bar, 2 one line an epoch; 'auto': 1 where someone watches, else 2
 
 
@@ -97,23 +101,18 @@ class Trainer(Network):
             The loss and the outputs, both from before the update.
         """
         loss, optimizer = self._compiled("train_step")
+        fused = fused_step(self, loss, optimizer)
+        if fused:
+            steps, losses, out = self._train(fused, x, y, np.arange(len(x)), len(x), where)
+            if steps:
+                return float(loss.reduce(losses)), out
         with np.errstate(over="ignore", invalid="ignore"):  # explained in words below
-            fused = fused_step(self, loss, optimizer)
-            if fused:
-                targets = loss.smooth(loss.targets(y, fused.weights[-1][0]))
-                losses, out = fused.forward_backward(x, targets, float(optimizer.learning_rate))
-                value = loss.reduce(losses)
-            else:
-                out = self.forward(x)
-                criterion, value = self.compute_loss(loss, out, loss.targets(y, out))
-                self.backward(criterion)
+            out = self.forward(x)
+            criterion, value = self.compute_loss(loss, out, loss.targets(y, out))
+            self.backward(criterion)
             if where and not np.isfinite(value):
                 self._warn_not_finite(x, y, where)
-            if fused:
-                fused.update()
-                optimizer.iterations += 1
-            else:
-                optimizer.update(self.params, self.grads)
+            optimizer.update(self.params, self.grads)
         return float(value), out
 
     def fit(
@@ -167,18 +166,18 @@ class Trainer(Network):
         self.start = start = Start(initial_epoch, batch_size, shuffle, data, tell.callbacks)
         tell.on_train_begin({})  # a BackupAndRestore may move the start
         self.start, logs = None, start.logs
+        at_once = self._steps_at_once(tell.callbacks, batch_size)
         for epoch in range(start.epoch, epochs):
             self._reset_metrics()
             tell.on_epoch_begin(epoch, {})
-            order = enumerate(batches(len(samples), batch_size, self.rng if shuffle else None))
-            for step, rows in islice(order, start.step, None):
+            rows = list(batches(len(samples), batch_size, self.rng if shuffle else None))
+            step = start.step
+            while step < steps and not self.stop_training:
                 tell.on_train_batch_begin(step, {})
                 where = f"epoch {epoch + 1}, batch {step + 1}" if _all_finite(logs) else ""
-                loss, out = self.train_step(samples[rows], targets[rows], where)
-                logs = self._update_metrics(loss, targets[rows], out)
-                tell.on_train_batch_end(step, logs)
-                if self.stop_training:
-                    break
+                step += self._take_steps(samples, targets, rows[step : step + at_once], where)
+                logs = self._logs()
+                tell.on_train_batch_end(step - 1, logs)
             start.step = 0
             if validation:
                 where = f"validation after epoch {epoch + 1}" if _all_finite(logs) else ""
@@ -245,7 +244,8 @@ class Trainer(Network):
         self.build(samples.shape)
         self._reset_metrics()
         loss, out = self.train_step(samples, targets, "train_on_batch")
-        return self._returned(self._update_metrics(loss, targets, out), return_dict)
+        self._update_metrics([loss], targets, out, len(out))
+        return self._returned(self._logs(), return_dict)
 
     def test_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> float | list[float] | Logs:
         """Evaluate one batch; returns what ``evaluate`` returns."""
@@ -255,6 +255,46 @@ class Trainer(Network):
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """Outputs for one batch."""
         return self(x)
+
+    def _steps_at_once(self, callbacks: Sequence[Callback], batch_size: int) -> int:
+        """How many steps ``fit`` takes in one go: one if somebody wants to know of each, or has another way to take it.
+
+        Else as many as are over in a moment, so that Ctrl-C, a bar and a backup need not wait.
+        """
+        own = overridden(self, Trainer, "train_step") or any(type(m) not in METRICS.values() for m in self.metrics)
+        if own or any(callback.every_batch for callback in callbacks):
+            return 1
+        weights, outputs = self.count_params(), math.prod(filter(None, self.output_shape or ()))
+        return max(1, min(MULTIPLICATIONS // weights, OUTPUTS // outputs) // batch_size)
+
+    def _take_steps(self, x: Array | Pixels, y: Array, batches: Sequence[slice | Array], where: str) -> int:
+        """Train on the first of those batches, or on several in one go; return on how many."""
+        loss, optimizer = self._compiled("fit")
+        fused = fused_step(self, loss, optimizer) if len(batches) > 1 else None
+        if fused and fused.reads(x):
+            numbers = np.arange(len(x))
+            order = np.concatenate([numbers[rows] for rows in batches])
+            size = len(numbers[batches[0]])
+            steps, losses, out = self._train(fused, x, y, order, size, where)
+            if steps:
+                values = [float(loss.reduce(losses[i * size : (i + 1) * size])) for i in range(steps)]
+                self._update_metrics(values, y[order[: steps * size]], out[: steps * size], size)
+                return steps
+        rows = batches[0]
+        value, out = self.train_step(x[rows], y[rows], where)
+        self._update_metrics([value], y[rows], out, len(out))
+        return 1
+
+    def _train(
+        self, fused: "FusedStep", x: Array | Pixels, y: Array, order: Array, batch_size: int, where: str
+    ) -> tuple[int, Array, Array]:
+        """Take the steps that those samples are enough for; see ``FusedStep.train``."""
+        loss, optimizer = self._compiled("fit")
+        t = loss.smooth(loss.targets(y[order], fused.weights[-1][0]))
+        rate = float(optimizer.learning_rate)
+        steps, losses, out = fused.train(x, order, t, batch_size, rate, careful=where != "")
+        optimizer.iterations += steps
+        return steps, losses, out
 
     def _warn_not_finite(self, x: Array | Pixels, y: Array, where: str) -> None:
         loss, _ = self._compiled("trace")
@@ -332,7 +372,8 @@ class Trainer(Network):
                 _, value = self.compute_loss(loss, out, loss.targets(y[rows], out))
                 if where and _all_finite(logs) and not np.isfinite(value):
                     self._warn_not_finite(x[rows], y[rows], where)
-            logs = self._update_metrics(float(value), y[rows], out)
+            self._update_metrics([float(value)], y[rows], out, len(out))
+            logs = self._logs()
             tell.on_test_batch_end(step, logs)
         tell.on_test_end(logs)
         return logs
@@ -341,17 +382,22 @@ class Trainer(Network):
         """The loss and the metrics of the epoch so far, as objects."""
         return [self.mean_loss, *self.metrics]
 
+    def _logs(self) -> Logs:
+        """Their values by name, in Keras's order: alphabetical."""
+        return {mean.name: mean.result() for mean in sorted(self.running_means(), key=lambda mean: mean.name)}
+
     def _reset_metrics(self) -> None:
         self.mean_loss = Mean("loss")
         for metric in self.metrics:
             metric.reset_state()
 
-    def _update_metrics(self, loss: float, y: Array, out: Array) -> Logs:
-        """Running means by name, in Keras's order: alphabetical."""
-        self.mean_loss.add(loss * len(out), len(out))
+    def _update_metrics(self, losses: Sequence[float], y: Array, out: Array, batch_size: int) -> None:
+        """See the losses of some batches, and what came out for their samples."""
+        for i, loss in enumerate(losses):
+            count = min(batch_size, len(out) - i * batch_size)
+            self.mean_loss.add(loss * count, count)
         for metric in self.metrics:
             metric.update_state(y, out)
-        return {m.name: m.result() for m in sorted(self.running_means(), key=lambda m: m.name)}
 
     def _returned(self, logs: Logs, as_dict: bool) -> float | list[float] | Logs:
         if as_dict:

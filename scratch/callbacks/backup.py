@@ -85,6 +85,11 @@ class BackupAndRestore(Callback):
         self.delete_checkpoint = delete_checkpoint
         self.settings = settings or {}
 
+    @property
+    def every_batch(self) -> bool:
+        """Whether it saves after a number of batches."""
+        return self.frequency.every is not None
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Go on from the backup, or make the first, so that a folder that can't be written to is found now."""
         start = self.model.start

@@ -28,6 +28,14 @@ class Callback:
         """Take note of the parameters."""
         self.params = params
 
+    @property
+    def every_batch(self) -> bool:
+        """Whether it wants to be told of every batch of ``fit``; if nobody does, several may be trained on in one go.
+
+        Then it is told of the last of them, as with Keras's ``steps_per_execution``.
+        """
+        return any(getattr(self, event) != getattr(Callback, event).__get__(self) for event in BATCH_EVENTS)
+
     def get_state(self) -> dict[str, Any]:
         """What a backup holds of this callback: numbers, texts, lists, dicts and arrays; by default nothing."""
         return {}
@@ -108,6 +116,7 @@ class CallbackList(Callback):
         return tell
 
 
+BATCH_EVENTS = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
 EVENTS = [name for name in vars(Callback) if name.startswith("on_")]
 
 

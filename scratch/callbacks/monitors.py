@@ -173,6 +173,11 @@ class ModelCheckpoint(Monitor):
             )
         self._folders: set[Path] = set()  # that were there or were made
 
+    @property
+    def every_batch(self) -> bool:
+        """Whether it saves after a number of batches."""
+        return self.frequency.every is not None
+
     def get_state(self) -> dict[str, Any]:
         """The best value, and the batches since the last save."""
         return {"best": self.best, "batches": self.frequency.batches}

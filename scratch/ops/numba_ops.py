@@ -102,22 +102,34 @@ def relu_backward(dout: Array, out: Array) -> Array:
     return dx.reshape(dout.shape)
 
 
+@inlined
+def sigmoid(x: Any) -> Any:
+    """Logistic function 1 / (1 + exp(-x)), written so that exp never overflows."""
+    e = np.exp(-abs(x))
+    return (1 if x >= 0 else e) / (1 + e)
+
+
+@inlined
+def sigmoid_gradient(dout: Any, out: Any) -> Any:
+    """Gradient of the sigmoid, from its own output."""
+    return dout * out * (1 - out)
+
+
 @compiled
 def sigmoid_forward(x: Array) -> Array:
-    """Logistic function 1 / (1 + exp(-x)), written so that exp never overflows."""
+    """Logistic function."""
     flat, out = x.ravel(), np.empty(x.size, x.dtype)
     for i in range(flat.size):
-        e = np.exp(-abs(flat[i]))
-        out[i] = (1 if flat[i] >= 0 else e) / (1 + e)
+        out[i] = sigmoid(flat[i])
     return out.reshape(x.shape)
 
 
 @compiled
 def sigmoid_backward(dout: Array, out: Array) -> Array:
-    """Gradient of the sigmoid, from its own output."""
+    """Gradient of the sigmoid."""
     flat, y, dx = dout.ravel(), out.ravel(), np.empty(dout.size, dout.dtype)
     for i in range(flat.size):
-        dx[i] = flat[i] * y[i] * (1 - y[i])
+        dx[i] = sigmoid_gradient(flat[i], y[i])
     return dx.reshape(dout.shape)
 
 
@@ -130,12 +142,18 @@ def tanh_forward(x: Array) -> Array:
     return out.reshape(x.shape)
 
 
+@inlined
+def tanh_gradient(dout: Any, out: Any) -> Any:
+    """Gradient of tanh, from its own output."""
+    return dout * (1 - out * out)
+
+
 @compiled
 def tanh_backward(dout: Array, out: Array) -> Array:
-    """Gradient of tanh, from its own output."""
+    """Gradient of tanh."""
     flat, y, dx = dout.ravel(), out.ravel(), np.empty(dout.size, dout.dtype)
     for i in range(flat.size):
-        dx[i] = flat[i] * (1 - y[i] * y[i])
+        dx[i] = tanh_gradient(flat[i], y[i])
     return dx.reshape(dout.shape)
 
 

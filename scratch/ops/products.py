@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.ops import threads
-from scratch.ops.compiler import compiled
+from scratch.ops.compiler import compiled, inlined
 from scratch.ops.vectors import REGISTER, WIDEST, add_products
 
 Array = NDArray[np.floating]
 Numbers = NDArray[np.int64]
+Terms = NDArray[np.int32]
 DEPTH = 128  # rows of B that are copied at once: as many as the nearest cache holds
 DEEP = 1024  # rows of B that are used in place: a strip of them fits into the next cache
 CHAIN = 64  # terms in one running sum: the longer, the less exact
@@ -32,14 +33,16 @@ def writeable(x: Array) -> Array:
 def product(A: Array, B: Array, bias: Array | None = None) -> Array:
     """A B + bias: (M, K), (K, N), (N,) → (M, N); A may be a transposed view, B lies row by row."""
     (M, K), N = A.shape, B.shape[1]
-    out = np.empty((M, N), A.dtype)
+    turned = not A.flags.c_contiguous
+    lies, out = A.T if turned else A, np.empty((M, N), A.dtype)
     bias = np.zeros(N, A.dtype) if bias is None else bias
     if M * K * N < SHARED:
-        product_tile(A, B, bias, out, 0, M, 0, N)
+        product_tile(lies, turned, B, False, bias, out, 0, M, 0, N)
     else:
         rows = 4 * math.ceil(M / max(2, M / ROWS) / 4)
         tiles = ((i, min(i + rows, M), j, min(j + STRIP, N)) for i in range(0, M, rows) for j in range(0, N, STRIP))
-        threads.run([partial(product_tile, A, B, bias, out[tile[0] : tile[1]], *tile) for tile in tiles])
+        factors = lies, turned, B, False, bias
+        threads.run([partial(product_tile, *factors, out[tile[0] : tile[1]], *tile) for tile in tiles])
     return out
 
 
@@ -56,49 +59,56 @@ def transposed(W: Array) -> Array:
 
 
 @compiled
-def product_tile(A: Array, B: Array, bias: Array, out: Array, i0: int, i1: int, j0: int, j1: int) -> None:
-    """Rows i0 to i1 of A B + bias, columns j0 to j1, into ``out``, which has these rows and all columns.
+def product_tile(
+    A: Array, turned: bool, B: Array, finite: bool, bias: Array, out: Array, i0: int, i1: int, j0: int, j1: int
+) -> None:
+    """Rows i0 to i1 of A B + bias, or of A.T B + bias, columns j0 to j1, into ``out``.
+
+    That has these rows and all columns.  A lies row by row also if it is ``turned``, so that the kernel is compiled
+    once for both.
 
     Of each four rows of A only those terms are taken that are not zero in all four (39 % of the pixels of four digits;
     29 % of the digits for four pixels): a zero contributes exactly nothing.  Unless it meets an infinity or a NaN, so a
-    block of B is looked at first, and all terms are taken if it holds one.  If many rows of A need it, B is copied in
-    blocks that fit into the nearest cache, so that what is used together lies together.  Measured on one core of an AMD
-    EPYC (Zen 5), 100 digits: forward 115 µs and dW 95 µs, OpenBLAS 200 and 190.
+    block of B that is not known to be ``finite`` is looked at first, and all terms are taken if it holds one.  If many
+    rows of A need it, B is copied in blocks that fit into the nearest cache, so that what is used together lies
+    together.  Measured on one core of an AMD EPYC (Zen 5), 100 digits: forward 115 µs and dW 95 µs, OpenBLAS 200 and
+    190.
 
     What is computed for a row depends on its group of four and on nothing else, so a product may be cut into tiles in
     any way, as long as i0 is a multiple of four and j0 one of ``STRIP``.
     """
-    K, N = A.shape[1], B.shape[1]
+    M, K, N = A.shape[1] if turned else A.shape[0], B.shape[0], B.shape[1]
     lanes = REGISTER // A.itemsize
-    wide, many, few = WIDEST * lanes, A.shape[0] >= MANY, A.shape[0] < FEW
+    wide, many, few = WIDEST * lanes, M >= MANY, M < FEW
     depth = DEPTH if many else DEEP
     depth = 4 * math.ceil(K / max(1, math.ceil(K / depth)) / 4)
     panel, edge = _aligned(depth * wide, A), _aligned(4 * wide, A)
     groups = (min(ROWS, i1 - i0) + 3) // 4
-    used, at = np.empty(groups, np.int64), np.empty(groups * depth + 1, np.int64)
+    used, at = np.empty(groups, np.int64), np.empty(groups * depth + 1, np.int32)
     for i in range(i0, i1, ROWS):
         end = min(i + ROWS, i1)
         rows = out[i - i0 : end - i0]
         for r in range(len(rows)):
-            _copy(bias[j0:j1], rows[r, j0:j1])
+            copy(bias[j0:j1], rows[r, j0:j1])
         for k0 in range(0, K, depth):
             k1, listed = min(k0 + depth, K), 0
+            terms = A[k0:k1, i:end] if turned else A[i:end, k0:k1]
             for strip in range(j0, j1, STRIP):
                 last = min(strip + STRIP, j1)
-                wanted = NEEDED if not few and _finite(B, k0, k1, strip, last) else ALL
+                wanted = NEEDED if not few and (finite or all_finite(B, k0, k1, strip, last)) else ALL
                 if listed != wanted:
-                    _list(A, i, end, k0, k1, wanted, depth, used, at)
+                    _list(A, turned, i, end, k0, k1, wanted, depth, used, at)
                     listed = wanted
                 for j in range(strip, last, wide):
                     width = min(wide, last - j)
+                    block, origin, stride = B.reshape(-1), k0 * N + j, N
                     if many or width % lanes != 0:  # in place, a kernel would read beyond the edge of B
                         _pack(B, k0, k1, j, width, wide, panel)
-                        _add_block(rows, j, width, A[i:end, k0:k1], panel, k0 - k0, wide, depth, used, at, edge)
-                    else:
-                        _add_block(rows, j, width, A[i:end, k0:k1], B.reshape(-1), k0 * N + j, N, depth, used, at, edge)
+                        block, origin, stride = panel, k0 - k0, wide
+                    _add_block(rows, j, width, terms, turned, block, origin, stride, depth, used, at, edge)
 
 
-@compiled
+@inlined
 def _aligned(size: int, like: Array) -> Array:
     """An array that begins where a line of the cache does, as ``utils.aligned_empty``."""
     array = np.empty(size + REGISTER // like.itemsize, like.dtype)
@@ -107,7 +117,8 @@ def _aligned(size: int, like: Array) -> Array:
 
 
 @compiled
-def _copy(source: Array, to: Array) -> None:
+def copy(source: Array, to: Array) -> None:
+    """to[:] = source, which Numba takes two seconds to compile, for the errors that it might have to word."""
     for n in range(len(source)):
         to[n] = source[n]
 
@@ -119,7 +130,7 @@ def _add(source: Array, to: Array) -> None:
 
 
 @compiled
-def _finite(B: Array, k0: int, k1: int, j0: int, j1: int) -> bool:
+def all_finite(B: Array, k0: int, k1: int, j0: int, j1: int) -> bool:
     """Whether no number in a block of B is infinite or NaN: 0·x is then 0 for all of them, else NaN for one."""
     bad = 0
     for k in range(k0, k1):
@@ -130,14 +141,17 @@ def _finite(B: Array, k0: int, k1: int, j0: int, j1: int) -> bool:
     return bad == 0
 
 
-@compiled
-def _list(A: Array, i: int, end: int, k0: int, k1: int, wanted: int, depth: int, used: Numbers, at: Numbers) -> None:
+@inlined
+def _list(
+    A: Array, turned: bool, i: int, end: int, k0: int, k1: int, wanted: int, depth: int, used: Numbers, at: Terms
+) -> None:
     """List the terms of each four rows, all or those that are needed, and count them."""
-    terms = k1 - k0
-    needed, next_group, next_term = _needed(A, i, end, k0, k1)
+    groups, terms = (end - i + 3) // 4, k1 - k0
+    needed = _needed(A, turned, i, end, k0, k1)
+    next_group, next_term = (1, groups) if turned else (terms, 1)
     if wanted == ALL:
         needed[:] = 1
-    for g in range((end - i + 3) // 4):
+    for g in range(groups):
         count = g * depth
         for k in range(terms):  # no branch that could be guessed wrong
             at[count] = k
@@ -145,53 +159,54 @@ def _list(A: Array, i: int, end: int, k0: int, k1: int, wanted: int, depth: int,
         used[g] = count - g * depth
 
 
-@compiled
-def _needed(A: Array, i: int, end: int, k0: int, k1: int) -> tuple[NDArray[np.uint8], int, int]:
+@inlined
+def _needed(A: Array, turned: bool, i: int, end: int, k0: int, k1: int) -> NDArray[np.uint8]:
     """For each four rows and each term, 1 if one of the four has a number other than zero there, else 0.
 
-    In a row, and how far it is from four rows to the next, and from term to term: A is read along what lies together in
-    memory, many numbers at a time (3 and 5 µs for half a batch of digits and its transpose, one at a time 30).
+    In a row, terms first; of a turned A, groups first: it is read along what lies together in memory, many numbers at a
+    time (3 and 5 µs for half a batch of digits and its transpose, one at a time 30).
     """
     groups, terms = (end - i + 3) // 4, k1 - k0
     needed = np.zeros(groups * terms, np.uint8)
-    if A.strides[0] < A.strides[1]:
+    if turned:
         for k in range(terms):
-            column, found = A[i:end, k0 + k], needed[k * groups : (k + 1) * groups]
+            column, found = A[k0 + k, i:end], needed[k * groups : (k + 1) * groups]
             for g in range(len(column) // 4):
                 c = 4 * g
                 found[g] = (column[c] != 0) | (column[c + 1] != 0) | (column[c + 2] != 0) | (column[c + 3] != 0)
             for c in range(len(column) // 4 * 4, len(column)):
                 found[groups - 1] |= column[c] != 0
-        return needed, 1, groups
-    for r in range(i, end):
-        row, start = A[r, k0:k1], (r - i) // 4 * terms
-        found = needed[start : start + terms]
-        for k in range(terms):
-            found[k] |= row[k] != 0
-    return needed, terms, 1
+    else:
+        for r in range(i, end):
+            row, start = A[r, k0:k1], (r - i) // 4 * terms
+            found = needed[start : start + terms]
+            for k in range(terms):
+                found[k] |= row[k] != 0
+    return needed
 
 
-@compiled
+@inlined
 def _pack(B: Array, k0: int, k1: int, j: int, width: int, wide: int, panel: Array) -> None:
     """Copy a block of B, and fill it up with zeros."""
     for k in range(k0, k1):
         row = panel[(k - k0) * wide : (k - k0 + 1) * wide]
-        _copy(B[k, j : j + width], row)
+        copy(B[k, j : j + width], row)
         row[width:] = 0
 
 
-@compiled
+@inlined
 def _add_block(
     out: Array,
     j: int,
     width: int,
     A: Array,
+    turned: bool,
     B: Array,
     origin: int,
     stride: int,
     depth: int,
     used: Numbers,
-    at: Numbers,
+    at: Terms,
     edge: Array,
 ) -> None:
     """Add the products of all rows of A, in as many columns as a kernel takes at once, chain by chain."""
@@ -207,9 +222,9 @@ def _add_block(
         for k in range(start, stop, CHAIN):
             last = min(k + CHAIN, stop)
             if inside:
-                add_products(vectors, flat, i * N + j, N, A, i, B, origin, stride, at, k, last)
+                add_products(vectors, flat, i * N + j, N, A, turned, i, B, origin, stride, at, k, last)
             else:
-                add_products(vectors, edge, i - i, side, A, i, B, origin, stride, at, k, last)
+                add_products(vectors, edge, i - i, side, A, turned, i, B, origin, stride, at, k, last)
         if not inside:
             for r in range(i, min(i + 4, len(out))):
                 _add(edge[(r - i) * side :][:width], out[r, j : j + width])

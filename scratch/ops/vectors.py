@@ -30,6 +30,7 @@ def _kernel(vectors: int) -> Any:
         corner: Any,
         pitch: Any,
         A: Any,
+        turned: Any,
         i: Any,
         B: Any,
         origin: Any,
@@ -49,8 +50,9 @@ def _kernel(vectors: int) -> Any:
             out: where the sums are added, in one row; the four rows begin ``pitch`` numbers apart, from ``corner`` on.
             corner: see ``out``.
             pitch: see ``out``.
-            A: (M, K), in any order.
-            i: a row of A; rows past the end are the last one again.
+            A: (M, K), or (K, M).
+            turned: whether it is (K, M).
+            i: a row of A, or a column; rows past the end are the last one again.
             B: in one row; its rows begin ``stride`` numbers apart, from ``origin`` on.
             origin: see ``B``.
             stride: see ``B``.
@@ -62,7 +64,7 @@ def _kernel(vectors: int) -> Any:
         size, lanes = number.bitwidth // 8, REGISTER * 8 // number.bitwidth
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            out, corner, pitch, A, i, B, origin, stride, at, start, end = (
+            out, corner, pitch, A, turned, i, B, origin, stride, at, start, end = (
                 context.make_array(kind)(context, builder, value) if isinstance(kind, types.Array) else value
                 for kind, value in zip(signature.args, arguments, strict=True)
             )
@@ -81,17 +83,17 @@ def _kernel(vectors: int) -> Any:
             def in_every_lane(one: Any) -> Any:
                 return builder.shuffle_vector(builder.insert_element(zero, one, ir.Constant(LANE, 0)), zero, everywhere)
 
-            next_row, next_term = (
-                builder.sdiv(bytes_apart, ir.Constant(INT, size))
-                for bytes_apart in cgutils.unpack_tuple(builder, A.strides)
-            )
-            last = plus(builder.extract_value(A.shape, 0), -1)
+            apart = [
+                builder.sdiv(stride, ir.Constant(INT, size)) for stride in cgutils.unpack_tuple(builder, A.strides)
+            ]
+            next_row, next_term = builder.select(turned, apart[1], apart[0]), builder.select(turned, apart[0], apart[1])
+            last = plus(builder.select(turned, *cgutils.unpack_tuple(builder, A.shape)[::-1]), -1)
             rows = [plus(i, r) for r in range(4)]
             rows = [builder.select(builder.icmp_signed("<", row, last), row, last) for row in rows]
             rows = [builder.mul(row, next_row) for row in rows]
             sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(vectors)] for _ in range(4)]
             with cgutils.for_range_slice(builder, start, end, ir.Constant(INT, 1)) as (n, _):
-                term = load(at, n)
+                term = builder.sext(load(at, n), INT)
                 first = builder.add(builder.mul(term, stride), origin)
                 b = [builder.load(vector_at(B, plus(first, v * lanes)), align=size) for v in range(vectors)]
                 column = builder.mul(term, next_term)
@@ -109,7 +111,7 @@ def _kernel(vectors: int) -> Any:
                     builder.store(total, into, align=size)
             return context.get_dummy_value()
 
-        return types.void(out, corner, pitch, A, i, B, origin, stride, at, start, end), generate
+        return types.void(out, corner, pitch, A, turned, i, B, origin, stride, at, start, end), generate
 
     return add_products
 
@@ -124,20 +126,21 @@ def add_products(
     corner: int,
     pitch: int,
     A: NDArray[np.floating],
+    turned: bool,
     i: int,
     B: NDArray[np.floating],
     origin: int,
     stride: int,
-    at: NDArray[np.int64],
+    at: NDArray[np.int32],
     start: int,
     end: int,
 ) -> None:
     """The kernel for one to four vectors side by side."""
     if vectors == 4:
-        _kernel_4(out, corner, pitch, A, i, B, origin, stride, at, start, end)
+        _kernel_4(out, corner, pitch, A, turned, i, B, origin, stride, at, start, end)
     elif vectors == 3:
-        _kernel_3(out, corner, pitch, A, i, B, origin, stride, at, start, end)
+        _kernel_3(out, corner, pitch, A, turned, i, B, origin, stride, at, start, end)
     elif vectors == 2:
-        _kernel_2(out, corner, pitch, A, i, B, origin, stride, at, start, end)
+        _kernel_2(out, corner, pitch, A, turned, i, B, origin, stride, at, start, end)
     else:
-        _kernel_1(out, corner, pitch, A, i, B, origin, stride, at, start, end)
+        _kernel_1(out, corner, pitch, A, turned, i, B, origin, stride, at, start, end)

@@ -4,8 +4,6 @@ import parity_tests.needs_keras  # noqa: F401, I001  (before anything that impor
 
 import pytest
 
-from collections.abc import Iterator
-
 from parity_tests.bugs import BUGS, Bug
 from parity_tests.compare import first_fault
 from parity_tests.training_checks import FAST, run
@@ -14,18 +12,12 @@ from scratch.ops import BACKENDS, get, numpy_ops
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _clean_before_and_after() -> Iterator[None]:
-    """Without a bug nothing is caught, neither before, when what Keras says is computed, nor after all of them."""
-
-    def check_all() -> None:
-        for check in FAST:
-            for backend in BACKENDS:
-                fault = first_fault(run(check, backend))
-                assert fault is None, f"{check}, {backend}: {fault}"
-
-    check_all()
-    yield
-    check_all()
+def _clean_before() -> None:
+    """Without a bug nothing is caught: what Keras says is computed now.  Nor after all: ``test_parity`` comes next."""
+    for check in FAST:
+        for backend in BACKENDS:
+            fault = first_fault(run(check, backend))
+            assert fault is None, f"{check}, {backend}: {fault}"
 
 
 def caught_by(bug: Bug, backend: str, monkeypatch: pytest.MonkeyPatch) -> str | None:

@@ -212,19 +212,16 @@ def _add_block(
     """Add the products of all rows of A, in as many columns as a kernel takes at once, chain by chain."""
     N, lanes = out.shape[1], REGISTER // out.itemsize
     vectors = (width + lanes - 1) // lanes
-    flat, side = out.reshape(-1), len(edge) // 4
     for i in range(0, len(out), 4):
         start = i // 4 * depth
         stop = start + used[i // 4]
-        inside = i + 4 <= len(out) and width % lanes == 0  # else a kernel would write beyond the edge of out
-        if not inside:
+        inside = i + 4 <= len(out) and width % lanes == 0
+        into, corner, pitch = out.reshape(-1), i * N + j, N
+        if not inside:  # there, a kernel would write beyond the edge
             edge[:] = 0
+            into, corner, pitch = edge, i - i, len(edge) // 4
         for k in range(start, stop, CHAIN):
-            last = min(k + CHAIN, stop)
-            if inside:
-                add_products(vectors, flat, i * N + j, N, A, turned, i, B, origin, stride, at, k, last)
-            else:
-                add_products(vectors, edge, i - i, side, A, turned, i, B, origin, stride, at, k, last)
+            add_products(vectors, into, corner, pitch, A, turned, i, B, origin, stride, at, k, min(k + CHAIN, stop))
         if not inside:
             for r in range(i, min(i + 4, len(out))):
-                _add(edge[(r - i) * side :][:width], out[r, j : j + width])
+                _add(edge[(r - i) * pitch :][:width], out[r, j : j + width])

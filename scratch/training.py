@@ -1,4 +1,7 @@
-"""Training: two loops, over epochs and over batches, around one ``train_step``; evaluation and prediction beside it."""
+"""Training: two loops, over epochs and over batches, around one ``train_step``; evaluation and prediction beside it.
+
+Where nobody wants to know of every batch, and the compiled step can train the model, many steps are one call.
+"""
 
 import copy
 import math

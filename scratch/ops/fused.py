@@ -31,13 +31,9 @@ ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax")  # a row of the t
 RELU, SIGMOID, TANH = map(ACTIVATIONS.index, ("relu", "sigmoid", "tanh"))
 INPUTS, UNITS, ACTIVATION, BY_UNITS, W_AT, B_AT, X_AT, OUT_AT, DZ_AT = range(9)  # columns; the last are addresses
 LINE = 8  # numbers in a line of the cache, which cores don't share without need
-DONE, STOPPED, BAD, BEGUN = (
-    0,
-    LINE,
-    2 * LINE,
-    3 * LINE,
-)  # places in ``Work.progress``; the last is the first of a line for each share
+DONE, STOPPED, BAD, BEGUN = (i * LINE for i in range(4))  # in ``Work.progress``; the last for the first of the shares
 NARROW = 256  # units that a share must have: of less than that, a core would fetch its neighbour's ahead of time
+UNIT = 16  # multiplications that take as long as an activation
 PANEL = 64  # columns, or a multiple of those, that a product takes at once
 BLOCK = 1 << 17  # numbers of W that are turned round, or of dW, at once: they should stay in the cache
 NAP = 50e-6  # seconds between two looks for a core that does something else
@@ -88,7 +84,7 @@ class FusedStep:
         self.weights = list(weights)
         self.activations = list(activations)
         self.dtype = weights[0][0].dtype
-        self.work = sum(W.size for W, _ in weights)
+        self.work = sum(W.size + UNIT * W.shape[1] for W, _ in weights)  # in multiplications, for one sample
         self.room = 0, 0
 
     def is_for(self, weights: Sequence[tuple[Array, Array | None]], activations: Sequence[str]) -> bool:
@@ -267,7 +263,7 @@ def _inputs(work: Work, layer: int, n: int, share: int) -> Array:
 
 
 @inlined
-def no(n: int) -> bool:
+def _no(n: int) -> bool:
     """False, but no constant, for which Numba would compile a kernel anew."""
     return n < 0
 
@@ -295,7 +291,7 @@ def _forward(work: Work, layer: int, n: int, share: int, finite: bool) -> None:
     bias = np.zeros(H, like.dtype)
     if table[layer, B_AT] != 0:
         copy(_rows(table, layer, B_AT, 1, H, like)[0], bias)
-    product_tile(x, no(n), _rows(table, layer, W_AT, D, H, like), finite, bias, out[i0:i1], i0, i1, j0, j1)
+    product_tile(x, _no(n), _rows(table, layer, W_AT, D, H, like), finite, bias, out[i0:i1], i0, i1, j0, j1)
     for r in range(i0, i1):
         _activate(table[layer, ACTIVATION], out[r, j0:j1])
 
@@ -327,7 +323,7 @@ def _backward(work: Work, layer: int, n: int, share: int, finite: bool) -> None:
         else:
             dx = np.empty((i1 - i0, end - j), like.dtype)
             bias = np.zeros(end - j, like.dtype)
-            product_tile(dz, no(n), transposed(W[j:end]), finite, bias, dx, i0, i1, j - j, end - j)
+            product_tile(dz, _no(n), transposed(W[j:end]), finite, bias, dx, i0, i1, j - j, end - j)
         for r in range(i0, i1):
             _activate_backward(table[layer - 1, ACTIVATION], dx[r - i0], out[r, j:end], before[r, j:end])
 
@@ -391,7 +387,7 @@ def _descend(work: Work, layer: int, n: int, share: int) -> None:
     dW = np.empty((block, H), like.dtype)
     for i in range(i0, i1, block):
         end = min(i + block, i1)
-        product_tile(x, not no(n), dz, no(n), np.zeros(H, like.dtype), dW, i, end, j0, j1)
+        product_tile(x, not _no(n), dz, _no(n), np.zeros(H, like.dtype), dW, i, end, j0, j1)
         bad = 0
         if j1 - j0 == H:  # in one row, which is faster
             bad += _step(W[i:end].reshape(-1), dW[: end - i].reshape(-1), rate)

@@ -139,6 +139,16 @@ def test_history_of_a_continued_training(model: Sequential, blobs: Data) -> None
     assert model.history is history
 
 
+def test_stopped_as_an_epoch_begins_it_ends_after_its_first_step(model: Sequential, blobs: Data) -> None:
+    def stop(epoch: int, logs: dict[str, float]) -> None:
+        model.stop_training = True
+
+    seen: list[int] = []
+    both = LambdaCallback(on_epoch_begin=stop, on_train_batch_end=lambda batch, logs: seen.append(batch))
+    assert len(model.fit(*blobs, batch_size=20, epochs=3, verbose=0, callbacks=[both]).epoch) == 1
+    assert seen == [0]
+
+
 def test_stop_training_ends_after_the_step(model: Sequential, blobs: Data) -> None:
     def stop(batch: int, logs: dict[str, float]) -> None:
         model.stop_training = batch == 1

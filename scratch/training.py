@@ -106,7 +106,7 @@ class Trainer(Network):
         loss, optimizer = self._compiled("train_step")
         fused = fused_step(self, loss, optimizer)
         if fused:
-            steps, losses, out = self._train(fused, x, y, np.arange(len(x)), len(x), where)
+            steps, losses, out = self._train(fused, x, np.arange(len(x)), y, len(x), where)
             if steps:
                 return float(loss.reduce(losses)), out
         with np.errstate(over="ignore", invalid="ignore"):  # explained in words below
@@ -175,12 +175,18 @@ class Trainer(Network):
             tell.on_epoch_begin(epoch, {})
             rows = list(batches(len(samples), batch_size, self.rng if shuffle else None))
             step = start.step
-            while step < steps and not self.stop_training:
+            while step < steps:
                 tell.on_train_batch_begin(step, {})
                 where = f"epoch {epoch + 1}, batch {step + 1}" if _all_finite(logs) else ""
-                step += self._take_steps(samples, targets, rows[step : step + at_once], where)
+                done = self._take_steps(samples, targets, rows[step : step + at_once], where)
+                if done == 0:
+                    loss, out = self.train_step(samples[rows[step]], targets[rows[step]], where)
+                    self._update_metrics([loss], targets[rows[step]], out, len(out))
+                step += max(1, done)
                 logs = self._logs()
                 tell.on_train_batch_end(step - 1, logs)
+                if self.stop_training:
+                    break
             start.step = 0
             if validation:
                 where = f"validation after epoch {epoch + 1}" if _all_finite(logs) else ""
@@ -271,29 +277,26 @@ class Trainer(Network):
         return max(1, min(MULTIPLICATIONS // weights, OUTPUTS // outputs) // batch_size)
 
     def _take_steps(self, x: Array | Pixels, y: Array, batches: Sequence[slice | Array], where: str) -> int:
-        """Train on the first of those batches, or on several in one go; return on how many."""
+        """Train on several batches in one go, if the compiled step can; return on how many."""
         loss, optimizer = self._compiled("fit")
         fused = fused_step(self, loss, optimizer) if len(batches) > 1 else None
-        if fused and fused.reads(x):
-            numbers = np.arange(len(x))
-            order = np.concatenate([numbers[rows] for rows in batches])
-            size = len(numbers[batches[0]])
-            steps, losses, out = self._train(fused, x, y, order, size, where)
-            if steps:
-                values = [float(loss.reduce(losses[i * size : (i + 1) * size])) for i in range(steps)]
-                self._update_metrics(values, y[order[: steps * size]], out[: steps * size], size)
-                return steps
-        rows = batches[0]
-        value, out = self.train_step(x[rows], y[rows], where)
-        self._update_metrics([value], y[rows], out, len(out))
-        return 1
+        if not fused or not fused.reads(x):
+            return 0
+        numbers = np.arange(len(x))
+        order = np.concatenate([numbers[rows] for rows in batches])
+        size = len(numbers[batches[0]])
+        y = y[order]
+        steps, losses, out = self._train(fused, x, order, y, size, where)
+        values = [float(loss.reduce(losses[i * size : (i + 1) * size])) for i in range(steps)]
+        self._update_metrics(values, y[: steps * size], out[: steps * size], size)
+        return steps
 
     def _train(
-        self, fused: "FusedStep", x: Array | Pixels, y: Array, order: Array, batch_size: int, where: str
+        self, fused: "FusedStep", x: Array | Pixels, order: Array, y: Array, batch_size: int, where: str
     ) -> tuple[int, Array, Array]:
-        """Take the steps that those samples are enough for; see ``FusedStep.train``."""
+        """Take the steps that those samples of x, and their targets y, are enough for; see ``FusedStep.train``."""
         loss, optimizer = self._compiled("fit")
-        t = loss.smooth(loss.targets(y[order], fused.weights[-1][0]))
+        t = loss.smooth(loss.targets(y, fused.weights[-1][0]))
         rate = float(optimizer.learning_rate)
         steps, losses, out = fused.train(x, order, t, batch_size, rate, careful=where != "")
         optimizer.iterations += steps

@@ -35,7 +35,7 @@ DONE, STOPPED, BAD, BEGUN = (i * LINE for i in range(4))  # in ``Work.progress``
 NARROW = 256  # units that a share must have: of less than that, a core would fetch its neighbour's ahead of time
 UNIT = 16  # multiplications that take as long as an activation
 PANEL = 64  # columns, or a multiple of those, that a product takes at once
-BLOCK = 1 << 17  # numbers of W that are turned round, or of dW, at once: they should stay in the cache
+BLOCK = 1 << 16  # numbers of W that are turned round, or of dW, at once: they should stay in the cache
 NAP = 50e-6  # seconds between two looks for a core that does something else
 
 
@@ -384,10 +384,10 @@ def _descend(work: Work, layer: int, n: int, share: int) -> None:
     i0, i1, j0, j1 = _part(work, layer, D, H, share)
     x, dz = _inputs(work, layer, n, share), _rows(table, layer, DZ_AT, n, H, like)
     W, block = _rows(table, layer, W_AT, D, H, like), max(PANEL, BLOCK // H // PANEL * PANEL)
-    dW = np.empty((block, H), like.dtype)
+    dW, finite = np.empty((block, H), like.dtype), all_finite(dz, 0, n, j0, j1)
     for i in range(i0, i1, block):
         end = min(i + block, i1)
-        product_tile(x, not _no(n), dz, _no(n), np.zeros(H, like.dtype), dW, i, end, j0, j1)
+        product_tile(x, not _no(n), dz, finite, np.zeros(H, like.dtype), dW, i, end, j0, j1)
         bad = 0
         if j1 - j0 == H:  # in one row, which is faster
             bad += _step(W[i:end].reshape(-1), dW[: end - i].reshape(-1), rate)

@@ -48,13 +48,14 @@ def product(A: Array, B: Array, bias: Array | None = None) -> Array:
 
 @compiled
 def transposed(W: Array) -> Array:
-    """A copy of W.T, in squares of 16×16: line by line every number of a large W would come from memory anew."""
+    """A copy of W.T, sixteen rows at a time: one by one, every number of a large W would come from memory anew."""
     out = np.empty((W.shape[1], W.shape[0]), W.dtype)
     for i in range(0, W.shape[0], 16):
-        for j in range(0, W.shape[1], 16):
-            for r in range(i, min(i + 16, W.shape[0])):
-                for c in range(j, min(j + 16, W.shape[1])):
-                    out[c, r] = W[r, c]
+        end = min(i + 16, W.shape[0])
+        for c in range(W.shape[1]):
+            row = out[c, i:end]
+            for r in range(len(row)):
+                row[r] = W[i + r, c]
     return out
 
 

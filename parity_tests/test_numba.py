@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity_tests.error_model import Rounding
-from scratch.callbacks import LambdaCallback
+from scratch.callbacks import LambdaCallback, ModelCheckpoint
 from scratch.layers import Dense, Flatten
 from scratch.losses import CategoricalCrossentropy
 from scratch.models import Sequential
@@ -214,6 +214,81 @@ def test_a_bar_is_told_of_some_steps_only(monkeypatch: pytest.MonkeyPatch) -> No
     x = np.zeros((6000, 784), np.float32)
     model_of_the_article(0).fit(x, np.zeros(6000, int), batch_size=100, verbose=2)
     assert told == [46, 59]  # as many at once as a few hundredths of a second are enough for, and the rest
+
+
+def test_who_must_know_of_every_batch_is_told(tmp_path: Path) -> None:
+    told: list[object] = []
+
+    class Checkpoint(ModelCheckpoint):
+        def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+            told.append(batch)
+
+    x, y = np.zeros((300, 784), np.float32), np.zeros(300, int)
+    model_of_the_article(0).fit(x, y, 100, callbacks=[Checkpoint(tmp_path / "model.keras")], verbose=0)
+    assert told == [0, 1, 2]
+    model = model_of_the_article(0)
+    model.metrics[0].update_state = lambda y_true, y_pred: told.append(len(y_true))  # type: ignore[method-assign]
+    model.fit(x, y, 100, verbose=0)
+    assert told == [0, 1, 2, 100, 100, 100]
+
+
+def test_an_interrupt_leaves_the_number_of_steps_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scratch.ops import threads
+
+    def interrupted(tasks: Any, run: Any = threads.run) -> None:
+        run(tasks)
+        raise KeyboardInterrupt
+
+    model = model_of_the_article(0)
+    monkeypatch.setattr(threads, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(np.zeros((300, 784), np.float32), np.zeros(300, int), 100, verbose=0)
+    assert model.optimizer is not None
+    assert model.optimizer.iterations == 3
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_core_that_has_no_memory_ends_the_training_of_all(failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scratch.ops import fused
+
+    def take_part(work: Any, share: int, *rest: Any, real: Any = fused._take_part) -> bool:
+        if share == failing:
+            work.progress[fused.BEGUN + fused.LINE * share] += 1  # it has begun; the others may wait for it
+            raise MemoryError
+        return real(work, share, *rest)
+
+    model = model_of_the_article(0)
+    x, y = np.zeros((300, 784), np.float32), np.zeros(300, int)
+    if os.cpu_count() == 1 and failing == 1:
+        pytest.skip("needs two cores")
+    with monkeypatch.context() as patch:
+        patch.setattr(fused, "_take_part", take_part)
+        with pytest.raises(MemoryError):
+            model.fit(x, y, 100, verbose=0)
+    model.fit(x, y, 100, verbose=0)
+
+
+def test_no_room_for_a_batch_is_not_taken_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scratch.ops import fused
+
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    model, other = model_of_the_article(0), model_of_the_article(0)
+    x, y = np.random.default_rng(0).random((100, 784), dtype=np.float32), np.arange(100) % 10
+    for each in (model, other):
+        each.train_on_batch(x[:10], y[:10])
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(fused, "aligned_empty", no_memory)
+            with pytest.raises(MemoryError):
+                model.train_on_batch(x, y)
+    assert model.train_on_batch(x, y) == other.train_on_batch(x, y)
+    assert digest_of(model) == digest_of(other)
+
+
+def digest_of(model: Sequential) -> str:
+    return hashlib.sha256(b"".join(W.tobytes() for W in model.get_weights())).hexdigest()
 
 
 def plain(optimizer: SGD) -> Sequential:

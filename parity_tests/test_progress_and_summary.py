@@ -3,6 +3,8 @@
 import io
 import re
 import sys
+import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from scratch.layers import Dense, Flatten, Input, ReLU, Softmax
 from scratch.models import Sequential
 from scratch.optimizers import SGD
-from scratch.progress import _remaining, format_value
+from scratch.progress import ProgbarLogger, _remaining, format_value
 
 Data = tuple[np.ndarray, np.ndarray]
 ANSI = re.compile(r"\x1b\[\d+m")
@@ -111,6 +113,22 @@ def test_one_line_an_epoch_in_a_log(model: Sequential, blobs: Data, capsys: pyte
     assert re.fullmatch(r"9/9 - \d+s - \d+(us|ms|s)/step\n", capsys.readouterr().out)
     model.fit(*blobs, verbose=0)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("ends", "per_step"), [([60], 5), ([47, 60], 5), ([1, 60], 4), ([21, 61], 5)])
+def test_time_of_a_step(ends: list[int], per_step: int, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Keras tells it: of all that were done, but without the first, if that was told of by itself."""
+    clock, first = [0.0], 1 if ends[-1] == 61 else 0
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    bar = ProgbarLogger()
+    bar.set_params({"verbose": 2, "epochs": 1, "steps": ends[-1]})
+    bar.on_epoch_begin(0)
+    for begin, end in zip([first, *ends], ends, strict=False):
+        bar.on_train_batch_begin(begin)
+        clock[0] = 0.005 * (end - first) if end > 1 else 0.064
+        bar.on_train_batch_end(end - 1, {})
+    bar.on_epoch_end(0, {})
+    assert capsys.readouterr().out == f"{ends[-1]}/{ends[-1]} - 0s - {per_step}ms/step\n"
 
 
 def test_a_live_bar_in_a_terminal(

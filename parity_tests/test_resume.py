@@ -344,11 +344,13 @@ def test_killed_between_two_backups_of_a_pair(blobs: Data, tmp_path: Path) -> No
 
 
 def test_leftovers_of_a_killed_writer_go(blobs: Data, tmp_path: Path) -> None:
+    other = tmp_path / ".log.csv.bak.0123abcd.part"  # of another file, which somebody else may be writing
+    other.touch()
     for name in ("latest.npz", "log.csv", "epoch 1.keras"):
-        (tmp_path / f".{name}.abc123.part").write_bytes(b"half a fi")
+        (tmp_path / f".{name}.0123abcd.part").write_bytes(b"half a fi")
     callbacks = CSVLogger(tmp_path / "log.csv"), ModelCheckpoint(tmp_path / "epoch {epoch}.keras")
     interrupt(new_model(), blobs, *callbacks, BackupAndRestore(tmp_path), at=(1, 0))
-    assert sorted(os.listdir(tmp_path)) == ["epoch 1.keras", "latest.npz", "log.csv"]
+    assert sorted(os.listdir(tmp_path)) == [other.name, "epoch 1.keras", "latest.npz", "log.csv"]
 
 
 def test_full_disk_keeps_the_last_backup(blobs: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,7 +456,7 @@ def test_the_program(
         assert err.startswith(f"python -m scratch: backup/latest.npz is the backup of another training: {message}")
         assert err.count("\n") == 1
     for name in ("model.keras", "history.csv"):
-        Path(f".{name}.0123.part").write_bytes(b"half a mod")  # a process was killed while it was saving
+        Path(f".{name}.0123abcd.part").write_bytes(b"half a mod")  # a process was killed while it was saving
     status, out, _ = run("--resume", "backup")
     assert status == 0
     assert re.search(r"\nResumed at epoch \d, batch \d, from backup\.\n", out)

@@ -102,7 +102,7 @@ def make_folder(folder: Path) -> None:
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """Remove what a killed process left of a ``replacing(path)``; nobody else may be writing the file."""
     file = Path(path)
-    for part in file.parent.glob(f".{glob.escape(file.name)}.*.part"):
+    for part in file.parent.glob(f".{glob.escape(file.name)}.{'[0-9a-f]' * 8}.part"):
         with contextlib.suppress(OSError):  # gone, or not ours
             part.unlink()
 

@@ -6,6 +6,7 @@ from scratch.layers import Activation, Dense, Flatten, Layer, ReLU, Softmax
 from scratch.losses import LOSSES, CategoricalCrossentropy
 from scratch.network import Network
 from scratch.optimizers import SGD
+from scratch.utils import overridden
 
 if TYPE_CHECKING:
     from scratch.ops.fused import FusedStep
@@ -49,13 +50,6 @@ def _plain(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) -> boo
         and optimizer.weight_decay is None
         and not (optimizer.clipnorm or optimizer.clipvalue or optimizer.global_clipnorm)
     )
-
-
-def overridden(it: object, kind: type, *methods: str) -> bool:
-    """Whether a class below ``kind``, or the object itself, has a method of its own in the place of one of these."""
-    if not vars(it).keys().isdisjoint(methods):
-        return True
-    return type(it) is not kind and any(getattr(type(it), method) is not getattr(kind, method) for method in methods)
 
 
 def _chain(layers: list[Layer]) -> list[tuple[Dense, str]] | None:

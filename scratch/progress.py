@@ -7,7 +7,8 @@ import shutil
 import sys
 import time
 
-from scratch.callbacks import Callback, Logs
+from scratch.callbacks.callback import BATCH_EVENTS, Callback, Logs
+from scratch.utils import overridden
 
 WIDTH = 20  # characters of the bar
 INTERVAL = 0.05  # seconds between two drawings
@@ -21,8 +22,13 @@ def interactive() -> bool:
 class ProgbarLogger(Callback):
     """Shows how far ``fit``, ``evaluate`` or ``predict`` is."""
 
-    every_batch = False
     _in_fit = False
+    _before: int | None = None  # steps before those that are counted
+
+    @property
+    def every_batch(self) -> bool:
+        """Whether a subclass wants to; a bar need not be told of every batch."""
+        return overridden(self, ProgbarLogger, *BATCH_EVENTS)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """An epoch's validation will not show a bar of its own."""
@@ -33,6 +39,11 @@ class ProgbarLogger(Callback):
         if self.params["epochs"] > 1:
             print(f"Epoch {epoch + 1}/{self.params['epochs']}", flush=True)
         self._start()
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Note the first step, which is not 0 in a resumed epoch."""
+        if self._before is None:
+            self._before = batch
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Draw."""
@@ -71,13 +82,14 @@ class ProgbarLogger(Callback):
 
     def _start(self) -> None:
         self._began = self._drawn = time.perf_counter()
-        self._first, self._first_done = 0, self._began  # number and end of the first step: not 1 in a resumed epoch
+        self._before = None
+        self._first_done: float | None = None  # when the first was, if it was one alone
         self._length = 0
 
     def _draw(self, step: int, logs: Logs | None) -> None:
         now = time.perf_counter()
-        if not self._first:
-            self._first, self._first_done = step, now
+        if step - (self._before or 0) == 1:
+            self._first_done = now
         if self.params["verbose"] == 1 and interactive() and now - self._drawn >= INTERVAL:
             self._drawn = now
             self._write(step, now, logs, final=False)
@@ -88,8 +100,11 @@ class ProgbarLogger(Callback):
     def _write(self, step: int, now: float, logs: Logs | None, *, final: bool) -> None:
         steps = self.params["steps"]
         # The first step, which may include compiling, does not count towards the estimate if there are others.
-        others = step - self._first
-        per_step = (now - self._first_done) / others if others else now - self._began
+        done = step - (self._before or 0)
+        if self._first_done is not None and done > 1:
+            per_step = (now - self._first_done) / (done - 1)
+        else:
+            per_step = (now - self._began) / max(1, done)
         count = f"{step:{len(str(steps))}d}/{steps}"
         spent = f"{now - self._began:.0f}s" if final else _remaining(per_step * (steps - step))
         rest = f"{_duration(per_step)}/step"

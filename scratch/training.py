@@ -16,19 +16,20 @@ from scratch import losses, optimizers
 from scratch import metrics as metrics_module
 from scratch.callbacks import BackupAndRestore, Callback, CallbackList, History, Logs
 from scratch.callbacks.backup import Start
-from scratch.fusion import fused_step, overridden
+from scratch.fusion import fused_step
 from scratch.losses import CategoricalCrossentropy, check_same_length
 from scratch.metrics import METRICS, CategoricalAccuracy, Mean
 from scratch.network import Network
 from scratch.optimizers import SGD
 from scratch.pixels import Pixels
 from scratch.progress import ProgbarLogger, interactive
-from scratch.utils import Array, check_integer, check_list, check_number
+from scratch.utils import Array, check_integer, check_list, check_number, overridden
 
 if TYPE_CHECKING:
     from scratch.ops.fused import FusedStep
 
-MULTIPLICATIONS, OUTPUTS = 1 << 30, 1 << 17  # of the steps that are taken in one go: a few hundredths of a second
+# At most so many steps in one go, with so many outputs and multiplications (forward): a few hundredths of a second.
+STEPS, OUTPUTS, MULTIPLICATIONS = 1 << 12, 1 << 17, 1 << 30
 Verbose = str | int  # 0 silent, 1 a progress bar, 2 one line an epoch; 'auto': 1 where someone watches, else 2
 
 
@@ -56,7 +57,7 @@ class Trainer(Network):
         optimizer: what ``compile`` was given; None before.
         loss: a copy of what ``compile`` was given, computing with the model's backend.
         metrics: likewise, as objects.
-        stop_training: set it to True in a callback, and ``fit`` ends after the step.
+        stop_training: set it to True in a callback, and ``fit`` ends after the next step.
         start: where ``fit`` begins, for a callback to read and to move in ``on_train_begin``; None at other times.
     """
 
@@ -169,16 +170,18 @@ class Trainer(Network):
         self.start = start = Start(initial_epoch, batch_size, shuffle, data, tell.callbacks)
         tell.on_train_begin({})  # a BackupAndRestore may move the start
         self.start, logs = None, start.logs
-        at_once = self._steps_at_once(tell.callbacks, batch_size)
+        at_once, numbers = self._steps_at_once(tell.callbacks, batch_size), np.arange(len(samples))
         for epoch in range(start.epoch, epochs):
             self._reset_metrics()
             tell.on_epoch_begin(epoch, {})
             rows = list(batches(len(samples), batch_size, self.rng if shuffle else None))
+            orders = [numbers[some] for some in rows] if at_once > 1 else []
             step = start.step
             while step < steps:
                 tell.on_train_batch_begin(step, {})
                 where = f"epoch {epoch + 1}, batch {step + 1}" if _all_finite(logs) else ""
-                done = self._take_steps(samples, targets, rows[step : step + at_once], where)
+                several = orders[step : step + at_once] if not self.stop_training else []
+                done = self._take_steps(samples, targets, several, where) if len(several) > 1 else 0
                 if done == 0:
                     loss, out = self.train_step(samples[rows[step]], targets[rows[step]], where)
                     self._update_metrics([loss], targets[rows[step]], out, len(out))
@@ -270,21 +273,22 @@ class Trainer(Network):
 
         Else as many as are over in a moment, so that Ctrl-C, a bar and a backup need not wait.
         """
-        own = overridden(self, Trainer, "train_step") or any(type(m) not in METRICS.values() for m in self.metrics)
+        own = overridden(self, Trainer, "train_step") or any(
+            type(metric) not in METRICS.values() or overridden(metric, type(metric), "update_state")
+            for metric in self.metrics
+        )
         if own or any(callback.every_batch for callback in callbacks):
             return 1
-        weights, outputs = self.count_params(), math.prod(filter(None, self.output_shape or ()))
-        return max(1, min(MULTIPLICATIONS // weights, OUTPUTS // outputs) // batch_size)
+        weights, outputs = max(1, self.count_params()), math.prod(filter(None, self.output_shape or ()))
+        return max(1, min(STEPS, min(MULTIPLICATIONS // weights, OUTPUTS // outputs) // batch_size))
 
-    def _take_steps(self, x: Array | Pixels, y: Array, batches: Sequence[slice | Array], where: str) -> int:
+    def _take_steps(self, x: Array | Pixels, y: Array, orders: Sequence[Array], where: str) -> int:
         """Train on several batches in one go, if the compiled step can; return on how many."""
         loss, optimizer = self._compiled("fit")
-        fused = fused_step(self, loss, optimizer) if len(batches) > 1 else None
+        fused = fused_step(self, loss, optimizer)
         if not fused or not fused.reads(x):
             return 0
-        numbers = np.arange(len(x))
-        order = np.concatenate([numbers[rows] for rows in batches])
-        size = len(numbers[batches[0]])
+        order, size = np.concatenate(orders), len(orders[0])
         y = y[order]
         steps, losses, out = self._train(fused, x, order, y, size, where)
         values = [float(loss.reduce(losses[i * size : (i + 1) * size])) for i in range(steps)]
@@ -298,9 +302,10 @@ class Trainer(Network):
         loss, optimizer = self._compiled("fit")
         t = loss.smooth(loss.targets(y, fused.weights[-1][0]))
         rate = float(optimizer.learning_rate)
-        steps, losses, out = fused.train(x, order, t, batch_size, rate, careful=where != "")
-        optimizer.iterations += steps
-        return steps, losses, out
+        try:
+            return fused.train(x, order, t, batch_size, rate, careful=where != "")
+        finally:
+            optimizer.iterations += fused.steps  # also if the user has interrupted
 
     def _warn_not_finite(self, x: Array | Pixels, y: Array, where: str) -> None:
         loss, _ = self._compiled("trace")

@@ -97,6 +97,13 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return room[start : start + size].view(dtype).reshape(shape)
 
 
+def overridden(it: object, kind: type, *methods: str) -> bool:
+    """Whether a class below ``kind``, or the object itself, has a method of its own in the place of one of these."""
+    if not vars(it).keys().isdisjoint(methods):
+        return True
+    return type(it) is not kind and any(getattr(type(it), method) is not getattr(kind, method) for method in methods)
+
+
 def check_name(kind: str, name: object, known: Collection[str]) -> str:
     """Return ``name`` if it is one of the ``known`` ones, or raise a ``ValueError`` that lists them."""
     if isinstance(name, str) and name in known:

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scratch.callbacks.callback import Callback, Logs
+from scratch.callbacks.callback import BATCH_EVENTS, Callback, Logs
 from scratch.callbacks.frequency import Frequency
 from scratch.files import FileError, make_folder, remove_leftovers
 from scratch.saving.npz import read_arrays, write_arrays
-from scratch.utils import Array, check_integer, check_number
+from scratch.utils import Array, check_integer, check_number, overridden
 
 if TYPE_CHECKING:
     from scratch.layers import Layer
@@ -88,7 +88,7 @@ class BackupAndRestore(Callback):
     @property
     def every_batch(self) -> bool:
         """Whether it saves after a number of batches."""
-        return self.frequency.every is not None
+        return self.frequency.every is not None or overridden(self, BackupAndRestore, *BATCH_EVENTS)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Go on from the backup, or make the first, so that a folder that can't be written to is found now."""

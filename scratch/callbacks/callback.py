@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from scratch.utils import overridden
+
 if TYPE_CHECKING:
     from scratch.training import Trainer
 
@@ -34,7 +36,7 @@ class Callback:
 
         Then it is told of the last of them, as with Keras's ``steps_per_execution``.
         """
-        return any(getattr(self, event) != getattr(Callback, event).__get__(self) for event in BATCH_EVENTS)
+        return overridden(self, Callback, *BATCH_EVENTS)
 
     def get_state(self) -> dict[str, Any]:
         """What a backup holds of this callback: numbers, texts, lists, dicts and arrays; by default nothing."""

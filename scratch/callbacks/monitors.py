@@ -6,10 +6,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scratch.callbacks.callback import Callback, Logs
+from scratch.callbacks.callback import BATCH_EVENTS, Callback, Logs
 from scratch.callbacks.frequency import Frequency
 from scratch.files import make_folder, remove_leftovers
-from scratch.utils import Array, check_integer, check_name, check_number
+from scratch.utils import Array, check_integer, check_name, check_number, overridden
 
 if TYPE_CHECKING:
     from scratch.models import Sequential
@@ -172,11 +172,12 @@ class ModelCheckpoint(Monitor):
                 f"filepath must end in {ending} with save_weights_only={save_weights_only}; got {self.filepath!r}."
             )
         self._folders: set[Path] = set()  # that were there or were made
+        self._files: set[Path] = set()  # that were saved; the first time there may be what a killed process left
 
     @property
     def every_batch(self) -> bool:
         """Whether it saves after a number of batches."""
-        return self.frequency.every is not None
+        return self.frequency.every is not None or overridden(self, ModelCheckpoint, *BATCH_EVENTS)
 
     def get_state(self) -> dict[str, Any]:
         """The best value, and the batches since the last save."""
@@ -216,7 +217,9 @@ class ModelCheckpoint(Monitor):
             action = f"{self.monitor} improved from {best} to {value:.5f}, {action}"
         self._say(epoch, action)
         self._make_folder(file.parent)
-        remove_leftovers(file)
+        if file not in self._files:
+            remove_leftovers(file)
+            self._files.add(file)
         if self.save_weights_only:
             self.model.save_weights(file)
         else:

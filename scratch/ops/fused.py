@@ -1,11 +1,11 @@
 """Training steps for Dense layers in a row, a softmax with its cross-entropy, and plain SGD, many of them in one call.
 
 Layer by layer, every operation would wait for all cores to finish the one before, and for Python.  Here a step is a few
-passes, in each of which a core does its share.  Of a layer with more units than the batch has samples that is a share
-of the units: what a core has written of W it alone reads again, so that W stays in its cache.  Of the layers after one
-another that have fewer it is a share of the samples, all the way forward and back.  The last pass takes its share of
-every W from the gradient to the update.  The operations are those of ``numba_ops`` and ``products``, in the same order:
-the bits are the same.
+passes, in each of which a core does its share.  Of a wide layer, with more units than the batch has samples, that is a
+share of the units: forward, a core reads only what it has itself written of W, which is in its cache.  Of the layers
+after one another that are not wide it is a share of the samples, all the way forward and back.  The last pass takes its
+share of every W from the gradient to the update.  The operations are those of ``numba_ops`` and ``products``, in the
+same order: the bits are the same, as long as the weights are finite.
 """
 
 import time
@@ -32,7 +32,7 @@ RELU, SIGMOID, TANH = map(ACTIVATIONS.index, ("relu", "sigmoid", "tanh"))
 INPUTS, UNITS, ACTIVATION, BY_UNITS, W_AT, B_AT, X_AT, OUT_AT, DZ_AT = range(9)  # columns; the last are addresses
 LINE = 8  # numbers in a line of the cache, which cores don't share without need
 DONE, STOPPED, BAD, BEGUN = (i * LINE for i in range(4))  # in ``Work.progress``; the last for the first of the shares
-NARROW = 256  # units that a share must have: of less than that, a core would fetch its neighbour's ahead of time
+NARROW = 256  # units that a share of a wide layer has: of fewer, a core would fetch its neighbour's ahead of time
 UNIT = 16  # multiplications that take as long as an activation
 PANEL = 64  # columns, or a multiple of those, that a product takes at once
 BLOCK = 1 << 16  # numbers of W that are turned round, or of dW, at once: they should stay in the cache
@@ -51,7 +51,8 @@ class Work(NamedTuple):
         t: their targets (n, C).
         losses: of each (n,), from before the update of its batch.
         probabilities: of each (n, C), likewise.
-        x: the samples of one batch, once for each share (shares, batch_size, D).
+        x: the samples of one batch (1, batch_size, D), or once for each share if the first layer is wide.
+        shares: in how many parts each pass is shared out.
         learning_rate: η.
         careful: whether to stop before the update of a batch that has a loss that is not finite.
         progress: how many shares of passes have been done; whether it was stopped; whether an update has made a weight
@@ -67,6 +68,7 @@ class Work(NamedTuple):
     losses: Array
     probabilities: Array
     x: Array
+    shares: int
     learning_rate: float
     careful: bool
     progress: Array
@@ -85,7 +87,8 @@ class FusedStep:
         self.activations = list(activations)
         self.dtype = weights[0][0].dtype
         self.work = sum(W.size + UNIT * W.shape[1] for W, _ in weights)  # in multiplications, for one sample
-        self.room = 0, 0
+        self.room = 0, 0  # shares and samples that there is room for
+        self.steps = 0  # taken by the last ``train``, also if that raised an exception
 
     def is_for(self, weights: Sequence[tuple[Array, Array | None]], activations: Sequence[str]) -> bool:
         """Whether these very arrays are its weights."""
@@ -119,6 +122,7 @@ class FusedStep:
         Returns:
             Number of whole steps; loss (n,) and probabilities (n, C) of each sample, from before its batch's update.
         """
+        self.steps = 0
         if not self.reads(x):
             x, order = writeable(x[order].astype(self.dtype)), np.arange(len(order))
         rows = (x.bytes if isinstance(x, Pixels) else x).reshape(len(x), -1)
@@ -136,10 +140,13 @@ class FusedStep:
             samples = rows
         losses, probabilities = np.empty(len(t), self.dtype), np.empty(t.shape, self.dtype)
         progress = np.zeros(BEGUN + LINE * shares, np.int64)
-        data = samples, pixels, order, t, losses, probabilities, self.x
-        work = Work(self.table, self.passes, *data, learning_rate, careful, progress)
-        threads.run([partial(_stay, work, i) for i in range(shares)])
-        return int(progress[DONE]) // (shares * len(self.passes)), losses, probabilities
+        data = samples, pixels, order, writeable(t), losses, probabilities, self.x
+        work = Work(self.table, self.passes, *data, shares, learning_rate, careful, progress)
+        try:
+            threads.run([partial(_stay, work, i) for i in range(shares)])
+        finally:
+            self.steps = int(progress[DONE]) // (shares * len(self.passes))
+        return self.steps, losses, probabilities
 
     def _shares(self, n: int) -> int:
         """In how many parts a batch of n is worth being shared out."""
@@ -148,25 +155,29 @@ class FusedStep:
 
     def _make_room(self, shares: int, n: int) -> None:
         """Lay out the inputs, the outputs and the gradients of every layer for n samples, and plan the passes."""
-        self.room = shares, n
-        self.x = aligned_empty((shares, n, len(self.weights[0][0])), self.dtype)
+        self.room = 0, 0  # as long as it is not whole
+        wide = [shares > 1 and W.shape[1] >= max(n, shares * NARROW) for W, _ in self.weights[:-1]] + [False]
+        self.x = aligned_empty((shares if wide[0] else 1, n, len(self.weights[0][0])), self.dtype)
         self.flow = [[aligned_empty((n, W.shape[1]), self.dtype) for W, _ in self.weights] for _ in ("out", "dz")]
         self.table = np.zeros((len(self.weights), 9), np.int64)
         for i, (W, b) in enumerate(self.weights):
-            by_units = shares > 1 and W.shape[1] >= max(n, shares * NARROW) and i < len(self.weights) - 1
             arrays = W, b, self.flow[0][i - 1], self.flow[0][i], self.flow[1][i]  # the first layer's X_AT isn't used
             addresses = [0 if array is None else array.ctypes.data for array in arrays]
-            self.table[i] = (*W.shape, ACTIVATIONS.index(self.activations[i]), by_units, *addresses)
-        by_units = self.table[:, BY_UNITS].tolist()
-        operations = by_units + by_units[:0:-1]
+            self.table[i] = (*W.shape, ACTIVATIONS.index(self.activations[i]), wide[i], *addresses)
+        operations = wide + wide[:0:-1]
         alone = [i for i in range(1, len(operations)) if operations[i - 1] or operations[i]]
         self.passes = np.array([0, *alone, len(operations)])
+        self.room = shares, n
 
 
 def _stay(work: Work, share: int) -> None:
     """Take part until all is done."""
-    while not _take_part(work, share, threads.bell, threads.looks()):
-        time.sleep(NAP)
+    try:
+        while not _take_part(work, share, threads.bell, threads.looks()):
+            time.sleep(NAP)
+    except Exception:  # there was no memory; what was begun will not be done, so nobody may wait for it
+        work.progress[STOPPED] = 1
+        raise
 
 
 @intrinsic
@@ -193,7 +204,7 @@ def _take_part(work: Work, own: int, bell: Array, looks: int) -> bool:
     in its cache, and then those that nobody has begun: a core that hasn't come is not waited for.
     """
     count(bell, 0)
-    shares, passes, tries = len(work.x), len(work.passes), looks
+    shares, passes, tries = work.shares, len(work.passes), looks
     steps = (len(work.order) + work.x.shape[1] - 1) // work.x.shape[1]
     while tries > 0:
         tries -= 1
@@ -248,9 +259,9 @@ def _shared(i: int, shares: int, size: int, unit: int) -> tuple[int, int]:
 def _part(work: Work, layer: int, rows: int, columns: int, share: int) -> tuple[int, int, int, int]:
     """First and last row, first and last column of a share: of the columns if the layer is shared out by units."""
     if work.table[layer, BY_UNITS]:
-        j0, j1 = _shared(share, len(work.x), columns, PANEL)
+        j0, j1 = _shared(share, work.shares, columns, PANEL)
         return 0, rows, j0, j1
-    i0, i1 = _shared(share, len(work.x), rows, 4)  # the rows that a product takes at once
+    i0, i1 = _shared(share, work.shares, rows, 4)  # the rows that a product takes at once
     return i0, i1, 0, columns
 
 

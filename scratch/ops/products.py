@@ -76,7 +76,8 @@ def product_tile(
     190.
 
     What is computed for a row depends on its group of four and on nothing else, so a product may be cut into tiles in
-    any way, as long as i0 is a multiple of four and j0 one of ``STRIP``.
+    any way, as long as i0 is a multiple of four and j0 one of ``STRIP``, or of as many columns as a kernel takes at
+    once if B is finite.
     """
     M, K, N = A.shape[1] if turned else A.shape[0], B.shape[0], B.shape[1]
     lanes = REGISTER // A.itemsize

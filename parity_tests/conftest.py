@@ -45,13 +45,17 @@ def all_digits(digits: mnist.Dataset) -> mnist.Dataset:
     return digits
 
 
+def save_some(digits: mnist.Dataset, path: Path, *, train: int, test: int) -> str:
+    """Write the first of the digits to an .npz that ``--data`` takes, and return its name."""
+    (x_train, y_train), (x_test, y_test), _ = digits
+    np.savez(path, x_train=x_train[:train], y_train=y_train[:train], x_test=x_test[:test], y_test=y_test[:test])
+    return str(path)
+
+
 @pytest.fixture
 def small(digits: mnist.Dataset, tmp_path: Path) -> str:
     """A few hundred real digits in an .npz of their own."""
-    (x_train, y_train), (x_test, y_test), _ = digits
-    path = tmp_path / "small.npz"
-    np.savez(path, x_train=x_train[:600], y_train=y_train[:600], x_test=x_test[:300], y_test=y_test[:300])
-    return str(path)
+    return save_some(digits, tmp_path / "small.npz", train=600, test=300)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from parity_tests.cases import ARTICLE
 from parity_tests.compare import assert_all, equal, same
 from parity_tests.distribution_worker import EPOCHS, SEED
 from parity_tests.training_checks import lock_step
+from parity_tests.conftest import save_some
 from scratch.__main__ import prepare
 from scratch.datasets import mnist
 from scratch.training import batches
@@ -99,10 +100,7 @@ def ended(process: Process, timeout: float = 240) -> tuple[int, str, str]:
 @pytest.fixture
 def some(digits: mnist.Dataset, tmp_path: Path) -> str:
     """A few real digits; of those to test, a number that no number of processes divides."""
-    (x_train, y_train), (x_test, y_test), _ = digits
-    path = tmp_path / "some.npz"
-    np.savez(path, x_train=x_train[:1260], y_train=y_train[:1260], x_test=x_test[:211], y_test=y_test[:211])
-    return str(path)
+    return save_some(digits, tmp_path / "some.npz", train=1260, test=211)
 
 
 class Replay:

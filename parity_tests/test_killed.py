@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from parity_tests.conftest import save_some
 from scratch.datasets import mnist
 from scratch.models import load_model
 
@@ -32,9 +33,9 @@ class Tally:
     whole: int = 0  # trainings that came to their end
 
 
-def start(folder: Path, data: Path, backend: str, *more: str) -> subprocess.Popen[bytes]:
+def start(folder: Path, data: str, backend: str, *more: str) -> subprocess.Popen[bytes]:
     files = ["--save", str(folder / "model.keras"), "--history", str(folder / "history.csv")]
-    command = [sys.executable, "-m", "scratch", "--data", str(data), "--backend", backend, *OPTIONS, *files, *more]
+    command = [sys.executable, "-m", "scratch", "--data", data, "--backend", backend, *OPTIONS, *files, *more]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # on a busy machine more would wait for each other
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
 
@@ -65,9 +66,7 @@ def wait(process: subprocess.Popen[bytes], until: Callable[[], bool], seconds: f
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_killed_at_any_moment(backend: str, digits: mnist.Dataset, tmp_path: Path) -> None:
     """50 kills in all, 25 with each backend: a third while a file is being written, some when the model is saved."""
-    (x_train, y_train), (x_test, y_test), _ = digits
-    data = tmp_path / "digits.npz"
-    np.savez(data, x_train=x_train[:2000], y_train=y_train[:2000], x_test=x_test[:500], y_test=y_test[:500])
+    data = save_some(digits, tmp_path / "digits.npz", train=2000, test=500)
     never_killed = tmp_path / "never killed"
     never_killed.mkdir()
     with start(never_killed, data, backend) as process:
@@ -88,7 +87,7 @@ def test_killed_at_any_moment(backend: str, digits: mnist.Dataset, tmp_path: Pat
     assert any(name.startswith(".latest.npz") for name in tally.torn)
 
 
-def run_once(folder: Path, data: Path, backend: str, tally: Tally, rng: np.random.Generator) -> bool:
+def run_once(folder: Path, data: str, backend: str, tally: Tally, rng: np.random.Generator) -> bool:
     """Start the command, and kill it as long as there are kills left; return whether it came to its end."""
     backup = folder / "backup" / "latest.npz"
     tally.resumed += backup.exists()

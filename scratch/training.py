@@ -170,7 +170,7 @@ class Trainer(Network):
         self.start = start = Start(initial_epoch, batch_size, shuffle, data, tell.callbacks)
         tell.on_train_begin({})  # a BackupAndRestore may move the start
         self.start, logs = None, start.logs
-        at_once, numbers = self._steps_at_once(tell.callbacks, batch_size), np.arange(len(samples))
+        at_once, numbers = self._steps_at_once(samples, batch_size, tell.callbacks), np.arange(len(samples))
         for epoch in range(start.epoch, epochs):
             self._reset_metrics()
             tell.on_epoch_begin(epoch, {})
@@ -270,8 +270,8 @@ class Trainer(Network):
         """Outputs for one batch."""
         return self(x)
 
-    def _steps_at_once(self, callbacks: Sequence[Callback], batch_size: int) -> int:
-        """How many steps ``fit`` takes in one go: one if somebody wants to know of each, or has another way to take it.
+    def _steps_at_once(self, x: Array | Pixels, batch_size: int, callbacks: Sequence[Callback]) -> int:
+        """How many steps ``fit`` takes in one go: one if somebody wants to know of each, or it is not the compiled one.
 
         Else as many as are over in a moment, so that Ctrl-C, a bar and a backup need not wait.
         """
@@ -279,16 +279,17 @@ class Trainer(Network):
             type(metric) not in METRICS.values() or overridden(metric, type(metric), "update_state")
             for metric in self.metrics
         )
-        if own or any(callback.every_batch for callback in callbacks):
+        fused = fused_step(self, *self._compiled("fit"))
+        if own or not fused or not fused.reads(x) or any(callback.every_batch for callback in callbacks):
             return 1
-        weights, outputs = max(1, self.count_params()), math.prod(filter(None, self.output_shape or ()))
+        weights, outputs = self.count_params(), math.prod(filter(None, self.output_shape or ()))
         return max(1, min(STEPS, min(MULTIPLICATIONS // weights, OUTPUTS // outputs) // batch_size))
 
     def _take_steps(self, x: Array | Pixels, y: Array, orders: Sequence[Array], where: str) -> int:
-        """Train on several batches in one go, if the compiled step can; return on how many."""
+        """Train on several batches in one go, if the compiled step still can; return on how many."""
         loss, optimizer = self._compiled("fit")
         fused = fused_step(self, loss, optimizer)
-        if not fused or not fused.reads(x):
+        if not fused:  # a callback has changed the optimizer
             return 0
         order, size = np.concatenate(orders), len(orders[0])
         y = y[order]

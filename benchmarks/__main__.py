@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.report import Results, show
-from scratch.__main__ import guarded
+from benchmarks.reports.text import Results, show
+from scratch.cli.terminal import guarded
 from scratch.datasets import mnist
 
 FOLDER = Path(__file__).with_name("results")
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).with_name("results")
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and return the exit status: 0, or 2 for input that can't be used, or 130 after Ctrl-C."""
-    from benchmarks.questions import QUESTIONS
+    from benchmarks.measurement.questions import QUESTIONS
 
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure scratch beside Keras and others."
@@ -33,9 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _measure(options: argparse.Namespace, questions: dict) -> int:
-    from benchmarks.pictures import draw
-    from benchmarks.questions import QUICK, Session
-    from benchmarks.tasks import article
+    from benchmarks.measurement.questions import QUICK, Session
+    from benchmarks.measurement.tasks import article
+    from benchmarks.reports.pictures import draw
 
     names = options.only.split(",") if options.only else QUICK if options.quick else list(questions)
     if unknown := [name for name in names if name not in questions]:

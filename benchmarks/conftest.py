@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import environment, programs, same, tasks
-from benchmarks.peers import OURS, PEERS, elsewhere, missing
-from benchmarks.ratios import SETTLE, ratio
-from benchmarks.worker import Bench, Worker
+from benchmarks.measurement import environment, programs, same, tasks
+from benchmarks.measurement.ratios import SETTLE, ratio
+from benchmarks.measurement.worker import Bench, Worker
+from benchmarks.peers.base import OURS, PEERS, elsewhere, missing
 from scratch.datasets import mnist
 
 AT_LEAST = 0.02  # seconds that a short measurement is repeated for

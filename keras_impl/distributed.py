@@ -28,7 +28,7 @@ from jax.experimental import multihost_utils
 
 from keras_impl.convert import copy_weights
 from keras_impl.data import Batches
-from scratch.__main__ import guarded
+from scratch.cli.terminal import guarded
 
 START = 50  # seconds within which all processes must have been started
 SILENCE = 30  # seconds without a sign of life after which a process counts as lost

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keras_impl import missing
-from scratch.__main__ import guarded
+from scratch.cli.terminal import guarded
 from scratch.datasets import mnist
 
 FEW = 4000, 1000  # digits to train and test with, without --slow
@@ -31,7 +31,7 @@ def _compare(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     try:
-        from parity_tests import report as reporting
+        from parity_tests.report import page as reporting
     except ModuleNotFoundError as error:
         raise OSError(missing(error)) from None
 
@@ -64,10 +64,10 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _steps(report: "object", digits: mnist.Dataset, slow: bool) -> list[tuple[str, Callable[[], None]]]:
     """What is to be done, in order: a name for people, and the work, which adds to the report."""
-    from parity_tests import full_checks
-    from parity_tests.checks import BACKENDS
-    from parity_tests.report import Outcome
-    from parity_tests.training_checks import FAST, run
+    from parity_tests.checks import full_checks
+    from parity_tests.checks.checks import BACKENDS
+    from parity_tests.checks.training_checks import FAST, run
+    from parity_tests.report.page import Outcome
 
     few = mnist.Dataset(*((x[:n], y[:n]) for (x, y), n in zip(digits[:2], FEW, strict=True)), "a few digits")
     data, epochs = (digits, full_checks.EPOCHS) if slow else (few, 5)

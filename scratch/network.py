@@ -10,11 +10,13 @@ from numpy.typing import ArrayLike, DTypeLike
 from scratch import ops
 from scratch.layers import Input, Layer, check_dtype
 from scratch.losses import CategoricalCrossentropy, Loss
+from scratch.metrics import CategoricalAccuracy
+from scratch.optimizers import SGD
 from scratch.pixels import Pixels
 from scratch.utils import Array, Shape, auto_name, check_array, check_list, check_name, check_numeric, spawn_generator
 
 if TYPE_CHECKING:
-    from scratch.ops.fused import FusedStep
+    from scratch.kernels.fused_step import FusedStep
 
 
 class Network:
@@ -30,6 +32,10 @@ class Network:
         ValueError: if the backend or the dtype is unknown, or a layer doesn't fit; see ``add``.
     """
 
+    optimizer: SGD | None = None
+    loss: CategoricalCrossentropy | None = None
+    metrics: list[CategoricalAccuracy]
+
     def __init__(
         self,
         layers: Sequence[Layer] | None = None,
@@ -42,9 +48,10 @@ class Network:
         self.dtype = check_dtype("float32" if dtype is None else dtype)
         self.rng = spawn_generator()
         self.name = auto_name(type(self).__name__) if name is None else str(name)
+        self.metrics = []
         self.layers: list[Layer] = []
         self.input_shape: Shape | None = None
-        self.fused: FusedStep | None = None  # what trains it, if scratch.fusion finds that it can
+        self.fused: FusedStep | None = None  # what trains it, if scratch.execution finds that it can
         self._input: Input | None = None
         for layer in check_list("layers", layers):
             self.add(layer)

@@ -16,17 +16,17 @@ from scratch import losses, optimizers
 from scratch import metrics as metrics_module
 from scratch.callbacks import BackupAndRestore, Callback, CallbackList, History, Logs
 from scratch.callbacks.backup import Start
-from scratch.fusion import fused_step
+from scratch.callbacks.progress import ProgbarLogger, interactive
+from scratch.execution import fused_step
 from scratch.losses import CategoricalCrossentropy, check_same_length
 from scratch.metrics import METRICS, CategoricalAccuracy, Mean
 from scratch.network import Network
 from scratch.optimizers import SGD
 from scratch.pixels import Pixels
-from scratch.progress import ProgbarLogger, interactive
 from scratch.utils import Array, check_integer, check_list, check_number, overridden
 
 if TYPE_CHECKING:
-    from scratch.ops.fused import FusedStep
+    from scratch.kernels.fused_step import FusedStep
 
 # At most so many steps in one go, with so many outputs and multiplications (forward): a few hundredths of a second.
 STEPS, OUTPUTS, MULTIPLICATIONS = 1 << 12, 1 << 17, 1 << 30
@@ -61,8 +61,6 @@ class Trainer(Network):
         start: where ``fit`` begins, for a callback to read and to move in ``on_train_begin``; None at other times.
     """
 
-    optimizer: SGD | None = None
-    loss: CategoricalCrossentropy | None = None
     stop_training = False
     start: Start | None = None
 

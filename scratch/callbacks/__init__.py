@@ -2,8 +2,8 @@
 
 from scratch.callbacks.backup import BackupAndRestore
 from scratch.callbacks.callback import EVENTS, Callback, CallbackList, LambdaCallback, Logs
+from scratch.callbacks.history import CSVLogger, History
 from scratch.callbacks.monitors import EarlyStopping, ModelCheckpoint
-from scratch.callbacks.records import CSVLogger, History
 
 __all__ = [
     "EVENTS",

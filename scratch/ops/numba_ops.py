@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scratch.ops.compiler import compiled, inlined
-from scratch.ops.products import product, transposed, writeable
+from scratch.kernels.gemm import product, transposed, writeable
+from scratch.kernels.jit import compiled, inlined
 
 Array = NDArray[np.floating]
 LOW, HIGH = 1e-7, 1 - 1e-7  # keras.config.epsilon(), and 1 minus it

@@ -9,7 +9,7 @@ from scratch.layers import Input, Layer
 from scratch.losses import CategoricalCrossentropy
 from scratch.metrics import CategoricalAccuracy
 from scratch.optimizers import SGD
-from scratch.saving.kinds import (
+from scratch.saving.settings import (
     DTYPE,
     LAYERS,
     LOSSES,

@@ -1,0 +1,1 @@
+"""How a peer is run, checked and timed."""

@@ -1,0 +1,1 @@
+"""Tests and pytest-benchmark measurements."""

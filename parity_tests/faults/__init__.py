@@ -1,0 +1,1 @@
+"""Planted faults: mistakes that the suite must detect."""

@@ -1,0 +1,1 @@
+"""The report: tables for a terminal and a self-contained HTML page."""

@@ -1,0 +1,1 @@
+"""Tests of files, photos, command lines, interruptions and several processes."""

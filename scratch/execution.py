@@ -1,68 +1,203 @@
-"""Which models the fused training step can train: the article's, and all that are built like it."""
+"""How ``fit`` executes its steps: layer by layer, or as fused steps in the compiled core.
 
-from typing import TYPE_CHECKING
+``make_train_function`` chooses once, before the first epoch.  The result is called with the rows of one or more
+batches, trains on them, and returns the losses and the outputs:
 
-from scratch.layers import Activation, Dense, Flatten, Layer, ReLU, Softmax
-from scratch.losses import LOSSES, CategoricalCrossentropy
+- ``LayerByLayer`` calls the model's ``train_step`` for one batch: forward, loss, backward, update through the layers.
+- ``Fused`` passes the batches to a compiled step, which skips the layers' Python methods.  If no callback needs
+  batch-level events, it takes several batches per call (Keras's ``steps_per_execution``).
+
+Whether the compiled step applies is answered by the parts themselves: each layer, loss and optimizer class states a
+``fused_rule``, each metric class whether it is ``additive``.  ``fused_step`` collects the answers.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from scratch.batches import Rows
+from scratch.callbacks import Callback
+from scratch.layer import Layer
 from scratch.network import Network
-from scratch.optimizers import SGD
-from scratch.utils import overridden
+from scratch.pixels import Pixels
+from scratch.utils import Array, overridden
 
 if TYPE_CHECKING:
-    from scratch.kernels.fused_step import FusedStep
+    from scratch.kernels.fused_step import FusedStep  # imports Numba, which backend="numpy" does without
+
+# Upper limits of one call: steps, outputs and multiplications of the forward pass.  Together they keep a call below a
+# few hundredths of a second, so that Ctrl-C, progress bars and backups do not wait for it.
+MAX_STEPS, MAX_OUTPUTS, MAX_MULTIPLICATIONS = 1 << 12, 1 << 17, 1 << 30
 
 
-def fused_step(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) -> "FusedStep | None":
-    """The compiled step that does what ``forward``, ``compute_loss``, ``backward`` and ``update`` do; or None.
+TrainStep = Callable[[Array | Pixels, Array], tuple[float, Array]]  # x, y → loss and outputs from before the update
 
-    It is for ``backend="numba"``: Dense layers of one dtype with an activation after each, a softmax after the last,
-    cross-entropy, and SGD without momentum, weight decay or clipping.  Everything else, and whatever overrides a method
-    that the step would leave out, goes layer by layer.
+
+class Steps(NamedTuple):
+    """Results of consecutive training steps.
+
+    Attributes:
+        losses: loss of each step's batch, from before its update.
+        y: targets of all their samples.
+        out: outputs (n, C) for these samples, from before the update of their batch.
+        batch_size: samples per step; the last step may have fewer.
     """
-    if model.backend != "numba" or not _plain(model, loss, optimizer):
+
+    losses: list[float]
+    y: Array
+    out: Array
+    batch_size: int
+
+
+class LayerByLayer:
+    """Train function that takes one step per call, through the layers.
+
+    Args:
+        train_step: the model's.
+        x: samples (N, …).
+        y: checked targets (N, …).
+
+    Attributes:
+        steps_per_call: number of batches that a call may be given.
+    """
+
+    steps_per_call = 1
+
+    def __init__(self, train_step: TrainStep, x: Array | Pixels, y: Array) -> None:
+        self.train_step, self.x, self.y = train_step, x, y
+
+    def __call__(self, batches: Sequence[Rows]) -> Steps:
+        """Take one step, on the first of the batches."""
+        x, y = self.x[batches[0]], self.y[batches[0]]
+        loss, out = self.train_step(x, y)
+        return Steps([loss], y, out, len(out))
+
+
+class Fused(LayerByLayer):
+    """Train function that takes one or more steps per call in the compiled core.
+
+    Args:
+        network: the model.
+        train_step: the model's, for steps that the compiled core does not take.
+        x: samples (N, …).
+        y: checked targets (N, …).
+        steps_per_call: number of batches that a call may be given.
+    """
+
+    def __init__(
+        self, network: Network, train_step: TrainStep, x: Array | Pixels, y: Array, steps_per_call: int
+    ) -> None:
+        super().__init__(train_step, x, y)
+        self.network, self.steps_per_call = network, steps_per_call
+        self.row_numbers = np.arange(len(x))
+
+    def __call__(self, batches: Sequence[Rows]) -> Steps:
+        """Take at least one step, and as many as there are batches unless a loss is not finite.
+
+        The compiled step stops before the update of a batch whose loss is not finite.  That step runs layer by layer,
+        which finds the tensor to name in the warning; and so does every step after a callback has changed the model or
+        its optimizer so that the compiled step no longer applies.
+        """
+        fused = fused_step(self.network)
+        steps = self._take(fused, batches) if fused else None
+        return steps if steps and steps.losses else super().__call__(batches)
+
+    def _take(self, fused: "FusedStep", batches: Sequence[Rows]) -> Steps:
+        loss, optimizer = self.network.loss, self.network.optimizer
+        assert loss is not None
+        assert optimizer is not None
+        rows = [self.row_numbers[batch] for batch in batches]
+        order, size = np.concatenate(rows), len(rows[0])
+        y, units = self.y[order], fused.weights[-1][0].shape[1]
+        t = loss.smooth(loss.targets(y, units, fused.dtype))
+        try:
+            taken, losses, out = fused.train(self.x, order, t, size, float(optimizer.learning_rate), careful=True)
+        finally:
+            optimizer.iterations += fused.steps  # complete steps, also after Ctrl-C
+        means = [float(loss.reduce(losses[i * size : (i + 1) * size])) for i in range(taken)]
+        return Steps(means, y[: taken * size], out[: taken * size], size)
+
+
+def make_train_function(
+    network: Network,
+    train_step: TrainStep,
+    x: Array | Pixels,
+    y: Array,
+    batch_size: int,
+    callbacks: Sequence[Callback],
+) -> LayerByLayer:
+    """Return the function that executes the training steps of one ``fit``.
+
+    Several batches per call are possible if no callback needs batch-level events, every metric is additive, and the
+    compiled step can read the samples without a conversion.
+    """
+    fused = fused_step(network)
+    if fused is None:
+        return LayerByLayer(train_step, x, y)
+    additive = all(_stated(metric, "additive", "update_state") for metric in network.metrics)
+    if not additive or not fused.reads(x) or any(callback.every_batch for callback in callbacks):
+        return Fused(network, train_step, x, y, steps_per_call=1)
+    weights, outputs = network.count_params(), math.prod(filter(None, network.output_shape or ()))
+    limit = min(MAX_STEPS, min(MAX_MULTIPLICATIONS // weights, MAX_OUTPUTS // outputs) // batch_size)
+    return Fused(network, train_step, x, y, steps_per_call=max(1, limit))
+
+
+def fused_step(network: Network) -> "FusedStep | None":
+    """Return the compiled step that trains this network as it is now; None if its parts do not allow one.
+
+    It needs ``backend="numba"``, contiguous parameters of one dtype, and parts that state a rule: Dense layers with an
+    activation each, a softmax after the last, a loss with the rule ``softmax_cross_entropy``, and an optimizer with the
+    rule ``sgd``.
+    """
+    if network.backend != "numba" or network.run_eagerly or overridden(network, Network, *_REPLACED_METHODS):
         return None
-    chain = _chain(model.layers)
+    loss_rule = _stated(network.loss, "fused_rule", "forward", "backward", "for_logits", "targets", "smooth", "reduce")
+    if loss_rule != "softmax_cross_entropy" or _stated(network.optimizer, "fused_rule", "update") != "sgd":
+        return None
+    chain = _dense_layers(network.layers)
     if chain is None:
         return None
     activations = [activation for _, activation in chain]
     weights = [(layer.params["W"], layer.params.get("b")) for layer, _ in chain]
     arrays = [array for pair in weights for array in pair if array is not None]
     if len({array.dtype for array in arrays}) != 1 or not all(array.flags.carray for array in arrays):
-        return None  # the step reads and writes them by address, row by row
-    from scratch.kernels.fused_step import FusedStep
+        return None  # the compiled step accesses the parameters by address
+    from scratch.kernels import fused_step as kernel
 
-    known = model.fused
-    if known is None or not known.is_for(weights, activations):
-        model.fused = known = FusedStep(weights, activations)
-    return known
-
-
-def _plain(model: Network, loss: CategoricalCrossentropy, optimizer: SGD) -> bool:
-    """Whether nothing is asked for that the step doesn't do."""
-    return (
-        not overridden(model, Network, "forward", "compute_loss", "backward")
-        and not overridden(optimizer, SGD, "update")
-        and not overridden(loss, type(loss), "for_logits")
-        and type(loss) in LOSSES.values()
-        and loss.reduction == "sum_over_batch_size"
-        and type(optimizer) is SGD
-        and optimizer.momentum == 0
-        and optimizer.weight_decay is None
-        and not (optimizer.clipnorm or optimizer.clipvalue or optimizer.global_clipnorm)
-    )
+    if not set(activations) <= set(kernel.ACTIVATIONS):
+        return None
+    if network.fused is None or not network.fused.is_for(weights, activations):
+        network.fused = kernel.FusedStep(weights, activations)
+    fused: FusedStep = network.fused
+    return fused
 
 
-def _chain(layers: list[Layer]) -> list[tuple[Dense, str]] | None:
-    """Each Dense layer with the activation that follows it, its own or a layer's."""
-    chain: list[tuple[Dense, str]] = []
+_REPLACED_METHODS = ("forward", "compute_loss", "backward")  # of Network: the compiled step does not call them
+
+
+def _stated(part: object, attribute: str, *methods: str) -> Any:
+    """Return what the class of ``part`` itself states under ``attribute``, or None.
+
+    A statement does not cover subclasses, nor an object with its own version of one of the ``methods``: they may
+    compute something else.
+    """
+    if attribute not in vars(type(part)) or not vars(part).keys().isdisjoint(methods):
+        return None
+    return getattr(part, attribute)
+
+
+def _dense_layers(layers: Sequence[Layer]) -> list[tuple[Layer, str]] | None:
+    """Return each Dense layer with the activation that follows it, its own or a layer's; None if the rules differ."""
+    chain: list[tuple[Layer, str]] = []
     for layer in layers:
-        if overridden(layer, type(layer), "forward", "backward", "activate", "activate_backward"):
-            return None
-        if type(layer) is Dense:
+        rule = _stated(layer, "fused_rule", "forward", "backward", "activate", "activate_backward")
+        if rule == "dense":
             chain.append((layer, layer.activation))
-        elif type(layer) in (Activation, ReLU, Softmax) and chain and chain[-1][1] == "linear":
+        elif rule == "activation" and chain and chain[-1][1] == "linear":
             chain[-1] = (chain[-1][0], layer.activation)
-        elif type(layer) is not Flatten or chain:
+        elif rule != "flatten" or chain:
             return None
     activations = [activation for _, activation in chain]
     ends_in_softmax = bool(chain) and layers[-1].activation == "softmax" and "softmax" not in activations[:-1]

@@ -1,7 +1,7 @@
-"""Initial weights (重みの初期値): functions of a shape and a random generator, under Keras's names.
+"""Initializers (重みの初期値): functions of a shape and a random generator, with Keras's names.
 
 The scales are Keras's (``keras/src/initializers/random_initializers.py``).  The random numbers are NumPy's, so a
-comparison with Keras copies the weights across rather than the seed.
+comparison with Keras copies the weights instead of the seed.
 """
 
 import math
@@ -15,44 +15,44 @@ Initializer = Callable[[tuple[int, ...], np.random.Generator], Array]
 
 
 def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """All zeros, the default of a bias."""
+    """Return zeros, the default of a bias."""
     return np.zeros(shape)
 
 
 def ones(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """All ones."""
+    """Return ones."""
     return np.ones(shape)
 
 
 def random_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Uniform on ±0.05."""
+    """Draw from a uniform distribution on ±0.05."""
     return rng.uniform(-0.05, 0.05, shape)
 
 
 def random_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Normal with standard deviation 0.05."""
+    """Draw from a normal distribution with standard deviation 0.05."""
     return rng.normal(0.0, 0.05, shape)
 
 
 def glorot_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Uniform on ±√(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010; the book's "Xavier"): Keras's default."""
+    """Draw uniformly on ±√(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010; the book's "Xavier"): Keras's default."""
     limit = math.sqrt(6 / sum(_fans(shape)))
     return rng.uniform(-limit, limit, shape)
 
 
 def glorot_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Normal with variance 2 / (fan_in + fan_out), cut off at two standard deviations."""
+    """Draw from a normal distribution with variance 2 / (fan_in + fan_out), truncated at two standard deviations."""
     return _truncated_normal(shape, math.sqrt(2 / sum(_fans(shape))), rng)
 
 
 def he_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Uniform on ±√(6 / fan_in) (He et al., 2015), made for ReLU."""
+    """Draw uniformly on ±√(6 / fan_in) (He et al., 2015), derived for ReLU."""
     limit = math.sqrt(6 / _fans(shape)[0])
     return rng.uniform(-limit, limit, shape)
 
 
 def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Normal with variance 2 / fan_in, cut off at two standard deviations."""
+    """Draw from a normal distribution with variance 2 / fan_in, truncated at two standard deviations."""
     return _truncated_normal(shape, math.sqrt(2 / _fans(shape)[0]), rng)
 
 
@@ -72,10 +72,10 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def get(initializer: str | Initializer) -> Initializer:
-    """Return the initializer with that name; a function of ``(shape, rng)`` is returned as it is.
+    """Return the initializer with that name; a function of ``(shape, rng)`` is returned unchanged.
 
     Raises:
-        ValueError: if the name is unknown; the message lists the known ones.
+        ValueError: if the name is unknown; the message lists the known names.
     """
     if callable(initializer):
         return initializer
@@ -83,12 +83,12 @@ def get(initializer: str | Initializer) -> Initializer:
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Numbers of inputs and outputs of a kernel (inputs, units); a bias has as many of both as it has entries."""
+    """Return fan_in and fan_out of a kernel (inputs, units); for a bias (units,) both are ``units``, as in Keras."""
     return shape[0], shape[-1]
 
 
 def _truncated_normal(shape: tuple[int, ...], stddev: float, rng: np.random.Generator) -> Array:
-    # A normal cut off at ±2 has this standard deviation; dividing by it restores the one that was asked for.
+    # A standard normal distribution truncated at ±2 has standard deviation 0.8796…: dividing by it restores ``stddev``.
     values = rng.normal(size=shape)
     while (far := np.abs(values) > 2).any():
         values[far] = rng.normal(size=int(far.sum()))

@@ -1,33 +1,38 @@
-"""Cross-entropy losses (交差エントロピー誤差).
+"""Loss functions (損失関数): cross-entropy for one-hot rows and for labels, and the base class for others.
 
-``SoftmaxCrossEntropy`` is the book's ``SoftmaxWithLoss``: it takes logits, and is what a model that ends in a softmax
-trains through.  ``CategoricalCrossentropy`` and ``SparseCategoricalCrossentropy`` are Keras's: they take probabilities,
-and hand over to ``SoftmaxCrossEntropy`` where there are logits to be had.
+``SoftmaxCrossEntropy`` is the book's ``SoftmaxWithLoss``: softmax and cross-entropy in one step, on logits.
+``CategoricalCrossentropy`` and ``SparseCategoricalCrossentropy`` are Keras's losses on probabilities.  A model that
+ends in a softmax trains through ``SoftmaxCrossEntropy`` in both cases, as Keras does on TensorFlow.
+
+To add a loss: write ``{op}_forward`` and ``{op}_backward`` in ``ops/numpy_ops.py`` and ``ops/numba_ops.py``, derive a
+class from ``Loss`` here, enter it in ``LOSSES``, and describe its settings in ``saving/settings.py``.
 """
 
-from collections.abc import Sized
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops
-from scratch.utils import Array, Shape, check_array, check_labels, check_name, check_number
+from scratch.utils import Array, Shape, check_array, check_labels, check_name, check_number, check_same_length
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "none")
 
 
 class Loss:
-    """A function of outputs y (N, C) and targets t (N, C), with its gradient.
+    """Base class: a function of outputs y (N, C) and targets t (N, C), and its gradient with respect to y.
 
     Attributes:
-        op: name of the operations ``{op}_forward`` and ``{op}_backward`` that compute it, one loss a sample.
+        op: the loss of each sample is ``ops.{op}_forward(y, t)``, its gradient ``ops.{op}_backward(y, t)``.
         reduction: ``'sum_over_batch_size'`` (mean over the samples), ``'sum'`` or ``'none'``.
         label_smoothing: s between 0 and 1; the targets become ``t·(1 − s) + s/C``.
-        backend: whose operations.
+        backend: name of the backend whose operations are used.
+        sparse: whether the user's targets are integer labels instead of rows.
     """
 
     op: str
+    sparse: ClassVar[bool] = False
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", label_smoothing: float = 0.0) -> None:
         self.reduction = check_name("reduction", "none" if reduction is None else reduction, REDUCTIONS)
@@ -36,30 +41,69 @@ class Loss:
 
     @property
     def ops(self) -> ModuleType:
-        """The operations that the loss computes with."""
+        """The operations of the loss's backend."""
         return ops.get(self.backend)
 
+    @property
+    def fused_rule(self) -> str | None:
+        """Name of the rule by which the fused training step computes this loss after a softmax; None if there is none.
+
+        A subclass does not inherit the rule: see ``scratch.execution``.
+        """
+        return None
+
     def forward(self, y: Array, t: Array) -> Array:
-        """Loss of a batch: a scalar of y's dtype, or (N,) without a reduction."""
+        """Return the loss of a batch: a scalar of y's dtype, or one loss per sample (N,) without a reduction."""
         self.y, self.t = y, self.smooth(t)
         return self.reduce(getattr(self.ops, f"{self.op}_forward")(y, self.t))
 
+    def backward(self) -> Array:
+        """Return the gradient (N, C) of the last ``forward`` with respect to y; without a reduction, of the sum."""
+        dy: Array = getattr(self.ops, f"{self.op}_backward")(self.y, self.t)
+        return dy / len(self.y) if self.reduction == "sum_over_batch_size" else dy
+
     def smooth(self, t: Array) -> Array:
-        """The targets, with a little of every class mixed in."""
+        """Return the targets (N, C) after label smoothing."""
         s = self.label_smoothing
         return t * (1 - s) + s / t.shape[-1] if s else t
 
     def reduce(self, losses: Array) -> Array:
-        """One number for a batch, rounded once, however many samples there are; or all of them."""
+        """Apply the reduction to one loss per sample (N,); the sum is taken in float64 and rounded once."""
         if self.reduction == "none":
             return losses
         total = losses.sum(dtype=np.float64) / (len(losses) if self.reduction == "sum_over_batch_size" else 1)
         return np.asarray(total, dtype=losses.dtype)
 
-    def backward(self) -> Array:
-        """Gradient of the last ``forward``'s scalar with respect to y; without a reduction, of the sum."""
-        dy: Array = getattr(self.ops, f"{self.op}_backward")(self.y, self.t)
-        return dy / len(self.y) if self.reduction == "sum_over_batch_size" else dy
+    def for_logits(self) -> "SoftmaxCrossEntropy | None":
+        """Return the same loss as a function of the logits, for models that end in a softmax; None by default."""
+        return None
+
+    def check_targets(self, y: ArrayLike, output_shape: Shape, argument: str = "y") -> Array:
+        """Return y as an array that ``targets`` accepts for outputs of that shape, without a copy.
+
+        Raises:
+            ValueError: if y is not one row of ``units`` finite numbers per sample.
+        """
+        units, array = units_of(output_shape), check_array(argument, y)
+        if array.shape[1:] != (units,):
+            raise ValueError(f"{argument} must be rows of {units} numbers, one per unit; got shape {array.shape}.")
+        return array
+
+    def targets(self, y: Array, units: int, dtype: DTypeLike) -> Array:
+        """Return the t (N, units) of ``forward`` for checked targets y."""
+        return y.astype(dtype)
+
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+        """Return the loss of a batch of predictions (N, C), in their dtype (float32 for integers).
+
+        Raises:
+            ValueError: as ``check_targets``, and if ``y_pred`` is not a batch of finite numbers.
+        """
+        y = check_array("y_pred", y_pred)
+        y = y if y.dtype.kind == "f" else y.astype(np.float32)
+        truth = self.check_targets(y_true, (None, *y.shape[1:]), "y_true")
+        check_same_length("y_true", truth, "y_pred", y)
+        return self.forward(y, self.targets(truth, y.shape[-1], y.dtype))
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -67,12 +111,16 @@ class SoftmaxCrossEntropy(Loss):
 
     op = "softmax_cross_entropy"
 
+    def for_logits(self) -> "SoftmaxCrossEntropy":
+        """Return this loss, which takes logits already."""
+        return self
+
 
 class CategoricalCrossentropy(Loss):
     """Cross-entropy with one-hot targets, as ``keras.losses.CategoricalCrossentropy``.
 
-    Called on arrays of probabilities, it rescales each row to sum to 1 and clips to [1e-7, 1 − 1e-7].  After a
-    softmax layer a model uses the logits instead, where nothing needs clipping.
+    Called on arrays of probabilities, it rescales each row to sum to 1 and clips to [1e-7, 1 − 1e-7].  After a softmax
+    layer a model computes the loss from the logits instead, where nothing needs clipping.
 
     Args:
         from_logits: whether y_pred holds logits.
@@ -93,48 +141,38 @@ class CategoricalCrossentropy(Loss):
         if from_logits:
             self.op = SoftmaxCrossEntropy.op
 
+    @property
+    def fused_rule(self) -> str | None:
+        """The fused step computes the mean over the batch only."""
+        return SoftmaxCrossEntropy.op if self.reduction == "sum_over_batch_size" else None
+
+    def for_logits(self) -> SoftmaxCrossEntropy:
+        """Return the same loss as a function of the logits."""
+        loss = SoftmaxCrossEntropy(self.reduction, self.label_smoothing)
+        loss.backend = self.backend
+        return loss
+
     def check_targets(self, y: ArrayLike, output_shape: Shape, argument: str = "y") -> Array:
-        """Return y as an array that ``targets`` takes for outputs of that shape; nothing is copied.
+        """Return y as an array of one-hot rows (N, units), without a copy.
 
         Raises:
-            ValueError: if y is not one row of probabilities for each class and sample.
+            ValueError: if y is not one row of ``units`` probabilities per sample.
         """
-        units = _units(output_shape)
-        array = check_array(argument, y)
+        units, array = units_of(output_shape), check_array(argument, y)
         if array.ndim == 1 or array.shape[1:] == (1,) != (units,):
             raise ValueError(
                 f"{argument} must be one-hot rows of {units} for categorical_crossentropy; "
-                f"got labels of shape {array.shape}. Use to_categorical(y) or the sparse_categorical_crossentropy."
+                f"got labels of shape {array.shape}. Use to_categorical(y) or the loss sparse_categorical_crossentropy."
             )
         if array.shape[1:] != (units,):
-            raise ValueError(f"{argument} must be one-hot rows of {units}, one entry a unit; got shape {array.shape}.")
+            raise ValueError(
+                f"{argument} must be one-hot rows of {units}, one entry per unit; got shape {array.shape}."
+            )
         if array.min() < 0 or array.max() > 1:
             raise ValueError(
                 f"{argument} must hold one-hot rows between 0 and 1; got {array.min():g} to {array.max():g}."
             )
         return array
-
-    def targets(self, y: Array, y_pred: Array) -> Array:
-        """The t of ``forward``: y in the dtype of y_pred."""
-        return y.astype(y_pred.dtype)
-
-    def for_logits(self) -> SoftmaxCrossEntropy:
-        """The same loss for a network whose logits are known."""
-        loss = SoftmaxCrossEntropy(self.reduction, self.label_smoothing)
-        loss.backend = self.backend
-        return loss
-
-    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
-        """Loss of a batch of predictions (N, C), in their dtype (float32 if they are whole numbers).
-
-        Raises:
-            ValueError: as ``check_targets``, and if ``y_pred`` is not a batch of finite numbers.
-        """
-        y = check_array("y_pred", y_pred)
-        y = y if y.dtype.kind == "f" else y.astype(np.float32)
-        truth = self.check_targets(y_true, (None, *y.shape[1:]), "y_true")
-        check_same_length("y_true", truth, "y_pred", y)
-        return self.forward(y, self.targets(truth, y))
 
 
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
@@ -146,21 +184,27 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     """
 
     op = "sparse_categorical_crossentropy"
+    sparse = True
 
     def __init__(self, from_logits: bool = False, reduction: str | None = "sum_over_batch_size") -> None:
         super().__init__(from_logits, reduction=reduction)
 
+    @property
+    def fused_rule(self) -> str | None:
+        """As for one-hot targets, which the labels are converted to."""
+        return super().fused_rule
+
     def check_targets(self, y: ArrayLike, output_shape: Shape, argument: str = "y") -> Array:
-        """Return y as an array of labels that ``targets`` takes for outputs of that shape.
+        """Return y as an array of labels (N,) or (N, 1).
 
         Raises:
-            ValueError: if y is not one whole number from 0 to units − 1 for each sample.
+            ValueError: if y is not one integer from 0 to units − 1 per sample.
         """
-        units = _units(output_shape)
+        units = units_of(output_shape)
         shape = np.shape(check_array(argument, y))
         if shape[1:] not in ((), (1,)):
             raise ValueError(
-                f"{argument} must be one label a sample for sparse_categorical_crossentropy; got shape {shape}. "
+                f"{argument} must be one label per sample for sparse_categorical_crossentropy; got shape {shape}. "
                 "For one-hot rows use the loss 'categorical_crossentropy'."
             )
         labels = check_labels(argument, y)
@@ -170,33 +214,28 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
             )
         return labels
 
-    def targets(self, y: Array, y_pred: Array) -> Array:
-        """The t of ``forward``: y as one-hot rows in the dtype of y_pred."""
-        return np.eye(y_pred.shape[-1], dtype=y_pred.dtype)[y.reshape(-1)]
+    def targets(self, y: Array, units: int, dtype: DTypeLike) -> Array:
+        """Return the labels as one-hot rows (N, units)."""
+        return np.eye(units, dtype=dtype)[y.reshape(-1)]
 
 
-LOSSES: dict[str, type[CategoricalCrossentropy]] = {
+LOSSES: dict[str, type[Loss]] = {
     "categorical_crossentropy": CategoricalCrossentropy,
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
 }
 
 
-def get(loss: str | CategoricalCrossentropy | None) -> CategoricalCrossentropy:
-    """Return the loss with that name; an instance is returned as it is.
+def get(loss: str | Loss | None) -> Loss:
+    """Return a new loss with that name; an instance is returned unchanged.
 
     Raises:
-        ValueError: if the name is unknown; the message lists the known ones.
+        ValueError: if the name is unknown; the message lists the known names.
     """
-    return loss if isinstance(loss, CategoricalCrossentropy) else LOSSES[check_name("loss", loss, LOSSES)]()
+    return loss if isinstance(loss, Loss) else LOSSES[check_name("loss", loss, LOSSES)]()
 
 
-def check_same_length(a_name: str, a: Sized, b_name: str, b: Sized) -> None:
-    """Raise a ``ValueError`` unless both hold the same number of samples."""
-    if len(a) != len(b):
-        raise ValueError(f"{a_name} and {b_name} must hold the same number of samples; got {len(a):,} and {len(b):,}.")
-
-
-def _units(output_shape: Shape) -> int:
+def units_of(output_shape: Shape) -> int:
+    """Return the number of units of an output shape (None, units), or raise a ``ValueError``."""
     if len(output_shape) != 2 or output_shape[1] is None:
         raise ValueError(f"The loss expects outputs of shape (None, units); got {output_shape}: end in a Dense layer.")
     return output_shape[1]

@@ -1,4 +1,4 @@
-"""``Sequential``: the model as Keras knows it, made of a network, its training, its files and its summary."""
+"""``Sequential``: the model with Keras's interface: its training, its files and its summary."""
 
 import os
 from collections.abc import Callable
@@ -23,45 +23,47 @@ class Sequential(Trainer):
     ```
 
     Args:
-        layers: the layers, first to last; more can be added with ``add``.
-        name: a name of your own; ``sequential``, ``sequential_1``, … if not given.
+        layers: the layers, first to last; ``add`` appends more.
+        name: name of the model; default: ``sequential``, ``sequential_1``, …
         backend: ``'numpy'``, the reference, or ``'numba'``, compiled.
-        dtype: float32 (default) or float64, for all layers that don't name one.
+        dtype: float32 (default) or float64, for all layers without a dtype of their own.
     """
 
     def gradients(self, x: ArrayLike, y: ArrayLike) -> tuple[float, list[Array]]:
-        """Loss of a batch, and its gradient with respect to each array of ``get_weights()``."""
+        """Return the loss of a batch, and its gradient with respect to each array of ``get_weights()``."""
         trace = self.trace(x, y)
         return float(trace["loss"]), [grad.copy() for grad in self.grads.values()]
 
     def trace(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
-        """Run one batch forward and backward and return every tensor on the way, as copies, in order of computation.
+        """Run one batch forward and backward; return every tensor as a copy, in the order of computation.
 
         Args:
             x: samples (N, …).
-            t: their targets, as the loss wants them.
+            t: their targets, as the loss requires.
 
         Returns:
-            ``{layer}/out`` for each layer; ``loss``; ``loss/dx``, the gradient that the loss sends back (of the logits,
-            after a softmax); then from the last layer to the first ``{layer}/dx``, ``{layer}/dW``, ``{layer}/db``.
+            ``{layer}/out`` for each layer; ``loss``; ``loss/dx``, the gradient of the loss with respect to its input
+            (the logits, after a softmax); then from the last layer to the first ``{layer}/dx``, ``{layer}/dW``,
+            ``{layer}/db``.
 
         Raises:
             ValueError: if the model is not compiled, or x or t does not fit it.
         """
-        loss, _ = self._compiled("trace")
-        samples, targets = self._check_data(x, t, "trace")
+        samples, targets = self.check_data(x, t, "trace")
+        loss, _ = self.compiled("trace")
         self.build(samples.shape)
         return self.trace_batch(loss, samples, targets)
 
     def summary(self, print_fn: Callable[[str], object] | None = None, line_length: int | None = None) -> None:
-        """Print the layers, the shapes of their outputs and the numbers of their weights.
+        """Print the layers, the shapes of their outputs and their numbers of parameters.
 
         Args:
-            print_fn: takes the whole text, plain; without it the text goes to the terminal, in colour.
-            line_length: width of the table; that of the terminal minus 4, at most 88, if not given.
+            print_fn: receives the whole text, without colours; by default the text is printed, with colours in a
+                terminal.
+            line_length: width of the table; default: the terminal's minus 4, at most 88.
 
         Raises:
-            ValueError: if there is no room for the three columns.
+            ValueError: if the width is too small for three columns.
         """
         print_summary(self, line_length, print_fn)
 

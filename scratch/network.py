@@ -1,40 +1,63 @@
-"""A chain of layers: its weights, and the numbers that flow through it, forward and back."""
+"""``Network``: a chain of layers, its parameters, and one pass forward and back through it.
+
+This is the book's network: ``forward`` runs the layers in order, ``backward`` in reverse.  Training with Keras's
+interface is built on it in ``training.py``.  To watch a pass in a debugger, train with
+``compile(..., run_eagerly=True)`` (``python -m scratch --eager``): the compiled step of ``backend="numba"`` calls
+neither ``forward`` nor ``backward``.
+"""
 
 from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops
-from scratch.layers import Input, Layer, check_dtype
-from scratch.losses import CategoricalCrossentropy, Loss
+from scratch.layer import Layer
+from scratch.layers import Input
+from scratch.losses import Loss, SoftmaxCrossEntropy
 from scratch.metrics import CategoricalAccuracy
 from scratch.optimizers import SGD
 from scratch.pixels import Pixels
-from scratch.utils import Array, Shape, auto_name, check_array, check_list, check_name, check_numeric, spawn_generator
-
-if TYPE_CHECKING:
-    from scratch.kernels.fused_step import FusedStep
+from scratch.utils import (
+    Array,
+    Shape,
+    assign_weights,
+    auto_name,
+    check_array,
+    check_dtype,
+    check_list,
+    check_name,
+    spawn_generator,
+)
 
 
 class Network:
-    """What a model is before it is trained: layers in a row, all with one backend and one random generator.
+    """Layers in a row with one backend and one random generator.
 
     Args:
-        layers: the layers, first to last; more can be added.
-        name: a name of your own; ``sequential``, ``sequential_1``, … if not given.
+        layers: the layers, first to last; ``add`` appends more.
+        name: name of the model; default: ``sequential``, ``sequential_1``, …
         backend: ``'numpy'``, the reference, or ``'numba'``, compiled.
-        dtype: float32 (default) or float64, for all layers that don't name one.
+        dtype: float32 (default) or float64, for all layers without a dtype of their own.
+
+    Attributes:
+        optimizer: the optimizer given to ``compile``; None before.
+        loss: a copy of the loss given to ``compile``, with the model's backend; None before.
+        metrics: the metrics given to ``compile``, as objects.
+        run_eagerly: whether training always runs layer by layer.
+        fused: the compiled training step, created by ``scratch.execution`` when it is first used.
 
     Raises:
-        ValueError: if the backend or the dtype is unknown, or a layer doesn't fit; see ``add``.
+        ValueError: if the backend or the dtype is unknown, or a layer does not fit; see ``add``.
     """
 
     optimizer: SGD | None = None
-    loss: CategoricalCrossentropy | None = None
+    loss: Loss | None = None
     metrics: list[CategoricalAccuracy]
+    run_eagerly: bool = False
+    fused: Any = None
 
     def __init__(
         self,
@@ -44,211 +67,244 @@ class Network:
         dtype: DTypeLike | None = None,
     ) -> None:
         self.backend = check_name("backend", backend, ops.BACKENDS)
-        ops.get(backend)  # whatever is wrong with it is said now
+        ops.get(backend)  # raise now if the backend cannot be loaded
         self.dtype = check_dtype("float32" if dtype is None else dtype)
         self.rng = spawn_generator()
         self.name = auto_name(type(self).__name__) if name is None else str(name)
         self.metrics = []
-        self.layers: list[Layer] = []
         self.input_shape: Shape | None = None
-        self.fused: FusedStep | None = None  # what trains it, if scratch.execution finds that it can
+        self._layers: list[Layer] = []
         self._input: Input | None = None
         for layer in check_list("layers", layers):
             self.add(layer)
 
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, first to last, as a new list; ``add`` and ``pop`` change the model."""
+        return list(self._layers)
+
+    @layers.setter
+    def layers(self, value: object) -> None:
+        raise AttributeError("`Model.layers` attribute is reserved and should not be used. Use add() and pop().")
+
+    @property
+    def trainable(self) -> bool:
+        """True: scratch trains every layer, and raises a ``ValueError`` if False is assigned."""
+        return True
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        if value is not True:
+            raise ValueError(f"Model {self.name!r} must be trainable, as all models are; got trainable={value!r}.")
+
     def add(self, layer: Layer) -> None:
-        """Put a layer at the end; it gets its weights at once if the shape of its input is known.
+        """Append a layer, and build it if the shape of its input is known.
 
         Raises:
-            ValueError: if it is not a layer, its name is taken, or it can't take what the layer before it gives.
+            ValueError: if it is not a layer, its name is used, or it does not accept the output of the layer before it.
         """
         if not isinstance(layer, Layer):
             raise ValueError(f"A model is made of layers, such as Dense(10); got {layer!r}.")
         if layer.name == "loss":
-            raise ValueError("A layer can't be named 'loss', which a trace calls the loss; give it another name.")
-        if layer.name in [other.name for other in self.layers]:
+            raise ValueError("A layer cannot be named 'loss', the name of the loss in a trace; choose another name.")
+        if layer.name in [other.name for other in self._layers]:
             raise ValueError(f"The model already has a layer named {layer.name!r}; give this one another name.")
         if isinstance(layer, Input):
-            if self.layers or self._input:
-                raise ValueError("Input must be the first entry of a model, and stand there once.")
+            if self._layers or self._input:
+                raise ValueError("Input must be the first entry of a model, and there can be only one.")
             self._input, self.input_shape = layer, layer.batch_input_shape
             return
-        input_shape = self._shape_after(self.layers) if self.layers or self._input else layer.batch_input_shape
+        input_shape = self.output_shape if self._layers or self._input else layer.batch_input_shape
         if input_shape is not None:
             layer.compute_output_shape(input_shape)
         layer.bind(self.backend, self.dtype)
-        self.layers.append(layer)
+        self._layers.append(layer)
         if input_shape is not None:
             self.build(self.input_shape or input_shape)
 
     def pop(self) -> Layer:
-        """Take the last layer off and return it.
+        """Remove and return the last layer.
 
         Raises:
             ValueError: if there is none.
         """
-        if not self.layers:
-            raise ValueError(f"Model {self.name!r} has no layers; there is none to take off.")
-        layer = self.layers.pop()
-        if not self.layers and not self._input:
+        if not self._layers:
+            raise ValueError(f"Cannot pop from model {self.name!r}: there are no layers in the model.")
+        layer = self._layers.pop()
+        if not self._layers and not self._input:
             self.input_shape = None
         return layer
 
-    def build(self, input_shape: Shape) -> None:
-        """Give every layer that has none its weights, for input of that shape, such as ``(None, 784)``.
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return the layer with that name or at that index.
 
         Raises:
-            ValueError: if a layer can't take what comes to it; then none has been built.
+            ValueError: if there is no such layer, or not exactly one of the arguments is given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(f"Provide either a layer name or a layer index; got name={name!r}, index={index!r}.")
+        if index is not None:
+            if not -len(self._layers) <= index < len(self._layers):
+                raise ValueError(f"No layer at index {index}: model {self.name!r} has {len(self._layers)} layers.")
+            return self._layers[index]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"No such layer: {name}. Existing layers are: {[layer.name for layer in self._layers]}.")
+
+    def build(self, input_shape: Shape) -> None:
+        """Create the parameters of all layers that have none, for input of a shape such as ``(None, 784)``.
+
+        Raises:
+            ValueError: if a layer does not accept its input; no layer is built then.
         """
         self.compute_output_shape(input_shape)
         self.input_shape = shape = (None, *input_shape[1:])
-        for layer in self.layers:
+        for layer in self._layers:
             if not layer.built:
                 layer.build(shape, self.rng)
             shape = layer.compute_output_shape(shape)
 
     @property
     def ops(self) -> ModuleType:
-        """The operations that the backend computes with."""
+        """The operations of the model's backend."""
         return ops.get(self.backend)
 
     @property
     def built(self) -> bool:
-        """Whether there are layers, and all have their weights."""
-        return bool(self.layers) and all(layer.built for layer in self.layers)
+        """Whether there are layers and all of them have their parameters."""
+        return bool(self._layers) and all(layer.built for layer in self._layers)
 
     @property
     def output_shape(self) -> Shape | None:
-        """Shape of the output, or None as long as that of the input is not known."""
-        return self._shape_after(self.layers)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Shape of the output for that shape of the input.
-
-        Raises:
-            ValueError: if the model has no layers, or one that can't take what comes to it.
-        """
-        if not self.layers:
-            raise ValueError(f"Model {self.name!r} has no layers; add one, for example Dense(10).")
-        shape: Shape = (None, *input_shape[1:])
-        for layer in self.layers:
-            shape = layer.compute_output_shape(shape)
+        """Shape of the output, or None while the shape of the input is unknown."""
+        shape = self.input_shape
+        for layer in self._layers:
+            shape = None if shape is None else layer.compute_output_shape(shape)
         return shape
 
-    def _shape_after(self, layers: list[Layer]) -> Shape | None:
-        shape = self.input_shape
-        for layer in layers:
-            shape = None if shape is None else layer.compute_output_shape(shape)
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the output for an input of that shape.
+
+        Raises:
+            ValueError: if the model has no layers, or a layer does not accept its input.
+        """
+        if not self._layers:
+            raise ValueError(f"Model {self.name!r} has no layers; add one, for example Dense(10).")
+        shape = input_shape
+        for layer in self._layers:
+            shape = layer.compute_output_shape(shape)
         return shape
 
     @property
     def params(self) -> dict[str, Array]:
-        """The weights themselves, not copies, as ``{'dense/W': …, 'dense/b': …, …}``."""
-        return {f"{layer.name}/{key}": W for layer in self.layers for key, W in layer.params.items()}
+        """The parameters themselves, not copies, as ``{'dense/W': …, 'dense/b': …, …}``."""
+        return {f"{layer.name}/{key}": W for layer in self._layers for key, W in layer.params.items()}
 
     @property
     def grads(self) -> dict[str, Array]:
-        """The gradients of the last backward pass, by the names of ``params``; the fused step keeps none."""
-        return {f"{layer.name}/{key}": dW for layer in self.layers for key, dW in layer.grads.items()}
+        """The gradients of the last backward pass, with the names of ``params``; the fused step stores none."""
+        return {f"{layer.name}/{key}": dW for layer in self._layers for key, dW in layer.grads.items()}
+
+    @property
+    def weights(self) -> list[Array]:
+        """The parameters themselves, not copies, in the order of the layers, W before b."""
+        return list(self.params.values())
+
+    trainable_weights = weights
 
     def get_weights(self) -> list[Array]:
-        """Copies of all weights, in the order of the layers, W before b."""
-        return [W.copy() for W in self.params.values()]
+        """Return copies of all parameters, in the order of the layers, W before b."""
+        return [W.copy() for W in self.weights]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Replace all weights.
+        """Replace the values of all parameters.
 
         Args:
-            weights: arrays in the order and of the shapes of ``get_weights()``.
+            weights: arrays in the order and with the shapes of ``get_weights()``.
 
         Raises:
-            ValueError: if one is missing, too many, not numeric or of another shape; then none has been changed.
+            ValueError: if the number or a shape is wrong, or an array is not numeric; nothing is changed then.
         """
-        params, weights = self.params, check_list("weights", weights)
-        if len(weights) != len(params):
-            hint = "" if params else " Build the model first, for example by calling it on data."
-            raise ValueError(f"Model {self.name!r} has {len(params)} weight arrays; got {len(weights)}.{hint}")
-        new = [check_numeric(f"the weight {key!r}", W) for key, W in zip(params, weights, strict=True)]
-        for (key, W), array in zip(params.items(), new, strict=True):
-            if array.shape != W.shape:
-                raise ValueError(f"The weight {key!r} has shape {W.shape}; got an array of shape {array.shape}.")
-        for W, array in zip(params.values(), new, strict=True):
-            W[...] = array
+        assign_weights(f"Model {self.name!r}", self.params, weights)
 
     def count_params(self) -> int:
-        """Number of weights.
+        """Return the number of scalars in all parameters.
 
         Raises:
             ValueError: if the model is not built yet.
         """
         self.check_built()
-        return sum(layer.count_params() for layer in self.layers)
+        return sum(layer.count_params() for layer in self._layers)
 
     def check_built(self) -> None:
-        """Raise a ``ValueError`` unless all layers have their weights."""
+        """Raise a ``ValueError`` unless all layers have their parameters."""
         if not self.built:
             raise ValueError(f"Model {self.name!r} has no weights yet: call it on data, or give an input_shape.")
 
+    def check_inputs(self, x: ArrayLike, argument: str = "x") -> Array | Pixels:
+        """Return x as an array, or as pixels, that the first layer accepts, without a copy.
+
+        Raises:
+            ValueError: if x is not a batch of finite numbers of the right shape.
+        """
+        dtype = self._layers[0].dtype if self._layers else None
+        array = x if isinstance(x, Pixels) else check_array(argument, x, dtype)
+        self.compute_output_shape(array.shape)
+        return array
+
     def __call__(self, x: ArrayLike) -> Array:
-        """Output for a batch x, in one piece; the model is built if need be.
+        """Return the output for a batch x in one pass; the model is built if necessary.
 
         Raises:
             ValueError: if x is not a batch of finite numbers of the right shape.
         """
         batch = self.check_inputs(x)
         self.build(batch.shape)
-        return self.forward(batch).copy()  # a layer that changes nothing would hand out x itself
+        return self.forward(batch).copy()  # a linear layer returns x itself
 
-    def check_inputs(self, x: ArrayLike, argument: str = "x") -> Array | Pixels:
-        """Return x as an array, or pixels, that the first layer can take, without copying it.
-
-        Raises:
-            ValueError: if x is not a batch of finite numbers of the right shape.
-        """
-        dtype = self.layers[0].dtype if self.layers else None
-        array = x if isinstance(x, Pixels) else check_array(argument, x, dtype)
-        self.compute_output_shape(array.shape)
-        return array
+    def __repr__(self) -> str:
+        size = f"{self.count_params():,} parameters" if self.built else "not built"
+        chain = ", ".join(map(repr, self._layers))
+        return f"<{type(self).__name__} {self.name}: {size}, backend {self.backend}, layers [{chain}]>"
 
     def forward(self, x: Array | Pixels, trace: dict[str, Array] | None = None) -> Array:
-        """Output of the last layer for a batch x (順伝播); with a ``trace``, every layer's output goes into it."""
+        """Return the output of the last layer for a batch x (順伝播); a ``trace`` receives every layer's output."""
         out = x
-        for layer in self.layers:
+        for layer in self._layers:
             out = layer.forward(out.astype(layer.dtype, copy=False))
             if trace is not None:
                 trace[f"{layer.name}/out"] = out.copy()
         return np.asarray(out)
 
-    def compute_loss(self, loss: CategoricalCrossentropy, y: Array, t: Array) -> tuple[Loss, Array]:
-        """Loss of the last ``forward``, whose output was y, and what computed it.
+    def compute_loss(self, loss: Loss, y: Array, t: Array) -> tuple[Loss, Array]:
+        """Return the loss of the last ``forward``, whose output was y, preceded by the object that computed it.
 
-        After a softmax that is ``SoftmaxCrossEntropy`` of the logits, never the logarithm of a probability.
+        After a softmax layer that object computes the loss from the logits, if the loss can: ``SoftmaxCrossEntropy``.
         """
-        last = self.layers[-1]
-        softmax = last.activation == "softmax"
-        criterion = loss.for_logits() if softmax else loss
-        return criterion, criterion.forward(last.z if softmax else y, t)
-
-    def trace_batch(self, loss: CategoricalCrossentropy, x: Array | Pixels, y: Array) -> dict[str, Array]:
-        """Run one checked batch forward and backward, and return what ``Sequential.trace`` describes."""
-        trace: dict[str, Array] = {}
-        out = self.forward(x, trace)
-        criterion, trace["loss"] = self.compute_loss(loss, out, loss.targets(y, out))
-        self.backward(criterion, trace)
-        return trace
+        last = self._layers[-1]
+        of_logits = loss.for_logits() if last.activation == "softmax" else None
+        if of_logits is not None:
+            return of_logits, of_logits.forward(last.z, t)
+        return loss, loss.forward(y, t)
 
     def backward(self, criterion: Loss, trace: dict[str, Array] | None = None) -> None:
-        """Leave every layer's gradients of the loss in its ``grads`` (誤差逆伝播).
+        """Store the gradients of the loss in every layer's ``grads`` (誤差逆伝播).
 
-        Nothing is computed below the first layer with weights, unless a ``trace`` wants to see it.
+        Nothing is computed below the first layer with parameters, unless a ``trace`` is given.
+
+        Args:
+            criterion: the first result of ``compute_loss``.
+            trace: receives every gradient.
         """
         dout: Array | None = criterion.backward()
         if trace is not None:
             trace["loss/dx"] = np.array(dout)
-        trainable = [layer for layer in self.layers if layer.params]
-        for layer in reversed(self.layers):
+        trainable = [layer for layer in self._layers if layer.params]
+        for layer in reversed(self._layers):
             assert dout is not None
-            from_logits = layer is self.layers[-1] and layer.activation == "softmax"
+            is_last = layer is self._layers[-1]
+            from_logits = is_last and layer.activation == "softmax" and isinstance(criterion, SoftmaxCrossEntropy)
             need_dx = trace is not None or (bool(trainable) and layer is not trainable[0])
             dout = layer.backward(dout.astype(layer.dtype, copy=False), from_logits=from_logits, need_dx=need_dx)
             if trace is not None:
@@ -256,3 +312,11 @@ class Network:
                 trace.update({f"{layer.name}/d{key}": grad.copy() for key, grad in layer.grads.items()})
             if not need_dx:
                 return
+
+    def trace_batch(self, loss: Loss, x: Array | Pixels, y: Array) -> dict[str, Array]:
+        """Run one checked batch forward and backward, and return the trace that ``Sequential.trace`` describes."""
+        trace: dict[str, Array] = {}
+        out = self.forward(x, trace)
+        criterion, trace["loss"] = self.compute_loss(loss, out, loss.targets(y, out.shape[-1], out.dtype))
+        self.backward(criterion, trace)
+        return trace

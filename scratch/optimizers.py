@@ -1,7 +1,7 @@
-"""Stochastic gradient descent (確率的勾配降下法), with all that Keras's ``SGD`` adds to it.
+"""Optimizers (最適化手法): stochastic gradient descent (確率的勾配降下法) with the options of Keras's ``SGD``.
 
-The update rule is that of ``keras/src/optimizers/sgd.py``, the order of steps that of ``base_optimizer.py``: clip the
-gradients, decay the weights, then move them.
+The update rule is that of ``keras/src/optimizers/sgd.py``, the order that of ``base_optimizer.py``: clip the gradients,
+decay the weights, then update them.
 """
 
 import math
@@ -17,14 +17,18 @@ class SGD:
     Args:
         learning_rate: η, zero or more.
         momentum: m, between 0 and 1.
-        nesterov: whether to look ahead.
+        nesterov: whether to apply Nesterov momentum.
         weight_decay: λ; before each step W ← W − W·λ·η.
-        clipnorm: each gradient is scaled down to this L2 norm.
-        clipvalue: each entry of a gradient is limited to ±clipvalue.
-        global_clipnorm: all gradients together are scaled down to this L2 norm.
+        clipnorm: upper limit of the L2 norm of each gradient.
+        clipvalue: each entry of a gradient is clipped to ±clipvalue.
+        global_clipnorm: upper limit of the L2 norm of all gradients together.
+
+    Attributes:
+        iterations: number of updates so far.
+        v: velocities by parameter name; empty without momentum.
 
     Raises:
-        ValueError: if a number is out of range, or more than one kind of clipping is asked for.
+        ValueError: if a number is out of range, or more than one kind of clipping is requested.
     """
 
     def __init__(
@@ -50,23 +54,32 @@ class SGD:
                 f"got clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}."
             )
         self.iterations = 0
-        self.owner: object | None = None  # the model that it was compiled into
+        self.owner: object | None = None  # the model that was compiled with this optimizer
         self.v: dict[str, Array] = {}
 
     @property
     def variables(self) -> list[Array]:
-        """All that changes from step to step or could, as Keras counts it: iterations, learning rate, velocities."""
+        """Iterations, learning rate and velocities, the variables that Keras counts as the optimizer's parameters."""
         return [np.array(self.iterations, np.int64), np.array(self.learning_rate, np.float32), *self.v.values()]
 
+    @property
+    def fused_rule(self) -> str | None:
+        """Name of the rule by which the fused training step applies this optimizer; None with any option set.
+
+        A subclass does not inherit the rule: see ``scratch.execution``.
+        """
+        options = self.momentum, self.weight_decay is not None, self.clipnorm, self.clipvalue, self.global_clipnorm
+        return None if any(options) else "sgd"
+
     def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
-        """Take one step: the arrays of ``params`` change in place, those of ``grads`` do not.
+        """Update the arrays of ``params`` in place; the arrays of ``grads`` are not modified.
 
         Args:
-            params: arrays by name.
-            grads: their gradients, by the same names and of the same shapes.
+            params: parameters by name.
+            grads: gradients with the same names and shapes.
 
         Raises:
-            ValueError: if a gradient is missing or of another shape; then nothing has changed.
+            ValueError: if a gradient is missing or has another shape; nothing is changed then.
         """
         for key, W in params.items():
             if key not in grads or grads[key].shape != W.shape:
@@ -80,7 +93,7 @@ class SGD:
             if self.momentum == 0:
                 W -= lr * grads[key]
                 continue
-            if key not in self.v or self.v[key].shape != W.shape:  # a new layer may have an old one's name
+            if key not in self.v or self.v[key].shape != W.shape:  # a new layer may reuse a name
                 self.v[key] = np.zeros_like(W)
             v = self.v[key]
             v *= self.momentum
@@ -89,7 +102,7 @@ class SGD:
         self.iterations += 1
 
     def _clip(self, grads: dict[str, Array]) -> dict[str, Array]:
-        # As in Keras, a limit of 0 is no limit.
+        # As in Keras, a limit of 0 means no clipping.
         if self.clipnorm:
             return {key: g * (self.clipnorm / max(_norm(g), self.clipnorm)) for key, g in grads.items()}
         if self.global_clipnorm:
@@ -104,10 +117,10 @@ OPTIMIZERS = {"sgd": SGD, "SGD": SGD}
 
 
 def get(optimizer: str | SGD) -> SGD:
-    """Return a new optimizer with that name; an instance is returned as it is.
+    """Return a new optimizer with that name; an instance is returned unchanged.
 
     Raises:
-        ValueError: if the name is unknown; the message lists the known ones.
+        ValueError: if the name is unknown; the message lists the known names.
     """
     return optimizer if isinstance(optimizer, SGD) else OPTIMIZERS[check_name("optimizer", optimizer, OPTIMIZERS)]()
 

@@ -1,34 +1,44 @@
-"""The table that ``model.summary()`` prints, character for character that of Keras (``summary_utils.py``)."""
+"""The table that ``model.summary()`` prints: character for character Keras's (``summary_utils.py``)."""
 
 import shutil
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from scratch.layers import Activation, Layer
+from scratch.network import Network
 from scratch.utils import Array, Shape, check_integer
 
-if TYPE_CHECKING:
-    from scratch.training import Trainer
-
-COLUMN_ENDS = (0.45, 0.80, 1.0)  # as shares of the width
+COLUMN_ENDS = (0.45, 0.80, 1.0)  # as fractions of the width
 MAX_WIDTH = 88
 
 
 def print_summary(
-    model: "Trainer", line_length: int | None = None, print_fn: Callable[[str], object] | None = None
+    model: Network, line_length: int | None = None, print_fn: Callable[[str], object] | None = None
 ) -> None:
-    """Print a model's layers and the number of its parameters.
-
-    Args:
-        model: the model.
-        line_length: width of the table; that of the terminal minus 4, at most 88, if not given.
-        print_fn: takes the whole text, plain; without it the text goes to the terminal, in colour.
-
-    Raises:
-        ValueError: if there is no room for the three columns.
-    """
-    # rich takes longer to import than NumPy, and training does not need it.
+    """Print a model's layers and parameter counts; see ``Sequential.summary``."""
+    # A lazy import: rich takes longer to import than NumPy, and training does not need it.
     from rich.console import Console
+    from rich.markup import escape
+
+    table = _table(model, line_length)
+    console = Console(highlight=False)
+    if print_fn:
+        console = Console(highlight=False, force_terminal=False, color_system=None)
+        console.begin_capture()
+    console.print(f'[bold]Model: "{escape(model.name)}"[/]')
+    console.print(table)
+    weights = list(model.params.values())
+    state = model.optimizer.variables if model.optimizer and model.optimizer.iterations else []
+    console.print(_total("Total", weights + state))
+    console.print(_total("Trainable", weights))
+    console.print(_total("Non-trainable", []))
+    if state:
+        console.print(_total("Optimizer", state))
+    if print_fn:
+        print_fn(console.end_capture())
+
+
+def _table(model: Network, line_length: int | None) -> Any:
     from rich.markup import escape
     from rich.table import Column, Table
 
@@ -49,22 +59,7 @@ def print_summary(
     for layer in model.layers:
         kind = type(layer).__name__
         table.add_row(f"{escape(layer.name)} ([color(33)]{kind}[/])", _shape(layer), _params(layer))
-
-    console = Console(highlight=False)
-    if print_fn:
-        console = Console(highlight=False, force_terminal=False, color_system=None)
-        console.begin_capture()
-    console.print(f'[bold]Model: "{escape(model.name)}"[/]')
-    console.print(table)
-    weights = list(model.params.values())
-    state = model.optimizer.variables if model.optimizer and model.optimizer.iterations else []
-    console.print(_total("Total", weights + state))
-    console.print(_total("Trainable", weights))
-    console.print(_total("Non-trainable", []))
-    if state:
-        console.print(_total("Optimizer", state))
-    if print_fn:
-        print_fn(console.end_capture())
+    return table
 
 
 def _shape(layer: Layer) -> str:
@@ -75,7 +70,7 @@ def _shape(layer: Layer) -> str:
 
 
 def _params(layer: Layer) -> str:
-    # In Keras an activation has nothing to build, so it is never unbuilt.
+    # An Activation layer of Keras is never reported as unbuilt, since it has nothing to build.
     if not (layer.built or isinstance(layer, Activation)):
         return "[color(34)]0[/] (unbuilt)"
     return f"[color(34)]{sum(W.size for W in layer.params.values()):,}[/]"

@@ -1,121 +1,39 @@
-"""Training: two loops, over epochs and over batches, around one ``train_step``; evaluation and prediction beside it.
+"""Training with Keras's interface: ``fit``, ``evaluate``, ``predict``.
 
-Where nobody wants to know of every batch, and the compiled step can train the model, many steps are one call.
+``fit`` is two loops, over epochs and over batches.  How steps are executed is decided once, before the loops, by
+``make_train_function``: layer by layer, or as fused steps (see ``execution.py``).  ``compile`` and the single training
+step are in ``trainable.py``, and so is ``FitState``: everything that changes during the loops, which
+``BackupAndRestore`` saves and restores.
 """
 
-import copy
 import math
-import warnings
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scratch import losses, optimizers
-from scratch import metrics as metrics_module
+from scratch.batches import Data, batches, split_validation
 from scratch.callbacks import BackupAndRestore, Callback, CallbackList, History, Logs
-from scratch.callbacks.backup import Start
 from scratch.callbacks.progress import ProgbarLogger, interactive
-from scratch.execution import fused_step
-from scratch.losses import CategoricalCrossentropy, check_same_length
-from scratch.metrics import METRICS, CategoricalAccuracy, Mean
-from scratch.network import Network
-from scratch.optimizers import SGD
+from scratch.execution import LayerByLayer, Steps
 from scratch.pixels import Pixels
-from scratch.utils import Array, check_integer, check_list, check_number, overridden
+from scratch.trainable import FitState, TrainableNetwork, check_unsupported
+from scratch.utils import Array, check_integer, check_list
 
-if TYPE_CHECKING:
-    from scratch.kernels.fused_step import FusedStep
-
-# At most so many steps in one go, with so many outputs and multiplications (forward): a few hundredths of a second.
-STEPS, OUTPUTS, MULTIPLICATIONS = 1 << 12, 1 << 17, 1 << 30
-Verbose = str | int  # 0 silent, 1 a progress bar, 2 one line an epoch; 'auto': 1 where someone watches, else 2
+Verbose = str | int  # 0 silent, 1 progress bar, 2 one line per epoch; 'auto': 1 in a terminal or notebook, else 2
 
 
-def batches(n: int, batch_size: int, rng: np.random.Generator | None = None) -> Iterator[slice | Array]:
-    """Split n samples into batches (ミニバッチ), the last of which may be short.
-
-    Args:
-        n: number of samples.
-        batch_size: samples in a batch.
-        rng: draws one permutation of the samples; without it they stay in order.
-
-    Yields:
-        What to index an array of samples with: a slice in order, else an array of row numbers.
-    """
-    order = None if rng is None else rng.permutation(n)
-    for start in range(0, n, batch_size):
-        rows = slice(start, start + batch_size)
-        yield rows if order is None else order[rows]
-
-
-class Trainer(Network):
-    """A network that can be compiled, fitted, evaluated and asked for predictions.
+class Trainer(TrainableNetwork):
+    """A network with ``fit``, ``evaluate`` and ``predict``.
 
     Attributes:
-        optimizer: what ``compile`` was given; None before.
-        loss: a copy of what ``compile`` was given, computing with the model's backend.
-        metrics: likewise, as objects.
-        stop_training: set it to True in a callback, and ``fit`` ends after the next step.
-        start: where ``fit`` begins, for a callback to read and to move in ``on_train_begin``; None at other times.
+        history: what the last ``fit`` returned.
+        stop_evaluating: a callback sets it to True to end ``evaluate`` after the current batch.
+        stop_predicting: likewise for ``predict``.
     """
 
-    stop_training = False
-    start: Start | None = None
-
-    def compile(
-        self,
-        optimizer: str | SGD = "sgd",
-        loss: str | CategoricalCrossentropy | None = None,
-        metrics: Sequence[str | CategoricalAccuracy] | None = None,
-    ) -> None:
-        """Say how the model is to be trained; its weights stay as they are.
-
-        Args:
-            optimizer: ``'sgd'`` or an ``SGD``.
-            loss: ``'categorical_crossentropy'``, ``'sparse_categorical_crossentropy'`` or a loss object.
-            metrics: names or metric objects, such as ``['accuracy']``.
-
-        Raises:
-            ValueError: if a name is unknown, the loss has no reduction to one number, or the optimizer is another
-                model's.
-        """
-        new_optimizer, new_loss = optimizers.get(optimizer), copy.copy(losses.get(loss))
-        if new_loss.reduction == "none":
-            raise ValueError("compile needs a loss that is one number a batch; got one with reduction=None.")
-        if new_optimizer.owner not in (None, self):
-            raise ValueError("The optimizer belongs to another model, whose velocities it holds; make a new one.")
-        self.metrics = metrics_module.get(metrics, new_loss)
-        self.optimizer, self.loss = new_optimizer, new_loss
-        self.optimizer.owner, self.loss.backend = self, self.backend
-        self.history = History()
-
-    def train_step(self, x: Array | Pixels, y: Array, where: str = "") -> tuple[float, Array]:
-        """Forward, loss, backward in reverse, update; for a model like the article's in one compiled step.
-
-        Args:
-            x: inputs of one batch.
-            y: targets of one batch, as the loss has checked them.
-            where: what a warning calls this step if its loss is not finite; no warning if empty.
-
-        Returns:
-            The loss and the outputs, both from before the update.
-        """
-        loss, optimizer = self._compiled("train_step")
-        fused = fused_step(self, loss, optimizer)
-        if fused:
-            steps, losses, out = self._train(fused, x, np.arange(len(x)), y, len(x), where)
-            if steps:
-                return float(loss.reduce(losses)), out
-        with np.errstate(over="ignore", invalid="ignore"):  # explained in words below
-            out = self.forward(x)
-            criterion, value = self.compute_loss(loss, out, loss.targets(y, out))
-            self.backward(criterion)
-            if where and not np.isfinite(value):
-                self._warn_not_finite(x, y, where)
-            optimizer.update(self.params, self.grads)
-        return float(value), out
+    history: History
+    stop_evaluating = stop_predicting = False
 
     def fit(
         self,
@@ -128,78 +46,84 @@ class Trainer(Network):
         validation_split: float = 0.0,
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         shuffle: bool = True,
+        *,
         initial_epoch: int = 0,
     ) -> History:
         """Train the model.
 
         Args:
-            x: samples (N, …), of any numeric dtype and memory layout; never changed, and copied batch by batch only.
-            y: one-hot rows (N, units) or labels (N,), as the loss wants them.
-            batch_size: samples in a step; the last step of an epoch may have fewer.
-            epochs: the number of the last epoch.
-            verbose: 0 silent, 1 a progress bar, 2 one line an epoch; ``'auto'`` is 1 in a terminal and 2 elsewhere.
-            callbacks: told what happens.
-            validation_split: this share of the samples, the last ones, is not trained on but evaluated.
-            validation_data: ``(x, y)`` to evaluate after every epoch, in place of a split.
-            shuffle: whether every epoch draws a new order of the samples.
-            initial_epoch: epochs that are done already.
+            x: samples (N, …) of any numeric dtype and memory layout; never modified, and copied only batch by batch.
+            y: one-hot rows (N, units) or labels (N,), as the loss requires.
+            batch_size: samples per step; the last step of an epoch may have fewer.
+            epochs: number of the last epoch.
+            verbose: 0 silent, 1 progress bar, 2 one line per epoch; ``'auto'`` is 1 in a terminal and 2 elsewhere.
+            callbacks: called at each event.
+            validation_split: share of the samples, the last ones, that is evaluated instead of trained on.
+            validation_data: ``(x, y)`` to evaluate after every epoch, instead of a split.
+            shuffle: whether to draw a new order of the samples for every epoch.
+            initial_epoch: number of epochs that are complete already.
 
         Returns:
-            History of ``accuracy``, ``loss``, ``val_accuracy``, ``val_loss``, one value an epoch each.
+            History with one value per epoch of ``accuracy``, ``loss``, ``val_accuracy`` and ``val_loss``.
 
         Raises:
-            ValueError: if an argument is wrong, before anything has changed.
+            ValueError: if an argument is wrong; nothing is changed then.
 
         Warns:
-            UserWarning: once, if the loss stops being finite: the epoch, the batch, and the first tensor that did.
+            UserWarning: once, if the loss is not finite: the epoch, the batch, and the first tensor that is not finite.
         """
-        self._compiled("fit")
+        self.compiled("fit")
         check_integer("batch_size", batch_size)
         check_integer("epochs", epochs)
         check_integer("initial_epoch", initial_epoch, minimum=0)
-        samples, targets = self._check_data(x, y)
-        samples, targets, validation = self._hold_out(samples, targets, validation_split, validation_data)
-        steps = math.ceil(len(samples) / batch_size)
-        tell = self._listeners(callbacks, verbose, epochs=epochs, steps=steps, record=True)
-        self.build(samples.shape)
+        data, validation = self._training_data(x, y, validation_split, validation_data)
+        steps = math.ceil(len(data[0]) / batch_size)
+        callback_list = self._callback_list(callbacks, verbose, epochs=epochs, steps=steps, record=True)
+        self.build(data[0].shape)
 
-        self.history, self.stop_training = next(c for c in tell.callbacks if isinstance(c, History)), False
-        data = [samples, targets, *(validation or ())]
-        self.start = start = Start(initial_epoch, batch_size, shuffle, data, tell.callbacks)
-        tell.on_train_begin({})  # a BackupAndRestore may move the start
-        self.start, logs = None, start.logs
-        at_once, numbers = self._steps_at_once(samples, batch_size, tell.callbacks), np.arange(len(samples))
-        for epoch in range(start.epoch, epochs):
-            self._reset_metrics()
-            tell.on_epoch_begin(epoch, {})
-            rows = list(batches(len(samples), batch_size, self.rng if shuffle else None))
-            orders = [numbers[some] for some in rows] if at_once > 1 else []
-            done = start.step
-            for step in range(start.step, steps):
-                if step < done:  # it was taken together with the one before
-                    continue
-                tell.on_train_batch_begin(step, {})
-                where = f"epoch {epoch + 1}, batch {step + 1}" if _all_finite(logs) else ""
-                several = orders[step : step + at_once] if not self.stop_training else []
-                taken = self._take_steps(samples, targets, several, where) if len(several) > 1 else 0
-                if taken == 0:
-                    loss, out = self.train_step(samples[rows[step]], targets[rows[step]], where)
-                    self._update_metrics([loss], targets[rows[step]], out, len(out))
-                done = step + max(1, taken)
-                logs = self._logs()
-                tell.on_train_batch_end(done - 1, logs)
+        self.history, self.stop_training = next(c for c in callback_list.callbacks if isinstance(c, History)), False
+        arrays = [*data, *(validation or ())]
+        self.fit_state = state = FitState(self, arrays, batch_size, shuffle, callback_list.callbacks, initial_epoch)
+        try:
+            callback_list.on_train_begin({})  # BackupAndRestore may restore the state of an interrupted run
+            train_function = self.make_train_function(*data, batch_size, callback_list.callbacks)
+            while state.epoch < epochs:
+                epoch = state.epoch
+                self._run_epoch(state, train_function, callback_list)
+                if validation:
+                    self._validate(state, validation, callback_list)
+                state.end_epoch()
+                callback_list.on_epoch_end(epoch, state.logs)
                 if self.stop_training:
                     break
-            start.step = 0
-            if validation:
-                where = f"validation after epoch {epoch + 1}" if _all_finite(logs) else ""
-                values = self._evaluate(*validation, batch_size, tell, where)
-                logs |= {f"val_{name}": value for name, value in values.items()}
-            tell.on_epoch_end(epoch, logs)
+            callback_list.on_train_end(state.logs)
+        finally:
+            self.fit_state = None
+        return self.history
+
+    def _run_epoch(self, state: FitState, train_function: LayerByLayer, callback_list: CallbackList) -> None:
+        """Train on all batches of one epoch, or of the rest of it after a restart."""
+        self.reset_metrics()
+        state.begin_epoch()
+        callback_list.on_epoch_begin(state.epoch, {})
+        rows = list(batches(len(state.data[0]), state.batch_size, self.rng if state.shuffle else None))
+        while state.step < len(rows):
+            callback_list.on_train_batch_begin(state.step, {})
+            count = 1 if self.stop_training else train_function.steps_per_call
+            result = train_function(rows[state.step : state.step + count])
+            self.update_metrics(result)
+            state.step += len(result.losses)
+            state.logs = self.metric_values()
+            callback_list.on_train_batch_end(state.step - 1, state.logs)
             if self.stop_training:
                 break
-        tell.on_train_end(logs)
-        return self.history
+
+    def _validate(self, state: FitState, validation: Data, callback_list: CallbackList) -> None:
+        """Evaluate after an epoch, and add the values to its logs."""
+        state.validating = True
+        values = self._evaluate(*validation, state.batch_size, callback_list)
+        state.validating = False
+        state.logs |= {f"val_{name}": value for name, value in values.items()}
 
     def evaluate(
         self,
@@ -207,10 +131,11 @@ class Trainer(Network):
         y: ArrayLike,
         batch_size: int = 32,
         verbose: Verbose = "auto",
+        *,
         callbacks: Callback | Sequence[Callback] | None = None,
         return_dict: bool = False,
     ) -> float | list[float] | Logs:
-        """Loss and metrics of the model as it is.
+        """Compute the loss and the metrics with the current parameters.
 
         Returns:
             ``[loss, accuracy]`` in the order of ``compile``, the loss alone without metrics, or a dict by name.
@@ -218,142 +143,111 @@ class Trainer(Network):
         Raises:
             ValueError: if an argument is wrong.
         """
-        samples, targets = self._check_data(x, y, "evaluate")
+        samples, targets = self.check_data(x, y, "evaluate")
         steps = math.ceil(len(samples) / check_integer("batch_size", batch_size))
-        tell = self._listeners(callbacks, verbose, epochs=1, steps=steps)
+        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=steps)
         self.build(samples.shape)
-        return self._returned(self._evaluate(samples, targets, batch_size, tell), return_dict)
+        return self._returned(self._evaluate(samples, targets, batch_size, callback_list), return_dict)
+
+    def _evaluate(self, x: Array | Pixels, y: Array, batch_size: int, callback_list: CallbackList) -> Logs:
+        loss, _ = self.compiled("evaluate")
+        logs: Logs = {}
+        self.reset_metrics()
+        self.stop_evaluating = False
+        callback_list.on_test_begin({})
+        for step, rows in enumerate(batches(len(x), batch_size)):
+            callback_list.on_test_batch_begin(step, {})
+            with np.errstate(over="ignore", invalid="ignore"):
+                out = self.forward(x[rows])
+                _, value = self.compute_loss(loss, out, loss.targets(y[rows], out.shape[-1], out.dtype))
+                if not np.isfinite(value) and self.fit_state is not None and self.fit_state.validating:
+                    self.warn_nonfinite_loss(x[rows], y[rows])
+            self.update_metrics(Steps([float(value)], y[rows], out, len(out)))
+            logs = self.metric_values()
+            callback_list.on_test_batch_end(step, logs)
+            if self.stop_evaluating:
+                break
+        callback_list.on_test_end(logs)
+        return logs
 
     def predict(
         self,
         x: ArrayLike,
         batch_size: int = 32,
         verbose: Verbose = "auto",
+        *,
         callbacks: Callback | Sequence[Callback] | None = None,
     ) -> Array:
-        """Outputs (N, units) for samples (N, …), computed batch by batch.
+        """Return the outputs (N, units) for samples (N, …), computed batch by batch.
 
         Raises:
             ValueError: if an argument is wrong.
         """
         samples = self.check_inputs(x)
         steps = math.ceil(len(samples) / check_integer("batch_size", batch_size))
-        tell = self._listeners(callbacks, verbose, epochs=1, steps=steps)
+        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=steps)
         self.build(samples.shape)
-        outputs = []
-        tell.on_predict_begin({})
+        outputs: list[Array] = []
+        self.stop_predicting = False
+        callback_list.on_predict_begin({})
         for step, rows in enumerate(batches(len(samples), batch_size)):
-            tell.on_predict_batch_begin(step, {})
+            callback_list.on_predict_batch_begin(step, {})
             with np.errstate(over="ignore", invalid="ignore"):
                 outputs.append(self.forward(samples[rows]))
-            tell.on_predict_batch_end(step, {})
-        tell.on_predict_end({})
+            callback_list.on_predict_batch_end(step, {"outputs": outputs[-1]})
+            if self.stop_predicting:
+                break
+        callback_list.on_predict_end({})
         return np.concatenate(outputs)
 
-    def train_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> float | list[float] | Logs:
-        """Take one training step; returns what ``evaluate`` returns, from before the update."""
-        samples, targets = self._check_data(x, y, "train_on_batch")
-        self.build(samples.shape)
-        self._reset_metrics()
-        loss, out = self.train_step(samples, targets, "train_on_batch")
-        self._update_metrics([loss], targets, out, len(out))
-        return self._returned(self._logs(), return_dict)
+    def train_on_batch(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        sample_weight: None = None,
+        class_weight: None = None,
+        return_dict: bool = False,
+    ) -> float | list[float] | Logs:
+        """Take one training step; return what ``evaluate`` returns, from before the update.
 
-    def test_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> float | list[float] | Logs:
-        """Evaluate one batch; returns what ``evaluate`` returns."""
-        samples, targets = self._check_data(x, y, "test_on_batch")
+        ``sample_weight`` and ``class_weight`` are Keras's arguments, and must be None.
+        """
+        check_unsupported(sample_weight=sample_weight, class_weight=class_weight)
+        samples, targets = self.check_data(x, y, "train_on_batch")
+        self.build(samples.shape)
+        self.reset_metrics()
+        self.update_metrics(self.make_train_function(samples, targets, len(samples))([slice(0, len(samples))]))
+        return self._returned(self.metric_values(), return_dict)
+
+    def test_on_batch(
+        self, x: ArrayLike, y: ArrayLike, sample_weight: None = None, return_dict: bool = False
+    ) -> float | list[float] | Logs:
+        """Evaluate one batch; return what ``evaluate`` returns.  ``sample_weight`` must be None."""
+        check_unsupported(sample_weight=sample_weight)
+        samples, targets = self.check_data(x, y, "test_on_batch")
         return self.evaluate(samples, targets, batch_size=len(samples), verbose=0, return_dict=return_dict)
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
-        """Outputs for one batch."""
+        """Return the outputs for one batch."""
         return self(x)
 
-    def _steps_at_once(self, x: Array | Pixels, batch_size: int, callbacks: Sequence[Callback]) -> int:
-        """How many steps ``fit`` takes in one go: one if somebody wants to know of each, or it is not the compiled one.
+    def _training_data(
+        self, x: ArrayLike, y: ArrayLike, split: float, validation_data: tuple[ArrayLike, ArrayLike] | None
+    ) -> tuple[Data, Data | None]:
+        """Return the checked data to train on, and those to validate on, if any."""
+        samples, targets = self.check_data(x, y)
+        data, validation = split_validation(samples, targets, split)
+        if validation_data is None:
+            return data, validation
+        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+            raise ValueError(f"validation_data must be a pair (x, y); got {type(validation_data).__name__}.")
+        validation = self.check_data(*validation_data, prefix="validation ")
+        if validation[0].shape[1:] != samples.shape[1:]:
+            shapes = f"{samples.shape[1:]}; got {validation[0].shape[1:]}"
+            raise ValueError(f"validation x must have samples of the same shape as x, {shapes}.")
+        return (samples, targets), validation
 
-        Else as many as are over in a moment, so that Ctrl-C, a bar and a backup need not wait.
-        """
-        own = overridden(self, Trainer, "train_step") or any(
-            type(metric) not in METRICS.values() or overridden(metric, type(metric), "update_state")
-            for metric in self.metrics
-        )
-        fused = fused_step(self, *self._compiled("fit"))
-        if own or not fused or not fused.reads(x) or any(callback.every_batch for callback in callbacks):
-            return 1
-        weights, outputs = self.count_params(), math.prod(filter(None, self.output_shape or ()))
-        return max(1, min(STEPS, min(MULTIPLICATIONS // weights, OUTPUTS // outputs) // batch_size))
-
-    def _take_steps(self, x: Array | Pixels, y: Array, orders: Sequence[Array], where: str) -> int:
-        """Train on several batches in one go, if the compiled step still can; return on how many."""
-        loss, optimizer = self._compiled("fit")
-        fused = fused_step(self, loss, optimizer)
-        if not fused:  # a callback has changed the optimizer
-            return 0
-        order, size = np.concatenate(orders), len(orders[0])
-        y = y[order]
-        steps, losses, out = self._train(fused, x, order, y, size, where)
-        values = [float(loss.reduce(losses[i * size : (i + 1) * size])) for i in range(steps)]
-        self._update_metrics(values, y[: steps * size], out[: steps * size], size)
-        return steps
-
-    def _train(
-        self, fused: "FusedStep", x: Array | Pixels, order: Array, y: Array, batch_size: int, where: str
-    ) -> tuple[int, Array, Array]:
-        """Take the steps that those samples of x, and their targets y, are enough for; see ``FusedStep.train``."""
-        loss, optimizer = self._compiled("fit")
-        t = loss.smooth(loss.targets(y, fused.weights[-1][0]))
-        rate = float(optimizer.learning_rate)
-        try:
-            return fused.train(x, order, t, batch_size, rate, careful=where != "")
-        finally:
-            optimizer.iterations += fused.steps  # also if the user has interrupted
-
-    def _warn_not_finite(self, x: Array | Pixels, y: Array, where: str) -> None:
-        loss, _ = self._compiled("trace")
-        bad = next(name for name, tensor in self.trace_batch(loss, x, y).items() if not np.isfinite(tensor).all())
-        warnings.warn(
-            f"The loss is not finite any more: {where}; the first tensor with NaN or infinity in it is {bad!r}. "
-            "A smaller learning rate or clipnorm may help.",
-            stacklevel=4,
-        )
-
-    def _compiled(self, method: str) -> tuple[CategoricalCrossentropy, SGD]:
-        if self.loss is None or self.optimizer is None:
-            raise ValueError(f"Call compile(optimizer, loss, metrics) before {method}().")
-        return self.loss, self.optimizer
-
-    def _check_data(
-        self, x: ArrayLike, y: ArrayLike, method: str = "fit", prefix: str = ""
-    ) -> tuple[Array | Pixels, Array]:
-        loss, _ = self._compiled(method)
-        samples = self.check_inputs(x, f"{prefix}x")
-        targets = loss.check_targets(y, self.compute_output_shape(samples.shape), f"{prefix}y")
-        check_same_length(f"{prefix}x", samples, f"{prefix}y", targets)
-        return samples, targets
-
-    def _hold_out(
-        self, x: Array | Pixels, y: Array, split: float, data: tuple[ArrayLike, ArrayLike] | None
-    ) -> tuple[Array | Pixels, Array, tuple[Array | Pixels, Array] | None]:
-        """Samples to train on, their targets, and what to validate with."""
-        if isinstance(split, bool) or not 0 <= check_number("validation_split", split) < 1:
-            raise ValueError(f"validation_split must be at least 0 and less than 1; got {split!r}.")
-        if data is not None:
-            if not isinstance(data, tuple | list) or len(data) != 2:
-                raise ValueError(f"validation_data must be a pair (x, y); got {type(data).__name__}.")
-            val_x, val_y = self._check_data(*data, prefix="validation ")
-            if val_x.shape[1:] != x.shape[1:]:
-                raise ValueError(f"validation x must have samples like x, {x.shape[1:]}; got {val_x.shape[1:]}.")
-            return x, y, (val_x, val_y)
-        if split == 0:
-            return x, y, None
-        kept = math.floor(len(x) * (1 - split))
-        if kept in (0, len(x)):
-            raise ValueError(
-                f"validation_split={split} of {len(x)} samples leaves none to {'validate' if kept else 'train'} with."
-            )
-        return x[:kept], y[:kept], (x[kept:], y[kept:])
-
-    def _listeners(
+    def _callback_list(
         self,
         callbacks: Callback | Sequence[Callback] | None,
         verbose: Verbose,
@@ -362,61 +256,19 @@ class Trainer(Network):
         steps: int,
         record: bool = False,
     ) -> CallbackList:
+        """Return the user's callbacks, with a progress bar and a ``History`` where they are needed."""
         if verbose not in ("auto", 0, 1, 2):
             raise ValueError(f"verbose must be 'auto', 0, 1 or 2; got {verbose!r}.")
         verbose = (1 if interactive() else 2) if verbose == "auto" else int(verbose)
-        listeners = [callbacks] if isinstance(callbacks, Callback) else check_list("callbacks", callbacks)
-        listeners += [ProgbarLogger()] if verbose else []
-        if record and not any(isinstance(callback, History) for callback in listeners):
-            listeners.append(History())  # last, as in Keras: after whoever may add to the logs
-        listeners.sort(key=lambda callback: isinstance(callback, BackupAndRestore))  # it looks at what all others did
-        return CallbackList(listeners, self, {"verbose": verbose, "epochs": epochs, "steps": steps})
-
-    def _evaluate(self, x: Array | Pixels, y: Array, batch_size: int, tell: CallbackList, where: str = "") -> Logs:
-        loss, _ = self._compiled("evaluate")
-        logs: Logs = {}
-        self._reset_metrics()
-        tell.on_test_begin({})
-        for step, rows in enumerate(batches(len(x), batch_size)):
-            tell.on_test_batch_begin(step, {})
-            with np.errstate(over="ignore", invalid="ignore"):
-                out = self.forward(x[rows])
-                _, value = self.compute_loss(loss, out, loss.targets(y[rows], out))
-                if where and _all_finite(logs) and not np.isfinite(value):
-                    self._warn_not_finite(x[rows], y[rows], where)
-            self._update_metrics([float(value)], y[rows], out, len(out))
-            logs = self._logs()
-            tell.on_test_batch_end(step, logs)
-        tell.on_test_end(logs)
-        return logs
-
-    def running_means(self) -> list[Mean]:
-        """The loss and the metrics of the epoch so far, as objects."""
-        return [self.mean_loss, *self.metrics]
-
-    def _logs(self) -> Logs:
-        """Their values by name, in Keras's order: alphabetical."""
-        return {mean.name: mean.result() for mean in sorted(self.running_means(), key=lambda mean: mean.name)}
-
-    def _reset_metrics(self) -> None:
-        self.mean_loss = Mean("loss")
-        for metric in self.metrics:
-            metric.reset_state()
-
-    def _update_metrics(self, losses: Sequence[float], y: Array, out: Array, batch_size: int) -> None:
-        """See the losses of some batches, and what came out for their samples."""
-        for i, loss in enumerate(losses):
-            count = min(batch_size, len(out) - i * batch_size)
-            self.mean_loss.add(loss * count, count)
-        for metric in self.metrics:
-            metric.update_state(y, out)
+        found = [callbacks] if isinstance(callbacks, Callback) else check_list("callbacks", callbacks)
+        found += [ProgbarLogger()] if verbose else []
+        if record and not any(isinstance(callback, History) for callback in found):
+            found.append(History())  # last, as in Keras: other callbacks may add to the logs
+        found.sort(key=lambda callback: isinstance(callback, BackupAndRestore))  # last: it saves the others' states
+        return CallbackList(found, self, {"verbose": verbose, "epochs": epochs, "steps": steps})
 
     def _returned(self, logs: Logs, as_dict: bool) -> float | list[float] | Logs:
         if as_dict:
             return logs
-        values = [logs[m.name] for m in self.running_means()]
+        values = [logs[mean.name] for mean in self.running_means()]
         return values if self.metrics else values[0]
-
-
-def _all_finite(logs: Logs) -> bool:
-    return all(map(math.isfinite, logs.values()))

@@ -127,7 +127,7 @@ def test_a_layer_belongs_to_one_backend() -> None:
     Sequential([layer], backend="numpy")
     Sequential([layer], backend="numpy")
     with pytest.raises(
-        ValueError, match=r"^Layer 'dense' belongs to a model with another backend; make a new layer\.$"
+        ValueError, match=r"^Layer 'dense' belongs to a model with another backend; create a new layer\.$"
     ):
         Sequential([layer], backend="numba")
 

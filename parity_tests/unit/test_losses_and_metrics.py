@@ -104,5 +104,5 @@ def test_names_of_metrics_are_keras_names() -> None:
 def test_metrics_can_be_one_name_or_an_object() -> None:
     model = Sequential([Dense(3, "softmax")])
     for metrics, name in (("acc", "acc"), ([CategoricalAccuracy()], "categorical_accuracy")):
-        model.compile("sgd", "categorical_crossentropy", metrics)
+        model.compile("sgd", "categorical_crossentropy", metrics=metrics)
         assert list(model.fit(Y, T, verbose=0).history) == sorted(["loss", name])

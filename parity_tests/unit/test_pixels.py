@@ -28,7 +28,7 @@ def fitted(x: Any, backend: str, dtype: str, momentum: float) -> Sequential:
     clear_session()
     layers = [Flatten(input_shape=(5, 4)), Dense(40, activation="relu"), Dense(3, activation="softmax")]
     model = Sequential(layers, backend=backend, dtype=dtype)
-    model.compile(SGD(0.1, momentum), "categorical_crossentropy", ["accuracy"])
+    model.compile(SGD(0.1, momentum), "categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, to_categorical(np.arange(93) % 3), batch_size=20, epochs=2, verbose=0, validation_split=0.2)
     return model
 

@@ -21,7 +21,7 @@ Data = tuple[np.ndarray, np.ndarray]
 
 def build(loss: str = "categorical_crossentropy", dtype: str = "float32", **options: float) -> Sequential:
     model = Sequential([Dense(8, "relu", input_shape=(4,)), Dense(3), Activation("softmax")], dtype=dtype)
-    model.compile(SGD(0.1, **options), loss, ["accuracy"])
+    model.compile(SGD(0.1, **options), loss, metrics=["accuracy"])
     return model
 
 
@@ -83,9 +83,9 @@ def test_every_epoch_shuffles_anew_and_keeps_x_with_y() -> None:
     seen: list[list[tuple[int, int]]] = []
 
     class Spy(Sequential):
-        def train_step(self, x: np.ndarray, y: np.ndarray, where: str = "") -> tuple[float, np.ndarray]:
+        def train_step(self, x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
             seen[-1] += zip(x[:, 0].astype(int) - 1, y.argmax(axis=1), strict=True)
-            return super().train_step(x, y, where)
+            return super().train_step(x, y)
 
     class Pages(Callback):
         def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -225,7 +225,7 @@ def test_a_model_without_softmax_trains_through_its_outputs(blobs: Data) -> None
     """Logits and ``from_logits=True`` are the network that ends in a softmax; probabilities train by Keras's rule."""
     x, y = blobs
     given, logits = build(), Sequential([Dense(8, "relu", input_shape=(4,)), Dense(3)])
-    logits.compile(SGD(0.1), CategoricalCrossentropy(from_logits=True), ["accuracy"])
+    logits.compile(SGD(0.1), CategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     logits.set_weights(given.get_weights())
     options = {"epochs": 2, "shuffle": False, "verbose": 0}
     assert logits.fit(x, y, **options).history == given.fit(x, y, **options).history

@@ -1,12 +1,9 @@
 """What ``fit``, ``evaluate`` and ``predict`` tell, and to whom."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scratch.utils import overridden
-
-if TYPE_CHECKING:
-    from scratch.training import Trainer
 
 Logs = dict[str, float]
 
@@ -19,10 +16,10 @@ class Callback:
         params: ``{'verbose': …, 'epochs': …, 'steps': …}``.
     """
 
-    model: "Trainer"
+    model: Any
     params: dict[str, Any]
 
-    def set_model(self, model: "Trainer") -> None:
+    def set_model(self, model: Any) -> None:
         """Take note of the model."""
         self.model = model
 
@@ -92,14 +89,14 @@ class Callback:
     def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a batch is predicted."""
 
-    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a batch is predicted."""
+    def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """After a batch is predicted; ``logs`` has its ``outputs``."""
 
 
 class CallbackList(Callback):
     """Several callbacks, told everything in their order."""
 
-    def __init__(self, callbacks: Sequence[Callback], model: "Trainer", params: dict[str, Any]) -> None:
+    def __init__(self, callbacks: Sequence[Callback], model: Any, params: dict[str, Any]) -> None:
         self.callbacks = callbacks
         for callback in callbacks:
             if not isinstance(callback, Callback):

@@ -6,6 +6,7 @@ The texts are those of ``keras/src/utils/progbar.py``.  Unlike Keras, nothing bu
 import shutil
 import sys
 import time
+from typing import Any
 
 from scratch.callbacks.callback import BATCH_EVENTS, Callback, Logs
 from scratch.utils import overridden
@@ -72,7 +73,7 @@ class ProgbarLogger(Callback):
         """Start a bar."""
         self._start()
 
-    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+    def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Draw."""
         self._draw(batch + 1, None)
 

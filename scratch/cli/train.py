@@ -23,7 +23,7 @@ def make(options: argparse.Namespace, inputs: int, classes: int) -> Sequential:
     """The compiled model that the options ask for."""
     set_random_seed(options.seed)
     model = build_model(options.hidden, inputs, classes, options.backend)
-    model.compile(SGD(options.learning_rate, options.momentum), "categorical_crossentropy", ["accuracy"])
+    model.compile(SGD(options.learning_rate, options.momentum), "categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

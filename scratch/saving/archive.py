@@ -51,7 +51,7 @@ def load(kind: type[M], path: str | os.PathLike[str], compile: bool, backend: st
         weights.check_shapes(weights.of_layers(arrays), weights.shapes(described.layers))
         model = kind(described.layers, name=described.name, backend=backend, dtype=described.dtype)
         if described.compiled:
-            model.compile(*described.compiled)
+            model.compile(**described.compiled._asdict())
         weights.restore(model, arrays)
     return model
 

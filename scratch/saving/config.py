@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from scratch import losses
 from scratch.layers import Input, Layer
-from scratch.losses import CategoricalCrossentropy
+from scratch.losses import Loss
 from scratch.metrics import CategoricalAccuracy
 from scratch.optimizers import SGD
 from scratch.saving.settings import (
@@ -36,7 +36,7 @@ class Compiled(NamedTuple):
     """The arguments of ``compile``."""
 
     optimizer: SGD
-    loss: CategoricalCrossentropy
+    loss: Loss
     metrics: list[str | CategoricalAccuracy]
 
 

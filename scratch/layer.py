@@ -1,0 +1,218 @@
+"""``Layer``: what all layers share; ``layers.py`` has the layers themselves.
+
+A layer maps a batch (N, …) to its output with ``forward`` and sends gradients back with ``backward``.  Every layer ends
+in an activation function; the default is the linear one.
+
+To add an activation function: write ``{name}_forward`` and ``{name}_backward`` in ``ops/numpy_ops.py`` and
+``ops/numba_ops.py``, and enter the name in ``ACTIVATIONS``.
+"""
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import ClassVar, TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from scratch import ops, utils
+from scratch.initializers import Initializer
+from scratch.utils import Array, Shape, auto_name, check_array, check_name
+
+ACTIVATIONS = ("linear", "relu", "sigmoid", "softmax", "tanh")  # ops has a _forward and a _backward for each
+WeightShapes = dict[str, tuple[tuple[int, ...], Initializer]]
+
+
+class Common(TypedDict, total=False):
+    """The arguments of every layer."""
+
+    input_shape: tuple[int, ...] | None  # shape of one sample, for a model's first layer
+    name: str | None  # default: dense, dense_1, …
+    dtype: DTypeLike | None  # float32 or float64; default: the model's
+
+
+class Layer:
+    """Base class of all layers.
+
+    Attributes:
+        params: the parameters by the book's names (``W``, ``b``).
+        grads: their gradients after ``backward``, by the same names.
+        z: input of the activation function in the last ``forward`` (of a softmax layer: the logits).
+        out: output of the last ``forward``.
+        fused_rule: how the fused training step executes this class: ``'dense'``, ``'activation'``, ``'flatten'``, or
+            None if it cannot.  A subclass does not inherit the rule: see ``scratch.execution``.
+    """
+
+    z: Array
+    out: Array
+    fused_rule: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        activation: str | None = None,
+        /,
+        *,
+        input_shape: tuple[int, ...] | None = None,
+        name: str | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        self.activation = activation
+        self.batch_input_shape = None if input_shape is None else utils.check_sample_shape("input_shape", input_shape)
+        self.input_shape: Shape | None = None
+        self.params: dict[str, Array] = {}
+        self.grads: dict[str, Array] = {}
+        self._backend: str | None = None
+        self._dtype = None if dtype is None else utils.check_dtype(dtype)
+        self.name = auto_name(type(self).__name__) if name is None else str(name)
+
+    @property
+    def activation(self) -> str:
+        """Name of the activation function; None may be assigned for ``'linear'``."""
+        return self._activation
+
+    @activation.setter
+    def activation(self, name: str | None) -> None:
+        self._activation = check_name("activation", "linear" if name is None else name, ACTIVATIONS)
+
+    @property
+    def ops(self) -> ModuleType:
+        """The operations of the model's backend; without a model, of the NumPy reference."""
+        return ops.get(self._backend or "numpy")
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        """float32 or float64: the dtype of all parameters, outputs and gradients of the layer."""
+        return self._dtype or np.dtype(np.float32)
+
+    @property
+    def built(self) -> bool:
+        """Whether the shape of the input is known and the parameters exist."""
+        return self.input_shape is not None
+
+    @property
+    def trainable(self) -> bool:
+        """True: scratch trains every layer, and raises a ``ValueError`` if False is assigned."""
+        return True
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        if value is not True:
+            raise ValueError(f"Layer {self.name!r} must be trainable, as all layers are; got trainable={value!r}.")
+
+    @property
+    def weights(self) -> list[Array]:
+        """The parameters themselves, not copies: W before b."""
+        return list(self.params.values())
+
+    trainable_weights = weights
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the parameters: W before b."""
+        return [W.copy() for W in self.weights]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Replace the values of the parameters.
+
+        Args:
+            weights: arrays in the order and with the shapes of ``get_weights()``.
+
+        Raises:
+            ValueError: if the number or a shape is wrong, or an array is not numeric; nothing is changed then.
+        """
+        utils.assign_weights(f"Layer {self.name!r}", self.params, weights)
+
+    def bind(self, backend: str, dtype: DTypeLike) -> None:
+        """Set the backend and, unless the layer has its own, the dtype of the layer to those of its model.
+
+        Raises:
+            ValueError: if the layer already belongs to a model with another backend.
+        """
+        if self._backend not in (None, backend):
+            raise ValueError(f"Layer {self.name!r} belongs to a model with another backend; create a new layer.")
+        self._backend = backend
+        if self._dtype is None:
+            self._dtype = utils.check_dtype(dtype)
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None = None) -> None:
+        """Create the parameters for inputs of shape (None, …), with initial values drawn from ``rng``."""
+        self.compute_output_shape(input_shape)
+        rng = rng or utils.spawn_generator()
+        for key, (shape, initializer) in self.weight_shapes(input_shape).items():
+            W = np.asarray(initializer(shape, rng), self.dtype)
+            if W.shape != shape:
+                raise ValueError(f"The initializer of {key!r} in layer {self.name!r} must give {shape}; got {W.shape}.")
+            self.params[key] = utils.aligned_empty(shape, W.dtype)
+            self.params[key][...] = W
+        self.input_shape = input_shape
+
+    def weight_shapes(self, input_shape: Shape) -> WeightShapes:
+        """Return the shape and the initializer of each parameter; none by default."""
+        del input_shape
+        return {}
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the output for an input of that shape.
+
+        Raises:
+            ValueError: if the layer does not accept such an input.
+        """
+        expected = self.input_shape or self.batch_input_shape
+        if expected is not None and input_shape[1:] != expected[1:]:
+            raise ValueError(f"Layer {self.name!r} expects input of shape {expected}; got {(None, *input_shape[1:])}.")
+        return input_shape
+
+    def forward(self, x: Array) -> Array:
+        """Return the output for a batch x, and keep what ``backward`` needs."""
+        return self.activate(x)
+
+    def backward(self, dout: Array, *, from_logits: bool = False, need_dx: bool = True) -> Array | None:
+        """Return the gradient with respect to the input of the last ``forward``, and fill ``grads``.
+
+        Args:
+            dout: gradient with respect to the output, of the output's shape.
+            from_logits: True if ``dout`` is already the gradient with respect to ``z``, as after a loss that computes
+                softmax and cross-entropy in one step.
+            need_dx: False if the result is not used; it may be None then.
+        """
+        del need_dx
+        return dout if from_logits else self.activate_backward(dout)
+
+    def activate(self, z: Array) -> Array:
+        """Apply the activation function (活性化関数)."""
+        self.z = z
+        self.out = getattr(self.ops, f"{self.activation}_forward")(z)
+        return self.out
+
+    def activate_backward(self, dout: Array) -> Array:
+        """Return the gradient with respect to ``z``."""
+        dz: Array = getattr(self.ops, f"{self.activation}_backward")(dout, self.out)
+        return dz
+
+    def __call__(self, x: ArrayLike) -> Array:
+        """Check x, build the layer if necessary, and return ``forward(x)``.
+
+        Raises:
+            ValueError: if x is not a batch of finite numbers of the right shape.
+        """
+        batch = check_array("x", x, self.dtype)
+        self.compute_output_shape((None, *batch.shape[1:]))
+        if not self.built:
+            self.build((None, *batch.shape[1:]))
+        return self.forward(batch.astype(self.dtype, copy=False))
+
+    def count_params(self) -> int:
+        """Return the number of scalars in all parameters.
+
+        Raises:
+            ValueError: if the layer is not built yet.
+        """
+        if not self.built:
+            raise ValueError(f"Layer {self.name!r} has no weights yet: call it, or its model, on data first.")
+        return sum(W.size for W in self.params.values())
+
+    def __repr__(self) -> str:
+        shapes = "not built"
+        if self.input_shape is not None:
+            ends = self.input_shape, self.compute_output_shape(self.input_shape)
+            shapes = " → ".join(" × ".join(map(str, shape[1:])) for shape in ends)
+        activation = "" if self.activation == "linear" else f", {self.activation}"
+        return f"<{type(self).__name__} {self.name}: {shapes}{activation}>"

@@ -1,0 +1,276 @@
+"""``TrainableNetwork``: ``compile``, one training step, the running metrics, and the state of a running ``fit``."""
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scratch import execution, losses, optimizers
+from scratch import metrics as metrics_module
+from scratch.callbacks import Callback, Logs
+from scratch.execution import LayerByLayer, Steps
+from scratch.losses import Loss
+from scratch.metrics import CategoricalAccuracy, Mean
+from scratch.network import Network
+from scratch.optimizers import SGD
+from scratch.pixels import Pixels
+from scratch.utils import Array, check_integer, check_number, check_same_length, overridden, warn_user
+
+
+class TrainableNetwork(Network):
+    """A network that ``compile`` has given a loss, an optimizer and metrics.
+
+    Attributes:
+        stop_training: a callback sets it to True to end ``fit`` after the current step.
+        fit_state: the state of the running ``fit``, for callbacks; None at other times.
+        mean_loss: running mean of the loss.
+    """
+
+    stop_training = False
+    fit_state: "FitState | None" = None
+    mean_loss: Mean
+
+    def compile(
+        self,
+        optimizer: str | SGD = "sgd",
+        loss: str | Loss | None = None,
+        loss_weights: None = None,
+        metrics: Sequence[str | CategoricalAccuracy] | None = None,
+        weighted_metrics: None = None,
+        run_eagerly: bool = False,
+    ) -> None:
+        """Configure the model for training; its parameters stay as they are.
+
+        Args:
+            optimizer: ``'sgd'`` or an ``SGD``.
+            loss: ``'categorical_crossentropy'``, ``'sparse_categorical_crossentropy'`` or a loss object.
+            loss_weights: Keras's argument for several outputs; must be None.
+            metrics: names or metric objects, such as ``['accuracy']``.
+            weighted_metrics: Keras's argument for sample weights; must be None.
+            run_eagerly: whether to train layer by layer on either backend, so that a ``print`` or a breakpoint in
+                ``layers.py`` is reached for every batch.
+
+        Raises:
+            ValueError: if a name is unknown, the loss has no reduction to one number, or the optimizer belongs to
+                another model.
+        """
+        if loss_weights is not None or weighted_metrics is not None:
+            raise ValueError(
+                "scratch does not support loss_weights and weighted_metrics, the third and the fifth argument as in "
+                f"Keras; got {loss_weights!r} and {weighted_metrics!r}. Pass metrics by name: metrics=['accuracy']."
+            )
+        new_optimizer, new_loss = optimizers.get(optimizer), copy.copy(losses.get(loss))
+        if new_loss.reduction == "none":
+            raise ValueError("compile needs a loss that is one number per batch; got one with reduction=None.")
+        if new_optimizer.owner not in (None, self):
+            raise ValueError("The optimizer holds the velocities of another model; create a new optimizer.")
+        self.metrics = metrics_module.get(metrics, new_loss)
+        self.optimizer, self.loss, self.run_eagerly = new_optimizer, new_loss, bool(run_eagerly)
+        self.optimizer.owner, self.loss.backend = self, self.backend
+        self.mean_loss = Mean("loss")
+
+    def train_step(self, x: Array | Pixels, y: Array) -> tuple[float, Array]:
+        """Take one training step through the layers: forward, loss, backward, update.
+
+        Args:
+            x: inputs of one batch.
+            y: its targets, as checked by the loss.
+
+        Returns:
+            The loss and the outputs, both from before the update.
+
+        Warns:
+            UserWarning: if the loss is not finite; once per ``fit``.
+        """
+        loss, optimizer = self.compiled("train_step")
+        with np.errstate(over="ignore", invalid="ignore"):  # reported by the warning
+            out = self.forward(x)
+            criterion, value = self.compute_loss(loss, out, loss.targets(y, out.shape[-1], out.dtype))
+            self.backward(criterion)
+            if not np.isfinite(value):
+                self.warn_nonfinite_loss(x, y)
+            optimizer.update(self.params, self.grads)
+        return float(value), out
+
+    def make_train_function(
+        self, x: Array | Pixels, y: Array, batch_size: int, callbacks: Sequence[Callback] = ()
+    ) -> LayerByLayer:
+        """Return the function that executes training steps: see ``execution.py``."""
+        if overridden(self, TrainableNetwork, "train_step"):
+            return LayerByLayer(self.train_step, x, y)
+        return execution.make_train_function(self, self.train_step, x, y, batch_size, callbacks)
+
+    def compiled(self, method: str) -> tuple[Loss, SGD]:
+        """Return the loss and the optimizer, or raise a ``ValueError`` if ``compile`` has not been called."""
+        if self.loss is None or self.optimizer is None:
+            raise ValueError(f"Call compile(optimizer, loss, metrics=…) before {method}().")
+        return self.loss, self.optimizer
+
+    def check_data(
+        self, x: ArrayLike, y: ArrayLike, method: str = "fit", prefix: str = ""
+    ) -> tuple[Array | Pixels, Array]:
+        """Return samples and targets as arrays that the model and its loss accept, without a copy.
+
+        Args:
+            x: samples (N, …).
+            y: targets (N, …).
+            method: the calling method, for error messages.
+            prefix: precedes the names x and y in error messages.
+
+        Raises:
+            ValueError: if the model is not compiled, or x or y does not fit it.
+        """
+        loss, _ = self.compiled(method)
+        samples = self.check_inputs(x, f"{prefix}x")
+        targets = loss.check_targets(y, self.compute_output_shape(samples.shape), f"{prefix}y")
+        check_same_length(f"{prefix}x", samples, f"{prefix}y", targets)
+        return samples, targets
+
+    def warn_nonfinite_loss(self, x: Array | Pixels, y: Array) -> None:
+        """Warn that the loss of a batch is not finite, naming the first such tensor; once per ``fit``."""
+        state, place = self.fit_state, "train_on_batch"
+        if state is not None:
+            if state.nonfinite_loss_reported:
+                return
+            state.nonfinite_loss_reported, place = True, state.place
+        loss, _ = self.compiled("trace")
+        bad = next(name for name, tensor in self.trace_batch(loss, x, y).items() if not np.isfinite(tensor).all())
+        warn_user(
+            f"The loss is not finite any more: {place}; the first tensor with NaN or infinity is {bad!r}. "
+            "A smaller learning rate or clipnorm may help."
+        )
+
+    def running_means(self) -> list[Mean]:
+        """Return the running means of the epoch: the loss, then the metrics in the order of ``compile``."""
+        return [self.mean_loss, *self.metrics]
+
+    def metric_values(self) -> Logs:
+        """Return the current values by name, in Keras's order: alphabetical."""
+        return {mean.name: mean.result() for mean in sorted(self.running_means(), key=lambda mean: mean.name)}
+
+    def reset_metrics(self) -> None:
+        """Reset all running means."""
+        for mean in self.running_means():
+            mean.reset_state()
+
+    def update_metrics(self, steps: Steps) -> None:
+        """Add the results of training or evaluation steps to the running means."""
+        for i, loss in enumerate(steps.losses):
+            count = min(steps.batch_size, len(steps.out) - i * steps.batch_size)
+            self.mean_loss.add(loss * count, count)
+        for metric in self.metrics:
+            metric.update_state(steps.y, steps.out)
+
+
+@dataclass
+class FitState:
+    """Where a running ``fit`` is: everything that a resumed run needs to end with the same bits.
+
+    Attributes:
+        model: the model that is trained.
+        data: samples and targets, and those of the validation.
+        batch_size: samples per step.
+        shuffle: whether every epoch has a new order of the samples.
+        callbacks: all callbacks of this ``fit``.
+        epoch: current epoch, from 0.
+        step: number of complete steps in this epoch.
+        logs: running means after these steps.
+        validating: whether the validation after the epoch is running.
+        nonfinite_loss_reported: whether the warning about a loss that is not finite has been given.
+        generator: state of the model's generator before it draws the order of this epoch.
+    """
+
+    model: TrainableNetwork
+    data: list[Any]
+    batch_size: int
+    shuffle: bool
+    callbacks: Sequence[Callback]
+    epoch: int
+    step: int = 0
+    logs: Logs = field(default_factory=dict)
+    validating: bool = False
+    nonfinite_loss_reported: bool = False
+    generator: Any = None
+    _means: list[tuple[float, int]] = field(default_factory=list)  # restored at the beginning of the epoch
+
+    def __post_init__(self) -> None:
+        self.generator = self.model.rng.bit_generator.state
+
+    @property
+    def place(self) -> str:
+        """The current batch or validation, for messages."""
+        epoch = f"epoch {self.epoch + 1}"
+        return f"validation after {epoch}" if self.validating else f"{epoch}, batch {self.step + 1}"
+
+    def begin_epoch(self) -> None:
+        """Record the generator before the order is drawn, and restore the running means of a resumed epoch."""
+        self.generator = self.model.rng.bit_generator.state
+        for mean, (total, count) in zip(self.model.running_means(), self._means, strict=False):
+            mean.total, mean.count = total, count
+        self._means = []
+
+    def end_epoch(self) -> None:
+        """Advance to the beginning of the next epoch."""
+        self.epoch, self.step = self.epoch + 1, 0
+        self.generator = self.model.rng.bit_generator.state
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the complete state of the training as numbers, texts, lists, dicts and arrays."""
+        model, optimizer = self.model, self.model.optimizer
+        assert optimizer is not None
+        means = [[mean.total, mean.count] for mean in model.running_means()] if self.step else []
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "logs": self.logs,
+            "stopped": model.stop_training,
+            "weights": model.weights,
+            "velocities": [optimizer.v.get(key) for key in model.params],
+            "iterations": optimizer.iterations,
+            "learning_rate": optimizer.learning_rate,
+            "generator": self.generator,
+            "means": means,
+            "callbacks": [callback.get_state() for callback in self.stateful_callbacks()],
+        }
+
+    def set_state(self, state: dict[str, Any], epochs: int) -> None:
+        """Restore what ``get_state`` returned.
+
+        Args:
+            state: the complete state.
+            epochs: number of the last epoch of this ``fit``, where a stopped training stays.
+        """
+        model, optimizer = self.model, self.model.optimizer
+        assert optimizer is not None
+        model.set_weights(state["weights"])
+        optimizer.v = {
+            key: v.astype(W.dtype).reshape(W.shape)
+            for (key, W), v in zip(model.params.items(), state["velocities"], strict=True)
+            if v is not None
+        }
+        optimizer.iterations = check_integer("iterations", state["iterations"], minimum=0)
+        optimizer.learning_rate = check_number("learning_rate", state["learning_rate"])
+        model.rng.bit_generator.state = state["generator"]
+        self._means = [(float(total), int(count)) for total, count in state["means"]]
+        for callback, saved in zip(self.stateful_callbacks(), state["callbacks"], strict=True):
+            callback.set_state(saved)
+        self.epoch, self.step = (check_integer(name, state[name], minimum=0) for name in ("epoch", "step"))
+        self.logs = {name: float(value) for name, value in state["logs"].items()}
+        self.nonfinite_loss_reported = not all(map(math.isfinite, self.logs.values()))
+        if state["stopped"]:
+            self.epoch = epochs
+
+    def stateful_callbacks(self) -> list[Callback]:
+        """Return the callbacks that have a state of their own to save."""
+        return [callback for callback in self.callbacks if type(callback).get_state is not Callback.get_state]
+
+
+def check_unsupported(**arguments: object) -> None:
+    """Raise a ``ValueError`` for an argument of Keras's that scratch does not support, unless it is None."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(f"scratch does not support {name}; got {value!r}, pass it as None or leave it out.")

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from scratch import execution, losses, optimizers
 from scratch import metrics as metrics_module
-from scratch.callbacks import Callback, Logs
+from scratch.callbacks import Callback, History, Logs
 from scratch.execution import LayerByLayer, Steps
 from scratch.losses import Loss
 from scratch.metrics import CategoricalAccuracy, Mean
@@ -28,11 +28,13 @@ class TrainableNetwork(Network):
         stop_training: a callback sets it to True to end ``fit`` after the current step.
         fit_state: the state of the running ``fit``, for callbacks; None at other times.
         mean_loss: running mean of the loss.
+        history: what the last ``fit`` returned.
     """
 
     stop_training = False
     fit_state: "FitState | None" = None
     mean_loss: Mean
+    history: History
 
     def compile(
         self,
@@ -71,7 +73,7 @@ class TrainableNetwork(Network):
         self.metrics = metrics_module.get(metrics, new_loss)
         self.optimizer, self.loss, self.run_eagerly = new_optimizer, new_loss, bool(run_eagerly)
         self.optimizer.owner, self.loss.backend = self, self.backend
-        self.mean_loss = Mean("loss")
+        self.mean_loss, self.history = Mean("loss"), History()
 
     def train_step(self, x: Array | Pixels, y: Array) -> tuple[float, Array]:
         """Take one training step through the layers: forward, loss, backward, update.

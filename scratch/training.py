@@ -27,12 +27,10 @@ class Trainer(TrainableNetwork):
     """A network with ``fit``, ``evaluate`` and ``predict``.
 
     Attributes:
-        history: what the last ``fit`` returned.
         stop_evaluating: a callback sets it to True to end ``evaluate`` after the current batch.
         stop_predicting: likewise for ``predict``.
     """
 
-    history: History
     stop_evaluating = stop_predicting = False
 
     def fit(

@@ -1,0 +1,173 @@
+"""What models and layers have of Keras's interface: weights, introspection, run_eagerly, and refused assignments."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scratch.callbacks import LambdaCallback
+from scratch.layers import Activation, Dense, Flatten
+from scratch.metrics import SparseCategoricalAccuracy
+from scratch.models import Sequential
+from scratch.ops import BACKENDS
+from scratch.optimizers import SGD
+
+X, Y = np.random.default_rng(0).normal(size=(24, 4)).astype(np.float32), np.eye(3)[np.arange(24) % 3]
+
+
+def make(backend: str = "numba", **options: Any) -> Sequential:
+    model = Sequential([Dense(8, "relu", input_shape=(4,)), Dense(3), Activation("softmax")], backend=backend)
+    model.compile(SGD(0.1), "categorical_crossentropy", metrics=["accuracy"], **options)
+    return model
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_run_eagerly_calls_the_layers_for_every_batch(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def forward(self: Dense, x: np.ndarray, original: Callable[..., Any] = Dense.forward) -> np.ndarray:
+        calls.append(len(x))
+        return original(self, x)
+
+    monkeypatch.setattr(Dense, "forward", forward)
+    make(backend, run_eagerly=True).fit(X, Y, batch_size=10, epochs=2, verbose=0)
+    assert calls == [10, 10, 10, 10, 4, 4] * 2  # two Dense layers, three batches, two epochs
+
+
+def test_run_eagerly_gives_the_bits_of_the_fused_step() -> None:
+    results = []
+    for eager in (False, True):
+        model = make(run_eagerly=eager)
+        model.set_weights([np.linspace(-1, 1, W.size).reshape(W.shape) for W in model.get_weights()])
+        history = model.fit(X, Y, batch_size=10, epochs=3, shuffle=False, verbose=0).history
+        assert (model.fused is None) is eager
+        results.append((model.get_weights(), history))
+    np.testing.assert_equal(*results)
+
+
+def test_compile_ends_run_eagerly_again() -> None:
+    model = make(run_eagerly=True)
+    model.compile(SGD(0.1), "categorical_crossentropy")
+    model.fit(X, Y, verbose=0)
+    assert model.fused is not None
+
+
+def test_repr() -> None:
+    model = make()
+    assert repr(model.layers[0]) == "<Dense dense: 4 → 8, relu>"
+    assert repr(model.layers[2]) == "<Activation activation: 3 → 3, softmax>"
+    assert repr(Dense(5)) == "<Dense dense_2: not built>"
+    flatten = Flatten(input_shape=(28, 28))
+    flatten.build((None, 28, 28))
+    assert repr(flatten) == "<Flatten flatten: 28 × 28 → 784>"
+    assert repr(model).startswith(
+        "<Sequential sequential: 67 parameters, backend numba, layers [<Dense dense: 4 → 8, relu>"
+    )
+    assert "not built" in repr(Sequential())
+
+
+def test_weights_of_layers_and_models() -> None:
+    model = make()
+    first = model.get_layer("dense")
+    assert first is model.get_layer(index=0)
+    assert first is model.layers[0]
+    assert [W.shape for W in first.weights] == [(4, 8), (8,)]
+    assert first.weights[0] is first.trainable_weights[0] is model.weights[0] is model.trainable_weights[0]
+    assert first.count_params() == 40
+    first.set_weights([np.ones((4, 8)), np.zeros(8)])
+    assert (model.get_weights()[0] == 1).all()
+    copies = first.get_weights()
+    copies[0][:] = 5
+    assert (model.weights[0] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda m: m.get_layer("other"),
+            r"No such layer: other. Existing layers are: \['dense', 'dense_1', 'activation'\]",
+        ),
+        (lambda m: m.get_layer(index=3), "No layer at index 3: model 'sequential' has 3 layers"),
+        (lambda m: m.get_layer(), "Provide either a layer name or a layer index; got name=None, index=None"),
+        (lambda m: m.get_layer("dense", 0), "Provide either a layer name or a layer index; got name='dense', index=0"),
+        (lambda m: m.layers[0].set_weights([np.ones((4, 8))]), "Layer 'dense' has 2 weight arrays; got 1"),
+        (lambda m: m.layers[0].set_weights([np.ones((4, 9)), np.ones(8)]), r"'W' has shape \(4, 8\); got .* \(4, 9\)"),
+        (lambda m: setattr(m, "trainable", False), "Model 'sequential' must be trainable, .*; got trainable=False"),
+        (
+            lambda m: setattr(m.layers[0], "trainable", False),
+            "Layer 'dense' must be trainable, .*; got trainable=False",
+        ),
+        (lambda m: setattr(m.layers[0], "activation", "gelu"), "Unknown activation 'gelu'"),
+        (
+            lambda m: m.compile("sgd", "categorical_crossentropy", ["accuracy"]),
+            r"got \['accuracy'\] .* by name: metrics=",
+        ),
+        (lambda m: m.train_on_batch(X, Y, np.ones(24)), "scratch does not support sample_weight"),
+        (lambda m: m.train_on_batch(X, Y, class_weight={0: 1.0}), "scratch does not support class_weight"),
+        (lambda m: m.test_on_batch(X, Y, np.ones(24)), "scratch does not support sample_weight"),
+    ],
+)
+def test_refusals_change_nothing(call: Callable[[Sequential], object], message: str) -> None:
+    model = make()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=message):
+        call(model)
+    np.testing.assert_equal(model.get_weights(), before)
+
+
+def test_layers_cannot_be_assigned() -> None:
+    model = make()
+    with pytest.raises(AttributeError, match=r"`Model\.layers` attribute is reserved"):
+        model.layers = []
+    model.layers.append(Dense(2))  # a copy of the list
+    assert len(model.layers) == 3
+
+
+def test_trainable_may_be_true() -> None:
+    model = make()
+    model.trainable = model.layers[0].trainable = True
+    assert model.trainable
+    assert model.layers[0].trainable
+
+
+def test_activation_none_is_linear() -> None:
+    layer = Dense(3, "relu")
+    layer.activation = None
+    assert layer.activation == "linear"
+
+
+def test_stop_evaluating_and_predicting() -> None:
+    model, batches = make(), []
+
+    def stop(batch: int, logs: dict[str, Any]) -> None:
+        batches.append(batch)
+        model.stop_evaluating = model.stop_predicting = batch == 1
+
+    callback = LambdaCallback(on_test_batch_end=stop, on_predict_batch_end=stop)
+    loss, _ = model.evaluate(X, Y, batch_size=5, verbose=0, callbacks=[callback])
+    assert loss == pytest.approx(model.evaluate(X[:10], Y[:10], verbose=0)[0])
+    assert len(model.predict(X, batch_size=5, verbose=0, callbacks=[callback])) == 10
+    assert batches == [0, 1, 0, 1]
+    assert len(model.predict(X, batch_size=5, verbose=0)) == 24  # the next call starts afresh
+
+
+def test_predict_hands_the_outputs_to_callbacks() -> None:
+    seen: list[np.ndarray] = []
+    callback = LambdaCallback(on_predict_batch_end=lambda batch, logs: seen.append(logs["outputs"]))
+    result = make().predict(X, batch_size=5, verbose=0, callbacks=[callback])
+    np.testing.assert_array_equal(np.concatenate(seen), result)
+
+
+def test_output_shapes_keep_the_batch_axis() -> None:
+    assert Dense(8).compute_output_shape((1, 2)) == (1, 8)
+    assert Flatten().compute_output_shape((5, 2, 3)) == (5, 6)
+    assert Flatten().compute_output_shape((5, 2, None)) == (5, None)
+    assert make().compute_output_shape((7, 4)) == (7, 3)
+
+
+def test_accuracy_counts_every_prediction_of_a_batch() -> None:
+    metric = SparseCategoricalAccuracy()
+    metric.update_state(np.array([[2, 1]]), np.array([[[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]]]))
+    assert metric.result() == 0.5

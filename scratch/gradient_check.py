@@ -1,4 +1,4 @@
-"""Gradient check (勾配確認): backpropagation against numbers that need no calculus."""
+"""Gradient check (勾配確認): compare backpropagation with numerical differentiation."""
 
 from collections.abc import Callable
 
@@ -14,13 +14,13 @@ STEP = 1e-4
 
 
 def numerical_gradient(f: Callable[[], float], x: Array) -> Array:
-    """Gradient of f with respect to x (数値微分), by central differences at ±h and ±2h.
+    """Return the gradient of f with respect to x (数値微分), by central differences at ±h and ±2h.
 
     The error is of the order h⁴ + u/h, u the unit roundoff: about 1e-12 in float64 (Abramowitz and Stegun, 25.3.6).
 
     Args:
-        f: computes a number from x, which it refers to.
-        x: float64 array of any shape; it is changed while this works, and restored.
+        f: takes no argument and returns a number that depends on the contents of x.
+        x: float64 array of any shape; its entries are changed one at a time, and restored.
 
     Returns:
         float64 array of x's shape.
@@ -38,26 +38,27 @@ def numerical_gradient(f: Callable[[], float], x: Array) -> Array:
 
 
 def gradient_check(part: Layer | Loss | Sequential, x: ArrayLike, t: ArrayLike | None = None) -> dict[str, float]:
-    """Compare every gradient that ``part`` computes for the batch x with the numerical one.
+    """Compare every gradient that ``part`` computes for the batch x with a numerical gradient.
 
-    Near the kink of a ReLU there is no derivative to compare with: keep its inputs further from 0 than 2e-4.
+    A ReLU has no derivative at 0: keep its inputs further from 0 than 2e-4.
 
     Args:
         part: a layer or a compiled model, with ``dtype="float64"``, or a loss.
-        x: its input, (N, …); for a loss the outputs of a network.
-        t: one-hot targets for a loss, whatever the model's loss takes for a model, nothing for a layer.
+        x: its input, (N, …); for a loss, outputs of a network.
+        t: targets: one-hot rows for a loss, what its loss requires for a model, None for a layer.
 
     Returns:
-        For ``dx`` and for each parameter the largest difference, relative to the largest entry of the gradient, or to
-        the least that can be known to 1e-7; infinity if a gradient is missing, of another shape, or not a number.
+        For ``dx`` and each parameter the largest difference, relative to the largest entry of the gradient or to the
+        smallest gradient that central differences resolve to 1e-7; infinity if a gradient is missing, has another
+        shape, or is NaN.
 
     Raises:
-        ValueError: if a layer or model computes in float32, which is too coarse to check, or targets are missing.
+        ValueError: if a layer or model computes in float32, which is too coarse, or targets are missing.
     """
     x = np.array(x, dtype=np.float64)
     if not isinstance(part, Loss) and part.dtype != np.float64:
-        raise ValueError(f"gradient_check needs float64; make {part.name!r} with dtype='float64'.")
-    checked: dict[str, tuple[Array | None, Array]]  # by name: what backward computed, with respect to what
+        raise ValueError(f"gradient_check needs float64; create {part.name!r} with dtype='float64'.")
+    checked: dict[str, tuple[Array | None, Array]]  # by name: the gradient from backward, and the array it belongs to
     if not isinstance(part, Layer) and t is None:
         raise ValueError("gradient_check of a loss or a model needs its targets t.")
     if isinstance(part, Loss):
@@ -67,7 +68,7 @@ def gradient_check(part: Layer | Loss | Sequential, x: ArrayLike, t: ArrayLike |
         return _differences(checked, lambda: loss.forward(x, truth))
     if isinstance(part, Layer):
         layer, out = part, part(x)
-        # The gradient of Σ out·dout is what backward(dout) returns, so one fixed dout checks all outputs at once.
+        # backward(dout) returns the gradient of Σ out·dout, so that one fixed dout checks all outputs at once.
         dout = np.random.default_rng(0).uniform(0.5, 1.5, out.shape)
         checked = {"dx": (layer.backward(dout), x)}
         checked |= {key: (layer.grads[key], W) for key, W in layer.params.items()}
@@ -80,8 +81,9 @@ def gradient_check(part: Layer | Loss | Sequential, x: ArrayLike, t: ArrayLike |
 
 
 def _differences(checked: dict[str, tuple[Array | None, Array]], terms: Callable[[], Array]) -> dict[str, float]:
-    # Each term is off by a few roundings, independent of the others: their sum by 16 of its standard deviation at most.
-    # A gradient below 1e7 times that, over STEP, is too small to be known to 1e-7.
+    # Each term has independent rounding errors of about eps, so their sum is off by at most 16 standard deviations,
+    # 16·eps·‖terms‖.  Divided by STEP this is the error of a central difference: smaller gradients than 1e7 times that
+    # error are not resolved to 1e-7.
     smallest = 1e7 * 16 * np.finfo(np.float64).eps * float(np.linalg.norm(terms())) / STEP
     errors = {}
     for key, (gradient, x) in checked.items():

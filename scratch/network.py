@@ -13,24 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from scratch import ops
+from scratch import ops, utils
 from scratch.layer import Layer
 from scratch.layers import Input
 from scratch.losses import Loss, SoftmaxCrossEntropy
 from scratch.metrics import CategoricalAccuracy
 from scratch.optimizers import SGD
 from scratch.pixels import Pixels
-from scratch.utils import (
-    Array,
-    Shape,
-    assign_weights,
-    auto_name,
-    check_array,
-    check_dtype,
-    check_list,
-    check_name,
-    spawn_generator,
-)
+from scratch.utils import Array, Shape
 
 
 class Network:
@@ -66,16 +56,16 @@ class Network:
         backend: str = "numba",
         dtype: DTypeLike | None = None,
     ) -> None:
-        self.backend = check_name("backend", backend, ops.BACKENDS)
+        self.backend = utils.check_name("backend", backend, ops.BACKENDS)
         ops.get(backend)  # raise now if the backend cannot be loaded
-        self.dtype = check_dtype("float32" if dtype is None else dtype)
-        self.rng = spawn_generator()
-        self.name = auto_name(type(self).__name__) if name is None else str(name)
+        self.dtype = utils.check_dtype("float32" if dtype is None else dtype)
+        self.rng = utils.spawn_generator()
+        self.name = utils.auto_name(type(self).__name__) if name is None else str(name)
         self.metrics = []
         self.input_shape: Shape | None = None
         self._layers: list[Layer] = []
         self._input: Input | None = None
-        for layer in check_list("layers", layers):
+        for layer in utils.check_list("layers", layers):
             self.add(layer)
 
     @property
@@ -143,14 +133,12 @@ class Network:
         """
         if (name is None) == (index is None):
             raise ValueError(f"Provide either a layer name or a layer index; got name={name!r}, index={index!r}.")
-        if index is not None:
-            if not -len(self._layers) <= index < len(self._layers):
-                raise ValueError(f"No layer at index {index}: model {self.name!r} has {len(self._layers)} layers.")
-            return self._layers[index]
-        for layer in self._layers:
-            if layer.name == name:
-                return layer
-        raise ValueError(f"No such layer: {name}. Existing layers are: {[layer.name for layer in self._layers]}.")
+        count = len(self._layers)
+        found = [layer for i, layer in enumerate(self._layers) if layer.name == name or index in (i, i - count)]
+        if not found:
+            names = [layer.name for layer in self._layers]
+            raise ValueError(f"No such layer: {index if name is None else name!r}. Existing layers are: {names}.")
+        return found[0]
 
     def build(self, input_shape: Shape) -> None:
         """Create the parameters of all layers that have none, for input of a shape such as ``(None, 784)``.
@@ -226,7 +214,7 @@ class Network:
         Raises:
             ValueError: if the number or a shape is wrong, or an array is not numeric; nothing is changed then.
         """
-        assign_weights(f"Model {self.name!r}", self.params, weights)
+        utils.assign_weights(f"Model {self.name!r}", self.params, weights)
 
     def count_params(self) -> int:
         """Return the number of scalars in all parameters.
@@ -249,7 +237,7 @@ class Network:
             ValueError: if x is not a batch of finite numbers of the right shape.
         """
         dtype = self._layers[0].dtype if self._layers else None
-        array = x if isinstance(x, Pixels) else check_array(argument, x, dtype)
+        array = x if isinstance(x, Pixels) else utils.check_array(argument, x, dtype)
         self.compute_output_shape(array.shape)
         return array
 

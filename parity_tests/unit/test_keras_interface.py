@@ -72,6 +72,7 @@ def test_weights_of_layers_and_models() -> None:
     first = model.get_layer("dense")
     assert first is model.get_layer(index=0)
     assert first is model.layers[0]
+    assert model.get_layer(index=-1) is model.layers[2]
     assert [W.shape for W in first.weights] == [(4, 8), (8,)]
     assert first.weights[0] is first.trainable_weights[0] is model.weights[0] is model.trainable_weights[0]
     assert first.count_params() == 40
@@ -87,9 +88,9 @@ def test_weights_of_layers_and_models() -> None:
     [
         (
             lambda m: m.get_layer("other"),
-            r"No such layer: other. Existing layers are: \['dense', 'dense_1', 'activation'\]",
+            r"No such layer: 'other'. Existing layers are: \['dense', 'dense_1', 'activation'\]",
         ),
-        (lambda m: m.get_layer(index=3), "No layer at index 3: model 'sequential' has 3 layers"),
+        (lambda m: m.get_layer(index=3), "No such layer: 3. Existing"),
         (lambda m: m.get_layer(), "Provide either a layer name or a layer index; got name=None, index=None"),
         (lambda m: m.get_layer("dense", 0), "Provide either a layer name or a layer index; got name='dense', index=0"),
         (lambda m: m.layers[0].set_weights([np.ones((4, 8))]), "Layer 'dense' has 2 weight arrays; got 1"),

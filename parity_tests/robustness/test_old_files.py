@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scratch.callbacks import BackupAndRestore, CSVLogger, EarlyStopping, LambdaCallback
+from scratch.callbacks import BackupAndRestore, Callback, CSVLogger, EarlyStopping
 from scratch.layers import Activation, Dense, Flatten, Softmax
 from scratch.losses import CategoricalCrossentropy
 from scratch.models import Sequential, load_model
@@ -90,10 +90,37 @@ def test_a_weights_file_holds_the_optimizer_variables() -> None:
     assert all(map(np.array_equal, loaded.optimizer.variables, model.optimizer.variables))
 
 
-def saved_state(folder: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """Return the JSON part of a backup and its arrays: the weights, and after them the velocities if there are any."""
-    with np.load(folder / "latest.npz") as arrays:
-        return json.loads(arrays["state"].tobytes()), [arrays[name] for name in arrays.files if name != "state"]
+class CompareRestored(Callback):
+    """Before the first step, compares everything that is restored with the content of the backup, bit for bit.
+
+    Attributes:
+        steps: the numbers of all steps of the resumed run.
+    """
+
+    def __init__(self, folder: Path, table: Path) -> None:
+        self.table, self.steps = table, list[int]()
+        with np.load(folder / "latest.npz") as arrays:
+            self.state: dict[str, Any] = json.loads(arrays["state"].tobytes())
+            self.arrays = [arrays[name] for name in arrays.files if name != "state"]  # weights, then velocities
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if not self.steps:
+            self.compare()
+        self.steps.append(batch)
+
+    def compare(self) -> None:
+        model, optimizer, state = self.model, self.model.optimizer, self.state
+        assert optimizer is not None
+        restored = [*model.get_weights(), *optimizer.v.values()]
+        assert len(restored) == len(self.arrays)
+        assert all(map(np.array_equal, restored, self.arrays))
+        assert (optimizer.iterations, optimizer.learning_rate) == (state["iterations"], state["learning_rate"])
+        assert [[mean.total, mean.count] for mean in model.running_means()] == state["means"]
+        order = np.random.default_rng()
+        order.bit_generator.state = state["generator"]
+        order.permutation(60)  # the order of the samples in the interrupted epoch
+        assert model.rng.bit_generator.state == order.bit_generator.state
+        assert self.table.read_bytes() == state["callbacks"][0]["lines"].encode()
 
 
 @pytest.mark.parametrize("name", ["momentum", "plain"])
@@ -102,39 +129,15 @@ def test_an_interrupted_fit_is_resumed(
 ) -> None:
     folder, table = tmp_path / "backup", tmp_path / "log.csv"
     shutil.copytree(FILES / f"backup-{name}", folder)
-    state, arrays = saved_state(folder)
     set_random_seed(1)
-    model = new_model(**SGD_OPTIONS[name])
-    optimizer = model.optimizer
-    assert optimizer is not None
-    steps: list[int] = []
-
-    def compare_restored(batch: int, logs: dict[str, float]) -> None:
-        """Before the first step: everything that the backup holds is restored bit for bit."""
-        steps.append(batch)
-        if len(steps) > 1:
-            return
-        restored = [*model.get_weights(), *optimizer.v.values()]
-        assert len(restored) == len(arrays)
-        assert all(map(np.array_equal, restored, arrays))
-        assert (optimizer.iterations, optimizer.learning_rate) == (state["iterations"], state["learning_rate"])
-        assert [[mean.total, mean.count] for mean in model.running_means()] == state["means"]
-        order = np.random.default_rng()
-        order.bit_generator.state = state["generator"]
-        order.permutation(len(samples[0]))  # the order of the interrupted epoch
-        assert model.rng.bit_generator.state == order.bit_generator.state
-        assert table.read_bytes() == state["callbacks"][0]["lines"].encode()
-
-    x, y = samples
-    callbacks = [CSVLogger(table), stopper := EarlyStopping("loss", patience=3), BackupAndRestore(folder)]
-    history = model.fit(
-        *(x, y, 7, 6, 2),
-        callbacks=[*callbacks, LambdaCallback(on_train_batch_begin=compare_restored)],
-        validation_data=(x[:9], y[:9]),
-    )
-    assert steps == [*range(6, 9), *range(9), *range(9), *range(9), *range(9)]  # nine batches an epoch
+    model, (x, y) = new_model(**SGD_OPTIONS[name]), samples
+    stopper, restored = EarlyStopping("loss", patience=3), CompareRestored(folder, table)
+    callbacks = [CSVLogger(table), stopper, BackupAndRestore(folder), restored]
+    history = model.fit(x, y, batch_size=7, epochs=6, verbose=2, callbacks=callbacks, validation_data=(x[:9], y[:9]))
+    assert restored.steps == [*range(6, 9), *range(9), *range(9), *range(9), *range(9)]  # nine batches an epoch
     assert f"Resumed at epoch 2, batch 7, from {folder}.\n" in capsys.readouterr().out
-    assert (optimizer.iterations, history.epoch) == (6 * 9, [0, 1, 2, 3, 4, 5])
+    assert model.optimizer is not None
+    assert (model.optimizer.iterations, history.epoch) == (6 * 9, [0, 1, 2, 3, 4, 5])
     assert (stopper.best, stopper.best_epoch, stopper.wait) == (history.history["loss"][5], 5, 0)
     with np.load(FILES / f"{name}-uninterrupted.npz") as expected:
         np.testing.assert_allclose(history.history["loss"], expected["loss"], **TOLERANCE)

@@ -36,6 +36,8 @@ class Mean:
 class CategoricalAccuracy(Mean):
     """Share of samples (正答率) whose largest output is at the largest entry of their one-hot row."""
 
+    direction = "up"  # larger values are better: what a callback with mode="auto" assumes
+
     def __init__(self, name: str = "categorical_accuracy") -> None:
         super().__init__(name)
 

@@ -278,7 +278,7 @@ class Trainer(Network):
             for metric in self.metrics
         )
         fused = fused_step(self, *self._compiled("fit"))
-        if own or not fused or not fused.reads(x) or any(callback.every_batch for callback in callbacks):
+        if own or not fused or not fused.reads(x) or any(callback.needs_batch_events for callback in callbacks):
             return 1
         weights, outputs = self.count_params(), math.prod(filter(None, self.output_shape or ()))
         return max(1, min(STEPS, min(MULTIPLICATIONS // weights, OUTPUTS // outputs) // batch_size))

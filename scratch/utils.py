@@ -97,6 +97,15 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return room[start : start + size].view(dtype).reshape(shape)
 
 
+def encodable(text: str, fallback: str) -> str:
+    """Return the text, or the fallback if the encoding of standard output lacks one of its characters."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return fallback
+    return text
+
+
 def overridden(it: object, kind: type, *methods: str) -> bool:
     """Whether a class below ``kind``, or the object itself, has a method of its own in the place of one of these."""
     if not vars(it).keys().isdisjoint(methods):

@@ -66,7 +66,7 @@ def test_history_and_plot(small: str, tmp_path: Path, capsys: pytest.CaptureFixt
         (["--plot", "figure.txt"], "--plot draws .png, .pdf, .svg, .jpg; got 'figure.txt'."),
         (["--save", "model.h5"], "--save writes .keras files; got 'model.h5'."),
         (["--save", "no/model.keras"], "no/model.keras can't be written; name a file in a folder that exists and"),
-        (["--resume", "small.npz"], "The folder small.npz can't be made: File exists."),
+        (["--resume", "small.npz"], "The folder small.npz can't be created: File exists."),
     ],
 )
 def test_wrong_values(

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scratch.callbacks.callback import BATCH_EVENTS, Callback, Logs
+from scratch.callbacks.callback import Callback, Logs, may_skip_batches
 from scratch.callbacks.frequency import Frequency
 from scratch.files import FileError, make_folder, remove_leftovers
 from scratch.saving.npz import read_arrays, write_arrays
-from scratch.utils import Array, check_integer, check_number, overridden
+from scratch.utils import Array, check_integer, check_number
 
 if TYPE_CHECKING:
     from scratch.layers import Layer
@@ -86,9 +86,9 @@ class BackupAndRestore(Callback):
         self.settings = settings or {}
 
     @property
-    def every_batch(self) -> bool:
-        """Whether it saves after a number of batches."""
-        return self.frequency.every is not None or overridden(self, BackupAndRestore, *BATCH_EVENTS)
+    def needs_batch_events(self) -> bool:
+        """Whether ``save_freq`` is a number of batches, or a subclass overrides a batch method."""
+        return self.frequency.every is not None or super().needs_batch_events
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Go on from the backup, or make the first, so that a folder that can't be written to is found now."""
@@ -117,6 +117,7 @@ class BackupAndRestore(Callback):
             mean.total, mean.count = total, count
         self._means = []
 
+    @may_skip_batches
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Back up, if it is time; an epoch that was stopped will end at once."""
         if self._due(self.frequency.after_batch()) and not self.model.stop_training:

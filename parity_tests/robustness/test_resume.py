@@ -1,0 +1,203 @@
+"""A resumed run of ``fit`` is bit-identical to an uninterrupted one."""
+
+import itertools
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parity_tests.robustness.interrupted import EPOCHS, STEPS, Data, everything, fit, interrupt, new_model
+from scratch.callbacks import (
+    BackupAndRestore,
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    ModelCheckpoint,
+    backup,
+)
+from scratch.models import Sequential
+
+
+@pytest.mark.parametrize(("backend", "momentum"), [*itertools.product(("numpy", "numba"), (0.0, 0.9))])
+def test_resumed_is_bit_identical(backend: str, momentum: float, blobs: Data, tmp_path: Path) -> None:
+    def start(name: str) -> tuple[Sequential, list[Callback]]:
+        callbacks = [CSVLogger(tmp_path / name), EarlyStopping(patience=1, restore_best_weights=True)]
+        return new_model(backend, momentum=momentum), callbacks
+
+    whole, callbacks = start("whole.csv")
+    expected = fit(whole, blobs, *callbacks)
+    for save_freq, where in itertools.product(("epoch", 3, "auto"), ((0, 3), (1, 4), (3, 2))):
+        for at in sorted({(0, 3), where}):  # the second run resumes from the backup of the first
+            model, callbacks = start("resumed.csv")
+            interrupt(model, blobs, BackupAndRestore(tmp_path / "backup", save_freq), *callbacks, at=at)
+        model, callbacks = start("resumed.csv")
+        history = fit(model, blobs, BackupAndRestore(tmp_path / "backup", save_freq), *callbacks)
+        assert everything(model) == everything(whole), (save_freq, where)
+        assert (history.history, history.epoch) == (expected.history, expected.epoch)
+        assert (tmp_path / "resumed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+        assert sorted(os.listdir(tmp_path)) == ["resumed.csv", "whole.csv"]  # the backup is deleted
+
+
+def test_resumes_within_an_epoch(blobs: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only the steps after the backup are repeated, and one line says where the run resumes."""
+    interrupt(new_model(), blobs, BackupAndRestore(tmp_path / "backup", 3), at=(1, 2))
+    steps: list[int] = []
+    spy = LambdaCallback(on_train_batch_begin=lambda batch, logs: steps.append(batch))
+    model = new_model()
+    fit(model, blobs, BackupAndRestore(tmp_path / "backup", 3), spy, verbose=2)
+    assert steps == [1, 2, 3, 4, *range(5), *range(5)]
+    assert model.start is None  # the data can be freed
+    assert f"Resumed at epoch 2, batch 2, from {tmp_path / 'backup'}.\n" in capsys.readouterr().out
+
+
+def test_auto_frequency_costs_two_percent_of_the_time(
+    blobs: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a simulated clock a backup takes one second and a batch ten: one backup every five batches."""
+    seconds, backups = 0, []
+
+    def write(file: Path, arrays: dict[str, np.ndarray]) -> None:
+        nonlocal seconds
+        seconds += 1
+        assert model.optimizer is not None
+        backups.append(model.optimizer.iterations)
+
+    def take_ten_seconds(batch: int, logs: dict[str, float]) -> None:
+        nonlocal seconds
+        seconds += 10
+
+    interrupt(new_model(), blobs, BackupAndRestore(tmp_path / "resumed"), at=(1, 0))
+    monkeypatch.setattr(backup, "time", SimpleNamespace(perf_counter=lambda: seconds))
+    monkeypatch.setattr(backup, "write_arrays", write)
+    model = new_model()
+    fit(model, blobs, BackupAndRestore(tmp_path / "new", "auto"), LambdaCallback(on_train_batch_begin=take_ten_seconds))
+    assert backups == [0, 5, 10, 15, 20]
+    backups.clear()
+    seconds, model = 0, new_model()
+    fit(
+        model,
+        blobs,
+        BackupAndRestore(tmp_path / "resumed", "auto"),
+        LambdaCallback(on_train_batch_begin=take_ten_seconds),
+    )
+    assert backups == [6, 11, 16]
+
+
+def test_a_stopped_run_is_not_continued(blobs: Data, tmp_path: Path) -> None:
+    """Interrupted after the last epoch, for example while the model is saved."""
+
+    def stop(epoch: int, logs: dict[str, float]) -> None:
+        model.stop_training = epoch == 1
+
+    def interrupt(logs: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    model, stopper = new_model(), LambdaCallback(on_epoch_end=stop)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, blobs, BackupAndRestore(tmp_path), stopper, LambdaCallback(on_train_end=interrupt))
+    ended = everything(model)
+    told: list[dict[str, float]] = []
+    model = new_model()
+    history = fit(model, blobs, BackupAndRestore(tmp_path), stopper, LambdaCallback(on_train_end=told.append))
+    assert everything(model) == ended
+    assert history.epoch == [0, 1]
+    assert told == [{name: values[-1] for name, values in history.history.items()}]
+
+
+def test_a_run_that_is_stopped_within_an_epoch(blobs: Data, tmp_path: Path) -> None:
+    """Interrupted in the validation of that epoch: the steps after the backup are repeated, and it is stopped again."""
+
+    def stop(batch: int, logs: dict[str, float]) -> None:
+        assert model.optimizer is not None
+        model.stop_training = model.optimizer.iterations >= STEPS + 2
+
+    def interrupt_last_validation(logs: dict[str, float]) -> None:
+        if model.stop_training:
+            raise KeyboardInterrupt
+
+    stopper = LambdaCallback(on_train_batch_end=stop)
+    model = new_model()
+    expected, ended = fit(model, blobs, stopper).history, everything(model)
+    model = new_model()
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            model,
+            blobs,
+            BackupAndRestore(tmp_path, 1),
+            stopper,
+            LambdaCallback(on_test_begin=interrupt_last_validation),
+        )
+    model = new_model()
+    assert fit(model, blobs, BackupAndRestore(tmp_path, 1), stopper).history == expected
+    assert everything(model) == ended
+
+
+def test_changes_by_callbacks_are_restored(blobs: Data, tmp_path: Path) -> None:
+    """A learning rate that a callback lowers, and values that it adds to the logs, NaN included."""
+
+    def lower(epoch: int, logs: dict[str, Any]) -> None:
+        assert model.optimizer is not None
+        model.optimizer.learning_rate = np.float32(0.1) / np.float32(epoch + 2)
+        logs |= {"rate": model.optimizer.learning_rate, "nothing": float("nan")}
+
+    schedule = LambdaCallback(on_epoch_end=lower)
+    model = new_model()
+    expected, ended = fit(model, blobs, schedule).history, everything(model)
+    model = new_model()
+    interrupt(model, blobs, schedule, BackupAndRestore(tmp_path), at=(2, 1))
+    model = new_model()
+    history = fit(model, blobs, BackupAndRestore(tmp_path), schedule).history
+    assert everything(model) == ended
+    assert str(history) == str(expected)  # np.float32(…) and nan included
+
+
+def test_csv_file_in_append_mode(blobs: Data, tmp_path: Path) -> None:
+    """Lines of the interrupted run are replaced, earlier lines are kept."""
+    file = tmp_path / "table.csv"
+    fit(new_model(), blobs, CSVLogger(file), epochs=1)
+    before = file.read_text()
+    interrupt(new_model(), blobs, CSVLogger(file, append=True), BackupAndRestore(tmp_path / "b", 7), at=(2, 3))
+    assert len(file.read_text().splitlines()) == 4
+    fit(new_model(), blobs, CSVLogger(file, append=True), BackupAndRestore(tmp_path / "b", 7))
+    fit(new_model(), blobs, CSVLogger(tmp_path / "alone.csv"))
+    lines = (tmp_path / "alone.csv").read_text().splitlines(keepends=True)
+    assert file.read_text() == before + "".join(lines[1:])
+
+
+def test_model_checkpoints(blobs: Data, tmp_path: Path) -> None:
+    """The best value and the number of batches since the last save are restored: the same files are written."""
+
+    def checkpoints(folder: str) -> list[Callback]:
+        after_batches = ModelCheckpoint(tmp_path / folder / "{epoch}-{batch}.keras", save_freq=4)
+        best = ModelCheckpoint(tmp_path / folder / "{epoch}.keras", "loss", mode="max", save_best_only=True)
+        return [after_batches, best]
+
+    fit(new_model(), blobs, *checkpoints("whole"))
+    interrupt(new_model(), blobs, *checkpoints("resumed"), BackupAndRestore(tmp_path / "backup"), at=(2, 0))
+    fit(new_model(), blobs, *checkpoints("resumed"), BackupAndRestore(tmp_path / "backup"))
+    files = ["1-4.keras", "1.keras", "2-3.keras", "3-2.keras", "4-1.keras", "4-5.keras"]
+    assert sorted(os.listdir(tmp_path / "whole")) == sorted(os.listdir(tmp_path / "resumed")) == files
+
+
+def test_resume_with_more_epochs(blobs: Data, tmp_path: Path) -> None:
+    whole = new_model()
+    fit(whole, blobs, epochs=6)
+    interrupt(new_model(), blobs, BackupAndRestore(tmp_path), at=(2, 0))
+    model = new_model()
+    fit(model, blobs, BackupAndRestore(tmp_path), epochs=6)
+    assert everything(model) == everything(whole)
+
+
+def test_delete_checkpoint(blobs: Data, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    fit(new_model(), blobs, BackupAndRestore(tmp_path, delete_checkpoint=False, double_checkpoint=True))
+    assert sorted(os.listdir(tmp_path)) == ["latest.npz", "notes.txt", "previous.npz"]
+    model = new_model()
+    history = fit(model, blobs, BackupAndRestore(tmp_path))  # all epochs are done
+    assert history.epoch == [0, 1, 2, 3]
+    assert model.optimizer.iterations == EPOCHS * STEPS
+    assert os.listdir(tmp_path) == ["notes.txt"]

@@ -70,20 +70,16 @@ def test_auto_frequency_costs_two_percent_of_the_time(
         nonlocal seconds
         seconds += 10
 
+    slow = LambdaCallback(on_train_batch_begin=take_ten_seconds)
     interrupt(new_model(), blobs, BackupAndRestore(tmp_path / "resumed"), at=(1, 0))
     monkeypatch.setattr(backup, "time", SimpleNamespace(perf_counter=lambda: seconds))
     monkeypatch.setattr(backup, "write_arrays", write)
     model = new_model()
-    fit(model, blobs, BackupAndRestore(tmp_path / "new", "auto"), LambdaCallback(on_train_batch_begin=take_ten_seconds))
+    fit(model, blobs, BackupAndRestore(tmp_path / "new", "auto"), slow)
     assert backups == [0, 5, 10, 15, 20]
     backups.clear()
     seconds, model = 0, new_model()
-    fit(
-        model,
-        blobs,
-        BackupAndRestore(tmp_path / "resumed", "auto"),
-        LambdaCallback(on_train_batch_begin=take_ten_seconds),
-    )
+    fit(model, blobs, BackupAndRestore(tmp_path / "resumed", "auto"), slow)
     assert backups == [6, 11, 16]
 
 
@@ -100,12 +96,12 @@ def test_a_stopped_run_is_not_continued(blobs: Data, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(model, blobs, BackupAndRestore(tmp_path), stopper, LambdaCallback(on_train_end=interrupt))
     ended = everything(model)
-    told: list[dict[str, float]] = []
+    final_logs: list[dict[str, float]] = []
     model = new_model()
-    history = fit(model, blobs, BackupAndRestore(tmp_path), stopper, LambdaCallback(on_train_end=told.append))
+    history = fit(model, blobs, BackupAndRestore(tmp_path), stopper, LambdaCallback(on_train_end=final_logs.append))
     assert everything(model) == ended
     assert history.epoch == [0, 1]
-    assert told == [{name: values[-1] for name, values in history.history.items()}]
+    assert final_logs == [{name: values[-1] for name, values in history.history.items()}]
 
 
 def test_a_run_that_is_stopped_within_an_epoch(blobs: Data, tmp_path: Path) -> None:
@@ -123,14 +119,9 @@ def test_a_run_that_is_stopped_within_an_epoch(blobs: Data, tmp_path: Path) -> N
     model = new_model()
     expected, ended = fit(model, blobs, stopper).history, everything(model)
     model = new_model()
+    callbacks = [BackupAndRestore(tmp_path, 1), stopper, LambdaCallback(on_test_begin=interrupt_last_validation)]
     with pytest.raises(KeyboardInterrupt):
-        fit(
-            model,
-            blobs,
-            BackupAndRestore(tmp_path, 1),
-            stopper,
-            LambdaCallback(on_test_begin=interrupt_last_validation),
-        )
+        fit(model, blobs, *callbacks)
     model = new_model()
     assert fit(model, blobs, BackupAndRestore(tmp_path, 1), stopper).history == expected
     assert everything(model) == ended

@@ -137,7 +137,7 @@ def make_train_function(
     if fused is None:
         return LayerByLayer(train_step, x, y)
     additive = all(_stated(metric, "additive", "update_state") for metric in network.metrics)
-    if not additive or not fused.reads(x) or any(callback.every_batch for callback in callbacks):
+    if not additive or not fused.reads(x) or any(callback.needs_batch_events for callback in callbacks):
         return Fused(network, train_step, x, y, steps_per_call=1)
     weights, outputs = network.count_params(), math.prod(filter(None, network.output_shape or ()))
     limit = min(MAX_STEPS, min(MAX_MULTIPLICATIONS // weights, MAX_OUTPUTS // outputs) // batch_size)

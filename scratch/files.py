@@ -1,4 +1,4 @@
-"""Files that are never half there: one way to write them, and one error for those that can't be used."""
+"""Files: atomic writes, checks before reading, and the error for a file that cannot be used."""
 
 import contextlib
 import glob
@@ -10,15 +10,15 @@ from pathlib import Path
 
 
 class FileError(ValueError):
-    """A file can't be read or written as it is; the message names the file and the reason."""
+    """A file cannot be read or written; the message names the file and the reason."""
 
 
 @contextmanager
 def named(file: Path) -> Iterator[None]:
-    """Put the file's name before whatever is wrong with what is in it.
+    """Put the file's name before the message of an error that its content causes.
 
     Raises:
-        FileError: in the place of every other ``ValueError``.
+        FileError: instead of any other ``ValueError`` or a ``MemoryError``.
     """
     try:
         yield
@@ -27,14 +27,14 @@ def named(file: Path) -> Iterator[None]:
     except ValueError as error:
         raise FileError(f"{file}: {error}") from None
     except MemoryError:
-        raise FileError(f"{file}: there is not enough memory for what it holds.") from None
+        raise FileError(f"{file}: there is not enough memory for its content.") from None
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a file that is there; of a pipe, too, one could only wait for the content.
+    """Return the path of an existing regular file.
 
     Raises:
-        FileError: if it does not exist, or is a folder or anything else that is not a file.
+        FileError: if the path does not exist or is not a regular file; reading from a pipe, for example, could block.
     """
     file = Path(path)
     try:
@@ -46,41 +46,48 @@ def existing(path: str | os.PathLike[str]) -> Path:
 
 
 def check_unpacked(path: Path, unpacked: int) -> None:
-    """Make sure that a packed file declares no more bytes than one of its size may, before memory is taken for them.
+    """Reject a compressed file that declares an implausible unpacked size, before memory is allocated for it.
+
+    Args:
+        path: the compressed file.
+        unpacked: the declared size of its unpacked content in bytes.
 
     Raises:
-        FileError: if it would unpack to more than 16 MiB and to more than fifty times its size.
+        FileError: if the unpacked size exceeds both 16 MiB and fifty times the size of the file.
     """
     packed = path.stat().st_size
-    if unpacked > max(1 << 24, 50 * packed):
-        raise FileError(f"{path} has {packed:,} bytes and claims to unpack to {unpacked:,}; it is not to be trusted.")
+    limit = max(1 << 24, 50 * packed)
+    if unpacked > limit:
+        raise FileError(
+            f"{path} has {packed:,} bytes and claims to unpack to {unpacked:,}; at most {limit:,} is allowed."
+        )
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Write a file whole or not at all.
+    """Replace a file atomically: afterwards it has either the complete new content or the previous content.
 
-    Within, a temporary file in the same folder is there to be written.  At the end it is flushed to the disk and takes
-    the place of ``path``; if anything goes wrong it is removed, and what was there stays.
+    The new content is written to a temporary file in the same folder.  When the block ends, the temporary file is
+    flushed to the disk and renamed to ``path``; if an error occurs, it is removed.
 
     Yields:
-        The path of the temporary file, empty so far.
+        The path of the empty temporary file.
 
     Raises:
-        FileError: if the folder is missing, the disk is full, or the place can't be written to.
+        FileError: if the folder does not exist or is not writable, or the disk is full.
     """
     file = Path(path)
     part = None
     try:
         part = file.parent / f".{file.name}.{secrets.token_hex(4)}.part"
-        part.touch(exist_ok=False)  # as readable for others as any new file, which tempfile's are not
+        part.touch(exist_ok=False)  # has the permissions of any new file; tempfile's are readable by the owner only
         yield part
         _flush(part)
         os.replace(part, file)
-        with contextlib.suppress(OSError):  # not every system lets a folder be flushed
+        with contextlib.suppress(OSError):  # some systems cannot flush a folder
             _flush(file.parent)
     except OSError as error:
-        raise FileError(f"{file} can't be written: {error.strerror or error}; the file before it is kept.") from error
+        raise FileError(f"{file} can't be written: {error.strerror or error}; the previous file is kept.") from error
     finally:
         if part is not None:
             with contextlib.suppress(OSError):
@@ -88,27 +95,27 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder, and those it is in, if they are not there.
+    """Create the folder and its parents, unless they exist.
 
     Raises:
-        FileError: if that can't be done.
+        FileError: if the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"The folder {folder} can't be made: {error.strerror or error}.") from error
+        raise FileError(f"The folder {folder} can't be created: {error.strerror or error}.") from error
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Remove what a killed process left of a ``replacing(path)``; nobody else may be writing the file."""
+    """Remove the temporary files that killed processes left beside ``path``; no other process may be writing it."""
     file = Path(path)
     for part in file.parent.glob(f".{glob.escape(file.name)}.{'[0-9a-f]' * 8}.part"):
-        with contextlib.suppress(OSError):  # gone, or not ours
+        with contextlib.suppress(OSError):  # already removed, or no permission
             part.unlink()
 
 
 def _flush(path: Path) -> None:
-    """Wait until the file, or what the folder lists, is on the disk."""
+    """Write the cached content of a file, or the entries of a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -46,6 +46,8 @@ class CategoricalAccuracy(Mean):
     additive: ClassVar[bool] = True
     sparse: ClassVar[bool] = False
 
+    direction = "up"  # larger values are better: what a callback with mode="auto" assumes
+
     def __init__(self, name: str = "categorical_accuracy") -> None:
         super().__init__(name)
 

@@ -259,7 +259,8 @@ class Trainer(TrainableNetwork):
             raise ValueError(f"verbose must be 'auto', 0, 1 or 2; got {verbose!r}.")
         verbose = (1 if interactive() else 2) if verbose == "auto" else int(verbose)
         found = [callbacks] if isinstance(callbacks, Callback) else check_list("callbacks", callbacks)
-        found += [ProgbarLogger()] if verbose else []
+        if verbose and not any(isinstance(callback, ProgbarLogger) for callback in found):
+            found.append(ProgbarLogger())
         if record and not any(isinstance(callback, History) for callback in found):
             found.append(History())  # last, as in Keras: other callbacks may add to the logs
         found.sort(key=lambda callback: isinstance(callback, BackupAndRestore))  # last: it saves the others' states

@@ -98,6 +98,15 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return buffer[start : start + size].view(dtype).reshape(shape)
 
 
+def encodable(text: str, fallback: str) -> str:
+    """Return the text, or the fallback if the encoding of standard output lacks one of its characters."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return fallback
+    return text
+
+
 def overridden(instance: object, base: type, *methods: str) -> bool:
     """Return whether a subclass of ``base``, or the instance itself, replaces one of these methods of ``base``."""
     if not vars(instance).keys().isdisjoint(methods):

@@ -34,7 +34,7 @@ def article_network(backend: str, seed: int) -> Sequential:
     """The article's network, compiled, with the weights of that seed."""
     set_random_seed(seed)
     model = build_model([256, 100], backend=backend)
-    model.compile("sgd", "categorical_crossentropy", ["accuracy"])
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

@@ -118,7 +118,7 @@ def test_the_articles_table(all_digits: mnist.Dataset, capsys: pytest.CaptureFix
     for seed in range(5):
         set_random_seed(seed)
         model = build_model([256, 100])
-        model.compile("sgd", "categorical_crossentropy", ["accuracy"])
+        model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
         for runs in (first, second):
             history = model.fit(
                 x_train, y_train, batch_size=100, epochs=10, validation_data=validation, verbose=0

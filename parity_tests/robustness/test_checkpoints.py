@@ -1,10 +1,12 @@
-"""``ModelCheckpoint`` beside Keras's: told the same, both write the same files and say the same."""
+"""``ModelCheckpoint`` and Keras's: called alike, both save the same files and print the same lines."""
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
 import errno
 import os
 import shutil
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,16 @@ import keras
 import numpy as np
 import pytest
 
+import scratch
 from scratch.callbacks import LambdaCallback, ModelCheckpoint
 from scratch.datasets import mnist
 from scratch.files import FileError
 from scratch.layers import Dense
+from scratch.metrics import CategoricalAccuracy
 from scratch.models import Sequential, load_model
 
 Data = tuple[np.ndarray, np.ndarray]
+METRICS = [CategoricalAccuracy("accuracy")]
 BATCHES = 5
 NAN = float("nan")
 LOSSES = [0.9, 0.7, 0.8, 0.7, NAN, 0.65, 0.66, 0.1]
@@ -28,10 +33,11 @@ EPOCHS = [
 
 
 class Recorder:
-    """In the place of a model: notes which files it was to write."""
+    """A model that records which files it is asked to write."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Sequence[Any]) -> None:
         self.files: list[tuple[str, str]] = []
+        self.metrics = metrics
 
     def save(self, filepath: object, overwrite: bool = True) -> None:
         self.files.append(("model", str(filepath)))
@@ -40,8 +46,8 @@ class Recorder:
         self.files.append(("weights", str(filepath)))
 
 
-def tell(callback: Any) -> None:
-    """What ``fit`` would tell."""
+def call_events(callback: Any) -> None:
+    """Call the methods of the callback as ``fit`` does."""
     callback.on_train_begin({})
     for epoch, logs in enumerate(EPOCHS):
         callback.on_epoch_begin(epoch, {})
@@ -53,8 +59,8 @@ def tell(callback: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def metrics() -> list[keras.metrics.Metric]:
-    """Those of a trained Keras model, which its callback asks whether more is better."""
+def keras_metrics() -> list[keras.metrics.Metric]:
+    """The metrics of a trained Keras model, which know whether larger values are better."""
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, "softmax")])
     model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
     model.fit(np.ones((2, 2)), np.eye(2), verbose=0)
@@ -81,51 +87,70 @@ ARGUMENTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
 @pytest.mark.parametrize("verbose", [0, 1])
-def test_same_files_and_words(
+def test_same_files_and_output(
     arguments: dict[str, Any],
     verbose: int,
-    metrics: list[keras.metrics.Metric],
+    keras_metrics: list[keras.metrics.Metric],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    told = []
+    results = []
     for kind in (ModelCheckpoint, keras.callbacks.ModelCheckpoint):
-        callback, model = kind(**{"filepath": "model.keras", "verbose": verbose, **arguments}), Recorder()
-        model.metrics = metrics
+        callback = kind(**{"filepath": "model.keras", "verbose": verbose, **arguments})
+        model = Recorder(METRICS if kind is ModelCheckpoint else keras_metrics)
         callback.set_model(model)
-        tell(callback)
-        told.append((model.files, capsys.readouterr().out))
-    ours, keras_told = told
-    assert ours == keras_told
+        call_events(callback)
+        results.append((model.files, capsys.readouterr().out))
+    ours, theirs = results
+    assert ours == theirs
     assert ours[0] or arguments.get("initial_value_threshold") == 0.05
     assert bool(ours[1]) is bool(verbose)
 
 
-def test_the_monitored_value_is_missing(tmp_path: Path) -> None:
-    """Both warn, and save all the same."""
-    files = []
-    for kind, words in (
-        (
-            ModelCheckpoint,
-            "ModelCheckpoint watches 'val_loss', but there is only loss. The model is saved all the same",
-        ),
-        (keras.callbacks.ModelCheckpoint, "Can save best model only with val_loss available"),
-    ):
-        callback, model = kind("{epoch}.keras", save_best_only=True), Recorder()
+def test_the_monitored_value_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both give the same warning, save the model all the same and print the same line."""
+    results = []
+    for kind in (ModelCheckpoint, keras.callbacks.ModelCheckpoint):
+        callback, model = kind("{epoch}.keras", save_best_only=True, verbose=1), Recorder([])
         callback.set_model(model)
-        with pytest.warns(UserWarning, match=words):
+        with pytest.warns(UserWarning, match=r"^Can save best model only with val_loss available\.$"):
             callback.on_epoch_end(0, {"loss": 1.0})
-        files.append(model.files)
-    assert files == [[("model", "1.keras")]] * 2
+        results.append((model.files, capsys.readouterr().out))
+    assert results == [([("model", "1.keras")], "\nEpoch 1: finished saving model to 1.keras\n")] * 2
+
+
+@pytest.mark.parametrize("name", ["EarlyStopping", "ModelCheckpoint"])
+@pytest.mark.parametrize("arguments", [{"monitor": "mape"}, {"monitor": "mape", "mode": "min"}, {"mode": "largest"}])
+def test_unknown_monitor_or_mode(
+    name: str, arguments: dict[str, str], keras_metrics: list[keras.metrics.Metric]
+) -> None:
+    """Both give the same warnings or raise the same error."""
+    files = {"filepath": "model.keras", "save_best_only": True} if name == "ModelCheckpoint" else {}
+    results = []
+    for package in (scratch, keras):
+        messages = []
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                callback = getattr(package.callbacks, name)(**files, **arguments)
+                callback.set_model(Recorder(METRICS if package is scratch else keras_metrics))
+                call_events(callback)
+            except ValueError as error:
+                messages.append(f"ValueError: {error}")
+        messages += [f"{warning.category.__name__}: {warning.message}" for warning in caught]
+        results.append(messages)
+    ours, theirs = results
+    assert ours == [message.replace("Keras isn't", "scratch isn't") for message in theirs]
+    assert ours
 
 
 @pytest.fixture
 def model() -> Sequential:
-    made = Sequential([Dense(3, "softmax", input_shape=(4,))])
-    made.compile("sgd", "categorical_crossentropy", ["accuracy"])
-    return made
+    model = Sequential([Dense(3, "softmax", input_shape=(4,))])
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    return model
 
 
 def test_the_best_model_is_the_one_in_the_file(model: Sequential, blobs: Data, tmp_path: Path) -> None:
@@ -164,14 +189,16 @@ def test_weights_only(model: Sequential, blobs: Data, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("model.h5",), r"filepath must end in \.keras with save_weights_only=False; got 'model\.h5'\."),
+        (
+            ("model.h5",),
+            r"The filepath provided must end in `\.keras` \(Keras model format\)\. Received: filepath=model\.h5$",
+        ),
         (
             ("model.keras", "loss", 0, False, True),
-            r"filepath must end in \.weights\.h5 with save_weights_only=True; got",
+            r"`save_weights_only=True` .* must end in `\.weights\.h5` .* Received: filepath=model\.keras$",
         ),
-        (("model.keras", "loss", 0, False, False, "least"), "Unknown mode 'least': choose one of auto, min, max"),
-        (("m.keras", "loss", 0, False, False, "min", "batch"), "save_freq must be 'epoch' or a number of batches; got"),
-        (("m.keras", "loss", 0, False, False, "min", 0), "save_freq must be a whole number, 1 or more; got 0"),
+        (("m.keras", "loss", 0, False, False, "min", "batch"), "Unrecognized save_freq: batch"),
+        (("m.keras", "loss", 0, False, False, "min", 0), "save_freq must be an integer, 1 or more; got 0"),
         (("m.keras", "loss", 0, True, False, "min", 1, "low"), "initial_value_threshold must be a finite number"),
     ],
 )
@@ -180,14 +207,13 @@ def test_wrong_arguments(arguments: tuple[Any, ...], message: str) -> None:
         ModelCheckpoint(*arguments)
 
 
-def test_a_name_that_is_not_in_the_logs(model: Sequential, blobs: Data, tmp_path: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"filepath '.*{mape}\.keras' can't be filled in from epoch, accuracy, loss: Key"
-    ):
+def test_a_filepath_with_a_name_that_is_not_in_the_logs(model: Sequential, blobs: Data, tmp_path: Path) -> None:
+    message = r"Failed to format this callback filepath: \".*{mape}\.keras\"\. Reason: KeyError\('mape'\)\. "
+    with pytest.raises(ValueError, match=message + r"Available names are: epoch, accuracy, loss\."):
         model.fit(*blobs, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "{mape}.keras")])
 
 
-def test_full_disk_or_no_folder_any_more_keeps_the_last_file(
+def test_full_disk_or_deleted_folder(
     model: Sequential, blobs: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(descriptor: int) -> None:
@@ -199,7 +225,9 @@ def test_full_disk_or_no_folder_any_more_keeps_the_last_file(
     good = file.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(FileError, match=r"last\.keras can't be written: No space left on device; the file before"):
+        with pytest.raises(
+            FileError, match=r"last\.keras can't be written: No space left on device; the previous file"
+        ):
             model.fit(*blobs, verbose=0, callbacks=[keep])
     assert file.read_bytes() == good
     assert os.listdir(file.parent) == ["last.keras"]
@@ -208,7 +236,7 @@ def test_full_disk_or_no_folder_any_more_keeps_the_last_file(
         model.fit(*blobs, verbose=0, callbacks=[keep])
 
 
-def test_the_program_in_keras_saves_what_scratch_opens(digits: mnist.Dataset, tmp_path: Path) -> None:
+def test_scratch_loads_what_the_keras_command_saves(digits: mnist.Dataset, tmp_path: Path) -> None:
     from keras_impl.__main__ import main
 
     (x_train, y_train), (x_test, y_test), _ = digits

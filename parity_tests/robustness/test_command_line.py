@@ -55,18 +55,18 @@ def test_history_and_plot(small: str, tmp_path: Path, capsys: pytest.CaptureFixt
     ("options", "message"),
     [
         (["--data", "nowhere.npz"], "nowhere.npz does not exist; expected mnist.npz or a folder with the IDX files."),
-        (["--epochs", "0"], "epochs must be a whole number, 1 or more; got 0."),
-        (["--batch-size", "-1"], "batch_size must be a whole number, 1 or more; got -1."),
+        (["--epochs", "0"], "epochs must be an integer, 1 or more; got 0."),
+        (["--batch-size", "-1"], "batch_size must be an integer, 1 or more; got -1."),
         (["--learning-rate", "nan"], "learning_rate must be a finite number, 0 or more; got nan."),
         (["--momentum", "1.5"], "momentum must be a finite number, between 0 and 1; got 1.5."),
-        (["--hidden", "0"], "units must be a whole number, 1 or more; got 0."),
-        (["--seed", "-1"], "seed must be a whole number, 0 or more; got -1."),
+        (["--hidden", "0"], "units must be an integer, 1 or more; got 0."),
+        (["--seed", "-1"], "seed must be an integer, 0 or more; got -1."),
         (["--plot", "no/such/folder.png"], "no/such/folder.png can't be written; name a file in a folder that exists"),
         (["--history", "."], ". can't be written"),
         (["--plot", "figure.txt"], "--plot draws .png, .pdf, .svg, .jpg; got 'figure.txt'."),
         (["--save", "model.h5"], "--save writes .keras files; got 'model.h5'."),
         (["--save", "no/model.keras"], "no/model.keras can't be written; name a file in a folder that exists and"),
-        (["--resume", "small.npz"], "The folder small.npz can't be made: File exists."),
+        (["--resume", "small.npz"], "The folder small.npz can't be created: File exists."),
     ],
 )
 def test_wrong_values(

@@ -29,7 +29,7 @@ def folder(digits: mnist.Dataset, tmp_path_factory: pytest.TempPathFactory) -> P
     x_train, y_train, x_test, y_test = x_train[:2000], y_train[:2000], x_test[:300], y_test[:300]
     np.savez(folder / "small.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     model = Sequential([Dense(32, "relu", input_shape=(784,)), Dense(10), Activation("softmax")], backend="numpy")
-    model.compile(SGD(0.1, 0.9), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(SGD(0.1, 0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x_train.reshape(-1, 784) / 255, y_train, batch_size=100, epochs=4, verbose=0)
     model.save(folder / "model.keras")
     for digit in (0, 1):
@@ -70,7 +70,7 @@ def test_evaluate(capsys: Capture) -> None:
 
 def test_evaluate_says_what_training_said(capsys: Capture) -> None:
     model = Sequential([Dense(20, "relu", input_shape=(784,)), Dense(10, "softmax")], backend="numpy")
-    model.compile("sgd", "categorical_crossentropy", ["accuracy"])
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
     _, (x, y), _ = mnist.load("small.npz")
     values = model.evaluate(x.reshape(-1, 784) / 255, np.eye(10)[y], verbose=0)
     model.save("fresh.keras")

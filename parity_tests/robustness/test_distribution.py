@@ -38,8 +38,8 @@ SAMPLES = 2460  # 25 steps an epoch, the last of them with 60 samples
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--devices", "0"], "devices must be a whole number, 1 or more; got 0."),
-        (["--processes", "-1"], "processes must be a whole number, 1 or more; got -1."),
+        (["--devices", "0"], "devices must be an integer, 1 or more; got 0."),
+        (["--processes", "-1"], "processes must be an integer, 1 or more; got -1."),
         (["--devices", "2", "--backend", "tensorflow"], "--devices and --processes need --backend jax; it is 'tens"),
         (["--process-id", "0"], "--process-id is for several processes; give their number: --processes."),
         (["--coordinator", "a:1"], "--coordinator is for several processes; give their number: --processes."),

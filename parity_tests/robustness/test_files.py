@@ -40,7 +40,9 @@ def trained(backend: str = "numpy", dtype: str = "float32", momentum: float = 0.
         Softmax(),
     ]
     model = Sequential(layers, name="digits", backend=backend, dtype=dtype)
-    model.compile(SGD(0.1, momentum, clipnorm=1.0), SparseCategoricalCrossentropy(reduction="sum"), ["accuracy"])
+    model.compile(
+        SGD(0.1, momentum, clipnorm=1.0), SparseCategoricalCrossentropy(reduction="sum"), metrics=["accuracy"]
+    )
     model.fit(X, Y, batch_size=7, verbose=0)
     return model
 
@@ -271,7 +273,7 @@ ARCHIVES: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] 
         "Expected the class_name and the config of the layer; got 3",
     ),
     "no units": (with_config(lambda c: layer(c, 2).pop("units")), r"The layer 'dense' \(Dense\) has no units"),
-    "units": (with_config(lambda c: layer(c, 2).update(units=2.5)), "'dense'.*units must be a whole number"),
+    "units": (with_config(lambda c: layer(c, 2).update(units=2.5)), "'dense'.*units must be an integer"),
     "many units": (with_config(lambda c: layer(c, 2).update(units=10**15)), "has shape .*; the model needs"),
     "use_bias": (with_config(lambda c: layer(c, 2).update(use_bias="no")), "'dense'.*use_bias='no'"),
     "huge input": (
@@ -304,7 +306,7 @@ ARCHIVES: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] 
     ),
     "no reduction": (
         with_config(lambda c: c["compile_config"]["loss"]["config"].update(reduction="none")),
-        "compile needs a loss that is one number a batch",
+        "compile needs a loss that is one number per batch",
     ),
     "metrics": (with_config(lambda c: c["compile_config"].update(metrics="all")), "The metrics should be a list"),
     "compile": (with_config(lambda c: c.update(compile_config=[1])), "compile_config should hold"),

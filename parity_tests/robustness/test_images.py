@@ -23,7 +23,7 @@ def classify(digits: mnist.Dataset) -> Callable[[list[np.ndarray]], np.ndarray]:
     """A small network's opinion of (28, 28) pictures."""
     x, y = digits.train[0][:4000], digits.train[1][:4000]
     model = Sequential([Dense(64, "relu", input_shape=(784,)), Dense(10, "softmax")], backend="numpy")
-    model.compile(SGD(0.1, 0.9), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(SGD(0.1, 0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x.reshape(-1, 784) / 255, y, batch_size=100, epochs=5, verbose=0)
     return lambda pictures: model.predict(np.reshape(pictures, (-1, 784)) / 255, verbose=0).argmax(axis=1)
 

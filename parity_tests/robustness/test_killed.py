@@ -1,6 +1,6 @@
-"""``python -m scratch --save --resume``, killed at random moments and in the middle of writing, and started again.
+"""``python -m scratch --save --resume`` is killed at random moments and while it writes files, and is run again.
 
-As a person would do it: processes, SIGKILL, the same command again until it has come to its end.
+Each run is a process that gets SIGKILL; the same command is repeated until it completes.
 """
 
 import os
@@ -18,36 +18,37 @@ from parity_tests.conftest import save_some
 from scratch.datasets import mnist
 from scratch.models import load_model
 
-KILLS, SECONDS = 50, 1.5  # SECONDS: about what one whole training takes
+KILLS, SECONDS = 50, 1.5  # SECONDS: about the time of a run that is not killed
 OPTIONS = ["--epochs", "30", "--batch-size", "50", "--momentum", "0.9", "--quiet"]
 
 
 @dataclass
 class Tally:
-    """What the kills met."""
+    """Counts what the kills interrupted."""
 
     kills: int = 0
-    torn: set[str] = field(default_factory=set)  # files that were being written
-    between: int = 0  # model saved, backup still there
-    resumed: int = 0
-    whole: int = 0  # trainings that came to their end
+    partly_written: set[str] = field(default_factory=set)  # temporary files that were left
+    saved: int = 0  # the model was saved, and the backup not yet deleted
+    resumed: int = 0  # runs that found a backup
+    completed: int = 0
 
 
 def start(folder: Path, data: str, backend: str, *more: str) -> subprocess.Popen[bytes]:
     files = ["--save", str(folder / "model.keras"), "--history", str(folder / "history.csv")]
     command = [sys.executable, "-m", "scratch", "--data", data, "--backend", backend, *OPTIONS, *files, *more]
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # on a busy machine more would wait for each other
+    # With more threads, processes on a busy machine wait for each other.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
 
 
-def parts(folder: Path) -> list[str]:
+def temporary_files(folder: Path) -> list[str]:
     return [
         name for place in (folder, folder / "backup") if place.is_dir() for name in os.listdir(place) if ".part" in name
     ]
 
 
 def bits(folder: Path) -> list[bytes]:
-    """All that a training leaves: weights, optimizer and history."""
+    """Return the results of a run: the weights, the optimizer variables and the history."""
     model = load_model(folder / "model.keras")
     assert model.optimizer is not None
     arrays = [*model.get_weights(), *model.optimizer.variables]
@@ -55,7 +56,7 @@ def bits(folder: Path) -> list[bytes]:
 
 
 def wait(process: subprocess.Popen[bytes], until: Callable[[], bool], seconds: float) -> None:
-    """Wait for the moment to kill, or for the end of the process."""
+    """Wait until the condition holds, the process has ended, or the time is over."""
     end = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < end and not until():
         time.sleep(0.0002)
@@ -65,7 +66,7 @@ def wait(process: subprocess.Popen[bytes], until: Callable[[], bool], seconds: f
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_killed_at_any_moment(backend: str, digits: mnist.Dataset, tmp_path: Path) -> None:
-    """50 kills in all, 25 with each backend: a third while a file is being written, some when the model is saved."""
+    """25 kills with each backend: a third of them while a file is written, some after the model is saved."""
     data = save_some(digits, tmp_path / "digits.npz", train=2000, test=500)
     never_killed = tmp_path / "never killed"
     never_killed.mkdir()
@@ -73,38 +74,38 @@ def test_killed_at_any_moment(backend: str, digits: mnist.Dataset, tmp_path: Pat
         assert process.wait() == 0
     expected, tally, rng = bits(never_killed), Tally(), np.random.default_rng()
 
-    while tally.kills < KILLS // 2 or tally.whole == 0:
-        folder = tmp_path / f"training {tally.whole}"
+    while tally.kills < KILLS // 2 or tally.completed == 0:
+        folder = tmp_path / f"run {tally.completed}"
         folder.mkdir()
         ended = False
         while not ended:
             ended = run_once(folder, data, backend, tally, rng)
         assert bits(folder) == expected
-        assert sorted(os.listdir(folder)) == ["history.csv", "model.keras"]  # no backup, nothing half written
-        tally.whole += 1
+        assert sorted(os.listdir(folder)) == ["history.csv", "model.keras"]  # no backup, no temporary files
+        tally.completed += 1
     print(tally)
     assert tally.resumed >= 5
-    assert any(name.startswith(".latest.npz") for name in tally.torn)
+    assert any(name.startswith(".latest.npz") for name in tally.partly_written)
 
 
 def run_once(folder: Path, data: str, backend: str, tally: Tally, rng: np.random.Generator) -> bool:
-    """Start the command, and kill it as long as there are kills left; return whether it came to its end."""
+    """Run the command, and kill it if there are kills left; return whether it completed."""
     backup = folder / "backup" / "latest.npz"
     tally.resumed += backup.exists()
     with start(folder, data, backend, "--resume", str(folder / "backup")) as process:
         if tally.kills < KILLS // 2:
             wait(process, lambda: False, rng.uniform(0, SECONDS))
             if tally.kills % 3 == 1:
-                wait(process, lambda: bool(parts(folder)), 60)
+                wait(process, lambda: bool(temporary_files(folder)), 60)
             elif tally.kills % 5 == 2:
                 wait(process, (folder / "model.keras").exists, 60)
             process.kill()
         assert process.stderr is not None
-        said = process.stderr.read().decode()
+        error_output = process.stderr.read().decode()
         ended = process.wait() == 0
-    assert process.returncode in (0, -9), said
+    assert process.returncode in (0, -9), error_output
     if not ended:
         tally.kills += 1
-        tally.torn.update(parts(folder))
-        tally.between += (folder / "model.keras").exists() and backup.exists()
+        tally.partly_written.update(temporary_files(folder))
+        tally.saved += (folder / "model.keras").exists() and backup.exists()
     return ended

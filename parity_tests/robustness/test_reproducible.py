@@ -25,7 +25,7 @@ def digest(seed: int) -> str:
     x, y = rng.random((500, 784)), rng.integers(10, size=500)
     set_random_seed(seed)
     model = Sequential([Dense(256, "relu"), Dense(100, "relu"), Dense(10, "softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
     history = model.fit(x, y, batch_size=100, epochs=2, validation_split=0.1, verbose=0).history
     bits = b"".join(W.tobytes() for W in model.get_weights()) + model.predict(x, verbose=0).tobytes()
     return hashlib.sha256(bits + repr(history).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Callbacks: what they are told and when, and what each of ours does with it."""
+"""Callbacks: when their methods are called and with which arguments; History, EarlyStopping and CSVLogger."""
 
 import csv
 from collections.abc import Callable
@@ -7,8 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratch.callbacks import EVENTS, Callback, CSVLogger, EarlyStopping, History, LambdaCallback
+from scratch.callbacks import (
+    EVENTS,
+    BackupAndRestore,
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    History,
+    LambdaCallback,
+    ModelCheckpoint,
+    ProgbarLogger,
+)
+from scratch.callbacks.callback import BATCH_EVENTS
 from scratch.layers import Dense, Softmax
+from scratch.metrics import CategoricalAccuracy
 from scratch.models import Sequential
 
 Data = tuple[np.ndarray, np.ndarray]
@@ -16,40 +28,40 @@ Data = tuple[np.ndarray, np.ndarray]
 
 @pytest.fixture
 def model() -> Sequential:
-    made = Sequential([Dense(3, "softmax", input_shape=(4,))])
-    made.compile("sgd", "categorical_crossentropy", ["accuracy"])
-    return made
+    model = Sequential([Dense(3, "softmax", input_shape=(4,))])
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    return model
 
 
 def test_order_of_events(model: Sequential, blobs: Data) -> None:
-    told: list[str] = []
-    spy = LambdaCallback(**{event: lambda *args, event=event: told.append(event[3:]) for event in EVENTS})
+    called: list[str] = []
+    spy = LambdaCallback(**{event: lambda *args, event=event: called.append(event[3:]) for event in EVENTS})
     model.fit(*blobs, batch_size=60, epochs=2, validation_data=blobs, callbacks=spy, verbose=0)
     epoch = ["epoch_begin", "train_batch_begin", "train_batch_end", "test_begin", "test_batch_begin", "test_batch_end"]
     epoch += ["test_end", "epoch_end"]
-    assert told == ["train_begin", *epoch, *epoch, "train_end"]
-    told.clear()
+    assert called == ["train_begin", *epoch, *epoch, "train_end"]
+    called.clear()
     model.evaluate(*blobs, batch_size=60, callbacks=[spy], verbose=0)
     model.predict(blobs[0], batch_size=60, callbacks=[spy], verbose=0)
-    assert told == [
+    assert called == [
         *("test_begin", "test_batch_begin", "test_batch_end", "test_end"),
         *("predict_begin", "predict_batch_begin", "predict_batch_end", "predict_end"),
     ]
 
 
-def test_what_each_event_is_told(model: Sequential, blobs: Data) -> None:
-    """The number of the epoch or batch, and logs that are never None: those so far, or an empty dict."""
-    told: list[tuple[object, ...]] = []
+def test_arguments_of_each_event(model: Sequential, blobs: Data) -> None:
+    """The number of the epoch or batch, and logs, which are never None: the values so far or an empty dict."""
+    calls: list[tuple[object, ...]] = []
 
     def note(event: str) -> Callable[..., None]:
-        return lambda *args: told.append((event[3:], *args))
+        return lambda *args: calls.append((event[3:], *args))
 
     spy = LambdaCallback(**{event: note(event) for event in EVENTS})
     history = model.fit(*blobs, batch_size=30, validation_data=blobs, callbacks=spy, verbose=0).history
     logs = {name: values[0] for name, values in history.items()}
     validation = {name: logs[f"val_{name}"] for name in ("accuracy", "loss")}
-    batch_logs = [args[2] for args in told if args[0] in ("train_batch_end", "test_batch_end")]
-    assert told == [
+    batch_logs = [args[2] for args in calls if args[0] in ("train_batch_end", "test_batch_end")]
+    assert calls == [
         *(("train_begin", {}), ("epoch_begin", 0, {})),
         *(("train_batch_begin", 0, {}), ("train_batch_end", 0, batch_logs[0])),
         *(("train_batch_begin", 1, {}), ("train_batch_end", 1, batch_logs[1])),
@@ -59,24 +71,27 @@ def test_what_each_event_is_told(model: Sequential, blobs: Data) -> None:
         *(("test_end", validation), ("epoch_end", 0, logs), ("train_end", logs)),
     ]
     assert all(list(batch) == ["accuracy", "loss"] for batch in (batch_logs[0], batch_logs[2]))
-    told.clear()
-    model.predict(blobs[0], batch_size=30, callbacks=spy, verbose=0)
-    assert told == [
-        ("predict_begin", {}),
-        *(("predict_batch_begin", 0, {}), ("predict_batch_end", 0, {})),
-        *(("predict_batch_begin", 1, {}), ("predict_batch_end", 1, {})),
-        ("predict_end", {}),
-    ]
-    told.clear()
+    calls.clear()
+    outputs = model.predict(blobs[0], batch_size=30, callbacks=spy, verbose=0)
+    np.testing.assert_equal(
+        calls,
+        [
+            ("predict_begin", {}),
+            *(("predict_batch_begin", 0, {}), ("predict_batch_end", 0, {"outputs": outputs[:30]})),
+            *(("predict_batch_begin", 1, {}), ("predict_batch_end", 1, {"outputs": outputs[30:]})),
+            ("predict_end", {}),
+        ],
+    )
+    calls.clear()
     assert model.evaluate(*blobs, batch_size=30, callbacks=spy, verbose=0) == [
         validation["loss"],
         validation["accuracy"],
     ]
-    assert (told[0], told[-1]) == (("test_begin", {}), ("test_end", validation))
+    assert (calls[0], calls[-1]) == (("test_begin", {}), ("test_end", validation))
 
 
-def test_params_of_evaluate_and_predict_and_their_default_batches(model: Sequential, blobs: Data) -> None:
-    """As Keras: 32 samples a batch where nothing else is asked for, so 33 samples are two steps."""
+def test_params_and_default_batch_size(model: Sequential, blobs: Data) -> None:
+    """The default batch size is 32, as in Keras, so that 33 samples are two steps."""
     x, y = blobs[0][:33], blobs[1][:33]
     for method, data in ((model.fit, (x, y)), (model.evaluate, (x, y)), (model.predict, (x,))):
         spy = Callback()
@@ -84,9 +99,9 @@ def test_params_of_evaluate_and_predict_and_their_default_batches(model: Sequent
         assert spy.params == {"verbose": 0, "epochs": 1, "steps": 2}
 
 
-def test_a_history_of_ones_own_is_filled_once(model: Sequential, blobs: Data) -> None:
+def test_a_history_passed_as_callback_is_filled_once(model: Sequential, blobs: Data) -> None:
     mine = History()
-    assert model.history.history == {}  # compile has made an empty one
+    assert model.history.history == {}  # created by compile
     assert model.fit(*blobs, epochs=2, callbacks=[mine], verbose=0) is mine
     assert mine.epoch == [0, 1]
     assert [len(values) for values in mine.history.values()] == [2, 2]
@@ -107,7 +122,7 @@ def test_logs_model_and_params(model: Sequential, blobs: Data) -> None:
     assert spy.batch_logs[-1] == {name: values[0] for name, values in history.history.items()}
 
 
-def test_older_names_and_what_a_callback_adds_to_the_logs(model: Sequential, blobs: Data) -> None:
+def test_older_event_names_and_values_added_to_the_logs(model: Sequential, blobs: Data) -> None:
     class Rates(Callback):
         seen = 0
 
@@ -124,7 +139,7 @@ def test_older_names_and_what_a_callback_adds_to_the_logs(model: Sequential, blo
     assert history.history["lr"] == [0.5]
 
 
-def test_a_history_of_ones_own_is_the_one_that_fit_returns(model: Sequential, blobs: Data) -> None:
+def test_a_history_passed_as_callback_is_returned_by_fit(model: Sequential, blobs: Data) -> None:
     mine = History()
     for _ in range(2):
         assert model.fit(*blobs, callbacks=[mine], verbose=0) is mine
@@ -132,20 +147,20 @@ def test_a_history_of_ones_own_is_the_one_that_fit_returns(model: Sequential, bl
     assert len(mine.history["loss"]) == 2
 
 
-def test_history_of_a_continued_training(model: Sequential, blobs: Data) -> None:
+def test_history_with_initial_epoch(model: Sequential, blobs: Data) -> None:
     history = model.fit(*blobs, epochs=5, initial_epoch=3, verbose=0)
     assert history.epoch == [3, 4]
     assert len(history.history["loss"]) == 2
     assert model.history is history
 
 
-def test_stopped_as_an_epoch_begins_it_ends_after_its_first_step(model: Sequential, blobs: Data) -> None:
+def test_stop_training_at_the_beginning_of_an_epoch_ends_it_after_one_step(model: Sequential, blobs: Data) -> None:
     def stop(epoch: int, logs: dict[str, float]) -> None:
         model.stop_training = True
 
     callbacks = [LambdaCallback(on_epoch_begin=stop)]
     x, y = blobs
-    for samples in (x, x.astype("float32")):  # the second could be taken in one go
+    for samples in (x, x.astype("float32")):  # float32 samples could be trained in one call
         assert len(model.fit(samples, y, batch_size=20, epochs=3, verbose=0, callbacks=callbacks).epoch) == 1
     assert model.optimizer.iterations == 2
 
@@ -165,11 +180,11 @@ def test_stop_training_ends_after_the_step(model: Sequential, blobs: Data) -> No
     history = model.fit(*blobs, batch_size=10, epochs=5, callbacks=LambdaCallback(on_train_batch_end=stop), verbose=0)
     assert history.epoch == [0]
     assert model.optimizer.iterations == 2
-    assert len(model.fit(*blobs, epochs=2, verbose=0).epoch) == 2  # a stop is not for ever
+    assert len(model.fit(*blobs, epochs=2, verbose=0).epoch) == 2  # fit resets stop_training
 
 
 def run(stopper: EarlyStopping, values: list[float], model: Sequential) -> int:
-    """Number of epochs that a run with those monitored values lasts."""
+    """Return the number of epochs of a run in which the monitored value takes the given values."""
     stopper.model, model.stop_training = model, False
     stopper.on_train_begin()
     for epoch, value in enumerate(values):
@@ -189,7 +204,7 @@ def test_early_stopping(model: Sequential, capsys: pytest.CaptureFixture[str]) -
     assert run(EarlyStopping("val_loss", mode="max"), [3, 2, 1], model) == 2
     assert run(EarlyStopping("val_loss", min_delta=0.5), [3, 2.6, 1], model) == 2
     assert run(EarlyStopping("val_loss", start_from_epoch=2), [1, 2, 3, 2, 4, 0], model) == 5
-    # Better than before, but never than the baseline: the patience runs out as soon as it gets worse.
+    # Values that improve, but not on the baseline, do not reset the patience.
     assert run(EarlyStopping("val_loss", baseline=1.0, patience=2), [3, 2.9, 2.8, 2.85, 2.6], model) == 4
     assert run(EarlyStopping("val_loss", baseline=4.0, patience=2), [3, 2.9, 2.8, 2.85, 2.6], model) == 5
     capsys.readouterr()
@@ -202,9 +217,65 @@ def test_early_stopping(model: Sequential, capsys: pytest.CaptureFixture[str]) -
     )
 
 
-def test_early_stopping_of_something_unknown(model: Sequential, blobs: Data) -> None:
-    with pytest.warns(UserWarning, match="EarlyStopping watches 'val_loss', but there is only accuracy, loss"):
-        model.fit(*blobs, callbacks=[EarlyStopping()], verbose=0)
+def test_early_stopping_without_the_monitored_value(model: Sequential, blobs: Data) -> None:
+    message = "Early stopping conditioned on metric `val_loss` which is not available. Available metrics are: accuracy,"
+    with pytest.warns(UserWarning, match=f"^{message}loss$"):
+        history = model.fit(*blobs, epochs=2, callbacks=[EarlyStopping()], verbose=0)
+    assert history.epoch == [0, 1]
+
+
+@pytest.mark.parametrize("callback", [EarlyStopping(monitor="mape"), ModelCheckpoint("model.keras", monitor="mape")])
+def test_the_direction_of_an_unknown_monitor_must_be_given(callback: Callback, model: Sequential, blobs: Data) -> None:
+    before = model.get_weights()
+    with pytest.raises(
+        ValueError, match=r"received monitor=mape, but scratch isn't able .* Pass `mode='max'` in order"
+    ):
+        model.fit(*blobs, callbacks=[callback], verbose=0)
+    assert all(map(np.array_equal, model.get_weights(), before))  # raised before the first step
+
+
+def test_the_direction_of_a_metric(model: Sequential) -> None:
+    """A metric says whether larger values are better; the name of the metric does not matter."""
+
+    class Error(CategoricalAccuracy):
+        direction = "down"
+
+    for metric, epochs in ((CategoricalAccuracy("right"), 2), (Error("right"), 3)):
+        model.compile("sgd", "categorical_crossentropy", metrics=[metric])
+        assert run(EarlyStopping("val_right"), [0.5, 0.4, 0.45], model) == epochs
+
+
+def test_an_unknown_mode_gives_a_warning(model: Sequential) -> None:
+    with pytest.warns(UserWarning, match="^EarlyStopping mode 'up' is unknown, fallback to auto mode.$") as warned:
+        stopper = EarlyStopping("val_loss", mode="up")
+    assert warned[0].filename == __file__
+    assert run(stopper, [1, 2, 3], model) == 2  # as with mode="auto"
+
+
+@pytest.mark.parametrize("event", BATCH_EVENTS)
+def test_callbacks_that_need_batch_level_events(event: str) -> None:
+    """Those that define a batch method, in a class or as a function, or save after a number of batches."""
+
+    def method(self: Callback, batch: int, logs: dict[str, float] | None = None) -> None:
+        pass
+
+    for kind, arguments in (
+        (Callback, ()),
+        (History, ()),
+        (ProgbarLogger, ()),
+        (ModelCheckpoint, ("model.keras",)),
+        (BackupAndRestore, ("folder",)),
+    ):
+        assert not kind(*arguments).needs_batch_events
+        assert type("Subclass", (kind,), {event: method})(*arguments).needs_batch_events
+        patched = kind(*arguments)
+        setattr(patched, event, print)
+        assert patched.needs_batch_events
+    assert LambdaCallback(**{event: print}).needs_batch_events
+    assert not LambdaCallback(on_epoch_end=print).needs_batch_events
+    assert ModelCheckpoint("model.keras", save_freq=2).needs_batch_events
+    assert BackupAndRestore("folder", save_freq=2).needs_batch_events
+    assert not BackupAndRestore("folder", save_freq="auto").needs_batch_events
 
 
 def test_csv_logger(model: Sequential, blobs: Data, tmp_path: Path) -> None:

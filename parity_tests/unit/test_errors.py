@@ -273,7 +273,6 @@ KNOWN_ACTIVATIONS = "linear, relu, sigmoid, softmax, tanh"
         (lambda: to_categorical([]), "x must hold at least one sample"),
         (lambda: set_random_seed(-1), "seed must be an integer, 0 or more"),
         (lambda: set_random_seed("a"), "seed must be"),
-        (lambda: EarlyStopping(mode="up"), "Unknown mode 'up': choose one of auto, min, max"),
         (lambda: EarlyStopping(patience=-1), "patience must be"),
         (lambda: EarlyStopping(min_delta="a"), "min_delta must be"),
         (lambda: EarlyStopping(baseline="a"), "baseline must be"),

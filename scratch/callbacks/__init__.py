@@ -1,9 +1,12 @@
-"""Callbacks: what ``fit``, ``evaluate`` and ``predict`` tell, and to whom."""
+"""Callbacks: objects whose methods ``fit``, ``evaluate`` and ``predict`` call before and after epochs and batches."""
 
 from scratch.callbacks.backup import BackupAndRestore
 from scratch.callbacks.callback import EVENTS, Callback, CallbackList, LambdaCallback, Logs
-from scratch.callbacks.history import CSVLogger, History
-from scratch.callbacks.monitors import EarlyStopping, ModelCheckpoint
+from scratch.callbacks.csv_logger import CSVLogger
+from scratch.callbacks.early_stopping import EarlyStopping
+from scratch.callbacks.history import History
+from scratch.callbacks.model_checkpoint import ModelCheckpoint
+from scratch.callbacks.progress import ProgbarLogger
 
 __all__ = [
     "EVENTS",
@@ -16,4 +19,5 @@ __all__ = [
     "LambdaCallback",
     "Logs",
     "ModelCheckpoint",
+    "ProgbarLogger",
 ]

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from scratch.callbacks.callback import BATCH_EVENTS, Callback, Logs
+from scratch.callbacks.callback import Callback, Logs, may_skip_batches
 from scratch.callbacks.frequency import Frequency
 from scratch.files import FileError, make_folder, remove_leftovers
 from scratch.layer import Layer
 from scratch.saving.npz import read_arrays, write_arrays
-from scratch.utils import Array, overridden
+from scratch.utils import Array
 
 State = dict[str, Any]
 DATA = "x", "y", "validation x", "validation y"
@@ -69,9 +69,9 @@ class BackupAndRestore(Callback):
         self.settings = settings or {}
 
     @property
-    def every_batch(self) -> bool:
-        """Whether it saves after a number of batches."""
-        return self.frequency.every is not None or overridden(self, BackupAndRestore, *BATCH_EVENTS)
+    def needs_batch_events(self) -> bool:
+        """Whether ``save_freq`` is a number of batches, or a subclass overrides a batch method."""
+        return self.frequency.every is not None or super().needs_batch_events
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Resume from the backup, or write the first one, so that an unwritable folder is detected now."""
@@ -86,6 +86,7 @@ class BackupAndRestore(Callback):
         else:
             self._resume(saved)
 
+    @may_skip_batches
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Save if a backup is due; not in an epoch that was stopped, which ends now."""
         if self._is_due(self.frequency.after_batch()) and not self.model.stop_training:

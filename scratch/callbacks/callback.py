@@ -1,100 +1,126 @@
-"""What ``fit``, ``evaluate`` and ``predict`` tell, and to whom."""
+"""The base class of callbacks, and the list that calls several of them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
-
-from scratch.utils import overridden
+from typing import Any, TypeVar
 
 Logs = dict[str, float]
+Method = TypeVar("Method", bound=Callable[..., None])
+
+
+def may_skip_batches(method: Method) -> Method:
+    """Mark a batch method that need not be called for every batch, only for the last of several."""
+    vars(method)["may_skip_batches"] = True
+    return method
 
 
 class Callback:
-    """Base class: every method does nothing until it is overridden.
+    """Base class of callbacks: its methods do nothing; a subclass overrides those that it needs.
+
+    ``logs`` is a dict of the loss and the metrics by name, never None when ``fit``, ``evaluate`` or ``predict`` calls a
+    method; it is empty where nothing has been computed yet.
 
     Attributes:
-        model: the model at work.
+        model: the model that is trained, evaluated or asked for predictions.
         params: ``{'verbose': …, 'epochs': …, 'steps': …}``.
     """
 
-    model: Any
+    model: Any  # a Sequential; callbacks must not import training, which imports callbacks
     params: dict[str, Any]
 
     def set_model(self, model: Any) -> None:
-        """Take note of the model."""
+        """Set ``model``."""
         self.model = model
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Take note of the parameters."""
+        """Set ``params``."""
         self.params = params
 
     @property
-    def every_batch(self) -> bool:
-        """Whether it wants to be told of every batch of ``fit``; if nobody does, several may be trained on in one go.
+    def needs_batch_events(self) -> bool:
+        """Whether this callback needs batch-level events: whether it overrides a batch method.
 
-        Then it is told of the last of them, as with Keras's ``steps_per_execution``.
+        If no callback does, ``fit`` runs several steps per call and calls the batch methods once per call, with the
+        number of the last batch, as with Keras's ``steps_per_execution``.
         """
-        return overridden(self, Callback, *BATCH_EVENTS)
+        return not all(hasattr(getattr(self, event), "may_skip_batches") for event in BATCH_EVENTS)
 
     def get_state(self) -> dict[str, Any]:
-        """What a backup holds of this callback: numbers, texts, lists, dicts and arrays; by default nothing."""
+        """Return what a backup saves of this callback, by default nothing: numbers, strings, lists, dicts, arrays."""
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what ``get_state`` returned, in a ``fit`` whose ``on_train_begin`` was just told."""
+        """Restore what ``get_state`` returned; called after ``on_train_begin`` when a run is resumed."""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Before the first epoch of ``fit``."""
+        """Called at the beginning of ``fit``."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """After the last epoch of ``fit``; ``logs`` are that epoch's."""
+        """Called at the end of ``fit``, with the logs of the last epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Before an epoch; the first is 0."""
+        """Called at the beginning of an epoch; the first is 0."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """After an epoch and its validation."""
+        """Called at the end of an epoch, after its validation."""
 
+    @may_skip_batches
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a training step; the first is 0."""
+        """Called before a training step; the first of an epoch is 0."""
         self.on_batch_begin(batch, logs)
 
+    @may_skip_batches
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a training step; ``logs`` are the epoch's running means."""
+        """Called after a training step; ``logs`` are the means over the epoch so far."""
         self.on_batch_end(batch, logs)
 
+    @may_skip_batches
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Older name of ``on_train_batch_begin``."""
 
+    @may_skip_batches
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Older name of ``on_train_batch_end``."""
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Before ``evaluate`` and before an epoch's validation."""
+        """Called at the beginning of ``evaluate`` and of an epoch's validation."""
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """After ``evaluate`` and after an epoch's validation."""
+        """Called at the end of ``evaluate`` and of an epoch's validation."""
 
     def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a batch is evaluated."""
+        """Called before a batch is evaluated."""
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a batch is evaluated."""
+        """Called after a batch is evaluated; ``logs`` are the means over the batches so far."""
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """Before ``predict``."""
+        """Called at the beginning of ``predict``."""
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
-        """After ``predict``."""
+        """Called at the end of ``predict``."""
 
     def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a batch is predicted."""
+        """Called before the outputs of a batch are computed."""
 
     def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """After a batch is predicted; ``logs`` has its ``outputs``."""
+        """Called after the outputs of a batch are computed."""
+
+
+BATCH_EVENTS = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
+EVENTS = [name for name in vars(Callback) if name.startswith("on_")]
 
 
 class CallbackList(Callback):
-    """Several callbacks, told everything in their order."""
+    """Several callbacks as one: each method calls that method of all callbacks, in order.
+
+    Args:
+        callbacks: the callbacks to call.
+        model: what each callback's ``model`` is set to.
+        params: what each callback's ``params`` is set to.
+
+    Raises:
+        ValueError: if an entry of ``callbacks`` is not a ``Callback``.
+    """
 
     def __init__(self, callbacks: Sequence[Callback], model: Any, params: dict[str, Any]) -> None:
         self.callbacks = callbacks
@@ -104,26 +130,25 @@ class CallbackList(Callback):
             callback.set_model(model)
             callback.set_params(params)
         for event in EVENTS:
-            setattr(self, event, self._teller([getattr(callback, event) for callback in callbacks]))
+            setattr(self, event, self._call_each([getattr(callback, event) for callback in callbacks]))
 
     @staticmethod
-    def _teller(listeners: list[Callable[..., None]]) -> Callable[..., None]:
-        def tell(*args: Any) -> None:
-            for listen in listeners:
-                listen(*args)
+    def _call_each(methods: list[Callable[..., None]]) -> Callable[..., None]:
+        def call(*args: Any) -> None:
+            for method in methods:
+                method(*args)
 
-        return tell
-
-
-BATCH_EVENTS = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
-EVENTS = [name for name in vars(Callback) if name.startswith("on_")]
+        return call
 
 
 class LambdaCallback(Callback):
     """A callback made of functions: ``LambdaCallback(on_epoch_end=lambda epoch, logs: print(logs))``.
 
+    Args:
+        **functions: for each event, such as ``on_epoch_end``, the function to call.
+
     Raises:
-        TypeError: if there is no such event; the message lists them.
+        TypeError: if an event is unknown; the message lists the known ones.
     """
 
     def __init__(self, **functions: Callable[..., Any]) -> None:

@@ -1,26 +1,30 @@
-"""How often a callback saves."""
+"""The ``save_freq`` argument of the callbacks that save: after each epoch, or after a number of batches."""
 
 from scratch.utils import check_integer
 
 
 class Frequency:
-    """After every epoch, or after every so many batches, counted across epochs.
+    """Decides when to save: after every epoch, or every ``save_freq`` batches, counted across epochs.
 
     Args:
-        save_freq: ``'epoch'``, or a number of batches.
+        save_freq: ``'epoch'`` or a number of batches.
+
+    Attributes:
+        every: the number of batches, or None for ``'epoch'``.
+        batches: batches since the last save.
 
     Raises:
-        ValueError: if it is neither.
+        ValueError: if ``save_freq`` is neither.
     """
 
     def __init__(self, save_freq: str | int) -> None:
         if save_freq != "epoch" and isinstance(save_freq, str):
-            raise ValueError(f"save_freq must be 'epoch' or a number of batches; got {save_freq!r}.")
+            raise ValueError(f"Unrecognized save_freq: {save_freq}. Expected save_freq are 'epoch' or integer values.")
         self.every = None if save_freq == "epoch" else check_integer("save_freq", save_freq)
-        self.batches = 0  # since the last save
+        self.batches = 0
 
     def after_batch(self) -> bool:
-        """Count a batch; return whether to save after it."""
+        """Count a batch and return whether to save after it."""
         self.batches += 1
         if self.batches != self.every:
             return False
@@ -28,5 +32,5 @@ class Frequency:
         return True
 
     def after_epoch(self) -> bool:
-        """Whether to save after an epoch."""
+        """Return whether to save after an epoch."""
         return self.every is None

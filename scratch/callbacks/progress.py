@@ -1,6 +1,6 @@
-"""Keras's progress: a live bar in a terminal, one line an epoch anywhere else.
+"""The progress of ``fit``, ``evaluate`` and ``predict``: a live bar in a terminal, else one line per epoch.
 
-The texts are those of ``keras/src/utils/progbar.py``.  Unlike Keras, nothing but whole lines goes into a file.
+The texts are those of Keras's ``keras/src/utils/progbar.py``.  Unlike Keras, only complete lines go into a file.
 """
 
 import shutil
@@ -8,64 +8,69 @@ import sys
 import time
 from typing import Any
 
-from scratch.callbacks.callback import BATCH_EVENTS, Callback, Logs
-from scratch.utils import overridden
+from scratch.callbacks.callback import Callback, Logs, may_skip_batches
+from scratch.utils import encodable
 
-WIDTH = 20  # characters of the bar
-INTERVAL = 0.05  # seconds between two drawings
+BAR_WIDTH = 20  # characters
+INTERVAL = 0.05  # seconds between two updates of the bar
 
 
 def interactive() -> bool:
-    """Whether someone is watching: a terminal or a notebook, where a line can be drawn over."""
+    """Return whether standard output is a terminal or a notebook, where a line can be overwritten."""
     return sys.stdout.isatty() or "ipykernel" in sys.modules
 
 
 class ProgbarLogger(Callback):
-    """Shows how far ``fit``, ``evaluate`` or ``predict`` is."""
+    """Prints the progress of ``fit``, ``evaluate`` or ``predict``.
+
+    With ``verbose=1`` a line consists of the step, the bar, the time and the columns that ``_columns`` returns; with
+    ``verbose=2`` it has no bar.  The time is the estimated remaining time, in the final line the elapsed time.
+    """
 
     _in_fit = False
-    _before: int | None = None  # steps before those that are counted
-
-    @property
-    def every_batch(self) -> bool:
-        """Whether a subclass wants to; a bar need not be told of every batch."""
-        return overridden(self, ProgbarLogger, *BATCH_EVENTS)
+    _first_step: int | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """An epoch's validation will not show a bar of its own."""
+        """Suppress the bars of the validations within ``fit``."""
         self._in_fit = True
 
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """End the suppression."""
+        self._in_fit = False
+
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Start a bar, under a headline if there is more than one epoch."""
+        """Print a headline if there are several epochs, and start a bar."""
         if self.params["epochs"] > 1:
             print(f"Epoch {epoch + 1}/{self.params['epochs']}", flush=True)
         self._start()
 
+    @may_skip_batches
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Note the first step, which is not 0 in a resumed epoch."""
-        if self._before is None:
-            self._before = batch
+        """Record the first step, which is not 0 in an epoch that is resumed."""
+        if self._first_step is None:
+            self._first_step = batch
 
+    @may_skip_batches
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Draw."""
-        self._draw(batch + 1, logs)
+        """Update the bar."""
+        self._update(batch + 1, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Write the final line."""
+        """Print the final line."""
         self._finish(logs)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Start a bar, unless inside ``fit``."""
+        """Start a bar, except within ``fit``."""
         if not self._in_fit:
             self._start()
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Draw, unless inside ``fit``."""
+        """Update the bar, except within ``fit``."""
         if not self._in_fit:
-            self._draw(batch + 1, logs)
+            self._update(batch + 1, logs)
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """Write the final line, unless inside ``fit``."""
+        """Print the final line, except within ``fit``."""
         if not self._in_fit:
             self._finish(logs)
 
@@ -74,81 +79,82 @@ class ProgbarLogger(Callback):
         self._start()
 
     def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Draw."""
-        self._draw(batch + 1, None)
+        """Update the bar."""
+        self._update(batch + 1, None)
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
-        """Write the final line."""
+        """Print the final line."""
         self._finish(None)
 
-    def _start(self) -> None:
-        self._began = self._drawn = time.perf_counter()
-        self._before = None
-        self._first_done: float | None = None  # when the first was, if it was one alone
-        self._length = 0
+    def _columns(self, seconds_per_step: float, logs: Logs | None) -> list[str]:
+        """Return the columns after the time, in the order in which they are printed.  Add a column here."""
+        return [
+            f"{format_duration(seconds_per_step)}/step",
+            *(f"{name}: {format_value(value)}" for name, value in (logs or {}).items()),
+        ]
 
-    def _draw(self, step: int, logs: Logs | None) -> None:
+    def _start(self) -> None:
+        self._start_time = self._update_time = time.perf_counter()
+        self._first_step = None
+        self._first_step_end: float | None = None  # set only if the first call was for a single step
+        self._length = 0  # characters that the last update printed after the bar
+
+    def _update(self, step: int, logs: Logs | None) -> None:
         now = time.perf_counter()
-        if step - (self._before or 0) == 1:
-            self._first_done = now
-        if self.params["verbose"] == 1 and interactive() and now - self._drawn >= INTERVAL:
-            self._drawn = now
-            self._write(step, now, logs, final=False)
+        if step - (self._first_step or 0) == 1:
+            self._first_step_end = now
+        if self.params["verbose"] == 1 and interactive() and now - self._update_time >= INTERVAL:
+            self._update_time = now
+            self._print(step, now, logs, final=False)
 
     def _finish(self, logs: Logs | None) -> None:
-        self._write(self.params["steps"], time.perf_counter(), logs, final=True)
+        self._print(self.params["steps"], time.perf_counter(), logs, final=True)
 
-    def _write(self, step: int, now: float, logs: Logs | None, *, final: bool) -> None:
-        steps = self.params["steps"]
-        # The first step, which may include compiling, does not count towards the estimate if there are others.
-        done = step - (self._before or 0)
-        if self._first_done is not None and done > 1:
-            per_step = (now - self._first_done) / (done - 1)
-        else:
-            per_step = (now - self._began) / max(1, done)
+    def _print(self, step: int, now: float, logs: Logs | None, *, final: bool) -> None:
+        steps, elapsed = self.params["steps"], now - self._start_time
+        seconds_per_step = self._seconds_per_step(step, now)
         count = f"{step:{len(str(steps))}d}/{steps}"
-        spent = f"{now - self._began:.0f}s" if final else _remaining(per_step * (steps - step))
-        rest = f"{_duration(per_step)}/step"
-        rest += "".join(f" - {name}: {format_value(value)}" for name, value in (logs or {}).items())
+        time_text = f"{elapsed:.0f}s" if final else format_remaining(seconds_per_step * (steps - step))
+        columns = " - ".join(self._columns(seconds_per_step, logs))
+        filled = BAR_WIDTH * step // steps
+        mark = encodable("━", "-")
+        done, left = mark * filled, mark * (BAR_WIDTH - filled)
         if self.params["verbose"] == 2:
-            print(f"{count} - {spent} - {rest}", flush=True)
-            return
-        full = WIDTH * step // steps
-        done, left = _drawable("━") * full, _drawable("━") * (WIDTH - full)
-        if not interactive():
-            print(f"{count} {done}{left} {spent} {rest}", flush=True)
-            return
-        # A line that reaches the edge would wrap, and the next drawing start below it.
-        room = shutil.get_terminal_size().columns - len(f"{count} {done}{left} {spent} ") - 1
-        rest = rest if final else rest[: max(room, 0)]
-        padding = " " * (self._length - len(rest))
-        self._length = len(rest)
-        head = f"\x1b[1m{count}\x1b[0m \x1b[32m{done}\x1b[0m\x1b[37m{left}\x1b[0m \x1b[1m{spent}\x1b[0m"
-        print(f"\r{head} {rest}{padding}", end="\n" if final else "", flush=True)
+            print(f"{count} - {time_text} - {columns}", flush=True)
+        elif not interactive():
+            print(f"{count} {done}{left} {time_text} {columns}", flush=True)
+        else:
+            # A line that reaches the last column of the terminal wraps, and the next update would start below it.
+            available = shutil.get_terminal_size().columns - len(f"{count} {done}{left} {time_text} ") - 1
+            columns = columns if final else columns[: max(available, 0)]
+            padding = " " * (self._length - len(columns))  # overwrites the end of a longer line
+            self._length = len(columns)
+            head = f"\x1b[1m{count}\x1b[0m \x1b[32m{done}\x1b[0m\x1b[37m{left}\x1b[0m \x1b[1m{time_text}\x1b[0m"
+            print(f"\r{head} {columns}{padding}", end="\n" if final else "", flush=True)
+
+    def _seconds_per_step(self, step: int, now: float) -> float:
+        """Return the mean time of the steps; the first, which may include compilation, counts only if it is alone."""
+        steps = step - (self._first_step or 0)
+        if self._first_step_end is not None and steps > 1:
+            return (now - self._first_step_end) / (steps - 1)
+        return (now - self._start_time) / max(1, steps)
 
 
 def format_value(value: float) -> str:
-    """Four decimals, or for a small number four decimals and an exponent."""
+    """Return the value with four decimals; in scientific notation up to 0.001."""
     return f"{value:.4f}" if abs(value) > 1e-3 else f"{value:.4e}"
 
 
-def _duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
+    """Return the time of a step, as an integer number of ``s``, ``ms`` or ``us``."""
     if seconds >= 1:
         return f"{seconds:.0f}s"
     return f"{seconds * 1e3:.0f}ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f}us"
 
 
-def _remaining(seconds: float) -> str:
+def format_remaining(seconds: float) -> str:
+    """Return a remaining time as ``h:mm:ss``, ``m:ss`` or seconds with an ``s``."""
     minutes, rest = divmod(int(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
     return f"{minutes}:{rest:02d}" if minutes else f"{rest}s"
-
-
-def _drawable(character: str) -> str:
-    """The character, or a hyphen where the output's encoding has no such thing."""
-    try:
-        character.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        return "-"
-    return character

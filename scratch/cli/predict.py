@@ -10,7 +10,7 @@ import numpy as np
 
 from scratch.cli import saved_model
 from scratch.files import FileError
-from scratch.utils import Array
+from scratch.utils import Array, encodable
 
 BAR = 25  # characters of a probability of 1
 
@@ -59,7 +59,7 @@ def predict(words: list[str]) -> int:
 
 def _show(file: str, digit: int, probabilities: Array, picture: Array) -> None:
     """Print the picture, two rows of pixels in a line of characters, beside a bar for each probability."""
-    marks = _marks()
+    marks = encodable(" ▀▄█", " '.#")  # two pixels, one above the other: none, the upper, the lower, both
     coloured = sys.stdout.isatty() and marks[1] == "▀" and "NO_COLOR" not in os.environ
     lines = []
     for upper, lower in picture.reshape(-1, 2, picture.shape[1]):
@@ -78,13 +78,3 @@ def _show(file: str, digit: int, probabilities: Array, picture: Array) -> None:
         f"{file}: {digit}", *(f"{line}{bar}".rstrip() for line, bar in zip_longest(lines, bars, fillvalue="")), sep="\n"
     )
     print(flush=True)
-
-
-def _marks() -> str:
-    """Characters for two pixels, one above the other: none, the upper, the lower, both; as the output can have them."""
-    marks = " ▀▄█"
-    try:
-        marks.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        return " '.#"
-    return marks

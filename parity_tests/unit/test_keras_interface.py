@@ -102,7 +102,7 @@ def test_weights_of_layers_and_models() -> None:
         ),
         (lambda m: setattr(m.layers[0], "activation", "gelu"), "Unknown activation 'gelu'"),
         (
-            lambda m: m.compile("sgd", "categorical_crossentropy", metrics=["accuracy"]),
+            lambda m: m.compile("sgd", "categorical_crossentropy", ["accuracy"]),
             r"got \['accuracy'\] .* by name: metrics=",
         ),
         (lambda m: m.train_on_batch(X, Y, np.ones(24)), "scratch does not support sample_weight"),

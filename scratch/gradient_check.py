@@ -75,8 +75,10 @@ def gradient_check(part: Layer | Loss | Sequential, x: ArrayLike, t: ArrayLike |
         return _differences(checked, lambda: layer.forward(x) * dout)
     assert t is not None
     model, targets = part, t
-    checked = {"dx": (model.trace(x, targets)[f"{model.layers[0].name}/dx"], x)}
-    checked |= {key: (grad, model.params[key]) for key, grad in model.grads.items()}
+    trace = model.trace(x, targets)
+    checked = {"dx": (trace[f"{model.layers[0].name}/dx"], x)}
+    for layer in model.layers:
+        checked |= {f"{layer.name}/{key}": (trace[f"{layer.name}/d{key}"], W) for key, W in layer.params.items()}
     return _differences(checked, lambda: model.trace(x, targets)["loss"])
 
 

@@ -9,7 +9,7 @@ To add an activation function: write ``{name}_forward`` and ``{name}_backward`` 
 
 from collections.abc import Sequence
 from types import ModuleType
-from typing import ClassVar, TypedDict
+from typing import ClassVar, Self, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -198,6 +198,12 @@ class Layer:
         if not self.built:
             self.build((None, *batch.shape[1:]))
         return self.forward(batch.astype(self.dtype, copy=False))
+
+    def detached(self) -> Self:
+        """Return a shallow copy that shares the parameters, so that its ``forward`` changes nothing in this layer."""
+        copy = object.__new__(type(self))
+        vars(copy).update(vars(self))
+        return copy
 
     def count_params(self) -> int:
         """Return the number of scalars in all parameters.

@@ -32,7 +32,7 @@ class Sequential(Trainer):
     def gradients(self, x: ArrayLike, y: ArrayLike) -> tuple[float, list[Array]]:
         """Return the loss of a batch, and its gradient with respect to each array of ``get_weights()``."""
         trace = self.trace(x, y)
-        return float(trace["loss"]), [grad.copy() for grad in self.grads.values()]
+        return float(trace["loss"]), [trace[f"{layer.name}/d{key}"] for layer in self.layers for key in layer.params]
 
     def trace(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
         """Run one batch forward and backward; return every tensor as a copy, in the order of computation.
@@ -52,7 +52,8 @@ class Sequential(Trainer):
         samples, targets = self.check_data(x, t, "trace")
         loss, _ = self.compiled("trace")
         self.build(samples.shape)
-        return self.trace_batch(loss, samples, targets)
+        with self.lock.reading():
+            return self.detached().trace_batch(loss, samples, targets)
 
     def summary(self, print_fn: Callable[[str], object] | None = None, line_length: int | None = None) -> None:
         """Print the layers, the shapes of their outputs and their numbers of parameters.

@@ -8,12 +8,13 @@ neither ``forward`` nor ``backward``.
 
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops, utils
+from scratch.concurrency import SharedLock
 from scratch.layer import Layer
 from scratch.layers import Input
 from scratch.losses import Loss, SoftmaxCrossEntropy
@@ -38,6 +39,7 @@ class Network:
         metrics: the metrics given to ``compile``, as objects.
         run_eagerly: whether training always runs layer by layer.
         fused: the compiled training step, created by ``scratch.execution`` when it is first used.
+        lock: held for reading by inference, for writing by a training step.
 
     Raises:
         ValueError: if the backend or the dtype is unknown, or a layer does not fit; see ``add``.
@@ -63,6 +65,7 @@ class Network:
         self.name = utils.auto_name(type(self).__name__) if name is None else str(name)
         self.metrics = []
         self.input_shape: Shape | None = None
+        self.lock = SharedLock()
         self._layers: list[Layer] = []
         self._input: Input | None = None
         for layer in utils.check_list("layers", layers):
@@ -148,10 +151,13 @@ class Network:
         """
         self.compute_output_shape(input_shape)
         self.input_shape = shape = (None, *input_shape[1:])
-        for layer in self._layers:
-            if not layer.built:
-                layer.build(shape, self.rng)
-            shape = layer.compute_output_shape(shape)
+        if self.built:
+            return
+        with self.lock.writing():
+            for layer in self._layers:
+                if not layer.built:
+                    layer.build(shape, self.rng)
+                shape = layer.compute_output_shape(shape)
 
     @property
     def ops(self) -> ModuleType:
@@ -214,7 +220,8 @@ class Network:
         Raises:
             ValueError: if the number or a shape is wrong, or an array is not numeric; nothing is changed then.
         """
-        utils.assign_weights(f"Model {self.name!r}", self.params, weights)
+        with self.lock.writing():
+            utils.assign_weights(f"Model {self.name!r}", self.params, weights)
 
     def count_params(self) -> int:
         """Return the number of scalars in all parameters.
@@ -249,7 +256,18 @@ class Network:
         """
         batch = self.check_inputs(x)
         self.build(batch.shape)
-        return self.forward(batch).copy()  # a linear layer returns x itself
+        with self.lock.reading():
+            return self.detached().forward(batch).copy()  # a linear layer returns x itself
+
+    def detached(self) -> Self:
+        """Return a shallow copy that shares the parameters.
+
+        Inference and traces run on it, because ``forward`` and ``backward`` keep tensors in the layers: several threads
+        may use a model at once, and what a training step keeps for its backward pass stays.
+        """
+        copy = object.__new__(type(self))
+        vars(copy).update(vars(self), _layers=[layer.detached() for layer in self._layers])
+        return copy
 
     def __repr__(self) -> str:
         size = f"{self.count_params():,} parameters" if self.built else "not built"

@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -140,11 +140,20 @@ class TrainableNetwork(Network):
                 return
             state.nonfinite_loss_reported, place = True, state.place
         loss, _ = self.compiled("trace")
-        bad = next(name for name, tensor in self.trace_batch(loss, x, y).items() if not np.isfinite(tensor).all())
+        bad = next(
+            name for name, tensor in self.detached().trace_batch(loss, x, y).items() if not np.isfinite(tensor).all()
+        )
         warn_user(
             f"The loss is not finite any more: {place}; the first tensor with NaN or infinity is {bad!r}. "
             "A smaller learning rate or clipnorm may help."
         )
+
+    def detached(self) -> Self:
+        """Return a shallow copy that shares the parameters and has metrics of its own."""
+        detached = super().detached()
+        detached.metrics = [copy.copy(metric) for metric in self.metrics]
+        detached.mean_loss = Mean("loss")
+        return detached
 
     def running_means(self) -> list[Mean]:
         """Return the running means of the epoch: the loss, then the metrics in the order of ``compile``."""

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from scratch.batches import Data, batches, split_validation
 from scratch.callbacks import BackupAndRestore, Callback, CallbackList, History, Logs
 from scratch.callbacks.progress import ProgbarLogger, interactive
+from scratch.concurrency import Uninterrupted
 from scratch.execution import LayerByLayer, Steps
 from scratch.pixels import Pixels
 from scratch.trainable import FitState, TrainableNetwork, check_unsupported
@@ -79,10 +80,12 @@ class Trainer(TrainableNetwork):
         callback_list = self._callback_list(callbacks, verbose, epochs=epochs, steps=steps, record=True)
         self.build(data[0].shape)
 
-        self.history, self.stop_training = next(c for c in callback_list.callbacks if isinstance(c, History)), False
         arrays = [*data, *(validation or ())]
-        self.fit_state = state = FitState(self, arrays, batch_size, shuffle, callback_list.callbacks, initial_epoch)
+        state = FitState(self, arrays, batch_size, shuffle, callback_list.callbacks, initial_epoch)
+        if vars(self).setdefault("fit_state", state) is not state:  # one atomic operation, since threads may compete
+            raise ValueError(f"Model {self.name!r} is being trained by another fit(); wait until that has ended.")
         try:
+            self.history, self.stop_training = next(c for c in callback_list.callbacks if isinstance(c, History)), False
             callback_list.on_train_begin({})  # BackupAndRestore may restore the state of an interrupted run
             train_function = self.make_train_function(*data, batch_size, callback_list.callbacks)
             while state.epoch < epochs:
@@ -96,7 +99,7 @@ class Trainer(TrainableNetwork):
                     break
             callback_list.on_train_end(state.logs)
         finally:
-            self.fit_state = None
+            del self.fit_state  # the class's None is visible again
         return self.history
 
     def _run_epoch(self, state: FitState, train_function: LayerByLayer, callback_list: CallbackList) -> None:
@@ -108,10 +111,11 @@ class Trainer(TrainableNetwork):
         while state.step < len(rows):
             callback_list.on_train_batch_begin(state.step, {})
             count = 1 if self.stop_training else train_function.steps_per_call
-            result = train_function(rows[state.step : state.step + count])
-            self.update_metrics(result)
-            state.step += len(result.losses)
-            state.logs = self.metric_values()
+            with self.lock.writing(), Uninterrupted():
+                result = train_function(rows[state.step : state.step + count])
+                self.update_metrics(result)
+                state.step += len(result.losses)
+                state.logs = self.metric_values()
             callback_list.on_train_batch_end(state.step - 1, state.logs)
             if self.stop_training:
                 break
@@ -150,18 +154,19 @@ class Trainer(TrainableNetwork):
     def _evaluate(self, x: Array | Pixels, y: Array, batch_size: int, callback_list: CallbackList) -> Logs:
         loss, _ = self.compiled("evaluate")
         logs: Logs = {}
-        self.reset_metrics()
+        model = self.detached()
+        model.reset_metrics()
         self.stop_evaluating = False
         callback_list.on_test_begin({})
         for step, rows in enumerate(batches(len(x), batch_size)):
             callback_list.on_test_batch_begin(step, {})
-            with np.errstate(over="ignore", invalid="ignore"):
-                out = self.forward(x[rows])
-                _, value = self.compute_loss(loss, out, loss.targets(y[rows], out.shape[-1], out.dtype))
+            with self.lock.reading(), np.errstate(over="ignore", invalid="ignore"):
+                out = model.forward(x[rows])
+                _, value = model.compute_loss(loss, out, loss.targets(y[rows], out.shape[-1], out.dtype))
                 if not np.isfinite(value) and self.fit_state is not None and self.fit_state.validating:
                     self.warn_nonfinite_loss(x[rows], y[rows])
-            self.update_metrics(Steps([float(value)], y[rows], out, len(out)))
-            logs = self.metric_values()
+            model.update_metrics(Steps([float(value)], y[rows], out, len(out)))
+            logs = model.metric_values()
             callback_list.on_test_batch_end(step, logs)
             if self.stop_evaluating:
                 break
@@ -186,12 +191,13 @@ class Trainer(TrainableNetwork):
         callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=steps)
         self.build(samples.shape)
         outputs: list[Array] = []
+        model = self.detached()
         self.stop_predicting = False
         callback_list.on_predict_begin({})
         for step, rows in enumerate(batches(len(samples), batch_size)):
             callback_list.on_predict_batch_begin(step, {})
-            with np.errstate(over="ignore", invalid="ignore"):
-                outputs.append(self.forward(samples[rows]))
+            with self.lock.reading(), np.errstate(over="ignore", invalid="ignore"):
+                outputs.append(model.forward(samples[rows]))
             callback_list.on_predict_batch_end(step, {"outputs": outputs[-1]})
             if self.stop_predicting:
                 break
@@ -213,9 +219,10 @@ class Trainer(TrainableNetwork):
         check_unsupported(sample_weight=sample_weight, class_weight=class_weight)
         samples, targets = self.check_data(x, y, "train_on_batch")
         self.build(samples.shape)
-        self.reset_metrics()
-        self.update_metrics(self.make_train_function(samples, targets, len(samples))([slice(0, len(samples))]))
-        return self._returned(self.metric_values(), return_dict)
+        with self.lock.writing(), Uninterrupted():
+            self.reset_metrics()
+            self.update_metrics(self.make_train_function(samples, targets, len(samples))([slice(0, len(samples))]))
+            return self._returned(self.metric_values(), return_dict)
 
     def test_on_batch(
         self, x: ArrayLike, y: ArrayLike, sample_weight: None = None, return_dict: bool = False

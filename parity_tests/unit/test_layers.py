@@ -95,7 +95,7 @@ def test_an_initializer_can_be_a_function() -> None:
 def test_dtype_of_layers_and_models() -> None:
     model = Sequential([Input((4,)), Dense(3), Dense(2, dtype="float32")], dtype="float64")
     assert [layer.dtype for layer in model.layers] == [np.float64, np.float32]
-    assert model(np.ones((1, 4))).dtype == np.float32
+    assert model(np.ones((1, 4))).dtype == model.forward(np.ones((1, 4))).dtype == np.float32
     assert model.layers[0].out.dtype == np.float64
     model.compile(loss="categorical_crossentropy")
     _, grads = model.gradients(np.ones((1, 4)), [[0, 1]])
@@ -118,7 +118,8 @@ def test_a_batch_of_the_right_dtype_is_not_copied(rng: np.random.Generator) -> N
     layer, model = Dense(2), Sequential([Dense(2)])
     layer(x)
     assert np.shares_memory(layer.x, x)
-    model.predict(x, verbose=0)
+    model(x)
+    model.forward(model.check_inputs(x))
     assert np.shares_memory(model.layers[0].x, x)
 
 

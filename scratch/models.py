@@ -52,7 +52,7 @@ class Sequential(Trainer):
         samples, targets = self.check_data(x, t, "trace")
         loss, _ = self.compiled("trace")
         self.build(samples.shape)
-        with self.lock.reading():
+        with self.reading():
             return self.detached().trace_batch(loss, samples, targets)
 
     def summary(self, print_fn: Callable[[str], object] | None = None, line_length: int | None = None) -> None:

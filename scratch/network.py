@@ -6,6 +6,7 @@ interface is built on it in ``training.py``.  To watch a pass in a debugger, tra
 neither ``forward`` nor ``backward``.
 """
 
+import threading
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, Self
@@ -14,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops, utils
-from scratch.concurrency import SharedLock
 from scratch.layer import Layer
 from scratch.layers import Input
 from scratch.losses import Loss, SoftmaxCrossEntropy
@@ -39,7 +39,8 @@ class Network:
         metrics: the metrics given to ``compile``, as objects.
         run_eagerly: whether training always runs layer by layer.
         fused: the compiled training step, created by ``scratch.execution`` when it is first used.
-        lock: held for reading by inference, for writing by a training step.
+        lock: held while a training step changes the parameters, and while inference reads them.
+        inference_waits: whether a thread may be waiting for the lock; ``fit`` then pauses after the step.
 
     Raises:
         ValueError: if the backend or the dtype is unknown, or a layer does not fit; see ``add``.
@@ -65,7 +66,7 @@ class Network:
         self.name = utils.auto_name(type(self).__name__) if name is None else str(name)
         self.metrics = []
         self.input_shape: Shape | None = None
-        self.lock = SharedLock()
+        self.lock, self.inference_waits = threading.RLock(), False
         self._layers: list[Layer] = []
         self._input: Input | None = None
         for layer in utils.check_list("layers", layers):
@@ -153,7 +154,7 @@ class Network:
         self.input_shape = shape = (None, *input_shape[1:])
         if self.built:
             return
-        with self.lock.writing():
+        with self.lock:
             for layer in self._layers:
                 if not layer.built:
                     layer.build(shape, self.rng)
@@ -220,7 +221,7 @@ class Network:
         Raises:
             ValueError: if the number or a shape is wrong, or an array is not numeric; nothing is changed then.
         """
-        with self.lock.writing():
+        with self.lock:
             utils.assign_weights(f"Model {self.name!r}", self.params, weights)
 
     def count_params(self) -> int:
@@ -256,8 +257,19 @@ class Network:
         """
         batch = self.check_inputs(x)
         self.build(batch.shape)
-        with self.lock.reading():
+        with self.reading():
             return self.detached().forward(batch).copy()  # a linear layer returns x itself
+
+    def reading(self) -> "threading.RLock":
+        """Return the lock to hold while the parameters are read."""
+        self.inference_waits = True
+        return self.lock
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "lock"}  # a lock belongs to one object
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, lock=threading.RLock())
 
     def detached(self) -> Self:
         """Return a shallow copy that shares the parameters.

@@ -7,6 +7,7 @@ step are in ``trainable.py``, and so is ``FitState``: everything that changes du
 """
 
 import math
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,8 @@ from scratch.trainable import FitState, TrainableNetwork, check_unsupported
 from scratch.utils import Array, check_integer, check_list
 
 Verbose = str | int  # 0 silent, 1 progress bar, 2 one line per epoch; 'auto': 1 in a terminal or notebook, else 2
+
+LOCK_PAUSE = 1e-4  # seconds after a step in which a thread that waits for the lock gets it; it takes 50 µs to wake
 
 
 class Trainer(TrainableNetwork):
@@ -111,11 +114,14 @@ class Trainer(TrainableNetwork):
         while state.step < len(rows):
             callback_list.on_train_batch_begin(state.step, {})
             count = 1 if self.stop_training else train_function.steps_per_call
-            with self.lock.writing(), Uninterrupted():
+            with Uninterrupted(), self.lock:
                 result = train_function(rows[state.step : state.step + count])
                 self.update_metrics(result)
                 state.step += len(result.losses)
                 state.logs = self.metric_values()
+            if self.inference_waits:
+                self.inference_waits = False
+                time.sleep(LOCK_PAUSE)
             callback_list.on_train_batch_end(state.step - 1, state.logs)
             if self.stop_training:
                 break
@@ -160,7 +166,7 @@ class Trainer(TrainableNetwork):
         callback_list.on_test_begin({})
         for step, rows in enumerate(batches(len(x), batch_size)):
             callback_list.on_test_batch_begin(step, {})
-            with self.lock.reading(), np.errstate(over="ignore", invalid="ignore"):
+            with self.reading(), np.errstate(over="ignore", invalid="ignore"):
                 out = model.forward(x[rows])
                 _, value = model.compute_loss(loss, out, loss.targets(y[rows], out.shape[-1], out.dtype))
                 if not np.isfinite(value) and self.fit_state is not None and self.fit_state.validating:
@@ -196,7 +202,7 @@ class Trainer(TrainableNetwork):
         callback_list.on_predict_begin({})
         for step, rows in enumerate(batches(len(samples), batch_size)):
             callback_list.on_predict_batch_begin(step, {})
-            with self.lock.reading(), np.errstate(over="ignore", invalid="ignore"):
+            with self.reading(), np.errstate(over="ignore", invalid="ignore"):
                 outputs.append(model.forward(samples[rows]))
             callback_list.on_predict_batch_end(step, {"outputs": outputs[-1]})
             if self.stop_predicting:
@@ -219,7 +225,7 @@ class Trainer(TrainableNetwork):
         check_unsupported(sample_weight=sample_weight, class_weight=class_weight)
         samples, targets = self.check_data(x, y, "train_on_batch")
         self.build(samples.shape)
-        with self.lock.writing(), Uninterrupted():
+        with Uninterrupted(), self.lock:
             self.reset_metrics()
             self.update_metrics(self.make_train_function(samples, targets, len(samples))([slice(0, len(samples))]))
             return self._returned(self.metric_values(), return_dict)

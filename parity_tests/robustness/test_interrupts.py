@@ -1,0 +1,130 @@
+"""Ctrl-C at any moment leaves the parameters, velocities and iterations of complete steps."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from scratch.callbacks import LambdaCallback
+from scratch.layers import Dense
+from scratch.models import Sequential
+from scratch.optimizers import SGD
+from scratch.utils import set_random_seed
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
+X = np.random.default_rng(0).normal(size=(600, 64)).astype(np.float32)
+Y = np.arange(600) % 10
+BATCH, STEPS = 20, 150
+each_batch = LambdaCallback(on_train_batch_end=lambda batch, logs: None)
+PATHS: dict[str, tuple[str, Callable[[], SGD], list[LambdaCallback]]] = {
+    "several fused steps per call": ("numba", lambda: SGD(0.1), []),
+    "one fused step per call": ("numba", lambda: SGD(0.1), [each_batch]),
+    "numba, layer by layer": ("numba", lambda: SGD(0.1, momentum=0.9), []),
+    "numpy": ("numpy", lambda: SGD(0.1), []),
+    "numpy with momentum": ("numpy", lambda: SGD(0.1, momentum=0.9, nesterov=True), []),
+    "numpy with clipping": ("numpy", lambda: SGD(0.1, momentum=0.5, global_clipnorm=0.1, weight_decay=1e-3), []),
+}
+
+
+def make(path: str) -> Sequential:
+    set_random_seed(0)
+    backend, optimizer, _ = PATHS[path]
+    model = Sequential(
+        [Dense(100, "relu", input_shape=(64,)), Dense(50, "relu"), Dense(10, "softmax")], backend=backend
+    )
+    model.compile(optimizer(), "sparse_categorical_crossentropy")
+    return model
+
+
+def fingerprint(model: Sequential) -> bytes:
+    """Return all that a step changes, as bytes."""
+    assert model.optimizer is not None
+    velocities = [model.optimizer.v.get(key, np.zeros_like(W)) for key, W in model.params.items()]
+    return b"".join(array.tobytes() for array in [*model.weights, *velocities])
+
+
+def fit(model: Sequential, path: str) -> None:
+    model.fit(
+        X, Y, batch_size=BATCH, epochs=STEPS * BATCH // len(X), shuffle=False, verbose=0, callbacks=PATHS[path][2]
+    )
+
+
+def states(path: str) -> list[bytes]:
+    """Return the state after each number of steps."""
+    model = make(path)
+    found = [fingerprint(model)]
+    for step in range(STEPS):
+        rows = slice(step * BATCH % len(X), step * BATCH % len(X) + BATCH)
+        model.train_on_batch(X[rows], Y[rows])
+        found.append(fingerprint(model))
+    return found
+
+
+def interrupted(work: Callable[[], object], seconds: float, count: int) -> None:
+    """Do the work while another thread sends ``count`` real SIGINTs, the first after some seconds, the others soon.
+
+    They raise KeyboardInterrupt as long as the work lasts, and are ignored then.
+    """
+    armed = True
+
+    def handler(number: int, frame: object) -> None:
+        if armed:
+            raise KeyboardInterrupt
+
+    def send() -> None:
+        time.sleep(seconds)
+        for i in range(count):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.0005 * (i % 3))
+
+    before = signal.signal(signal.SIGINT, handler)
+    sender = threading.Thread(target=send)
+    try:
+        try:
+            sender.start()
+            work()
+        finally:
+            armed = False
+    except KeyboardInterrupt:
+        pass
+    sender.join()
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupt(path: str, rounds: int) -> int:
+    """Interrupt ``rounds`` trainings at random moments; return how many were interrupted in the middle."""
+    expected = states(path)
+    model = make(path)
+    fit(model, path)  # compiles, and shows how long a training takes
+    model = make(path)
+    start = time.perf_counter()
+    fit(model, path)
+    duration = time.perf_counter() - start
+    assert fingerprint(model) == expected[-1]
+    rng, middle = np.random.default_rng(0), 0
+    for i in range(rounds):
+        model = make(path)
+        interrupted(lambda model=model: fit(model, path), rng.uniform(0, 0.9 * duration), 1 + 5 * (i % 2))
+        assert model.optimizer is not None
+        steps = model.optimizer.iterations
+        assert fingerprint(model) == expected[steps], f"round {i}: not the state after {steps} steps"
+        assert model.fit_state is None
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        middle += 0 < steps < STEPS
+        model.train_on_batch(X[:BATCH], Y[:BATCH])  # the model is usable
+    return middle
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_interrupt_never_splits_a_step(path: str) -> None:
+    assert interrupt(path, 8) >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS)
+def test_200_interrupts_never_split_a_step(path: str) -> None:
+    assert interrupt(path, 250) >= 150

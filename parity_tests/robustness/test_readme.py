@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,22 +120,26 @@ def test_shell_blocks_run(readme: Path, environment: dict[str, str], tmp_path: P
 
 @EVERY_README
 def test_commands_in_the_text_exist(readme: Path) -> None:
-    for line in readme.read_text("utf-8").splitlines():
-        for text in re.findall(r"`((?:python|pytest) [^`]*)`", line):
-            for words in commands(text):
-                check_without_running(words)
+    text = re.sub(r"^ *```.*?^ *```$", "", readme.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for command in re.findall(r"`((?:[A-Z_]+=\S+ )*(?:python|pytest) [^`]*)`", text):
+        for words in commands(command.replace("\n", " ")):
+            check_without_running(split_variables(words)[1])
 
 
 def execute(words: list[str], folder: Path, environment: dict[str, str]) -> None:
     """Run one command; tests are collected only."""
-    variables = {}
-    while re.fullmatch(r"[A-Z_]+=.*", words[0]):
-        name, _, variables[name] = words.pop(0).partition("=")
+    variables, words = split_variables(words)
     if is_pytest(words):
         collect(tuple(words))
     else:
         assert words[:2] == ["python", "-m"], f"add a rule or a reason in NOT_RUN for: {shlex.join(words)}"
         run([sys.executable, *words[1:]], folder, environment | variables)
+
+
+def split_variables(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the environment variables that a command sets, and the command."""
+    settings = list(takewhile(re.compile(r"[A-Z_]+=").match, words))
+    return dict(word.split("=", 1) for word in settings), words[len(settings) :]
 
 
 def check_without_running(words: list[str]) -> None:

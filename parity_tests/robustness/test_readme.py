@@ -85,7 +85,7 @@ def environment(digits: mnist.Dataset, tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "MNIST_PATH": data, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
 
 
-def run(words: list[str], folder: Path, environment: dict[str, str] | None = None) -> str:
+def run_checked(words: list[str], folder: Path, environment: dict[str, str] | None = None) -> str:
     """Run a program, which must succeed, and return its standard output."""
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
@@ -101,7 +101,7 @@ def test_python_blocks_run(readme: Path, environment: dict[str, str], tmp_path: 
     if any(lines):
         script = tmp_path / f"{readme.name}.py"  # a traceback names the line of the README
         script.write_text("\n".join(lines), "utf-8")
-        run([sys.executable, str(script)], tmp_path, environment)
+        run_checked([sys.executable, str(script)], tmp_path, environment)
 
 
 @EVERY_README
@@ -110,7 +110,7 @@ def test_shell_blocks_run(readme: Path, environment: dict[str, str], tmp_path: P
         if block.language != "sh":
             continue
         text = "\n".join(block.lines)
-        run(["bash", "-n", "-c", text], tmp_path)
+        run_checked(["bash", "-n", "-c", text], tmp_path)
         for words in commands(text):
             if any(re.match(pattern, shlex.join(words)) for pattern in NOT_RUN) or is_installation(words):
                 check_without_running(words)
@@ -133,7 +133,7 @@ def execute(words: list[str], folder: Path, environment: dict[str, str]) -> None
         collect(tuple(words))
     else:
         assert words[:2] == ["python", "-m"], f"add a rule or a reason in NOT_RUN for: {shlex.join(words)}"
-        run([sys.executable, *words[1:]], folder, environment | variables)
+        run_checked([sys.executable, *words[1:]], folder, environment | variables)
 
 
 def split_variables(words: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -154,7 +154,7 @@ def check_without_running(words: list[str]) -> None:
         assert not unknown, f"{shlex.join(words)}: no such option: {unknown}"
     elif words[0].startswith(".ci/"):
         assert os.access(ROOT / words[0], os.X_OK), f"{words[0]} is not executable"
-        run(["bash", "-n", words[0]], ROOT)
+        run_checked(["bash", "-n", words[0]], ROOT)
     else:
         assert words in (["python3", "-m", "venv", ".venv"], [".", ".venv/bin/activate"]), shlex.join(words)
 
@@ -184,14 +184,14 @@ def collect(words: tuple[str, ...]) -> None:
     """Collect the tests that a pytest command selects by name or file; pytest fails if there are none."""
     options = words[1:] if words[0] == "pytest" else words[3:]
     if set(options) - {"-m", "slow"}:
-        run([sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *options], ROOT)
+        run_checked([sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *options], ROOT)
 
 
 @cache
 def help_text(words: tuple[str, ...]) -> str:
     """Return the help of a program: the name of its module and, if there is one, of a command."""
     words = tuple(word for word in words if not word.startswith("-"))
-    return run([sys.executable, "-m", *words, "--help"], ROOT, {**os.environ, "PYTHONPATH": str(ROOT)})
+    return run_checked([sys.executable, "-m", *words, "--help"], ROOT, {**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 @EVERY_README

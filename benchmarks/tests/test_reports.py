@@ -13,10 +13,12 @@ from benchmarks.formatting import format_quantity
 from benchmarks.measurement.ratios import Ratio, Times, paired_ratio
 from benchmarks.measurement.results import Results, Row
 from benchmarks.questions.grid import MIDDLE, grid_points
+from benchmarks.questions.registry import QUESTIONS
 from benchmarks.questions.session import Session
 from benchmarks.reports.pictures import draw, draw_epoch
 from benchmarks.reports.table import cells, show
 
+BENCHMARKS = Path(__file__).parents[1]
 RATIO = Ratio(peer=1.0, scratch=0.1, value=10.0, low=9.5, high=10.5, rounds=5)
 MACHINE = {
     "cpu": "a processor",
@@ -130,3 +132,9 @@ def test_curves_run_through_the_grid() -> None:
     assert MIDDLE in points
     assert len(points) == len(set(points)) == 78
     assert {depth for batch_size, width, depth in points if (batch_size, width) == MIDDLE[:2]} == set(range(1, 7))
+
+
+def test_readme_shows_the_published_table() -> None:
+    published = (BENCHMARKS / "results" / "table.md").read_text(encoding="utf-8")
+    assert published.count("|") > 8 * len(QUESTIONS)
+    assert published in (BENCHMARKS / "README.md").read_text(encoding="utf-8")

@@ -60,8 +60,8 @@ def _run(options: argparse.Namespace) -> int:
     pictures = draw(folder, results)
     (folder / "table.md").write_text(markdown(results), encoding="utf-8")
     show(console, results)
-    files = [folder / "results.json", folder / "table.md", *pictures]
-    console.print(f"Written: {', '.join(map(str, files))}", markup=False, soft_wrap=True)
+    names = ["results.json", "table.md", *(picture.name for picture in pictures)]
+    console.print(f"Written to {folder}: {', '.join(names)}.", markup=False, highlight=False, soft_wrap=True)
     return 1 if results.failures else 0
 
 

@@ -116,7 +116,8 @@ def program(
         return lambda kind: starts[kind]()
     x, y = few_digits
     np.savez(folder / "few.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-    return cache(lambda kind: programs.run_python(*SMALL_PROGRAM, "--data", str(folder / "few.npz")))
+    run_once = cache(lambda: programs.run_python(*SMALL_PROGRAM, "--data", str(folder / "few.npz")))
+    return lambda kind: run_once()
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from typing import Self
 
 from rich import progress
 from rich.console import Console
+from rich.table import Column
 
 
 class Progress:
@@ -17,13 +18,15 @@ class Progress:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(quiet=True)
+        last_column = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # only this column is shortened
         self.bars = progress.Progress(
-            progress.TextColumn("{task.description:22}"),
-            progress.BarColumn(16),
+            progress.TextColumn("{task.description:16}"),
+            progress.BarColumn(8),
             progress.MofNCompleteColumn(),
             progress.TimeRemainingColumn(),
-            progress.TextColumn("{task.fields[latest]}"),
+            progress.TextColumn("left  {task.fields[latest]}", table_column=last_column),
             console=self.console,
+            expand=True,
             disable=not self.console.is_terminal,
         )
 

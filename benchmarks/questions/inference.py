@@ -11,8 +11,13 @@ def measure_inference(session: Session) -> None:
     found = session.results.raw["inference"] = {}
     with session.workers([SCRATCH, "numpy", KERAS]) as workers:
         verified = session.verified(workers, session.article)
-        for workload in ("predict 1", "call 1", "predict 100", f"predict {MANY}"):
-            found[workload] = session.measure(verified, workload, 5 if session.quick else 15, MIN_SECONDS)
+        for workload, label in (
+            ("predict 1", "predict, 1 image"),
+            ("call 1", "model(x), 1 image"),
+            ("predict 100", "predict, 100 images"),
+            (f"predict {MANY}", f"predict, {MANY:,} images"),
+        ):
+            found[workload] = session.measure(verified, workload, 5 if session.quick else 15, MIN_SECONDS, label)
     count = min(MANY, len(session.article.x))
     rows = [
         ("predict of one image", 500, found["predict 1"]),

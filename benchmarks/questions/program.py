@@ -17,7 +17,7 @@ TITLES = {"keras": "keras_impl", "cached": "scratch, cached kernels", "cold": "s
 def measure_program(session: Session) -> None:
     """Measure seconds and peak memory of the programs."""
     epochs, rounds = (2, 1) if session.quick else (10, 3)
-    note = f"{epochs} epochs"
+    note = f"{epochs} epochs" + (" instead of 10 (--quick)" if session.quick else "")
     if sentence := missing_packages(KERAS):
         session.results.remark(sentence)
         seconds, peaks = {}, {}

@@ -49,7 +49,8 @@ class Session:
                     self.results.remark(sentence)
                 else:
                     workers[kind] = stack.enter_context(Worker(kind, environment))
-            self.progress.announce(f"Started {len(workers)} peers: {', '.join(PEERS[kind].title for kind in workers)}.")
+            titles = "; ".join(PEERS[kind].title for kind in workers)
+            self.progress.announce(f"Starting {len(workers)} peers and checking their outputs: {titles}.")
             yield workers
 
     def verified(self, workers: Workers, task: Task) -> Workers:

@@ -79,12 +79,17 @@ def show(console: Console, results: Results) -> None:
         table.add_row(*cells(row), style={True: "", False: "red", None: "dim"}[row.is_reached])
     if results.rows:
         console.print(table)
+
+    def print_line(line: str, style: str = "") -> None:
+        # A terminal shows wrapped words, a log the line as it is.
+        console.print(line, style=style, markup=False, highlight=False, soft_wrap=not console.is_terminal)
+
     for line in [*results.remarks, *environment_lines(results.environment)]:
-        console.print(line, markup=False, highlight=False)
+        print_line(line)
     for line in [*warnings(results), *(f"Not completed: {failure}" for failure in results.failures)]:
-        console.print(line, style="bold yellow", markup=False, highlight=False)
+        print_line(line, "bold yellow")
     missed = [row.name for row in results.rows if row.is_reached is not True]
     if missed:
-        console.print(f"Not reached or not measured: {'; '.join(missed)}.", style="bold red", markup=False)
+        print_line(f"Not reached or not measured: {'; '.join(missed)}.", "bold red")
     elif results.rows:
-        console.print("All targets are reached.", style="bold green", markup=False)
+        print_line("All targets are reached.", "bold green")

@@ -20,7 +20,7 @@ class ScratchPeer(ModelPeer):
         super().__init__(task)
         self.x = task.x if task.pixels is None or images == "float32" else task.pixels
         self.model = build_model(task.hidden, task.x.shape[1], task.classes, backend)
-        self.model.compile(SGD(LEARNING_RATE), "categorical_crossentropy", ["accuracy"])
+        self.model.compile(SGD(LEARNING_RATE), "categorical_crossentropy", metrics=["accuracy"])
 
     def call(self, x: Array) -> Array:
         return self.model(x)

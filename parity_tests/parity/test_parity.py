@@ -104,7 +104,7 @@ def test_a_model_goes_to_keras_and_comes_back(dtype: str, rng: np.random.Generat
 def test_the_twin_is_compiled_alike(rng: np.random.Generator) -> None:
     model = Sequential([layers.Dense(4, "relu", input_shape=(3,)), layers.Dense(2)])
     optimizer = SGD(0.5, 0.25, nesterov=True, weight_decay=0.125, clipnorm=2.0)
-    model.compile(optimizer, losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.5), ["accuracy"])
+    model.compile(optimizer, losses.CategoricalCrossentropy(True, label_smoothing=0.5), metrics=["accuracy"])
     twin = keras_impl.to_keras(model)
     config = twin.optimizer.get_config()
     assert float(config["learning_rate"]) == 0.5

@@ -160,7 +160,7 @@ class Case:
         layers = [scratch_layers.Input(self.input_shape), *self.layers(scratch_layers)]
         model = Sequential(layers, backend=backend, dtype=self.dtype)
         model.set_weights(self.data[2])
-        model.compile(SGD(**(settings or Settings())._asdict()), losses_of(losses, self), ["accuracy"])
+        model.compile(SGD(**(settings or Settings())._asdict()), losses_of(losses, self), metrics=["accuracy"])
         return model
 
     def twin(self, settings: Settings | None = None) -> keras.Sequential:

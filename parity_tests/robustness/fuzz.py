@@ -48,7 +48,7 @@ def make_model() -> Sequential:
     rng = np.random.default_rng(0)
     layers = [Input((3, 2)), Flatten(), Dense(4, "relu"), Activation("tanh"), Dense(3, use_bias=False), Softmax()]
     model = Sequential(layers, name="model", backend="numpy")
-    model.compile(SGD(0.1, 0.9, nesterov=True), "categorical_crossentropy", ["accuracy"])
+    model.compile(SGD(0.1, 0.9, nesterov=True), "categorical_crossentropy", metrics=["accuracy"])
     model.train_on_batch(rng.normal(size=(5, 3, 2)), np.eye(3)[[0, 1, 2, 1, 0]])
     return model
 

@@ -21,17 +21,15 @@ FRAMEWORKS = ["tensorflow", "jax", "torch"]
 
 def make(options: argparse.Namespace, inputs: int, classes: int) -> Any:
     """The Keras model, with the weights that scratch draws from the seed."""
-    import keras
-
     from keras_impl import build_model, copy_weights
-    from keras_impl.convert import keras_optimizer
+    from keras_impl.convert import compile_arguments
 
     options.backend = "numpy"
     source = make_scratch(options, inputs, classes)
     assert source.optimizer is not None
     model = build_model(tuple(options.hidden), inputs, classes)
     copy_weights(source, model)
-    model.compile(keras_optimizer(source.optimizer), keras.losses.CategoricalCrossentropy(), metrics=["accuracy"])
+    model.compile(**compile_arguments(source))
     options.rng = source.rng
     return model
 

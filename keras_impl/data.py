@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from scratch.training import batches
+from scratch.batches import batches
 
 
 class Batches(keras.utils.PyDataset):

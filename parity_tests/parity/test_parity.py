@@ -221,7 +221,7 @@ class Mine(layers.Layer):
         (keras_impl.to_keras, lambda: "model", "to_keras expects a scratch Sequential; got str"),
         (lambda m: keras_impl.copy_weights(m, "x"), lambda: keras_impl.build_model((2,), 3, 2), "got str"),
         (lambda m: keras_impl.copy_weights(m, m), lambda: Sequential([layers.Dense(3)]), "has no weights yet"),
-        (lambda m: keras_impl.trace(m, 0, 0), lambda: "model", "Only a keras.Sequential can be traced here; got str"),
+        (lambda m: keras_impl.trace(m, 0, 0), lambda: "model", r"trace expects a keras\.Sequential; got str"),
         (lambda m: keras_impl.trace(m, np.ones((2, 3)), 0), normalized, "Layer 'n' can't be traced"),
         (keras_impl.to_scratch, lambda: "model", r"to_scratch expects a keras\.Sequential; got str"),
         (lambda m: keras_impl.trace(m, 0, 0), lambda: keras.Sequential([keras.layers.Dense(3)]), "built and compiled"),

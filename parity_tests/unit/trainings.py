@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scratch.callbacks import Callback
-from scratch.layers import Dense, Layer
+from scratch.layers import Activation, Dense, Layer
 from scratch.losses import CategoricalCrossentropy, Loss
 from scratch.metrics import CategoricalAccuracy
 from scratch.models import Sequential
@@ -69,3 +69,10 @@ def wrap(part: object, method: str, wrapper: Callable[..., Any]) -> None:
 def double_first(method: Callable[..., Any], first: Any, *arguments: Any, **options: Any) -> Any:
     """Call the method with twice its first argument."""
     return method(2 * first, *arguments, **options)
+
+
+def classifier(loss: str = "categorical_crossentropy", dtype: str = "float32", **options: float) -> Sequential:
+    """Return a compiled model for 4 features and 3 classes; the options are those of ``SGD``."""
+    model = Sequential([Dense(8, "relu", input_shape=(4,)), Dense(3), Activation("softmax")], dtype=dtype)
+    model.compile(SGD(0.1, **options), loss, metrics=["accuracy"])
+    return model

@@ -22,8 +22,9 @@ def classifier(backend: str = "numba", **options: Any) -> Sequential:
     return model
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_run_eagerly_calls_the_layers_for_every_batch(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def forward_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Batch sizes for which ``Dense.forward`` has been called."""
     calls: list[int] = []
 
     def forward(self: Dense, x: np.ndarray, original: Callable[..., Any] = Dense.forward) -> np.ndarray:
@@ -31,8 +32,20 @@ def test_run_eagerly_calls_the_layers_for_every_batch(backend: str, monkeypatch:
         return original(self, x)
 
     monkeypatch.setattr(Dense, "forward", forward)
+    return calls
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_run_eagerly_calls_the_layers_for_every_batch(backend: str, forward_calls: list[int]) -> None:
     classifier(backend, run_eagerly=True).fit(X, Y, batch_size=10, epochs=2, verbose=0)
-    assert calls == [10, 10, 10, 10, 4, 4] * 2  # two Dense layers, three batches, two epochs
+    assert forward_calls == [10, 10, 10, 10, 4, 4] * 2  # two Dense layers, three batches, two epochs
+
+
+def test_run_eagerly_may_be_set_during_fit(forward_calls: list[int]) -> None:
+    model = classifier()
+    callback = LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(model, "run_eagerly", True))
+    model.fit(X, Y, batch_size=10, epochs=2, verbose=0, callbacks=[callback])
+    assert forward_calls == [10, 10, 10, 10, 4, 4]
 
 
 def test_run_eagerly_gives_the_bits_of_the_compiled_core() -> None:

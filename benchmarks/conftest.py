@@ -1,7 +1,7 @@
-"""How the benchmarks run under pytest: timed with ``pytest benchmarks``, once and tiny in ``python -m pytest``.
+"""Fixtures for the benchmarks under pytest: timed with ``pytest benchmarks``, once and small in ``python -m pytest``.
 
-Timed, each peer has a process of its own, ours takes a turn before each of its rounds, and the clock that
-pytest-benchmark reads is the sum of what the workers measured.  Untimed, the peers run in this process.
+Timed, each peer runs in a worker process, scratch is measured before each of the peer's rounds, and pytest-benchmark
+reads a clock that only advances by what the workers measure. Untimed, the peers run in this process.
 """
 
 import time
@@ -12,20 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.measurement import environment, programs, same, tasks
-from benchmarks.measurement.ratios import SETTLE, ratio
-from benchmarks.measurement.worker import Bench, Worker
-from benchmarks.peers.base import OURS, PEERS, elsewhere, missing
+from benchmarks.measurement import environment, programs
+from benchmarks.measurement.ratios import PAUSE_SECONDS, paired_ratio
+from benchmarks.measurement.runner import LocalRunner, Runner
+from benchmarks.measurement.same import check_outputs, reference_outputs
+from benchmarks.measurement.worker import Worker
+from benchmarks.peers.registry import PEERS, SCRATCH, missing_packages, other_framework
+from benchmarks.tasks import Task, article_task
 from scratch.datasets import mnist
 
-AT_LEAST = 0.02  # seconds that a short measurement is repeated for
-
-
-TINY_PROGRAM = ["-m", "scratch", "--quiet", "--backend", "numpy", "--epochs", "1", "--batch-size", "10"]
+MIN_SECONDS = 0.02  # short workloads are repeated for at least this long
+SMALL_PROGRAM = ["-m", "scratch", "--quiet", "--backend", "numpy", "--epochs", "1", "--batch-size", "10"]
 
 
 class Clock:
-    """A clock that goes on only when it is told to, by what a worker or a program took."""
+    """A clock for pytest-benchmark that advances only by the seconds that a worker or a program measured."""
 
     now = 0.0
 
@@ -33,7 +34,7 @@ class Clock:
         return self.now
 
     def add(self, seconds: float) -> float:
-        """Move on, and return the argument."""
+        """Advance the clock, and return the argument."""
         self.now += seconds
         return seconds
 
@@ -42,130 +43,131 @@ CLOCK = Clock()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Without a word on what to run, everything runs and nothing is timed."""
-    chosen = config.option.benchmark_enable or config.option.benchmark_only
-    if config.args_source == pytest.Config.ArgsSource.TESTPATHS and not chosen:
-        config.option.benchmark_disable = True  # before pytest-benchmark, which comes last, looks at it
+    """Disable timing if pytest was started without paths, and therefore runs the tests of all packages."""
+    is_chosen = config.option.benchmark_enable or config.option.benchmark_only
+    if config.args_source == pytest.Config.ArgsSource.TESTPATHS and not is_chosen:
+        config.option.benchmark_disable = True  # pytest-benchmark reads the option after this hook
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """pytest-benchmark reads that clock in every test that uses it."""
+    """Let pytest-benchmark read ``CLOCK`` in every test that uses the fixture ``clock``."""
     for item in items:
         if "clock" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.benchmark(timer=CLOCK))
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict) -> None:
-    """Versions, BLAS, threads and variables go into pytest-benchmark's JSON, which has date and commit already."""
-    found = environment.record()
-    machine_info["scratch"] = {key: found[key] for key in found if key not in ("date", "commit")}
+    """Add versions, BLAS, threads and variables to pytest-benchmark's JSON, which has date and commit already."""
+    recorded = environment.record()
+    machine_info["scratch"] = {key: recorded[key] for key in recorded if key not in ("date", "commit", "load")}
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """What pytest-benchmark will read in this test."""
+    """The clock that pytest-benchmark reads in this test."""
     return CLOCK
 
 
 @pytest.fixture(scope="session")
 def timed(request: pytest.FixtureRequest) -> bool:
-    """Whether times are taken."""
+    """Whether pytest-benchmark takes times."""
     config = request.config
     return not config.option.benchmark_disable or config.option.benchmark_enable
 
 
 @pytest.fixture
-def needs() -> Callable[[str], None]:
-    """Skips the test if that peer is not installed."""
+def require_peer() -> Callable[[str], None]:
+    """A function that skips the test if a peer is not installed."""
 
-    def check(kind: str) -> None:
-        if reason := missing(kind):
-            pytest.skip(reason)
+    def require(kind: str) -> None:
+        if sentence := missing_packages(kind):
+            pytest.skip(sentence)
 
-    return check
+    return require
 
 
 @pytest.fixture(scope="session")
 def few_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Forty made-up images, as sparse as digits are, and labels."""
+    """Forty random images with as many zeros as digits have, and labels."""
     rng = np.random.default_rng(0)
     images = rng.integers(256, size=(40, 28, 28)) * (rng.random((40, 28, 28)) < 0.19)
     return images.astype(np.uint8), np.arange(40, dtype=np.uint8) % 10
 
 
 @pytest.fixture(scope="session")
-def article(timed: bool, few_digits: tuple[np.ndarray, np.ndarray]) -> tasks.Task:
-    """The article's network on all digits that this machine has; untimed, on a few made-up ones."""
-    return tasks.article(*mnist.load().train) if timed else tasks.article(*few_digits, batch=10)
+def article(timed: bool, few_digits: tuple[np.ndarray, np.ndarray]) -> Task:
+    """The article's network on all digits of this machine; untimed, on a few random images."""
+    return article_task(*mnist.load().train) if timed else article_task(*few_digits, batch_size=10)
 
 
 @pytest.fixture(scope="session")
 def program(
     timed: bool, few_digits: tuple[np.ndarray, np.ndarray], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], programs.Run]:
-    """Runs a whole program: ``cold``, ``cached`` or ``keras``; untimed, a tiny one in the place of all three."""
+    """A function that runs a whole program: ``cold``, ``cached`` or ``keras``; untimed, one small program for all."""
     folder = tmp_path_factory.mktemp("programs")
     options = ("--epochs", "10")
     starts = {
-        "cold": lambda: programs.scratch_cold(*options),
-        "cached": lambda: programs.scratch(*options, kernels=str(folder)),
-        "keras": lambda: programs.keras(*options),
+        "cold": lambda: programs.run_scratch_cold(*options),
+        "cached": lambda: programs.run_scratch(*options, kernels=str(folder)),
+        "keras": lambda: programs.run_keras(*options),
     }
     if timed:
         return lambda kind: starts[kind]()
     x, y = few_digits
     np.savez(folder / "few.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-    return cache(lambda kind: programs.run(*TINY_PROGRAM, "--data", str(folder / "few.npz")))
+    run_once = cache(lambda: programs.run_python(*SMALL_PROGRAM, "--data", str(folder / "few.npz")))
+    return lambda kind: run_once()
 
 
 @pytest.fixture(scope="session")
-def bench(timed: bool) -> Iterator[Callable[..., Bench]]:
-    """Gives a peer that has shown that it computes the same; or skips the test.
+def runner(timed: bool) -> Iterator[Callable[..., Runner]]:
+    """A function that returns the runner of a peer whose outputs agree with the reference, or skips the test.
 
-    Timed, it is in a process of its own, which stays for the tests that follow; untimed, in this one.
+    Timed, the runner is a worker process, which is kept for the following tests; untimed, it is local.
     """
-    started: dict[tuple, Bench] = {}
-    proven: dict[tuple, tasks.Task] = {}
+    runners: dict[tuple, Runner] = {}
+    verified: dict[tuple, Task] = {}
 
-    def get(kind: str, task: tasks.Task, **variables: str) -> Bench:
-        if reason := missing(kind) or (None if timed else elsewhere(kind)):
-            pytest.skip(reason)
+    def get(kind: str, task: Task, **variables: str) -> Runner:
+        if sentence := missing_packages(kind) or (None if timed else other_framework(kind)):
+            pytest.skip(sentence)
         key = kind, *(sorted(variables.items()) if timed else ())
-        if key not in started:
-            started[key] = Worker(kind, variables) if timed else Bench(kind)
-        if proven.get(key) is not task:
-            started[key].open(task)
-            same.check(kind, task, started[key].evidence(), same.expected(kind, task))
-            proven[key] = task
-        return started[key]
+        if key not in runners:
+            runners[key] = Worker(kind, variables) if timed else LocalRunner(kind)
+        if verified.get(key) is not task:
+            runners[key].open(task)
+            check_outputs(kind, task, runners[key].outputs(), reference_outputs(kind, task))
+            verified[key] = task
+        return runners[key]
 
     yield get
-    for worker in started.values():
-        worker.close()
+    for started in runners.values():
+        started.close()
 
 
 @pytest.fixture
-def compare(benchmark: Any, bench: Callable[..., Bench], timed: bool, clock: Clock) -> Callable[..., None]:
-    """Times a peer beside ours, in turns."""
+def compare(benchmark: Any, runner: Callable[..., Runner], timed: bool, clock: Clock) -> Callable[..., None]:
+    """A function that times a peer and scratch in turns."""
 
-    def run(kind: str, task: tasks.Task, question: str, rounds: int = 7, **variables: str) -> None:
-        theirs, ours = bench(kind, task, **variables), bench(OURS, task, **variables)
-        our_times: list[float] = []
-        their_times: list[float] = []
-        at_least, settle = (AT_LEAST, SETTLE) if timed else (0.0, 0.0)
+    def run(kind: str, task: Task, workload: str, rounds: int = 7, **variables: str) -> None:
+        peer, scratch = runner(kind, task, **variables), runner(SCRATCH, task, **variables)
+        scratch_times: list[float] = []
+        peer_times: list[float] = []
+        min_seconds, pause = (MIN_SECONDS, PAUSE_SECONDS) if timed else (0.0, 0.0)
 
-        def our_turn() -> None:
-            time.sleep(settle)
-            our_times.append(ours.measure(question, at_least))
+        def measure_scratch() -> None:
+            time.sleep(pause)
+            scratch_times.append(scratch.measure(workload, min_seconds))
 
-        def their_turn() -> None:
-            time.sleep(settle)  # the clock stands still
-            their_times.append(clock.add(theirs.measure(question, at_least)))
+        def measure_peer() -> None:
+            time.sleep(pause)  # does not advance the clock
+            peer_times.append(clock.add(peer.measure(workload, min_seconds)))
 
-        benchmark.group = f"{question}, {task.name}"
-        benchmark.pedantic(their_turn, setup=our_turn, rounds=rounds, warmup_rounds=1)
-        found = ratio(their_times[-rounds:], our_times[-rounds:])  # without the round that warmed up
-        benchmark.extra_info |= {"peer": PEERS[kind].title, "ours": found.ours, "ratio": found.value}
-        benchmark.extra_info |= {"ratio_low": found.low, "ratio_high": found.high}
+        benchmark.group = f"{workload}, {task.name}"
+        benchmark.pedantic(measure_peer, setup=measure_scratch, rounds=rounds, warmup_rounds=1)
+        ratio = paired_ratio(peer_times[-rounds:], scratch_times[-rounds:])  # without the warm-up round
+        benchmark.extra_info |= {"peer": PEERS[kind].title, "scratch": ratio.scratch, "ratio": ratio.value}
+        benchmark.extra_info |= {"ratio_low": ratio.low, "ratio_high": ratio.high}
 
     return run

@@ -1,4 +1,4 @@
-"""``python -m keras_impl``: see ``keras_impl.cli``."""
+"""Run ``python -m keras_impl``."""
 
 import sys
 

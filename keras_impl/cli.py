@@ -1,7 +1,7 @@
-"""``python -m keras_impl``: the same program in Keras, from the same weights, on the same batches.
+"""The command ``python -m keras_impl``: train the article's network in Keras.
 
-With the same options it prints the lines of ``python -m scratch``, up to rounding.  With ``--devices`` or
-``--processes`` it trains on several devices and hosts: see ``distributed``.
+It has the options of ``python -m scratch``, starts from the same weights, trains on the same batches and prints the
+same lines, up to rounding.  With ``--devices`` or ``--processes`` it trains on several devices and hosts.
 """
 
 import argparse
@@ -15,45 +15,42 @@ from scratch.cli.options import parser
 from scratch.cli.terminal import guarded
 from scratch.cli.train import make as make_scratch
 from scratch.cli.train import run
+from scratch.utils import check_integer
 
 FRAMEWORKS = ["tensorflow", "jax", "torch"]
 
 
 def make(options: argparse.Namespace, inputs: int, classes: int) -> Any:
-    """The Keras model, with the weights that scratch draws from the seed."""
-    import keras
-
+    """Return the compiled Keras model, with the initial weights that scratch draws from the seed."""
     from keras_impl import build_model, copy_weights
-    from keras_impl.convert import keras_optimizer
+    from keras_impl.convert import compile_arguments
 
     options.backend = "numpy"
     source = make_scratch(options, inputs, classes)
-    assert source.optimizer is not None
     model = build_model(tuple(options.hidden), inputs, classes)
     copy_weights(source, model)
-    model.compile(keras_optimizer(source.optimizer), keras.losses.CategoricalCrossentropy(), metrics=["accuracy"])
+    model.compile(**compile_arguments(source))
     options.rng = source.rng
     return model
 
 
 def fit(model: Any, options: argparse.Namespace, train: Samples, test: Samples) -> Any:
-    """Train as the options say, in the order of samples that scratch draws from the seed."""
+    """Train in the order of samples that scratch draws from the seed, and return the history."""
     import keras
 
     from keras_impl.data import Batches
     from scratch.callbacks.progress import interactive
-    from scratch.utils import check_integer
 
     check_integer("epochs", options.epochs)
     check_integer("batch_size", options.batch_size)
     batch_size, rng = options.batch_size, options.rng
     verbose = 0 if options.quiet else 1 if interactive() else 2
     log = [keras.callbacks.CSVLogger(options.history)] if options.history else []
-    if several(options):
-        from keras_impl import distributed
+    if is_distributed(options):
+        from keras_impl import distributed, processes
 
         if options.processes > 1:
-            distributed.agree(options, train, test)
+            processes.check_same_settings(options, train, test)
         return distributed.fit(model, train, test, batch_size, rng, log, epochs=options.epochs, verbose=verbose)
     data = Batches(*train, batch_size, rng)
     return model.fit(
@@ -67,74 +64,79 @@ def fit(model: Any, options: argparse.Namespace, train: Samples, test: Samples) 
     )
 
 
-def add_several(command_line: argparse.ArgumentParser) -> None:
-    """The options of a training on several devices and hosts."""
-    group = command_line.add_argument_group("several devices and hosts, which need --backend jax and choose it")
-    group.add_argument("--devices", type=int, default=1, metavar="N", help="of each process (default: 1)")
-    group.add_argument("--processes", type=int, default=1, metavar="N", help="in all (default: 1)")
-    group.add_argument("--process-id", type=int, metavar="K", help="of this one, from 0; process 0 prints")
-    group.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens; the same for all")
+def add_distribution_options(command_line: argparse.ArgumentParser) -> None:
+    """Add the options of a training on several devices and hosts."""
+    group = command_line.add_argument_group("several devices and hosts (they need, and choose, --backend jax)")
+    group.add_argument("--devices", type=int, default=1, metavar="N", help="devices of each process (default: 1)")
+    group.add_argument("--processes", type=int, default=1, metavar="N", help="number of processes (default: 1)")
+    group.add_argument("--process-id", type=int, metavar="K", help="number of this process, from 0; process 0 prints")
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="address of process 0, the same for all processes")
 
 
-def several(options: argparse.Namespace) -> bool:
-    """Whether that is asked for."""
+def is_distributed(options: argparse.Namespace) -> bool:
+    """Return whether the options ask for several devices or processes."""
     return options.devices * options.processes > 1
 
 
-def check_several(options: argparse.Namespace) -> None:
-    """Refuse options that don't fit together.
+def check_distribution_options(options: argparse.Namespace) -> None:
+    """Check that the options of a distributed training fit together.
 
     Raises:
-        ValueError: naming one that doesn't.
+        ValueError: if they do not; the message names the option.
     """
-    from scratch.utils import check_integer
-
     check_integer("devices", options.devices)
     check_integer("processes", options.processes)
-    if several(options) and options.backend != "jax":
-        raise ValueError(f"--devices and --processes need --backend jax; it is {options.backend!r}.")
+    if is_distributed(options) and options.backend != "jax":
+        raise ValueError(f"--devices and --processes need --backend jax; got {options.backend!r}.")
     if options.processes == 1:
         for name in ("process_id", "coordinator"):
             if getattr(options, name) is not None:
-                raise ValueError(
-                    f"--{name.replace('_', '-')} is for several processes; give their number: --processes."
-                )
+                raise ValueError(f"--{name.replace('_', '-')} needs several processes; add --processes.")
         return
     if options.process_id is None or not 0 <= options.process_id < options.processes:
         raise ValueError(
-            f"--process-id must be 0 to {options.processes - 1}, another one on each host; got {options.process_id}."
+            f"--process-id must be 0 to {options.processes - 1}, different in each process; got {options.process_id}."
         )
     host, _, port = (options.coordinator or "").rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"--coordinator must be HOST:PORT, where process 0 listens; got {options.coordinator!r}.")
+        raise ValueError(f"--coordinator must be the HOST:PORT of process 0; got {options.coordinator!r}.")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Train, and return the exit status: 0, or 2 for input that can't be used, or 130 after Ctrl-C."""
+def parse_options(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options, with the framework that they, KERAS_BACKEND or the default choose."""
     framework = os.environ.get("KERAS_BACKEND", FRAMEWORKS[0])
-    description = "Train the article's network, built with Keras, from scratch's weights and in scratch's order."
+    description = "Train the article's network in Keras, with scratch's initial weights and order of samples."
     command_line = parser("keras_impl", description, FRAMEWORKS, framework)
-    add_several(command_line)
+    add_distribution_options(command_line)
     command_line.set_defaults(backend=None)
     options = command_line.parse_args(arguments)
     if options.backend is None:
-        options.backend = "jax" if several(options) and "KERAS_BACKEND" not in os.environ else framework
-    if options.backend not in FRAMEWORKS:  # argparse does not look at a default
-        command_line.error(f"KERAS_BACKEND must be one of {', '.join(FRAMEWORKS)}; it is {options.backend!r}")
+        options.backend = "jax" if is_distributed(options) and "KERAS_BACKEND" not in os.environ else framework
+    if options.backend not in FRAMEWORKS:  # argparse does not check a default
+        command_line.error(f"KERAS_BACKEND must be one of {', '.join(FRAMEWORKS)}; got {options.backend!r}")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train, and return the exit status: 0, or 2 for invalid input, or 130 after Ctrl-C."""
+    options = parse_options(arguments)
     os.environ["KERAS_BACKEND"] = options.backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's notes about the processor
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # suppresses TensorFlow's messages about the processor
     try:
         import keras  # noqa: F401
     except ModuleNotFoundError as error:
         print(f"python -m keras_impl: {missing(error)}", file=sys.stderr)
         return 2
 
-    def work() -> int:
-        check_several(options)
-        if not several(options):
-            return run(options, prepare, make, fit)
-        from keras_impl import distributed
+    def train() -> int:
+        return run(options, prepare, make, fit)
 
-        return distributed.work(options, lambda: run(options, prepare, make, fit))
+    def check_and_train() -> int:
+        check_distribution_options(options)
+        if not is_distributed(options):
+            return train()
+        from keras_impl import processes
 
-    return guarded("keras_impl", work)
+        return processes.run(options, train)
+
+    return guarded("keras_impl", check_and_train)

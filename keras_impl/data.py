@@ -1,22 +1,23 @@
-"""Scratch's batches for Keras: the same samples in the same order."""
+"""A Keras data set with scratch's batches: the same samples in the same order."""
 
 import keras
 import numpy as np
 
-from scratch.training import batches
+from scratch.batches import batches
 
 
 class Batches(keras.utils.PyDataset):
-    """A data set for ``fit`` whose order each epoch draws as scratch's ``fit`` does.
+    """A data set for Keras's ``fit`` that is shuffled as in scratch's ``fit``.
 
-    Keras looks into a data set before the first epoch and ends an epoch that never was, so its own hooks can't tell
-    when one begins; the callback ``draw_orders`` does.
+    The order is drawn by the callback ``draw_orders``.  Keras's own hook ``on_epoch_end`` cannot do it: Keras reads
+    from a data set before the first epoch begins, and ends one epoch more than it trains.
 
     Args:
         x: samples (N, …).
-        y: their targets.
-        batch_size: samples in a step.
-        rng: draws the orders; in the state of a scratch model's ``rng`` it draws what that model's ``fit`` would.
+        y: their targets (N, …).
+        batch_size: samples per training step; the last step of an epoch may have fewer.
+        rng: draws the order of each epoch.  In the state of a scratch model's ``rng`` it draws the orders of that
+        model.
     """
 
     def __init__(self, x: np.ndarray, y: np.ndarray, batch_size: int, rng: np.random.Generator) -> None:
@@ -25,7 +26,7 @@ class Batches(keras.utils.PyDataset):
         self.rows = list(batches(len(x), batch_size))
 
     def draw_orders(self) -> keras.callbacks.Callback:
-        """A callback for ``fit`` that draws a new order when an epoch begins."""
+        """Return a callback for ``fit`` that draws a new order when an epoch begins."""
 
         def draw(epoch: int, logs: dict[str, float] | None) -> None:
             self.rows = list(batches(len(self.x), self.batch_size, self.rng))

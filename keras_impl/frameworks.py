@@ -1,4 +1,4 @@
-"""What differs between TensorFlow, JAX and torch, the three that Keras runs on: how a gradient is asked for."""
+"""Gradients on each of the frameworks that Keras runs on: TensorFlow, JAX and torch."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,14 +14,17 @@ FRAMEWORK = keras.config.backend()
 def value_and_gradients(
     function: Callable[[Tensors], tuple[Any, Tensors]], arrays: list[np.ndarray]
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Call a function and differentiate it.
+    """Evaluate a function and its gradient.
 
     Args:
-        function: takes one tensor for each array, returns a scalar and a list of other tensors of interest.
-        arrays: where to do so.
+        function: takes one tensor for each array, and returns a scalar and a list of other tensors.
+        arrays: the arguments of the function.
 
     Returns:
         The other tensors, and the gradient of the scalar with respect to each of the arrays.
+
+    Raises:
+        ValueError: if Keras runs on another framework.
     """
     if FRAMEWORK == "tensorflow":
         import tensorflow as tf
@@ -43,14 +46,14 @@ def value_and_gradients(
         found = torch.autograd.grad(scalar, tensors, allow_unused=True)
         gradients = [torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)]
     else:
-        raise ValueError(f"KERAS_BACKEND must be tensorflow, jax or torch; it is {FRAMEWORK!r}.")
+        raise ValueError(f"KERAS_BACKEND must be tensorflow, jax or torch; got {FRAMEWORK!r}.")
     return [to_numpy(tensor) for tensor in others], [to_numpy(gradient) for gradient in gradients]
 
 
 @contextmanager
 def floatx(dtype: str) -> Iterator[None]:
-    """Within, Keras takes that dtype wherever it is not told: for its losses' sums and its optimizers' settings."""
-    keras.config.dtype_policy()  # that of layers is settled by the first look at it, and should outlive this
+    """Set Keras's default dtype within a block: that of the sums of losses and of the settings of optimizers."""
+    keras.config.dtype_policy()  # creates the default policy of layers, which otherwise would keep this dtype
     before = keras.config.floatx()
     keras.config.set_floatx(dtype)
     try:
@@ -60,5 +63,5 @@ def floatx(dtype: str) -> Iterator[None]:
 
 
 def to_numpy(tensor: Any) -> np.ndarray:
-    """A tensor of any framework as a NumPy array of its own."""
+    """Return a copy of a tensor of any framework as a NumPy array."""
     return np.array(keras.ops.convert_to_numpy(tensor))

@@ -1,10 +1,16 @@
-"""The article's network, built with real Keras."""
+"""The article's network in Keras."""
 
 import keras
 
 
 def build_model(hidden: tuple[int, ...] = (256, 100), inputs: int = 784, classes: int = 10) -> keras.Sequential:
-    """Dense and ReLU for each hidden layer, then Dense and softmax; not compiled yet."""
+    """Return the article's network, not compiled: Dense and ReLU for each hidden layer, then Dense and softmax.
+
+    Args:
+        hidden: units of the hidden layers.
+        inputs: number of input values per sample.
+        classes: units of the output layer.
+    """
     model = keras.Sequential()
     model.add(keras.Input(shape=(inputs,)))
     for units in hidden:

@@ -1,8 +1,8 @@
-"""Every tensor of one pass forward and backward through a Keras model, under the names that scratch gives them.
+"""Every tensor of one pass forward and backward through a Keras model, under the names of scratch's ``model.trace``.
 
-Keras computes everything: its layers the outputs, its ``compute_loss`` the loss, its framework the gradients.  To see
-the gradient that flows through a point between two layers, a zero is added there and the loss differentiated with
-respect to it.
+Keras computes everything: its layers the outputs, its ``compute_loss`` the loss, its framework the gradients.  The
+gradient with respect to a tensor between two layers is found by adding zeros, the *shift*, to the tensor and
+differentiating the loss with respect to them.
 """
 
 from collections.abc import Iterator
@@ -13,88 +13,128 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_impl.frameworks import floatx, value_and_gradients
+from keras_impl.frameworks import Tensors, floatx, value_and_gradients
 
-PARAMETERS = {"kernel": "dW", "bias": "db"}
+PARAMETERS = {"kernel": "dW", "bias": "db"}  # scratch's names for the gradients of Keras's variables
+Arrays = list[np.ndarray]
 
 
 def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike) -> dict[str, np.ndarray]:
-    """What ``scratch``'s ``model.trace(x, t)`` returns, from Keras: the same names in the same order.
+    """Return the tensors of one batch under the names, and in the order, of scratch's ``model.trace(x, t)``.
 
     Args:
         model: a built and compiled ``keras.Sequential``.
         x: samples (N, …).
-        t: their targets, as the model's loss wants them.
+        t: their targets, as the model's loss requires.
+
+    Returns:
+        ``{layer}/out`` for each layer; ``loss``; ``loss/dx``, the gradient of the loss with respect to its input (the
+        logits, after a softmax); then from the last layer to the first ``{layer}/dx``, ``{layer}/dW``, ``{layer}/db``.
 
     Raises:
-        ValueError: if the model is not built or not compiled.
+        ValueError: if the model is not built or not compiled, or has variables other than a trained kernel and bias.
     """
-    if not isinstance(model, keras.Sequential):
-        raise ValueError(f"Only a keras.Sequential can be traced here; got {type(model).__name__}.")
-    if not model.built or not model.compiled:
-        raise ValueError(f"Model {model.name!r} must be built and compiled before it can be traced.")
-    for layer in model.layers:
-        if any(v.name not in PARAMETERS or not v.trainable for v in layer.variables):
-            raise ValueError(
-                f"Layer {layer.name!r} can't be traced: it has variables beside a trained kernel and bias."
-            )
-    layers, variables = model.layers, model.trainable_variables
-    last = layers[-1]
-    softmax = isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
-    # The loss looks through a softmax to its logits, so that is where its gradient is to be seen.
-    split = softmax and isinstance(last, keras.layers.Dense)
-    seen_by_loss = np.zeros((len(np.asarray(x)), model.output_shape[1]), last.dtype)
-    zeros = [np.zeros((len(seen_by_loss), *layer.output.shape[1:]), layer.compute_dtype) for layer in layers[:-1]]
-    if not softmax or split:
-        zeros.append(seen_by_loss)
+    _check_model(model)
+    inputs = np.asarray(x).astype(model.layers[0].compute_dtype)
+    shifts = _zero_shifts(model, len(inputs))
 
-    def loss_and_outputs(tensors: list[Any]) -> tuple[Any, list[Any]]:
-        h, shifts, weights = tensors[0], tensors[1 : 1 + len(zeros)], tensors[1 + len(zeros) :]
-        outputs = []
-        with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
-            for layer, shift in zip(layers[:-1], shifts, strict=False):
-                h = layer(h)
-                outputs.append(h)
-                h = h + shift
-            with _shifted_logits(last, shifts[-1] if split else None):
-                h = last(h)
-            outputs.append(h)
-            loss = model.compute_loss(y=keras.ops.convert_to_tensor(t), y_pred=h if softmax else h + shifts[-1])
+    def loss_and_outputs(tensors: Tensors) -> tuple[Any, Tensors]:
+        x, *rest = tensors
+        weights = zip(model.trainable_variables, rest[len(shifts) :], strict=True)
+        with keras.StatelessScope(state_mapping=list(weights)):
+            outputs, y_pred = _forward(model.layers, x, rest[: len(shifts)])
+            loss = model.compute_loss(y=keras.ops.convert_to_tensor(t), y_pred=y_pred)
         return loss, [*outputs, loss]
 
-    inputs = np.asarray(x).astype(layers[0].compute_dtype)
-    arrays = [inputs, *zeros, *model.get_weights()]
-    with floatx(last.dtype):
-        values, (dx, *gradients) = value_and_gradients(loss_and_outputs, arrays)
-    flowing, parameters = gradients[: len(zeros)], iter(gradients[len(zeros) :])
-    by_layer = {
-        layer.name: {PARAMETERS[v.name]: next(parameters) for v in layer.trainable_variables} for layer in layers
-    }
-
-    result = {f"{layer.name}/out": value for layer, value in zip(layers, values, strict=False)}
-    result |= {"loss": values[-1], "loss/dx": ([dx, *flowing])[-1]}
-    for layer, into in reversed(list(zip(layers, [dx, *flowing], strict=False))):
-        result[f"{layer.name}/dx"] = into
-        result |= {f"{layer.name}/{key}": gradient for key, gradient in by_layer[layer.name].items()}
-    return result
+    with floatx(model.layers[-1].compute_dtype):
+        values, gradients = value_and_gradients(loss_and_outputs, [inputs, *shifts, *model.get_weights()])
+    count = 1 + len(shifts)
+    return _by_name(model.layers, values, gradients[:count], gradients[count:])
 
 
 def gradients(model: keras.Sequential, x: ArrayLike, y: ArrayLike) -> tuple[float, list[np.ndarray]]:
-    """Loss of a batch, and its gradient with respect to each array of ``get_weights()``."""
+    """Return the loss of a batch, and its gradient with respect to each array of ``get_weights()``."""
     tensors = trace(model, x, y)
     names = [f"{layer.name}/{PARAMETERS[v.name]}" for layer in model.layers for v in layer.trainable_variables]
     return float(tensors["loss"]), [tensors[name] for name in names]
 
 
+def _check_model(model: keras.Sequential) -> None:
+    """Raise a ``ValueError`` unless the model can be traced."""
+    if not isinstance(model, keras.Sequential):
+        raise ValueError(f"trace expects a keras.Sequential; got {type(model).__name__}.")
+    if not model.built or not model.compiled:
+        raise ValueError(f"Model {model.name!r} must be built and compiled before it can be traced.")
+    for layer in model.layers:
+        if any(v.name not in PARAMETERS or not v.trainable for v in layer.variables):
+            raise ValueError(f"Layer {layer.name!r} can't be traced: it has variables other than a kernel and a bias.")
+
+
+def _is_softmax(layer: keras.layers.Layer) -> bool:
+    """Return whether the layer is or ends in a softmax, whose logits the loss uses instead of its output."""
+    activation = getattr(layer, "activation", None)
+    return isinstance(layer, keras.layers.Softmax) or activation is keras.activations.softmax
+
+
+def _zero_shifts(model: keras.Sequential, samples: int) -> Arrays:
+    """Return zeros of the shapes of all layers' outputs.
+
+    The last layer's are those of its logits if it is a Dense with a softmax.  They are left out if it is a softmax and
+    nothing else, since its logits are the output of the layer before.
+    """
+    *layers, last = model.layers
+    if not _is_softmax(last) or isinstance(last, keras.layers.Dense):
+        layers.append(last)
+    return [np.zeros((samples, *layer.output.shape[1:]), layer.compute_dtype) for layer in layers]
+
+
+def _forward(layers: list[keras.layers.Layer], x: Any, shifts: Tensors) -> tuple[Tensors, Any]:
+    """Return the output of each layer, and the last one as the loss takes it, with the shifts added on the way."""
+    outputs = []
+    for layer, shift in zip(layers[:-1], shifts, strict=False):
+        outputs.append(layer(x))
+        x = outputs[-1] + shift
+    last = layers[-1]
+    if len(shifts) < len(layers):
+        out = y_pred = last(x)
+    elif _is_softmax(last):
+        with _shifted_logits(last, shifts[-1]):
+            out = y_pred = last(x)
+    else:
+        out = last(x)
+        y_pred = out + shifts[-1]
+    return [*outputs, out], y_pred
+
+
 @contextmanager
-def _shifted_logits(layer: keras.layers.Layer, shift: Any) -> Iterator[None]:
-    """Within, a Dense layer adds ``shift`` before its activation; without a shift nothing changes."""
-    if shift is None:
-        yield
-        return
+def _shifted_logits(layer: keras.layers.Dense, shift: Any) -> Iterator[None]:
+    """Add the shift to the input of a Dense layer's activation function within a block."""
     activation = layer.activation
     layer.activation = lambda z: activation(z + shift)
     try:
         yield
     finally:
         layer.activation = activation
+
+
+def _by_name(
+    layers: list[keras.layers.Layer], values: Arrays, input_gradients: Arrays, weight_gradients: Arrays
+) -> dict[str, np.ndarray]:
+    """Name the tensors of a trace.
+
+    Args:
+        layers: the layers, first to last.
+        values: the output of each layer, and the loss.
+        input_gradients: the gradient with respect to the input of each layer, and last to that of the loss.  If the
+            last layer is a softmax, both are one.
+        weight_gradients: in the order of ``get_weights()``.
+    """
+    *outputs, loss = values
+    result = {f"{layer.name}/out": out for layer, out in zip(layers, outputs, strict=True)}
+    result |= {"loss": loss, "loss/dx": input_gradients[-1]}
+    remaining = iter(weight_gradients)
+    by_layer = [{PARAMETERS[v.name]: next(remaining) for v in layer.trainable_variables} for layer in layers]
+    for layer, dx, parameters in reversed(list(zip(layers, input_gradients, by_layer, strict=False))):
+        result[f"{layer.name}/dx"] = dx
+        result |= {f"{layer.name}/{key}": gradient for key, gradient in parameters.items()}
+    return result

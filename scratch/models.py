@@ -6,7 +6,7 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from scratch.files import FileError
+from scratch.files import FileError, named
 from scratch.saving import archive, weights
 from scratch.summary import print_summary
 from scratch.training import Trainer
@@ -69,70 +69,78 @@ class Sequential(Trainer):
         print_summary(self, line_length, print_fn)
 
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Write the model to a ``.keras`` archive, which ``load_model`` opens, here and in Keras.
+        """Write the model to a ``.keras`` archive, which ``load_model`` and ``keras.models.load_model`` open.
 
-        It holds the layers, their weights, how the model was compiled, and the optimizer's steps and velocities.
+        The archive holds the layers, their weights, the arguments of ``compile`` and the optimizer's state.
 
         Args:
-            filepath: ends in ``.keras``.
-            overwrite: whether a file that is there may be replaced.
+            filepath: name of the file; must end in ``.keras``.
+            overwrite: whether an existing file may be replaced.
 
         Raises:
-            FileError: (a ``ValueError``) if the file can't be written, or Keras has no counterpart of something in the
-                model; what was there before is kept.
+            FileError: (a ``ValueError``) if the file cannot be written, or if Keras has no counterpart of a part of the
+                model; an existing file is kept.
         """
         _check_overwrite(filepath, overwrite)
-        archive.save(self, filepath)
+        archive.write(filepath, self)
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Write the weights to a ``.weights.h5``, as Keras does, or to an ``.npz``.
+        """Write the weights to a ``.weights.h5`` file, as Keras does, or to an ``.npz`` file.
 
         Args:
-            filepath: ends in ``.weights.h5``, which gets the optimizer's numbers too, or in ``.npz``, which gets arrays
-                ``dense/W``, ``dense/b``, ``dense_1/W``, … for ``numpy.load``: a layer's class, numbered.
-            overwrite: whether a file that is there may be replaced.
+            filepath: name of the file.  A ``.weights.h5`` file also holds the optimizer's state.  ``numpy.load`` opens
+                an ``.npz`` file, with the arrays ``dense/W``, ``dense/b``, ``dense_1/W``, … (class and number).
+            overwrite: whether an existing file may be replaced.
 
         Raises:
-            FileError: (a ``ValueError``) if the file can't be written; what was there before is kept.
-            ValueError: if the model is not built yet.
+            FileError: (a ``ValueError``) if the file cannot be written; an existing file is kept.
+            ValueError: if the model is not built.
         """
         _check_overwrite(filepath, overwrite)
         weights.save_weights(self, filepath)
 
     def load_weights(self, filepath: str | os.PathLike[str]) -> None:
-        """Replace all weights by those of a file that ``save_weights`` wrote, here or in Keras.
+        """Replace all weights by those of a file that ``save_weights`` wrote, in scratch or in Keras.
 
-        Layers are told apart by class and order, not by name.  If the model is compiled, its optimizer goes on from the
-        steps, the learning rate and the velocities in a ``.weights.h5``.
+        Layers are matched by class and order, not by name.  If the model is compiled, a ``.weights.h5`` file also
+        restores the optimizer's state: number of steps, learning rate and velocities.
 
         Raises:
-            FileError: (a ``ValueError``) if the file is missing, damaged, or another model's; nothing has changed then.
-            ValueError: if the model is not built yet.
+            FileError: (a ``ValueError``) if the file is missing, damaged, or of another model; nothing is changed.
+            ValueError: if the model is not built.
         """
         weights.load_weights(self, filepath)
 
 
 def load_model(filepath: str | os.PathLike[str], compile: bool = True, backend: str = "numba") -> Sequential:  # noqa: A002
-    """Open a ``.keras`` archive that ``save`` wrote, here or in Keras.
+    """Load a model from a ``.keras`` archive that ``save`` wrote, in scratch or in Keras.
 
-    Nothing in the file is executed or unpacked to the disk, and no more memory is taken than its size allows.
+    Nothing in the file is executed or unpacked to the disk, and the file's size limits the memory that is taken.
 
     Args:
-        filepath: ends in ``.keras``.
-        compile: whether to compile the model as it was, its optimizer going on where it was.
+        filepath: name of the file; must end in ``.keras``.
+        compile: whether to compile the model as the saved one was, and to restore the optimizer's state.
         backend: ``'numpy'`` or ``'numba'``.
 
     Returns:
-        A model that computes what the saved one did; not compiled if that one was not.
+        A model that computes what the saved one did.  It is not compiled if the saved one was not.
 
     Raises:
-        FileError: (a ``ValueError``) if the file is missing or damaged, or holds a layer or a setting that scratch does
-            not have; the message names it.
+        FileError: (a ``ValueError``) if the file is missing or damaged, or if scratch does not support a layer or a
+            setting; the message names it.
         ValueError: if the backend is unknown.
     """
-    return archive.load(Sequential, filepath, compile, backend)
+    description, arrays = archive.read(filepath, with_compile=compile)
+    model = Sequential(name=description.name, backend=backend, dtype=description.dtype)
+    with named(Path(filepath)):
+        for layer in description.layers:
+            model.add(layer)
+        if arguments := description.compile_arguments:
+            model.compile(**arguments._asdict())
+        weights.restore(model, arrays)
+    return model
 
 
 def _check_overwrite(filepath: str | os.PathLike[str], overwrite: bool) -> None:
     if not overwrite and Path(filepath).exists():
-        raise FileError(f"{filepath} exists already; pass overwrite=True, or another name.")
+        raise FileError(f"{filepath} already exists; pass overwrite=True to replace it, or another filepath.")

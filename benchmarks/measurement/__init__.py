@@ -1,1 +1,1 @@
-"""How a peer is run, checked and timed."""
+"""How a peer or a whole program is run, checked against the reference, and timed."""

@@ -1,4 +1,4 @@
-"""What a result was measured on and with: without it, a time says nothing."""
+"""Record what a result was measured on and with: processor, load, versions, BLAS, environment variables, commit."""
 
 import os
 import platform
@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy  # noqa: F401  so that its BLAS is loaded and can be asked
-import scipy.linalg  # noqa: F401  likewise
+import numpy  # noqa: F401  loads the BLAS that threadpool_info reports
+import scipy.linalg  # noqa: F401  loads SciPy's BLAS
 from threadpoolctl import threadpool_info
 
 PACKAGES = ("numpy", "scipy", "numba", "keras", "tensorflow", "jax", "torch", "scikit-learn", "scratch-keras")
@@ -17,7 +17,7 @@ VARIABLES = ("OPENBLAS_", "OMP_", "NUMBA_", "MKL_", "XLA_", "TF_NUM", "TF_ENABLE
 
 
 def record() -> dict[str, Any]:
-    """Versions, processor, threads, BLAS, variables, date and commit."""
+    """Return the environment as a dictionary for JSON."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
@@ -26,18 +26,19 @@ def record() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": cpu(),
         "cores": cores(),
+        "load": os.getloadavg()[0],
         "blas": sorted(_blas(pool) for pool in threadpool_info() if pool["user_api"] == "blas"),
         "variables": {name: value for name, value in sorted(os.environ.items()) if name.startswith(VARIABLES)},
     }
 
 
 def cores() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cpu() -> str:
-    """The processor's name."""
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -46,30 +47,12 @@ def cpu() -> str:
 
 
 def commit() -> str:
-    """The commit of this code, with a + if it has been changed since; empty if there is none."""
+    """Return the commit of this code, followed by + if files have changed since; empty outside a repository."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--match="]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
-
-
-def remarks(found: dict[str, Any]) -> list[str]:
-    """The record for people: a line of versions, one of the machine, and one for whatever slows a side down."""
-    packages = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
-    lines = [
-        f"Python {found['python']}, {packages}; commit {found['commit'] or 'unknown'}; {found['date']}.",
-        f"{found['cpu']}, {found['cores']} cores, {found['system']}; BLAS: {'; '.join(found['blas'])}.",
-    ]
-    kept = {name: value for name, value in found["variables"].items() if name != "OPENBLAS_CORETYPE"}
-    if kept:
-        lines.append(f"Set: {', '.join(f'{name}={value}' for name, value in kept.items())}.")
-    if kernel := found["variables"].get("OPENBLAS_CORETYPE"):
-        lines.append(
-            f"OPENBLAS_CORETYPE={kernel} holds NumPy's and SciPy's BLAS to the kernels of that processor: where this "
-            "one is newer, every side that multiplies in NumPy, the bare products too, is slower than it could be."
-        )
-    return lines
 
 
 def _version(package: str) -> str | None:

@@ -1,7 +1,7 @@
-"""Run a program and write down what it cost: ``python launch.py RESULT.json PROGRAM ARGUMENT…``.
+"""Run a program and write its time and peak memory to a file: ``python launch.py RESULT.json PROGRAM ARGUMENT…``.
 
-It is a program of its own because a process hands its peak memory on to what it starts (on Linux, until the new program
-is loaded): started from a large process, a small one would seem large.  So it imports next to nothing.
+This is a separate program with few imports because on Linux the peak memory of a process includes that of the process
+that started it, until the new program is loaded: a small program started from a large process would seem large.
 """
 
 import json
@@ -11,11 +11,12 @@ import time
 
 
 def main(result: str, program: str, *arguments: str) -> None:
+    """Run the program and write ``seconds``, ``peak`` (bytes) and ``status`` as JSON."""
     start = time.perf_counter()
     process = os.posix_spawn(program, [program, *arguments], os.environ)
     _, status, usage = os.wait4(process, 0)
     seconds = time.perf_counter() - start
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss counts kilobytes, except on macOS
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in kilobytes, except on macOS
     cost = {"seconds": seconds, "peak": usage.ru_maxrss * unit, "status": os.waitstatus_to_exitcode(status)}
     with open(result, "w") as file:
         json.dump(cost, file)

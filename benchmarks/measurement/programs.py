@@ -1,7 +1,7 @@
-"""Whole programs, from the start of the process to its end: seconds and peak memory.
+"""Run whole programs, from the start of the process to its end, and measure their time and peak memory.
 
-Three kinds of start are told apart: ``cold``, the first ever, with no compiled kernel anywhere; ``cached``, with the
-kernels of an earlier run on disk; and, in ``questions.py``, steps of a process that has compiled them already.
+A program starts in one of two states: *cold*, the first run ever, without compiled kernels on disk; or *cached*, with
+the compiled kernels of an earlier run on disk.
 """
 
 import json
@@ -19,74 +19,82 @@ from benchmarks.measurement.worker import ROOT
 
 LAUNCH = str(Path(__file__).with_name("launch.py"))
 RESULT = re.compile(r"Test loss (\d+\.\d+), test accuracy (\d+\.\d+)")
-# Printed with four digits.  Ten epochs side by side end within 1e-4 in the loss and two digits of 10,000 in accuracy
-# (parity_tests); one unit more in the last place for the rounding of what is printed.
-LOSS, ACCURACY = 2e-4, 3e-4
+# The programs print four digits. After ten epochs with the same batches, losses differ by at most 1e-4 and accuracies
+# by two of 10,000 digits (parity_tests); one more unit in the last place allows for the rounding of printed numbers.
+LOSS_TOLERANCE, ACCURACY_TOLERANCE = 2e-4, 3e-4
 
 
 class ProgramError(RuntimeError):
-    """A program that failed; the message has its last line."""
+    """A program that failed; the message contains its last line of error output."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a program cost and said."""
+    """One run of a program.
+
+    Attributes:
+        seconds: from the start of the process to its end.
+        peak: peak memory in bytes.
+        output: what the program printed.
+    """
 
     seconds: float
     peak: int
     output: str
 
 
-def run(*arguments: str, **variables: str) -> Run:
-    """Run Python with those arguments and, on top of ours, those environment variables.
+def run_python(*arguments: str, **variables: str) -> Run:
+    """Run ``python`` with the given arguments and additional environment variables.
 
     Raises:
-        ProgramError: if it fails.
+        ProgramError: if the program fails.
     """
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **variables}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder, "result.json")
-        command = [sys.executable, "-I", "-S", LAUNCH, str(result), sys.executable, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        cost = json.loads(result.read_text()) if result.exists() else {"status": done.returncode}
-    if cost["status"]:
-        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise ProgramError(f"python {' '.join(arguments)} ended with status {cost['status']}: {last}")
-    return Run(cost["seconds"], cost["peak"], done.stdout)
+        file = Path(folder, "result.json")
+        command = [sys.executable, "-I", "-S", LAUNCH, str(file), sys.executable, *arguments]
+        completed = subprocess.run(command, capture_output=True, text=True, env=environment)
+        result = json.loads(file.read_text()) if file.exists() else {"status": completed.returncode}
+    if result["status"]:
+        last = (completed.stderr.strip() or "no error output").splitlines()[-1]
+        raise ProgramError(f"python {' '.join(arguments)} ended with status {result['status']}: {last}")
+    return Run(result["seconds"], result["peak"], completed.stdout)
 
 
-def no_kernels() -> AbstractContextManager[str]:
-    """A folder for compiled kernels, with none in it; gone at the end."""
+def empty_kernel_cache() -> AbstractContextManager[str]:
+    """Return a temporary folder for compiled kernels, as a context manager."""
     return tempfile.TemporaryDirectory(prefix="kernels-")
 
 
-def scratch(*options: str, kernels: str) -> Run:
-    """Run ``python -m scratch`` with its compiled kernels in that folder."""
-    return run("-m", "scratch", "--quiet", *options, NUMBA_CACHE_DIR=kernels)
+def run_scratch(*options: str, kernels: str) -> Run:
+    """Run ``python -m scratch`` with the folder ``kernels`` as the cache of compiled kernels."""
+    return run_python("-m", "scratch", "--quiet", *options, NUMBA_CACHE_DIR=kernels)
 
 
-def scratch_cold(*options: str) -> Run:
-    """Run it as if for the first time ever."""
-    with no_kernels() as kernels:
-        return scratch(*options, kernels=kernels)
+def run_scratch_cold(*options: str) -> Run:
+    """Run ``python -m scratch`` without compiled kernels on disk."""
+    with empty_kernel_cache() as kernels:
+        return run_scratch(*options, kernels=kernels)
 
 
-def keras(*options: str) -> Run:
+def run_keras(*options: str) -> Run:
     """Run ``python -m keras_impl`` on TensorFlow."""
-    return run("-m", "keras_impl", "--quiet", *options, KERAS_BACKEND="tensorflow")
+    return run_python("-m", "keras_impl", "--quiet", *options, KERAS_BACKEND="tensorflow")
 
 
-def check_same(ours: Run, theirs: Run) -> None:
-    """Refuse programs that don't end alike.
+def check_same_result(scratch: Run, other: Run) -> None:
+    """Compare the test loss and the test accuracy that two programs printed.
 
     Raises:
-        DifferentError: if test loss or accuracy differ by more than rounding.
+        DifferentError: if they differ by more than rounding, or were not printed.
     """
-    texts = [side.output.strip() for side in (ours, theirs)]
-    found = [RESULT.search(text) for text in texts]
-    if None not in found:
-        (loss, accuracy), (other_loss, other_accuracy) = ([float(n) for n in match.groups()] for match in found)
-        if abs(loss - other_loss) <= LOSS and abs(accuracy - other_accuracy) <= ACCURACY:
+    matches = [RESULT.search(run.output) for run in (scratch, other)]
+    if None not in matches:
+        (loss, accuracy), (other_loss, other_accuracy) = ([float(n) for n in match.groups()] for match in matches)
+        if abs(loss - other_loss) <= LOSS_TOLERANCE and abs(accuracy - other_accuracy) <= ACCURACY_TOLERANCE:
             return
-    raise DifferentError(f"The programs are not timed: they don't end alike: {texts[0]!r} and {texts[1]!r}.")
+    raise DifferentError(
+        "The programs are not timed: their final results differ: "
+        f"{scratch.output.strip()!r} and {other.output.strip()!r}."
+    )

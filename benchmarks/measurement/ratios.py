@@ -1,7 +1,7 @@
-"""Paired rounds and what they say: the median of the ratios, with a 95 % confidence interval.
+"""Compare paired measurements: the median of their ratios, with a 95 % confidence interval.
 
-A busy or throttled machine slows both sides down, so they take turns: a round is one measurement of each, and only
-measurements of one round are divided by each other.
+A busy or throttled machine slows both sides down. The sides are therefore measured in turns: a round is one measurement
+of each side, and only measurements of the same round are divided by each other.
 """
 
 import time
@@ -10,42 +10,54 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Seconds between two measurements.  NumPy's BLAS keeps its threads spinning for 0.1 s after a product (measured: 100 ms
-# of processor time, JAX 20 ms, PyTorch 1 ms), which would slow down whoever comes next.
-SETTLE = 0.15
+# Seconds to wait before each measurement. The threads of NumPy's BLAS spin-wait for 0.1 s after a product (processor
+# time measured after a product: NumPy 100 ms, JAX 20 ms, PyTorch 1 ms), which would slow down the next measurement.
+PAUSE_SECONDS = 0.15
 RESAMPLES = 10_000
+
+Times = dict[str, list[float]]  # the measurements of each side, in the order of the rounds
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times longer one side takes than the other.
+    """A peer's time or memory divided by that of scratch.
 
     Attributes:
-        theirs: their median.
-        ours: our median.
-        value: median of the ratios theirs ÷ ours, round by round; it need not be theirs ÷ ours.
-        low: lower end of its 95 % confidence interval; NaN if there was one round only.
+        peer: median of the peer's measurements.
+        scratch: median of scratch's measurements.
+        value: median of the ratios peer ÷ scratch of the rounds, which may differ from the ratio of the two medians.
+        low: lower end of the 95 % confidence interval of ``value``; NaN after a single round.
         high: upper end.
-        rounds: how many there were.
+        rounds: number of rounds.
     """
 
-    theirs: float
-    ours: float
+    peer: float
+    scratch: float
     value: float
     low: float
     high: float
     rounds: int
 
+    @property
+    def relative_width(self) -> float:
+        """Width of the interval divided by the ratio; NaN after a single round."""
+        return (self.high - self.low) / self.value
 
-def ratio(theirs: Sequence[float], ours: Sequence[float], seed: int = 0) -> Ratio:
-    """Summarise paired measurements; the interval is the bootstrap's (percentiles of resampled medians).
+
+def paired_ratio(peer: Sequence[float], scratch: Sequence[float], seed: int = 0) -> Ratio:
+    """Return the ratio of paired measurements, with a bootstrap interval (percentiles of resampled medians).
+
+    Args:
+        peer: positive measurements of the peer, one per round.
+        scratch: positive measurements of scratch, from the same rounds.
+        seed: of the resampling.
 
     Raises:
-        ValueError: if they are not pairs of positive numbers.
+        ValueError: if the arguments are not pairs of positive numbers.
     """
-    a, b = np.asarray(theirs, float), np.asarray(ours, float)
+    a, b = np.asarray(peer, float), np.asarray(scratch, float)
     if a.shape != b.shape or a.ndim != 1 or not a.size or not ((a > 0) & (b > 0)).all():
-        raise ValueError(f"A ratio needs pairs of positive measurements; got {theirs!r} and {ours!r}.")
+        raise ValueError(f"A ratio needs pairs of positive measurements; got {peer!r} and {scratch!r}.")
     ratios = a / b
     low = high = float("nan")
     if len(ratios) > 1:
@@ -55,25 +67,29 @@ def ratio(theirs: Sequence[float], ours: Sequence[float], seed: int = 0) -> Rati
 
 
 def interleave(
-    sides: Mapping[str, Callable[[], float]], rounds: int, settle: float = SETTLE, after: Callable[[], object] = int
-) -> dict[str, list[float]]:
-    """Measure everybody once a round; who goes first moves on by one from round to round.
+    sides: Mapping[str, Callable[[], float]],
+    rounds: int,
+    pause: float = PAUSE_SECONDS,
+    on_measurement: Callable[[str, float], None] | None = None,
+) -> Times:
+    """Measure every side once per round; each round starts with the next side.
 
     Args:
-        sides: what to measure, each of which returns its measurement.
-        rounds: how often.
-        settle: seconds to wait before each.
-        after: called after each, for progress.
+        sides: for each name, a function that takes one measurement and returns it.
+        rounds: number of rounds.
+        pause: seconds to wait before each measurement.
+        on_measurement: called with name and value after each measurement.
 
     Returns:
-        The measurements of each, in order of the rounds.
+        The measurements of each side, in the order of the rounds.
     """
     names = list(sides)
-    found: dict[str, list[float]] = {name: [] for name in names}
+    times: Times = {name: [] for name in names}
     for i in range(rounds):
-        first = i % len(names)
+        first = i % max(1, len(names))
         for name in names[first:] + names[:first]:
-            time.sleep(settle)
-            found[name].append(sides[name]())
-            after()
-    return found
+            time.sleep(pause)
+            times[name].append(sides[name]())
+            if on_measurement:
+                on_measurement(name, times[name][-1])
+    return times

@@ -1,65 +1,68 @@
-"""Nothing is timed that does not compute the same: each peer's evidence is held against scratch's NumPy reference.
+"""Check that a peer computes the same as scratch's NumPy reference; a peer that does not is not timed.
 
-The evidence is what the peer makes of the first batch, and its weights after a few steps in order, from the same first
-weights.  What may differ is rounding.  What that amounts to tensor by tensor is derived and tested in
-``parity_tests``; here a coarse rule is enough, between what rounding does and what the smallest real difference does:
+Compared are a peer's outputs on the first batch and its weights after a few training steps in order, from the same
+initial weights. Only rounding may differ. ``parity_tests`` derives what rounding amounts to, tensor by tensor; here one
+coarse tolerance per kind of output suffices, chosen between rounding and the smallest error in the program:
 
-- Probabilities: 1e-4.  Rounding moves them by 1e-7 to 1e-5; another network's differ by 1e-2 and more.
-- Weights, all of an array by their root mean square: a hundredth of how far training has moved them, and one rounding
-  of the weights for each step.  Rounding comes to 1e-6 of the way, or 1e-3 where it turns a unit of a ReLU on or off;
-  one step of twenty too few is 5e-2, a learning rate that is 2 % off is 2e-2.
-- Products: 1e-4 of the largest entry.  Rounding comes to 1e-6 of it; one sample or one unit left out to 1e-3.
+- ``probabilities``: 1e-4, absolute. Rounding changes them by 1e-7 to 1e-5; those of a different network differ by 1e-2.
+- ``weights``: root mean square of an array's differences, at most a hundredth of how far training has moved the array,
+  plus one rounding of the weights per step. Rounding comes to 1e-6 of that distance, or to 1e-3 if it switches a unit
+  of a ReLU; one of twenty steps left out comes to 5e-2, a learning rate that is 2 % off to 2e-2.
+- ``product``: 1e-4 of the largest entry. Rounding comes to 1e-6; one sample or unit left out to 1e-3.
 """
 
 import numpy as np
 
-from benchmarks.measurement.tasks import Array, Task
-from benchmarks.peers.base import PEERS, Peer, Scratch, make
+from benchmarks.peers.base import Outputs
+from benchmarks.peers.registry import PEERS, create_peer
+from benchmarks.tasks import Array, Task
 
-Evidence = dict[str, Array]
-U = float(np.finfo(np.float32).eps) / 2
+UNIT_ROUNDOFF = float(np.finfo(np.float32).eps) / 2
 
 
 class DifferentError(ValueError):
-    """Two programs that don't compute the same; the message says what differs, where, and by how much."""
+    """Two programs compute different results; the message says which result differs, and by how much."""
 
 
-def expected(kind: str, task: Task) -> Evidence:
-    """What the reference has in the place of that peer's evidence."""
-    reference: Peer = make("products" if kind == "products" else "numpy", task)
-    return reference.expected() if kind == "products" else Scratch.evidence(reference)
+def reference_outputs(kind: str, task: Task) -> Outputs:
+    """Return the outputs that a correct peer of this kind has."""
+    return create_peer(PEERS[kind].reference, task).reference_outputs()
 
 
-def check(kind: str, task: Task, got: Evidence, wanted: Evidence) -> None:
-    """Refuse a peer whose evidence is not the reference's.
+def check_outputs(kind: str, task: Task, outputs: Outputs, expected: Outputs) -> None:
+    """Compare a peer's outputs with the reference's.
 
     Raises:
-        DifferentError: if a tensor is missing, has another shape, or differs by more than rounding.
+        DifferentError: if an output is missing, has another shape, or differs by more than its tolerance.
     """
     title = PEERS[kind].title
-    if list(got) != list(wanted):
-        raise DifferentError(f"{title} is not timed: it shows {', '.join(got)}; needed: {', '.join(wanted)}.")
-    for name, reference in wanted.items():
-        if got[name].shape != reference.shape:
-            raise DifferentError(f"{title} is not timed: {name} has shape {got[name].shape}, not {reference.shape}.")
-        off, allowed = distance(name, got[name], reference, task)
-        if not off <= allowed:  # also if it is NaN
+    if list(outputs) != list(expected):
+        raise DifferentError(
+            f"{title} is not timed: expected the outputs {', '.join(expected)}; got {', '.join(outputs) or 'none'}."
+        )
+    for name, reference in expected.items():
+        if outputs[name].shape != reference.shape:
             raise DifferentError(
-                f"{title} is not timed: it does not compute the same on {task.name}; "
-                f"{name} is off by {off:.2g} where {allowed:.2g} is allowed."
+                f"{title} is not timed: expected {name} of shape {reference.shape}; got {outputs[name].shape}."
+            )
+        error, tolerance = _error_and_tolerance(name, outputs[name], reference, task)
+        if not error <= tolerance:  # also if the error is NaN
+            raise DifferentError(
+                f"{title} is not timed: {name} differs from the NumPy reference by {error:.2g} "
+                f"on {task.name} (tolerance: {tolerance:.2g})."
             )
 
 
-def distance(name: str, got: Array, reference: Array, task: Task) -> tuple[float, float]:
-    """How far apart they are, and how far they may be."""
-    difference = got.astype(np.float64) - reference
-    if name.startswith("product"):
-        return float(np.abs(difference).max()), 1e-4 * float(np.abs(reference).max())
-    if not name.startswith("weight"):
-        return float(np.abs(difference).max()), 1e-4
-    start = task.weights[int(name.split()[2])]
-    steps = task.proof_samples // task.batch
-    return _rms(difference), 0.01 * _rms(reference - start) + steps * U * _rms(reference)
+def _error_and_tolerance(name: str, output: Array, reference: Array, task: Task) -> tuple[float, float]:
+    """Return by how much an output differs, and by how much it may; the name's first word selects the rule."""
+    difference = output.astype(np.float64) - reference
+    kind, *words = name.split()
+    if kind == "weights":
+        initial = task.weights[int(words[0])]
+        steps = task.checked_samples // task.batch_size
+        return _rms(difference), 0.01 * _rms(reference - initial) + steps * UNIT_ROUNDOFF * _rms(reference)
+    scale = {"probabilities": 1.0, "product": float(np.abs(reference).max())}[kind]
+    return float(np.abs(difference).max()), 1e-4 * scale
 
 
 def _rms(array: Array) -> float:

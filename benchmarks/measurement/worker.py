@@ -1,8 +1,8 @@
-"""A peer in a process of its own: its threads, its memory and its Keras backend are nobody else's.
+"""Run a peer in a process of its own, so that peers share no threads, no memory and no Keras backend.
 
-``Bench`` holds a peer and times it.  ``Worker`` starts ``python -m benchmarks.measurement.worker KIND``, which holds
-a ``Bench`` and answers what it is asked over its standard input and output, in pickles.  Both have the same methods,
-so that a caller need not know which one it has.
+``Worker`` starts ``python -m benchmarks.measurement.worker KIND`` and has the methods of ``LocalRunner``. Each call is
+sent to the standard input of the process as a pickled pair (method, arguments); the answer, a pickled pair (succeeded,
+result or error message), is read from its standard output.
 """
 
 import contextlib
@@ -12,94 +12,34 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from importlib import import_module
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from benchmarks.measurement.tasks import Array, Task
-from benchmarks.peers.base import PEERS, make
+from benchmarks.measurement.runner import LocalRunner, Runner
+from benchmarks.peers.base import Outputs
+from benchmarks.peers.registry import PEERS, peer_class
+from benchmarks.tasks import Task
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 600.0  # seconds for one answer
-
-
-class Bench:
-    """A peer in this process.
-
-    Args:
-        kind: which of ``PEERS``.
-    """
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-
-    def open(self, task: Task) -> None:
-        """Make the peer, with a task; another one before it is gone."""
-        self.peer, self.task = None, task
-        self.peer = make(self.kind, task)
-
-    def evidence(self) -> dict[str, Array]:
-        """What the peer computes; see ``same.py``."""
-        assert self.peer is not None
-        return self.peer.evidence()
-
-    def measure(self, question: str, at_least: float = 0.0) -> float:
-        """Seconds that something takes, from the task's first weights.
-
-        Args:
-            question: ``'epoch'``, ``'step'``, ``'predict N'`` or ``'call N'`` for N samples.
-            at_least: what is short is repeated for so many seconds; the mean counts.
-        """
-        assert self.peer is not None
-        work = self._work(question)
-        self.peer.set_weights(self.task.weights)
-        times, start = 0, time.perf_counter()
-        while True:
-            work()
-            times += 1
-            seconds = time.perf_counter() - start
-            if seconds >= at_least:
-                return seconds / times
-
-    def _work(self, question: str) -> Any:
-        peer, (what, *number) = self.peer, question.split()
-        if what == "epoch":
-            return lambda: peer.train(len(self.task.x), shuffle=True)
-        if what == "step":
-            return peer.step
-        x = self.task.x[: int(number[0])]
-        function = {"predict": peer.predict, "call": peer.call}[what]
-        return lambda: function(x)
-
-    def close(self) -> None:
-        """Let go of the peer."""
-        self.peer = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+TIMEOUT = 600.0  # seconds for one call
 
 
 class WorkerError(RuntimeError):
-    """A worker that died, hangs or failed; the message is one line."""
+    """A worker that ended, timed out or raised; the message is one line."""
 
 
-class Worker(Bench):
-    """A peer in a process of its own.
+class Worker(Runner):
+    """Run the peer in a process of its own.
 
     Args:
-        kind: which of ``PEERS``.
-        environment: variables for the process, on top of ours.
-        patience: seconds that one answer may take; then the process is stopped.
+        kind: the name of the peer in ``PEERS``.
+        environment: environment variables for the process, in addition to those of this process.
+        timeout: seconds that one call may take; after that the process is killed.
     """
 
-    def __init__(self, kind: str, environment: dict[str, str] | None = None, patience: float = PATIENCE) -> None:
+    def __init__(self, kind: str, environment: dict[str, str] | None = None, timeout: float = TIMEOUT) -> None:
         super().__init__(kind)
-        self.patience = patience
+        self.timeout = timeout
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
         variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **PEERS[kind].environment, **(environment or {})}
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
@@ -112,41 +52,41 @@ class Worker(Bench):
         )
 
     def open(self, task: Task) -> None:
-        self._ask("open", task)
+        self._call("open", task)
 
-    def evidence(self) -> dict[str, Array]:
-        return self._ask("evidence")
+    def outputs(self) -> Outputs:
+        return self._call("outputs")
 
-    def measure(self, question: str, at_least: float = 0.0) -> float:
-        return self._ask("measure", question, at_least)
+    def measure(self, workload: str, min_seconds: float = 0.0) -> float:
+        return self._call("measure", workload, min_seconds)
 
-    def _ask(self, method: str, *arguments: Any) -> Any:
-        timer = threading.Timer(self.patience, self.process.kill)
+    def _call(self, method: str, *arguments: Any) -> Any:
+        timer = threading.Timer(self.timeout, self.process.kill)
         timer.start()
         try:
             pickle.dump((method, arguments), self.process.stdin, protocol=5)
             self.process.stdin.flush()
-            fine, answer = pickle.load(self.process.stdout)
+            succeeded, result = pickle.load(self.process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError):
-            raise WorkerError(self._epitaph(late=not timer.is_alive())) from None
+            raise WorkerError(self._cause_of_exit(timed_out=not timer.is_alive())) from None
         finally:
             timer.cancel()
-        if not fine:
-            raise WorkerError(f"{PEERS[self.kind].title} failed: {answer}")
-        return answer
+        if not succeeded:
+            raise WorkerError(f"{PEERS[self.kind].title} failed: {result}")
+        return result
 
-    def _epitaph(self, late: bool) -> str:
-        title, code = PEERS[self.kind].title, self.process.wait()
-        if late:
-            return f"{title} gave no answer in {self.patience:g} s and was stopped."
+    def _cause_of_exit(self, timed_out: bool) -> str:
+        title, status = PEERS[self.kind].title, self.process.wait()
+        if timed_out:
+            return f"{title} did not answer within {self.timeout:g} s and was killed."
         self.errors.seek(0)
         lines = self.errors.read().decode(errors="replace").strip().splitlines()
-        return f"{title} died with status {code}: {lines[-1] if lines else 'it said nothing'}"
+        return f"The process of {title} ended with status {status}: {lines[-1] if lines else 'no error output'}"
 
     def close(self) -> None:
         """End the process."""
         with contextlib.suppress(OSError):
-            self.process.stdin.close()  # the process ends when there is nothing more to read
+            self.process.stdin.close()  # the process ends at the end of its input
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -157,19 +97,18 @@ class Worker(Bench):
 
 
 def serve(kind: str) -> None:
-    """Answer until the questions end."""
+    """Answer calls from standard input until it is closed."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not come between the answers
-    for package in PEERS[kind].needs:  # now, while other workers do the same
-        import_module(package)
-    bench = Bench(kind)
+    os.dup2(2, 1)  # keep what libraries print out of the stream of answers
+    peer_class(kind)  # import the framework now, while other workers start too
+    runner = LocalRunner(kind)
     while True:
         try:
             method, arguments = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
         try:
-            answer = True, getattr(bench, method)(*arguments)
+            answer = True, getattr(runner, method)(*arguments)
         except Exception as error:
             answer = False, f"{type(error).__name__}: {error}".strip().splitlines()[0]
         pickle.dump(answer, answers, protocol=5)

@@ -1,4 +1,4 @@
-"""The pictures of ``python -m benchmarks``: bars for the epoch, curves for scaling, a map of the grid."""
+"""Draw the results: bars for an epoch of every peer, curves for scaling, a map of the grid."""
 
 from pathlib import Path
 from typing import Any
@@ -9,28 +9,38 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from benchmarks.measurement.questions import MIDDLE, RIVAL
-from benchmarks.peers.base import OURS, PEERS
-from benchmarks.reports.text import Results, digits, quantity
+from benchmarks.formatting import format_number, format_quantity
+from benchmarks.measurement.ratios import Times, paired_ratio
+from benchmarks.measurement.results import Results
+from benchmarks.peers.registry import KERAS, PEERS, SCRATCH
+from benchmarks.questions.grid import MIDDLE
 
-# Paul Tol's bright scheme; grey for what is neither ours nor Keras.
-KERAS, OTHER = "#ee6677", "#bbbbbb"
-COLOURS = {OURS: "#4477aa", "numpy": "#66ccee", RIVAL: KERAS, "in-place": "#ccbb44", "products": "#228833"}
-COLOURS |= {"keras-jax": KERAS, "keras-torch": KERAS}
+# Paul Tol's bright colour scheme. Peers without an entry are grey; the curves of scaling.png show peers with an entry.
+COLOURS = {
+    SCRATCH: "#4477aa",
+    "numba-float32": "#4477aa",
+    "numpy": "#66ccee",
+    KERAS: "#ee6677",
+    "keras-jax": "#ee6677",
+    "keras-torch": "#ee6677",
+    "in-place": "#ccbb44",
+    "products": "#228833",
+}
+OTHER_COLOUR = "#bbbbbb"
 AXES = ("batch", "width", "depth")
-MEANING = ("batch: samples in a step", "width: units of each layer", "depth: hidden layers")
-PLAIN = FuncFormatter(lambda value, _: f"{value:,g}")
+AXIS_LABELS = ("batch: samples in a step", "width: units of each layer", "depth: hidden layers")
+PLAIN_NUMBERS = FuncFormatter(lambda value, _: f"{value:,g}")
 Points = list[dict[str, Any]]
-Times = dict[str, list[float]]
+Curves = dict[str, list[float]]  # seconds of each peer
 
 
 def draw(folder: Path, results: Results) -> list[Path]:
-    """Draw what there are measurements for, and return the files."""
+    """Draw the pictures for which there are measurements, and return their files."""
     machine, raw = f"{results.environment['cpu']}, {results.environment['cores']} cores", results.raw
     figures = {
-        "epoch.png": epoch(raw.get("epoch", {}), machine),
-        "scaling.png": scaling(raw.get("grid", []), raw.get("threads", {}), machine),
-        "grid.png": grid(raw.get("grid", []), machine),
+        "epoch.png": draw_epoch(raw.get("epoch", {}), machine),
+        "scaling.png": draw_scaling(raw.get("grid", []), raw.get("threads", {}), machine),
+        "grid.png": draw_grid(raw.get("grid", []), machine),
     }
     drawn = {folder / name: figure for name, figure in figures.items() if figure is not None}
     for file, figure in drawn.items():
@@ -38,49 +48,52 @@ def draw(folder: Path, results: Results) -> list[Path]:
     return list(drawn)
 
 
-def epoch(times: Times, machine: str) -> Figure | None:
-    """Bars: median seconds of an epoch, fastest on top, with the quarter and three-quarter points."""
+def draw_epoch(times: Times, machine: str) -> Figure | None:
+    """Draw bars: the median epoch of every peer with its quartiles, and the ratio to scratch as in the table."""
     if not times:
         return None
-    names = sorted(times, key=lambda kind: np.median(times[kind]))
-    low, middle, high = np.array([np.percentile(times[kind], [25, 50, 75]) for kind in names]).T
-    figure = Figure(figsize=(8, 0.42 * len(names) + 1.5), layout="constrained")
+    kinds = sorted(times, key=lambda kind: np.median(times[kind]))
+    low, middle, high = np.array([np.percentile(times[kind], [25, 50, 75]) for kind in kinds]).T
+    figure = Figure(figsize=(8, 0.42 * len(kinds) + 1.5), layout="constrained")
     axes = figure.subplots()
     axes.barh(
-        [PEERS[kind].title for kind in names],
+        [PEERS[kind].title for kind in kinds],
         middle,
-        color=[COLOURS.get(kind, OTHER) for kind in names],
+        color=[COLOURS.get(kind, OTHER_COLOUR) for kind in kinds],
         xerr=[middle - low, high - middle],
         error_kw={"lw": 1},
     )
-    for y, kind in enumerate(names):
-        compared = f"   {digits(middle[y] / np.median(times[OURS]))} ×" if OURS in times and kind != OURS else ""
-        axes.text(high[y], y, f" {quantity(middle[y], 's')}{compared}", va="center", fontsize=9)
+    for y, kind in enumerate(kinds):
+        is_compared = SCRATCH in times and kind != SCRATCH
+        ratio = f"   {format_number(paired_ratio(times[kind], times[SCRATCH]).value)} ×" if is_compared else ""
+        axes.text(high[y], y, f" {format_quantity(middle[y], 's')}{ratio}", va="center", fontsize=9)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 1.25 * high.max()), xlabel="seconds (median of the rounds; lines: their middle half)")
-    heading = f"An epoch of the article's network, batch 100 (× {PEERS[OURS].title})\n{machine}"
-    axes.set_title(heading, fontsize=10, loc="left")
+    axes.set(xlim=(0, 1.25 * high.max()), xlabel="seconds: median and quartiles of the rounds")
+    title = f"An epoch of the article's network, batch 100; ×: median of the ratios to {PEERS[SCRATCH].title}"
+    figure.suptitle(f"{title}\n{machine}", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
-def scaling(points: Points, threads: dict[int, Times], machine: str) -> Figure | None:
-    """Curves: a step against batch, width and depth, through the middle of the grid, and an epoch against threads."""
-    slices = [curves_through_the_middle(points, axis) for axis in range(3)]
-    counts = {n: times for n, times in threads.items() if times}
-    epochs = {kind: [np.median(times[kind]) for times in counts.values()] for kind in next(iter(counts.values()), {})}
-    panels = [(*slices[i], _title(i), MEANING[i], "step") for i in range(3)]
-    panels.append(([int(n) for n in counts], epochs, "threads (the article's network)", "threads", "epoch"))
-    panels = [panel for panel in panels if len(panel[0]) > 1]  # one point is no curve
+def draw_scaling(points: Points, threads: dict[int, Times], machine: str) -> Figure | None:
+    """Draw curves: a training step over batch size, width and depth, and an epoch over the number of threads."""
+    panels = [(*curves_through_middle(points, i), _title(i), AXIS_LABELS[i], "a training step") for i in range(3)]
+    counts = {int(count): times for count, times in threads.items() if times}
+    kinds = next(iter(counts.values()), {})
+    epochs = {kind: [float(np.median(times[kind])) for times in counts.values()] for kind in kinds}
+    panels.append((list(counts), epochs, "threads (the article's network)", "threads", "an epoch"))
+    panels = [panel for panel in panels if len(panel[0]) > 1]  # a curve needs two points
     if not panels:
         return None
-    rows = (len(panels) + 1) // 2
-    figure = Figure(figsize=(4.5 * min(len(panels), 2), 3 * rows + 0.8), layout="constrained")
-    places = figure.subplots(rows, min(len(panels), 2), squeeze=False).flat
-    for axes, (x, curves, title, label, what) in zip(places, panels, strict=False):
-        _curves(axes, x, curves)
+    rows, columns = (len(panels) + 1) // 2, min(len(panels), 2)
+    figure = Figure(figsize=(4.5 * columns, 3 * rows + 0.8), layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes, (x, curves, title, label, what) in zip(grid, panels, strict=False):
+        _draw_curves(axes, x, curves)
         axes.set_title(title, fontsize=10)
-        axes.set(xlabel=label, ylabel=f"time of {'a training step' if what == 'step' else 'an epoch'} in ms")
+        axes.set(xlabel=label, ylabel=f"time of {what} in ms")
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
     lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
     figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     figure.suptitle(f"Scaling, medians: {machine}", fontsize=10)
@@ -92,8 +105,16 @@ def _title(axis: int) -> str:
     return f"{AXES[axis]} ({others}, dense input)"
 
 
-def curves_through_the_middle(points: Points, axis: int) -> tuple[list[int], Times]:
-    """The points that differ from the middle in that one place, and median seconds of a step for each peer."""
+def curves_through_middle(points: Points, axis: int) -> tuple[list[int], Curves]:
+    """Select the points that differ from ``MIDDLE`` along one axis only.
+
+    Args:
+        points: the measurements of the grid.
+        axis: 0 for batch size, 1 for width, 2 for depth.
+
+    Returns:
+        The values along the axis, and the median seconds of a training step for each peer.
+    """
     line = [p for p in points if all(p[AXES[j]] == MIDDLE[j] for j in range(3) if j != axis)]
     line.sort(key=lambda p: p[AXES[axis]])
     kinds = [kind for kind in COLOURS if line and all(kind in p["seconds"] for p in line)]
@@ -101,51 +122,53 @@ def curves_through_the_middle(points: Points, axis: int) -> tuple[list[int], Tim
     return x, {kind: [float(np.median(p["seconds"][kind])) / p["steps"] for p in line] for kind in kinds}
 
 
-def _curves(axes: Axes, x: list[int], curves: Times) -> None:
+def _draw_curves(axes: Axes, x: list[int], curves: Curves) -> None:
     for kind, seconds in curves.items():
         axes.plot(x, np.array(seconds) * 1e3, "o-", color=COLOURS[kind], label=PEERS[kind].title, ms=4)
     if max(x) > 8:
         axes.set_xscale("log", base=2)
     axes.set_xticks(x, [f"{n:,}" for n in x])
     axes.xaxis.set_minor_locator(NullLocator())
-    every = [value for seconds in curves.values() for value in seconds]
-    if max(every) < 4 * min(every):  # near each other: a zero says more than a logarithm
+    values = [value for seconds in curves.values() for value in seconds]
+    if max(values) < 4 * min(values):  # a logarithmic axis would exaggerate small differences
         axes.set_ylim(bottom=0)
     else:
         axes.set_yscale("log")
         low, high = axes.get_ylim()
         axes.yaxis.set_major_locator(LogLocator(subs=(1,) if high > 200 * low else (1, 2, 5)))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(PLAIN)
+        axes.yaxis.set_major_formatter(PLAIN_NUMBERS)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def grid(points: Points, machine: str) -> Figure | None:
-    """A map for each depth: how many times longer Keras takes."""
+def draw_grid(points: Points, machine: str) -> Figure | None:
+    """Draw a map for each depth: the ratio of Keras to scratch over batch size and width."""
     points = [point for point in points if "ratio" in point]
     depths = sorted({point["depth"] for point in points if point["width"] != MIDDLE[1]})
     if not depths:
         return None
-    batches, widths = (sorted({point[key] for point in points}) for key in ("batch", "width"))
+    batch_sizes, widths = (sorted({point[key] for point in points}) for key in ("batch", "width"))
     figure = Figure(figsize=(1.6 + 3.2 * len(depths), 3.6), layout="constrained")
     for axes, depth in zip(np.atleast_1d(figure.subplots(1, len(depths), sharey=True)), depths, strict=True):
-        values = np.full((len(batches), len(widths)), np.nan)
+        ratios = np.full((len(batch_sizes), len(widths)), np.nan)
         for point in points:
             if point["depth"] == depth:
-                values[batches.index(point["batch"]), widths.index(point["width"])] = point["ratio"]
-        image = axes.imshow(values, cmap="RdBu", norm=LogNorm(1 / 32, 32), aspect="auto", origin="lower")
-        for (i, j), value in np.ndenumerate(values):
-            if np.isfinite(value):
-                text = f"{value:.2g}" if value < 10 else f"{value:.0f}"
-                axes.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if value > 12 else "black")
+                ratios[batch_sizes.index(point["batch"]), widths.index(point["width"])] = point["ratio"]
+        image = axes.imshow(ratios, cmap="RdBu", norm=LogNorm(1 / 32, 32), aspect="auto", origin="lower")
+        for (i, j), ratio in np.ndenumerate(ratios):
+            if np.isfinite(ratio):
+                text = f"{ratio:.2g}" if ratio < 10 else f"{ratio:.0f}"
+                axes.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if ratio > 8 else "black")
         axes.set_xticks(range(len(widths)), widths)
-        axes.set_yticks(range(len(batches)), batches)
+        axes.set_yticks(range(len(batch_sizes)), batch_sizes)
         axes.set_title(f"depth {depth}", fontsize=10)
         axes.set_xlabel("width")
     figure.axes[0].set_ylabel("batch")
     bar = figure.colorbar(image, ax=figure.axes, pad=0.01)
     bar.set_ticks([1 / 16, 1 / 4, 1, 4, 16], labels=["1/16", "1/4", "1", "4", "16"])
     bar.minorticks_off()
-    figure.suptitle(f"Training on dense random input, seconds of Keras on TensorFlow ÷ ours: {machine}", fontsize=10)
+    shown = sum(point["depth"] in depths for point in points)
+    title = f"Training on dense random input, {PEERS[KERAS].title} ÷ scratch, {shown} of {len(points)} networks"
+    figure.suptitle(f"{title}: {machine}", fontsize=10)
     return figure

@@ -1,1 +1,1 @@
-"""Tests and pytest-benchmark measurements."""
+"""Tests of the benchmarks, and measurements with pytest-benchmark (``test_epoch.py`` and others)."""

@@ -1,11 +1,11 @@
-"""How long is an epoch of ``fit``, for every peer?"""
+"""How long does an epoch of ``fit`` take, for every peer?"""
 
 from collections.abc import Callable
 
 import pytest
 
-from benchmarks.measurement.tasks import Task
-from benchmarks.peers.base import PEERS
+from benchmarks.peers.registry import PEERS
+from benchmarks.tasks import Task
 
 
 @pytest.mark.parametrize("kind", PEERS)

@@ -1,4 +1,4 @@
-"""How much memory does the whole program need at most?  The answer is ``peak_megabytes`` in the result's extra_info."""
+"""How much memory does the whole program need at most? See ``peak_megabytes`` in the result's ``extra_info``."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,4 +16,4 @@ def test_peak_memory(benchmark: Any, clock: Any, program: Callable, kind: str) -
 
     benchmark.pedantic(run, rounds=2)
     benchmark.extra_info["peak_megabytes"] = max(run.peak for run in runs) / 1e6
-    assert runs[0].peak > 10e6  # a Python with NumPy needs more than that
+    assert runs[0].peak > 10e6  # Python with NumPy needs more than that

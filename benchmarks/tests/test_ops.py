@@ -1,6 +1,6 @@
-"""What does each operation cost, in NumPy, in Numba and in Keras, on the shapes of the article's first layer?
+"""How long does each operation take, in NumPy, in Numba and in Keras, on the shapes of the article's first layer?
 
-Keras's are those of ``keras.ops``, on the framework of this process; where it has none, as for gradients, it is absent.
+Keras's operations are those of ``keras.ops`` on the framework of this process; Keras has none for the gradients.
 """
 
 import inspect
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.peers.base import missing
 from scratch import ops
 from scratch.ops import numpy_ops
 
@@ -27,24 +26,23 @@ KERAS: dict[str, Callable[[Any, Arguments], Any]] = {
 }
 
 
-def arguments(name: str, batch: int, inputs: int, units: int, classes: int = 10) -> Arguments:
-    """Arguments of that operation: pixels, of which a fifth is not zero, for Dense; classes for a softmax."""
+def arguments(name: str, batch_size: int, inputs: int, units: int, classes: int = 10) -> Arguments:
+    """Return arguments of an operation: for Dense, inputs of which a fifth is not zero; for a softmax, ``classes``."""
     rng = np.random.default_rng(0)
     width = units if name.startswith(("relu", "sigmoid", "tanh", "linear")) else classes
-    x = rng.normal(size=(batch, width))
+    x = rng.normal(size=(batch_size, width))
     if name.startswith("dense"):
-        x, width = rng.random((batch, inputs)) * (rng.random((batch, inputs)) < 0.19), units
-    out = rng.dirichlet(np.ones(width), batch)
-    values: Arguments = {"x": x, "W": rng.normal(size=(inputs, units)) / 20, "b": rng.normal(size=units), "out": out}
-    values |= {"y": out, "dout": rng.normal(size=(batch, width)), "t": np.eye(width)[rng.integers(width, size=batch)]}
+        x, width = rng.random((batch_size, inputs)) * (rng.random((batch_size, inputs)) < 0.19), units
+    y = rng.dirichlet(np.ones(width), batch_size)
+    values: Arguments = {"x": x, "W": rng.normal(size=(inputs, units)) / 20, "b": rng.normal(size=units), "out": y}
+    t = np.eye(width)[rng.integers(width, size=batch_size)]
+    values |= {"y": y, "dout": rng.normal(size=(batch_size, width)), "t": t}
     values = {key: value.astype(np.float32) for key, value in values.items()} | {"need_dx": True}
     return {key: values[key] for key in inspect.signature(getattr(numpy_ops, name)).parameters}
 
 
 def keras_operation(name: str, given: Arguments) -> Callable[[], Any]:
-    """Keras's operation on tensors of its own; its result as an array, so that it is there."""
-    if reason := missing("keras-tensorflow"):
-        pytest.skip(reason)
+    """Return a function that applies Keras's operation to tensors and waits for the result, as an array."""
     import keras
 
     tensors = {key: keras.ops.convert_to_tensor(value) for key, value in given.items()}
@@ -54,12 +52,14 @@ def keras_operation(name: str, given: Arguments) -> Callable[[], Any]:
 @pytest.mark.parametrize(
     ("name", "side"), [(n, s) for n in NAMES for s in ("numpy", "numba", "keras") if s != "keras" or n in KERAS]
 )
-def test_operation(benchmark: Any, timed: bool, name: str, side: str) -> None:
+def test_operation(benchmark: Any, timed: bool, require_peer: Callable, name: str, side: str) -> None:
+    if side == "keras":
+        require_peer("keras-tensorflow")
     given = arguments(name, *((100, 784, 256) if timed else (3, 5, 4)))
     work = keras_operation(name, given) if side == "keras" else lambda: getattr(ops.get(side), name)(**given)
-    got, wanted = (r if isinstance(r, tuple) else (r,) for r in (work(), getattr(numpy_ops, name)(**given)))
-    for a, b in zip(got, wanted, strict=True):
+    results, expected = (r if isinstance(r, tuple) else (r,) for r in (work(), getattr(numpy_ops, name)(**given)))
+    for result, reference in zip(results, expected, strict=True):
         # Sums of at most 784 products of size 1 or less: rounding comes to 1e-5, a term left out to 1e-2.
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(result, reference, rtol=1e-4, atol=1e-4)
     benchmark.group = name
     benchmark(work)

@@ -1,6 +1,6 @@
-"""How does an epoch grow with batch, width, depth and threads, on dense random input, beside Keras?
+"""How does an epoch scale with batch size, width, depth and threads, on dense random input?
 
-A point is a network of the grid of ``python -m benchmarks``; each curve runs through its middle.
+The networks are those of ``questions/grid.py`` through whose middle the curves of scaling.png run.
 """
 
 from collections.abc import Callable
@@ -9,39 +9,40 @@ from functools import lru_cache
 import pytest
 
 from benchmarks.measurement.environment import cores
-from benchmarks.measurement.questions import BATCHES, MIDDLE, WIDTHS, thread_counts, with_threads
-from benchmarks.measurement.tasks import Task, dense
+from benchmarks.questions.grid import BATCH_SIZES, MIDDLE, WIDTHS
+from benchmarks.questions.threads import thread_counts, thread_variables
+from benchmarks.tasks import Task, dense_task
 
 KINDS = pytest.mark.parametrize("kind", ["numba", "numpy", "keras-tensorflow", "keras-jax", "keras-torch"])
-BATCH, WIDTH, DEPTH = MIDDLE
-TINY = dense(batch=4, width=16, depth=2, steps=2)
+BATCH_SIZE, WIDTH, DEPTH = MIDDLE
+SMALL = dense_task(batch_size=4, width=16, depth=2, steps=2)
 
 
-@lru_cache(1)  # the peers of one network follow each other
-def task(timed: bool, batch: int, width: int, depth: int) -> Task:
-    """That network; untimed, a tiny one in the place of all."""
-    return dense(batch, width, depth) if timed else TINY
+@lru_cache(1)  # pytest runs the peers of one network after each other
+def task(timed: bool, batch_size: int, width: int, depth: int) -> Task:
+    """Return the network; untimed, a small one in its place."""
+    return dense_task(batch_size, width, depth) if timed else SMALL
 
 
 @KINDS
-@pytest.mark.parametrize("batch", BATCHES)
-def test_batch(compare: Callable, timed: bool, kind: str, batch: int) -> None:
-    compare(kind, task(timed, batch, WIDTH, DEPTH), "epoch")
+@pytest.mark.parametrize("batch_size", BATCH_SIZES)
+def test_batch_size(compare: Callable, timed: bool, kind: str, batch_size: int) -> None:
+    compare(kind, task(timed, batch_size, WIDTH, DEPTH), "epoch")
 
 
 @KINDS
 @pytest.mark.parametrize("width", WIDTHS)
 def test_width(compare: Callable, timed: bool, kind: str, width: int) -> None:
-    compare(kind, task(timed, BATCH, width, DEPTH), "epoch")
+    compare(kind, task(timed, BATCH_SIZE, width, DEPTH), "epoch")
 
 
 @KINDS
 @pytest.mark.parametrize("depth", range(1, 7))
 def test_depth(compare: Callable, timed: bool, kind: str, depth: int) -> None:
-    compare(kind, task(timed, BATCH, WIDTH, depth), "epoch")
+    compare(kind, task(timed, BATCH_SIZE, WIDTH, depth), "epoch")
 
 
 @KINDS
 @pytest.mark.parametrize("threads", thread_counts(cores()))
 def test_threads(compare: Callable, article: Task, kind: str, threads: int) -> None:
-    compare(kind, article, "epoch", **with_threads(threads))
+    compare(kind, article, "epoch", **thread_variables(threads))

@@ -1,11 +1,11 @@
-"""How long is one training step, forward, backward and update, for every peer?"""
+"""How long does a training step take (forward, backward and update), for every peer?"""
 
 from collections.abc import Callable
 
 import pytest
 
-from benchmarks.measurement.tasks import Task
-from benchmarks.peers.base import PEERS
+from benchmarks.peers.registry import PEERS
+from benchmarks.tasks import Task
 
 
 @pytest.mark.parametrize("kind", PEERS)

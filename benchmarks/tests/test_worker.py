@@ -1,22 +1,19 @@
-"""Workers: the same answers as in this process, and one line, no hang, when something goes wrong."""
+"""Test workers: they compute what this process computes, and every failure is one line, without waiting forever."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.__main__ import main
-from benchmarks.measurement import environment, programs
-from benchmarks.measurement.questions import Session
-from benchmarks.measurement.tasks import dense
-from benchmarks.measurement.worker import Bench, Worker, WorkerError
-from benchmarks.peers import base as peers
-from benchmarks.peers.base import PEERS, Entry, missing
-from benchmarks.reports.text import Results
+from benchmarks.measurement.results import Results
+from benchmarks.measurement.runner import LocalRunner
+from benchmarks.measurement.worker import Worker, WorkerError
+from benchmarks.peers import registry
+from benchmarks.peers.registry import PEERS, PeerEntry, missing_packages
+from benchmarks.questions.session import Session
+from benchmarks.tasks import dense_task
 
-TASK = dense(batch=4, width=8, depth=1, steps=3)
+TASK = dense_task(batch_size=4, width=8, depth=1, steps=3)
 
 
 @pytest.fixture(scope="module")
@@ -26,113 +23,74 @@ def worker() -> Iterator[Worker]:
         yield started
 
 
-def test_a_worker_computes_what_this_process_does(worker: Worker) -> None:
-    here = Bench("in-place")
-    here.open(TASK)
-    for got, wanted in zip(worker.evidence().values(), here.evidence().values(), strict=True):
-        np.testing.assert_array_equal(got, wanted)
+def test_worker_computes_what_this_process_computes(worker: Worker) -> None:
+    local = LocalRunner("in-place")
+    local.open(TASK)
+    for got, expected in zip(worker.outputs().values(), local.outputs().values(), strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
-@pytest.mark.parametrize("question", ["epoch", "step", "predict 3", "call 1"])
-def test_a_worker_measures(worker: Worker, question: str) -> None:
-    assert 0 < worker.measure(question, at_least=1e-4) < 60
+@pytest.mark.parametrize("workload", ["epoch", "step", "predict 3", "call 1"])
+def test_worker_measures(worker: Worker, workload: str) -> None:
+    assert 0 < worker.measure(workload, min_seconds=1e-4) < 60
 
 
-def test_a_failure_is_one_line_and_the_worker_lives_on(worker: Worker) -> None:
-    with pytest.raises(WorkerError, match=r"^in-place NumPy failed: KeyError: 'dance'$"):
+def test_worker_continues_after_a_failure(worker: Worker) -> None:
+    message = r"^in-place NumPy failed: ValueError: workload must be 'epoch', .*; got 'dance 3'.$"
+    with pytest.raises(WorkerError, match=message):
         worker.measure("dance 3")
     assert worker.measure("step") > 0
 
 
-def test_a_worker_that_dies_says_how() -> None:
+def test_killed_worker_is_an_error() -> None:
     with Worker("in-place") as worker:
         worker.open(TASK)
         worker.process.kill()
-        with pytest.raises(WorkerError, match=r"^in-place NumPy died with status -9: it said nothing$"):
+        message = r"^The process of in-place NumPy ended with status -9: no error output$"
+        with pytest.raises(WorkerError, match=message):
             worker.measure("epoch")
 
 
-def test_a_worker_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PEERS, "unknown", Entry("somebody", "nowhere:Nobody"))
-    with Worker("unknown") as worker, pytest.raises(WorkerError, match=r"^somebody died .*KeyError: 'unknown'$"):
+def test_worker_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PEERS, "unknown", PeerEntry("a peer", "no_module", "NoClass"))
+    message = r"^The process of a peer ended .*KeyError: 'unknown'$"
+    with Worker("unknown") as worker, pytest.raises(WorkerError, match=message):
         worker.open(TASK)
 
 
-def test_a_worker_that_hangs_is_stopped() -> None:
-    with Worker("in-place", patience=0.01) as worker:
-        with pytest.raises(WorkerError, match=r"^in-place NumPy gave no answer in 0.01 s and was stopped.$"):
+def test_worker_that_takes_too_long_is_killed() -> None:
+    with Worker("in-place", timeout=0.01) as worker:
+        with pytest.raises(WorkerError, match=r"^in-place NumPy did not answer within 0.01 s and was killed.$"):
             worker.open(TASK)
         assert worker.process.poll() is not None
 
 
-def test_a_peer_that_is_not_installed_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "find_spec", lambda name: None)
-    line = "plain PyTorch is left out, without torch: python -m pip install -e '.[peers]'"
-    assert missing("torch") == line
-    assert missing("scikit-learn").startswith("scikit-learn is left out, without scikit-learn: ")
-    assert missing("keras-tensorflow").endswith("without keras and tensorflow: python -m pip install -e '.[keras]'")
-    assert missing("keras-jax").endswith("without keras and jax: python -m pip install -e '.[peers]'")
-    assert missing("numba") is missing("products") is None
+def test_runner_without_a_task_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"^The runner of 'in-place' has no task; call open\(task\) first.$"):
+        LocalRunner("in-place").measure("epoch")
+
+
+def test_peer_that_is_not_installed_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: None)
+    sentence = "plain PyTorch is skipped: torch not installed (python -m pip install -e '.[peers]')."
+    assert missing_packages("torch") == sentence
+    assert missing_packages("scikit-learn").startswith("scikit-learn is skipped: scikit-learn not installed")
+    assert missing_packages("keras-tensorflow").endswith(
+        ": keras and tensorflow not installed (python -m pip install -e '.[keras]')."
+    )
+    assert missing_packages("keras-jax").endswith(
+        ": keras and jax not installed (python -m pip install -e '.[peers]')."
+    )
+    assert missing_packages("numba") is missing_packages("products") is None
     session = Session(TASK, results=Results(environment={}))
-    with session.team(["torch", "in-place"]) as team:
-        assert list(team) == ["in-place"]
-    assert session.results.remarks == [line]
+    with session.workers(["torch", "in-place"]) as workers:
+        assert list(workers) == ["in-place"]
+    assert session.results.remarks == [sentence]
 
 
-def test_a_peer_that_is_refused_or_dies_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_worker_does_not_stop_the_others() -> None:
     session = Session(TASK, results=Results(environment={}))
-    with session.team(["in-place", "numpy"]) as team:
-        team["in-place"].process.kill()
-        assert list(session.prove(team, TASK)) == ["numpy"]
-    assert session.results.remarks == ["in-place NumPy died with status -9: it said nothing"]
-
-
-def test_a_program_costs_time_and_memory() -> None:
-    """What it fills with 200 MB needs 200 MB more; what this process holds does not count."""
-    small = programs.run("-c", "print('done')")
-    assert small.output == "done\n"
-    assert 0 < small.seconds < 60
-    big = programs.run("-c", "x = bytearray(b'1') * 200_000_000")
-    assert 180e6 < big.peak - small.peak < 300e6
-    ballast = np.ones(40_000_000)
-    assert programs.run("-c", "pass").peak < ballast.nbytes / 2
-
-
-def test_a_program_that_fails_is_one_line() -> None:
-    with pytest.raises(programs.ProgramError, match=r"ended with status 1: ValueError: no$"):
-        programs.run("-c", "raise ValueError('no')")
-
-
-def test_the_environment_is_recorded() -> None:
-    found = environment.record()
-    assert found["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert found["packages"]["numpy"] == np.__version__
-    assert found["cores"] >= 1
-    assert found["blas"]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--only", "speed"], "--only knows epoch, inference, program, grid, start, threads; got 'speed'."),
-        (["--data", "nowhere.npz"], "nowhere.npz does not exist; expected mnist.npz or a folder with the IDX files."),
-    ],
-)
-def test_wrong_words_are_one_sentence(
-    options: list[str],
-    message: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("MNIST_PATH", "")
-    assert main(["--output", str(tmp_path), *options]) == 2
-    assert capsys.readouterr().err == f"python -m benchmarks: {message}\n"
-
-
-def test_an_output_that_is_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "file"
-    file.touch()
-    assert main(["--output", str(file)]) == 2
-    said = f"python -m benchmarks: --output needs a folder that can be written to; {file} is none.\n"
-    assert capsys.readouterr().err == said
+    with session.workers(["in-place", "numpy"]) as workers:
+        workers["in-place"].process.kill()
+        assert list(session.verified(workers, TASK)) == ["numpy"]
+    assert session.results.remarks == ["The process of in-place NumPy ended with status -9: no error output"]

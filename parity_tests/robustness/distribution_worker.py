@@ -1,9 +1,7 @@
-r"""One process of a distributed training of the article's network, which keeps the weights after every step.
+"""One process of a distributed training of the article's network; it records the weights after every step.
 
-    KERAS_BACKEND=jax python -m parity_tests.robustness.distribution_worker \
-        FOLDER DEVICES PROCESSES PROCESS_ID COORDINATOR
-
-reads ``FOLDER/digits.npz`` (x, labels) and writes ``FOLDER/K.npz``.
+Usage: ``KERAS_BACKEND=jax python -m parity_tests.robustness.distribution_worker FOLDER DEVICES PROCESSES PROCESS_ID
+COORDINATOR``.  It reads ``FOLDER/digits.npz`` (x, labels) and writes ``FOLDER/PROCESS_ID.npz``.
 """
 
 import sys
@@ -20,31 +18,32 @@ EPOCHS, SEED = 4, 5
 
 
 class Recorder(keras.callbacks.Callback):
-    """Keeps the weights in the beginning and after each step, and each step's own loss and accuracy."""
+    """Records the initial weights, the weights after each step, and the loss and the accuracy of each step."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept: dict[str, list[Any]] = {"loss": [], "accuracy": [], "weights": []}
+        self.records: dict[str, list[Any]] = {"loss": [], "accuracy": [], "weights": []}
 
-    def keep_weights(self) -> None:
-        self.kept["weights"].append(np.concatenate([W.ravel() for W in self.model.get_weights()]))
+    def record_weights(self) -> None:
+        self.records["weights"].append(np.concatenate([W.ravel() for W in self.model.get_weights()]))
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        self.keep_weights()
+        self.record_weights()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
         for name in ("loss", "accuracy"):
-            self.kept[name].append(np.float32(logs[name]))
-        self.model.jax_state_sync()  # so that the model's variables hold what the step computed
-        self.keep_weights()
+            self.records[name].append(np.float32(logs[name]))
+        self.model.jax_state_sync()  # updates the model's variables
+        self.record_weights()
         self.model.reset_metrics()
 
 
-def main(folder: str, devices: str, processes: str, process_id: str, coordinator: str) -> int:
-    from keras_impl import distributed  # not above: the tests import this file, also where there is no JAX
+def main(folder: str, devices: str, process_count: str, process_id: str, coordinator: str) -> int:
+    """Train, and return the exit status."""
+    from keras_impl import distributed, processes  # not at the top: the tests import this module without JAX, too
 
     options = Namespace(
-        devices=int(devices), processes=int(processes), process_id=int(process_id), coordinator=coordinator, seed=0
+        devices=int(devices), processes=int(process_count), process_id=int(process_id), coordinator=coordinator, seed=0
     )
 
     def train() -> int:
@@ -53,14 +52,14 @@ def main(folder: str, devices: str, processes: str, process_id: str, coordinator
         model, recorder, few = ARTICLE.twin(), Recorder(), (data[0][:7], data[1][:7])
         rng = np.random.default_rng(SEED)
         history = distributed.fit(model, data, few, ARTICLE.batch, rng, [recorder], epochs=EPOCHS, verbose=0)
-        kept, validation = recorder.kept, {name: history.history[name] for name in ("val_loss", "val_accuracy")}
+        records, validation = recorder.records, {name: history.history[name] for name in ("val_loss", "val_accuracy")}
         if options.process_id > 0:
-            kept["weights"] = kept["weights"][-1:]  # all of them are 90 MB
-        given_back = np.concatenate([W.ravel() for W in model.get_weights()])
-        np.savez(Path(folder) / f"{process_id}.npz", **kept, **validation, given_back=given_back)
+            records["weights"] = records["weights"][-1:]  # those of all steps are 90 MB
+        final_weights = np.concatenate([W.ravel() for W in model.get_weights()])
+        np.savez(Path(folder) / f"{process_id}.npz", **records, **validation, final_weights=final_weights)
         return 0
 
-    return distributed.work(options, train)
+    return processes.run(options, train)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""No damaged file crashes, hangs, fills the memory or is believed: see ``parity_tests.robustness.fuzz``."""
+"""No damaged file crashes a reader, takes much time or memory, or is read wrongly: see ``fuzz.py``."""
 
 import json
 import os
@@ -10,38 +10,37 @@ import pytest
 
 
 def fuzz(first: int, count: int) -> Counter[str]:
-    """Read the files of that many seeds, in as many processes as there are processors; how many were read or refused.
+    """Read the files of ``count`` seeds, and return how many of each format were read and how many rejected.
 
-    A limit on memory, a crash or a hang would end the tests themselves: hence processes of their own.
+    The files are read in one process for each processor: a crash, a timeout or the limit on memory would end the tests.
     """
     workers = len(os.sched_getaffinity(0))
-    shares = [count // workers + (i < count % workers) for i in range(workers)]
+    counts = [count // workers + (i < count % workers) for i in range(workers)]
     started = []
-    for share in shares:
-        command = [sys.executable, "-m", "parity_tests.robustness.fuzz", str(first), str(share)]
+    for seeds in counts:
+        command = [sys.executable, "-m", "parity_tests.robustness.fuzz", str(first), str(seeds)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         started.append(subprocess.Popen(command, text=True, **pipes))
-        first += share
-    found: Counter[str] = Counter()
-    for process, share in zip(started, shares, strict=True):
+        first += seeds
+    results: Counter[str] = Counter()
+    for process, seeds in zip(started, counts, strict=True):
         out, err = process.communicate()
-        *seeds, last = out.splitlines() or [""]
-        assert process.returncode == 0, f"it ended with {process.returncode} at seed {last}:\n{err}"
-        assert len(seeds) == share
-        found.update(json.loads(last))
-    assert found.total() == count
-    return found
+        *printed, last = out.splitlines() or [""]
+        assert process.returncode == 0, f"exit status {process.returncode} at seed {last}:\n{err}"
+        assert len(printed) == seeds
+        results.update(json.loads(last))
+    assert results.total() == count
+    return results
 
 
-def test_a_few_hundred_damaged_files() -> None:
-    found = fuzz(0, 300)
-    kinds = {name.rpartition(" ")[0] for name in found}
-    assert kinds == {".keras", ".weights.h5", ".npz", "idx", "gzip"}
+def test_300_damaged_files() -> None:
+    formats = {name.rpartition(" ")[0] for name in fuzz(0, 300)}
+    assert formats == {".keras", ".weights.h5", ".npz", "idx", "gzip"}
 
 
 @pytest.mark.slow
-def test_twenty_thousand_damaged_files() -> None:
-    found = fuzz(300, 25_000)
-    for kind in (".keras", ".weights.h5", ".npz", "idx", "gzip"):
-        assert found[f"{kind} read"] > 50  # the damage is not so great that nothing but the beginning is looked at
-        assert found[f"{kind} refused"] > 2000
+def test_25000_damaged_files() -> None:
+    results = fuzz(300, 25_000)
+    for name in (".keras", ".weights.h5", ".npz", "idx", "gzip"):
+        assert results[f"{name} read"] > 50  # the damage is small enough that more than the beginning is read
+        assert results[f"{name} rejected"] > 2000

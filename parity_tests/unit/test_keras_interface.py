@@ -1,4 +1,4 @@
-"""What models and layers have of Keras's interface: weights, introspection, run_eagerly, and refused assignments."""
+"""Keras's interface of models and layers: weights, introspection, ``run_eagerly``, and rejected assignments."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +16,15 @@ from scratch.optimizers import SGD
 X, Y = np.random.default_rng(0).normal(size=(24, 4)).astype(np.float32), np.eye(3)[np.arange(24) % 3]
 
 
-def make(backend: str = "numba", **options: Any) -> Sequential:
+def classifier(backend: str = "numba", **options: Any) -> Sequential:
     model = Sequential([Dense(8, "relu", input_shape=(4,)), Dense(3), Activation("softmax")], backend=backend)
     model.compile(SGD(0.1), "categorical_crossentropy", metrics=["accuracy"], **options)
     return model
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_run_eagerly_calls_the_layers_for_every_batch(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def forward_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Batch sizes for which ``Dense.forward`` has been called."""
     calls: list[int] = []
 
     def forward(self: Dense, x: np.ndarray, original: Callable[..., Any] = Dense.forward) -> np.ndarray:
@@ -31,14 +32,26 @@ def test_run_eagerly_calls_the_layers_for_every_batch(backend: str, monkeypatch:
         return original(self, x)
 
     monkeypatch.setattr(Dense, "forward", forward)
-    make(backend, run_eagerly=True).fit(X, Y, batch_size=10, epochs=2, verbose=0)
-    assert calls == [10, 10, 10, 10, 4, 4] * 2  # two Dense layers, three batches, two epochs
+    return calls
 
 
-def test_run_eagerly_gives_the_bits_of_the_fused_step() -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_run_eagerly_calls_the_layers_for_every_batch(backend: str, forward_calls: list[int]) -> None:
+    classifier(backend, run_eagerly=True).fit(X, Y, batch_size=10, epochs=2, verbose=0)
+    assert forward_calls == [10, 10, 10, 10, 4, 4] * 2  # two Dense layers, three batches, two epochs
+
+
+def test_run_eagerly_may_be_set_during_fit(forward_calls: list[int]) -> None:
+    model = classifier()
+    callback = LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(model, "run_eagerly", True))
+    model.fit(X, Y, batch_size=10, epochs=2, verbose=0, callbacks=[callback])
+    assert forward_calls == [10, 10, 10, 10, 4, 4]
+
+
+def test_run_eagerly_gives_the_bits_of_the_compiled_core() -> None:
     results = []
     for eager in (False, True):
-        model = make(run_eagerly=eager)
+        model = classifier(run_eagerly=eager)
         model.set_weights([np.linspace(-1, 1, W.size).reshape(W.shape) for W in model.get_weights()])
         history = model.fit(X, Y, batch_size=10, epochs=3, shuffle=False, verbose=0).history
         assert (model.fused is None) is eager
@@ -46,15 +59,15 @@ def test_run_eagerly_gives_the_bits_of_the_fused_step() -> None:
     np.testing.assert_equal(*results)
 
 
-def test_compile_ends_run_eagerly_again() -> None:
-    model = make(run_eagerly=True)
+def test_compile_resets_run_eagerly() -> None:
+    model = classifier(run_eagerly=True)
     model.compile(SGD(0.1), "categorical_crossentropy")
     model.fit(X, Y, verbose=0)
     assert model.fused is not None
 
 
 def test_repr() -> None:
-    model = make()
+    model = classifier()
     assert repr(model.layers[0]) == "<Dense dense: 4 → 8, relu>"
     assert repr(model.layers[2]) == "<Activation activation: 3 → 3, softmax>"
     assert repr(Dense(5)) == "<Dense dense_2: not built>"
@@ -68,7 +81,7 @@ def test_repr() -> None:
 
 
 def test_weights_of_layers_and_models() -> None:
-    model = make()
+    model = classifier()
     first = model.get_layer("dense")
     assert first is model.get_layer(index=0)
     assert first is model.layers[0]
@@ -110,8 +123,8 @@ def test_weights_of_layers_and_models() -> None:
         (lambda m: m.test_on_batch(X, Y, np.ones(24)), "scratch does not support sample_weight"),
     ],
 )
-def test_refusals_change_nothing(call: Callable[[Sequential], object], message: str) -> None:
-    model = make()
+def test_rejected_calls_change_nothing(call: Callable[[Sequential], object], message: str) -> None:
+    model = classifier()
     before = model.get_weights()
     with pytest.raises(ValueError, match=message):
         call(model)
@@ -119,7 +132,7 @@ def test_refusals_change_nothing(call: Callable[[Sequential], object], message: 
 
 
 def test_layers_cannot_be_assigned() -> None:
-    model = make()
+    model = classifier()
     with pytest.raises(AttributeError, match=r"`Model\.layers` attribute is reserved"):
         model.layers = []
     model.layers.append(Dense(2))  # a copy of the list
@@ -127,7 +140,7 @@ def test_layers_cannot_be_assigned() -> None:
 
 
 def test_trainable_may_be_true() -> None:
-    model = make()
+    model = classifier()
     model.trainable = model.layers[0].trainable = True
     assert model.trainable
     assert model.layers[0].trainable
@@ -140,7 +153,7 @@ def test_activation_none_is_linear() -> None:
 
 
 def test_stop_evaluating_and_predicting() -> None:
-    model, batches = make(), []
+    model, batches = classifier(), []
 
     def stop(batch: int, logs: dict[str, Any]) -> None:
         batches.append(batch)
@@ -151,21 +164,21 @@ def test_stop_evaluating_and_predicting() -> None:
     assert loss == pytest.approx(model.evaluate(X[:10], Y[:10], verbose=0)[0])
     assert len(model.predict(X, batch_size=5, verbose=0, callbacks=[callback])) == 10
     assert batches == [0, 1, 0, 1]
-    assert len(model.predict(X, batch_size=5, verbose=0)) == 24  # the next call starts afresh
+    assert len(model.predict(X, batch_size=5, verbose=0)) == 24  # the flag is reset by the next call
 
 
-def test_predict_hands_the_outputs_to_callbacks() -> None:
-    seen: list[np.ndarray] = []
-    callback = LambdaCallback(on_predict_batch_end=lambda batch, logs: seen.append(logs["outputs"]))
-    result = make().predict(X, batch_size=5, verbose=0, callbacks=[callback])
-    np.testing.assert_array_equal(np.concatenate(seen), result)
+def test_on_predict_batch_end_receives_the_outputs() -> None:
+    outputs: list[np.ndarray] = []
+    callback = LambdaCallback(on_predict_batch_end=lambda batch, logs: outputs.append(logs["outputs"]))
+    result = classifier().predict(X, batch_size=5, verbose=0, callbacks=[callback])
+    np.testing.assert_array_equal(np.concatenate(outputs), result)
 
 
 def test_output_shapes_keep_the_batch_axis() -> None:
     assert Dense(8).compute_output_shape((1, 2)) == (1, 8)
     assert Flatten().compute_output_shape((5, 2, 3)) == (5, 6)
     assert Flatten().compute_output_shape((5, 2, None)) == (5, None)
-    assert make().compute_output_shape((7, 4)) == (7, 3)
+    assert classifier().compute_output_shape((7, 4)) == (7, 3)
 
 
 def test_accuracy_counts_every_prediction_of_a_batch() -> None:

@@ -1,4 +1,4 @@
-"""Layers: initial weights, shapes, names, dtypes, and what backward leaves behind."""
+"""Layers: names, shapes, dtypes, initial weights, and the gradients that ``backward`` stores."""
 
 import numpy as np
 import pytest
@@ -9,14 +9,14 @@ from scratch.models import Sequential
 from scratch.ops import numpy_ops
 
 
-def test_names_are_keras_names() -> None:
+def test_default_names_are_those_of_keras() -> None:
     names = [Dense(1).name, Dense(1).name, ReLU().name, Softmax().name, Flatten().name, Activation("relu").name]
     assert names == ["dense", "dense_1", "re_lu", "softmax", "flatten", "activation"]
     assert (Dense(1, name="mine").name, Dense(1).name) == ("mine", "dense_2")
     assert (Sequential().name, Sequential().name) == ("sequential", "sequential_1")
 
 
-def test_dense_computes_activation_of_xw_plus_b(rng: np.random.Generator) -> None:
+def test_dense_computes_the_activation_of_xw_plus_b(rng: np.random.Generator) -> None:
     layer = Dense(3, "tanh", bias_initializer="ones")
     x = rng.normal(size=(5, 4)).astype("float32")
     out = layer(x)
@@ -24,10 +24,10 @@ def test_dense_computes_activation_of_xw_plus_b(rng: np.random.Generator) -> Non
     np.testing.assert_allclose(out, np.tanh(x @ layer.params["W"] + 1), rtol=1e-6)
     assert {key: W.shape for key, W in layer.params.items()} == {"W": (4, 3), "b": (3,)}
     assert layer.count_params() == 15
-    without = Dense(3, use_bias=False)
-    without(x)
-    without.backward(out)
-    assert list(without.params) == list(without.grads) == ["W"]
+    without_bias = Dense(3, use_bias=False)
+    without_bias(x)
+    without_bias.backward(out)
+    assert list(without_bias.params) == list(without_bias.grads) == ["W"]
 
 
 def test_dense_backward_by_hand() -> None:
@@ -41,11 +41,11 @@ def test_dense_backward_by_hand() -> None:
     np.testing.assert_array_equal(layer.grads["W"], [[10, 0], [20, 0]])
     np.testing.assert_array_equal(layer.grads["b"], [10, 0])
     np.testing.assert_array_equal(dx, [[10, 10]])
-    np.testing.assert_array_equal(dout, [[10, 20]])  # the caller's array is the caller's
+    np.testing.assert_array_equal(dout, [[10, 20]])  # not modified
     assert layer.backward(dout, need_dx=False) is None
 
 
-def test_backward_belongs_to_the_last_forward(rng: np.random.Generator) -> None:
+def test_backward_uses_the_input_of_the_last_forward(rng: np.random.Generator) -> None:
     layer = Dense(2, dtype="float64")
     first, second = rng.normal(size=(3, 4)), rng.normal(size=(5, 4))
     layer(first)
@@ -54,7 +54,7 @@ def test_backward_belongs_to_the_last_forward(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(layer.grads["W"], second.T @ np.ones((5, 2)))
 
 
-def test_flatten_unrolls_and_rolls_back(rng: np.random.Generator) -> None:
+def test_flatten_backward_restores_the_shape(rng: np.random.Generator) -> None:
     layer = Flatten()
     x = rng.normal(size=(2, 3, 4)).astype("float32")
     out = layer(x)
@@ -79,14 +79,14 @@ def test_initializers(name: str, low: float, high: float, std: float) -> None:
     W = initializers.get(name)((300, 200), np.random.default_rng(0))
     assert W.shape == (300, 200)
     assert low <= W.min() <= W.max() <= high
-    # 60,000 values: the sample's mean and deviation are known to 0.4 % and 0.3 % of std; five of those are allowed.
+    # Of 60,000 values the standard errors of mean and deviation are 0.4 % and 0.3 % of std; five of each are allowed.
     assert W.mean() == pytest.approx((low + high) / 2, abs=0.021 * std)
     assert W.std() == pytest.approx(std, rel=0.015)
-    if "uniform" in name or "truncated" in name or ("_normal" in name and name != "random_normal"):
-        assert W.max() > 0.99 * high  # the bounds are reached, not only kept
+    if name.endswith(("_uniform", "_normal")) and name != "random_normal":
+        assert W.max() > 0.99 * high  # the values reach the bound, which is not just a loose one
 
 
-def test_an_initializer_can_be_a_function() -> None:
+def test_initializer_may_be_a_function() -> None:
     layer = Dense(2, kernel_initializer=lambda shape, rng: np.full(shape, 0.25))
     layer(np.ones((1, 3)))
     np.testing.assert_array_equal(layer.params["W"], np.full((3, 2), 0.25, "float32"))
@@ -102,18 +102,17 @@ def test_dtype_of_layers_and_models() -> None:
     assert [grad.dtype for grad in grads] == [np.float64, np.float64, np.float32, np.float32]
 
 
-def test_a_layer_alone_computes_with_the_reference() -> None:
+def test_layer_without_a_model_uses_the_numpy_operations() -> None:
     assert Dense(1).ops is numpy_ops
     assert Sequential([Dense(1)], backend="numpy").layers[0].ops is numpy_ops
 
 
-def test_input_keeps_what_it_is_given() -> None:
+def test_input_attributes() -> None:
     layer = Input((4,), dtype="float64", name="pixels")
     assert (layer.batch_input_shape, layer.dtype, layer.name) == ((None, 4), np.float64, "pixels")
 
 
-def test_a_batch_of_the_right_dtype_is_not_copied(rng: np.random.Generator) -> None:
-    """Neither a layer nor a model copies samples that it can take as they are."""
+def test_batch_of_the_right_dtype_is_not_copied(rng: np.random.Generator) -> None:
     x = rng.normal(size=(5, 4)).astype("float32")
     layer, model = Dense(2), Sequential([Dense(2)])
     layer(x)
@@ -123,7 +122,7 @@ def test_a_batch_of_the_right_dtype_is_not_copied(rng: np.random.Generator) -> N
     assert np.shares_memory(model.layers[0].x, x)
 
 
-def test_a_layer_belongs_to_one_backend() -> None:
+def test_layer_belongs_to_one_backend() -> None:
     layer = Dense(1)
     Sequential([layer], backend="numpy")
     Sequential([layer], backend="numpy")
@@ -133,8 +132,8 @@ def test_a_layer_belongs_to_one_backend() -> None:
         Sequential([layer], backend="numba")
 
 
-def test_an_input_that_is_not_rows_is_told_what_was_expected() -> None:
-    """The shape in the message is the known one, and words where nothing is known yet."""
+def test_dense_names_the_expected_shape_for_input_that_is_not_rows() -> None:
+    """The message has the shape of the built layer, else the declared one, else a description."""
     built, given, unknown = Dense(2), Dense(2, input_shape=(5,)), Dense(2)
     built(np.ones((1, 4)))
     for layer, shape in ((built, r"\(None, 4\)"), (given, r"\(None, 5\)"), (unknown, r"\(None, features\)")):

@@ -1,4 +1,4 @@
-"""Losses called on arrays, and the two accuracies."""
+"""Losses on arrays and in models, running means and accuracies."""
 
 import numpy as np
 import pytest
@@ -7,12 +7,14 @@ from scratch.layers import Dense
 from scratch.losses import CategoricalCrossentropy, SoftmaxCrossEntropy, SparseCategoricalCrossentropy
 from scratch.metrics import CategoricalAccuracy, Mean, SparseCategoricalAccuracy
 from scratch.models import Sequential
+from scratch.ops import BACKENDS
+from scratch.optimizers import SGD
 
 Y = np.array([[0.05, 0.95, 0], [0.1, 0.8, 0.1]])
 T = np.array([[0, 1, 0], [0, 0, 1]])
 
 
-def test_keras_documented_values() -> None:
+def test_values_in_the_documentation_of_keras() -> None:
     assert float(CategoricalCrossentropy()(T, Y)) == pytest.approx(1.177, abs=5e-4)
     assert float(CategoricalCrossentropy(reduction="sum")(T, Y)) == pytest.approx(2.354, abs=5e-4)
     np.testing.assert_allclose(CategoricalCrossentropy(reduction=None)(T, Y), [0.0513, 2.303], atol=5e-4)
@@ -28,36 +30,35 @@ def test_from_logits_is_softmax_cross_entropy(rng: np.random.Generator) -> None:
     assert float(expected) == pytest.approx(by_hand, rel=1e-12)
 
 
-def test_label_smoothing_mixes_in_the_uniform_distribution() -> None:
+def test_label_smoothing_adds_the_uniform_distribution() -> None:
     smoothed = T * 0.7 + 0.1
-    got = CategoricalCrossentropy(label_smoothing=0.3)(T, Y)
+    loss = CategoricalCrossentropy(label_smoothing=0.3)(T, Y)
     clipped = np.clip(Y, 1e-7, 1 - 1e-7)
-    assert float(got) == pytest.approx(-(smoothed * np.log(clipped)).sum(axis=1).mean(), rel=1e-12)
+    assert float(loss) == pytest.approx(-(smoothed * np.log(clipped)).sum(axis=1).mean(), rel=1e-12)
 
 
 def test_dtype_follows_the_predictions() -> None:
     for dtype in ("float32", "float64"):
         assert CategoricalCrossentropy()(T, Y.astype(dtype)).dtype == dtype
-    assert CategoricalCrossentropy()(T, T).dtype == np.float32  # whole numbers
+    assert CategoricalCrossentropy()(T, T).dtype == np.float32  # integers
 
 
-def test_options_are_kept() -> None:
+def test_options_are_attributes() -> None:
     sparse = SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
     assert (sparse.from_logits, sparse.reduction) == (True, "sum")
     assert not CategoricalCrossentropy().from_logits
 
 
 @pytest.mark.parametrize("n", [10, 1000, 20_000])
-def test_a_mean_is_rounded_once(n: int, rng: np.random.Generator) -> None:
-    """The loss of a float32 batch is the float64 mean of its samples' losses, rounded at the end."""
+def test_reduction_is_rounded_once(n: int, rng: np.random.Generator) -> None:
+    """The loss of a float32 batch is the float64 mean of the losses of its samples, rounded at the end."""
     logits, t = rng.normal(scale=5, size=(n, 3)).astype("float32"), np.eye(3, dtype="float32")[np.arange(n) % 3]
-    each = SoftmaxCrossEntropy("none").forward(logits, t)
-    assert SoftmaxCrossEntropy().forward(logits, t) == np.float32(each.sum(dtype="float64") / n)
-    assert SoftmaxCrossEntropy("sum").forward(logits, t) == np.float32(each.sum(dtype="float64"))
+    losses = SoftmaxCrossEntropy("none").forward(logits, t)
+    assert SoftmaxCrossEntropy().forward(logits, t) == np.float32(losses.sum(dtype="float64") / n)
+    assert SoftmaxCrossEntropy("sum").forward(logits, t) == np.float32(losses.sum(dtype="float64"))
 
 
-def test_label_smoothing_survives_the_way_through_the_logits() -> None:
-    """A model that ends in a softmax trains on the smoothed targets, as the loss on its outputs says."""
+def test_label_smoothing_applies_to_a_model_with_softmax() -> None:
     loss = CategoricalCrossentropy(label_smoothing=0.3)
     model = Sequential([Dense(3, "softmax")], dtype="float64")
     model.compile("sgd", loss)
@@ -67,7 +68,7 @@ def test_label_smoothing_survives_the_way_through_the_logits() -> None:
     np.testing.assert_allclose(model.gradients(x, T)[1][1], ((model(x) - smoothed) / 2).sum(axis=0), rtol=1e-12)
 
 
-def test_backward_is_divided_by_the_batch() -> None:
+def test_gradient_of_the_mean_is_divided_by_the_batch_size() -> None:
     loss = SoftmaxCrossEntropy()
     loss.forward(np.zeros((4, 2)), np.eye(2)[[0, 1, 0, 1]])
     np.testing.assert_array_equal(loss.backward(), np.array([[-1, 1], [1, -1], [-1, 1], [1, -1]]) / 8)
@@ -85,7 +86,7 @@ def test_accuracies() -> None:
     assert sparse.result() == 0.5
 
 
-def test_mean_weighs_every_sample_alike() -> None:
+def test_mean_gives_each_sample_the_same_weight() -> None:
     mean = Mean()
     assert mean.result() == 0
     mean.add(3 * 1.0, 3)
@@ -93,7 +94,7 @@ def test_mean_weighs_every_sample_alike() -> None:
     assert mean.result() == 2
 
 
-def test_names_of_metrics_are_keras_names() -> None:
+def test_names_of_metrics_are_those_of_keras() -> None:
     assert [m().name for m in (Mean, CategoricalAccuracy, SparseCategoricalAccuracy)] == [
         "mean",
         "categorical_accuracy",
@@ -101,8 +102,48 @@ def test_names_of_metrics_are_keras_names() -> None:
     ]
 
 
-def test_metrics_can_be_one_name_or_an_object() -> None:
+def test_metrics_may_be_a_name_or_an_object() -> None:
     model = Sequential([Dense(3, "softmax")])
     for metrics, name in (("acc", "acc"), ([CategoricalAccuracy()], "categorical_accuracy")):
         model.compile("sgd", "categorical_crossentropy", metrics=metrics)
         assert list(model.fit(Y, T, verbose=0).history) == sorted(["loss", name])
+
+
+def test_of_equal_outputs_the_first_is_the_prediction() -> None:
+    """As ``argmax`` in NumPy and Keras, for the outputs and for the entries of a one-hot row."""
+    y_pred = np.array([[0.4, 0.4, 0.2], [0.2, 0.4, 0.4], [0.3, 0.3, 0.3]])
+    for labels, matches in (([0, 1, 0], 3), ([1, 2, 2], 0)):
+        one_hot, sparse = CategoricalAccuracy(), SparseCategoricalAccuracy()
+        one_hot.update_state(np.eye(3)[labels], y_pred)
+        sparse.update_state(np.array(labels), y_pred)
+        assert one_hot.result() == sparse.result() == matches / 3
+    metric = CategoricalAccuracy()
+    metric.update_state(np.full((2, 3), 1 / 3), np.eye(3)[[0, 2]])
+    assert metric.result() == 0.5
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_reduction_sum_applies_to_a_model_with_softmax(backend: str) -> None:
+    """The loss of a batch and its gradients are N times those of the mean."""
+    x, results = np.random.default_rng(0).normal(size=(8, 3)), []
+    for reduction in ("sum_over_batch_size", "sum"):
+        model = Sequential([Dense(3, "softmax", kernel_initializer="zeros")], backend=backend, dtype="float64")
+        model.compile(SGD(0.1), CategoricalCrossentropy(reduction=reduction))
+        _, gradients = model.gradients(x, np.eye(3)[np.arange(8) % 3])
+        history = model.fit(x, np.eye(3)[np.arange(8) % 3], verbose=0).history  # one batch
+        results.append([history["loss"][0], *gradients, *model.get_weights()])
+    for mean, total in zip(*results, strict=True):
+        np.testing.assert_allclose(total, 8 * mean, rtol=1e-12, atol=1e-15)
+
+
+def test_compile_copies_the_loss() -> None:
+    """Models with different backends may share a loss object, and later changes of it have no effect."""
+    loss, x, y = CategoricalCrossentropy(), np.eye(4, 2), np.eye(3)[[0, 1, 2, 0]]
+    models = [Sequential([Dense(3, "softmax")], backend=backend) for backend in BACKENDS]
+    for model in models:
+        model.compile("sgd", loss)
+    assert [model.loss.backend for model in models] == list(BACKENDS)
+    assert loss.backend == "numpy"
+    before = models[0].evaluate(x, y, verbose=0)
+    loss.reduction = "sum"
+    assert models[0].evaluate(x, y, verbose=0) == before

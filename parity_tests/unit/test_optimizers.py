@@ -1,4 +1,4 @@
-"""SGD against its rule, worked by hand, and against the rule written out in float64."""
+"""``SGD``: updates calculated by hand, clipping, and rejected gradients."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scratch.optimizers import SGD, get
 
 
 def steps(optimizer: SGD, gradients: list[float], w: float = 1.0) -> list[float]:
-    """Values of one weight after each step."""
+    """Return the value of one weight after each update."""
     W, values = np.array([w]), []
     for gradient in gradients:
         optimizer.update({"W": W}, {"W": np.array([gradient])})
@@ -33,13 +33,13 @@ def test_nesterov() -> None:
 
 
 def test_weight_decay_is_decoupled_from_momentum() -> None:
-    # w·(1 - 0.5·0.1) first, then the step; the velocity never sees the decay.
+    # First w·(1 - 0.5·0.1), then the update; the decay is not part of the velocity.
     assert steps(SGD(0.1, weight_decay=0.5), [1, 0]) == pytest.approx([0.85, 0.8075])
     assert steps(SGD(0.1, momentum=0.9, weight_decay=0.5), [0, 0, 1]) == pytest.approx([0.95, 0.9025, 0.757375])
 
 
 def norms(**options: float) -> dict[str, float]:
-    """L2 norm of the step that each of two gradients, of norms 5 and 1, leads to."""
+    """Return the L2 norms of the updates for two gradients with norms 5 and 1."""
     params = {"a": np.zeros(2), "b": np.zeros(1)}
     SGD(1.0, **options).update(params, {"a": np.array([3.0, 4.0]), "b": np.array([1.0])})
     return {key: float(np.linalg.norm(W)) for key, W in params.items()}
@@ -49,15 +49,15 @@ def test_clipping() -> None:
     assert norms() == pytest.approx({"a": 5, "b": 1})
     assert norms(clipnorm=2) == pytest.approx({"a": 2, "b": 1})
     assert norms(clipvalue=3.5) == pytest.approx({"a": np.hypot(3, 3.5), "b": 1})
-    whole = np.sqrt(26)
-    assert norms(global_clipnorm=2) == pytest.approx({"a": 5 * 2 / whole, "b": 2 / whole})
+    global_norm = np.sqrt(26)
+    assert norms(global_clipnorm=2) == pytest.approx({"a": 5 * 2 / global_norm, "b": 2 / global_norm})
     assert norms(global_clipnorm=9) == pytest.approx({"a": 5, "b": 1})
     params = {"a": np.zeros(2)}
     SGD(clipnorm=1.0).update(params, {"a": np.zeros(2)})
     np.testing.assert_array_equal(params["a"], 0)
 
 
-def test_a_new_layer_under_an_old_name_starts_at_rest() -> None:
+def test_parameter_with_a_used_name_and_another_shape_has_zero_velocity() -> None:
     optimizer = SGD(0.5, momentum=0.5)
     optimizer.update({"W": np.zeros(3)}, {"W": np.ones(3)})
     W = np.zeros(4)
@@ -70,14 +70,14 @@ def test_clipvalue_limits_both_signs() -> None:
 
 
 @pytest.mark.parametrize("option", ["clipnorm", "global_clipnorm"])
-def test_a_gradient_whose_square_overflows_is_clipped(option: str) -> None:
-    """An explosion is what clipping is for: float32 holds 4e20, but not its square."""
+def test_gradient_with_a_square_that_overflows_is_clipped(option: str) -> None:
+    """Exploding gradients are a reason to clip: 4e20 fits into float32, its square does not."""
     W = np.zeros(2, "float32")
     SGD(1.0, **{option: 1.0}).update({"W": W}, {"W": np.array([3e20, -4e20], "float32")})
     np.testing.assert_allclose(W, [-0.6, 0.8], rtol=1e-6)
 
 
-def test_a_refused_gradient_changes_nothing() -> None:
+def test_rejected_gradient_changes_nothing() -> None:
     optimizer = SGD(0.1, momentum=0.9)
     params = {"W": np.ones((2, 3)), "b": np.ones(3)}
     with pytest.raises(ValueError, match=r"^The parameter 'b' needs a gradient of shape \(3,\); got none\.$"):
@@ -96,7 +96,7 @@ def test_a_refused_gradient_changes_nothing() -> None:
     [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"weight_decay": 0.1}, {"global_clipnorm": 0.5}],
     ids=str,
 )
-def test_arrays_change_in_place_and_gradients_do_not(
+def test_parameters_are_updated_in_place_and_gradients_are_not_modified(
     options: dict[str, float], dtype: str, rng: np.random.Generator
 ) -> None:
     W, dW = rng.normal(size=(3, 2)).astype(dtype), rng.normal(size=(3, 2)).astype(dtype)

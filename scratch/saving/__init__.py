@@ -1,1 +1,1 @@
-"""Models as files: Keras's own formats, and .npz."""
+"""Read and write models as files: Keras's formats .keras and .weights.h5, and NumPy's .npz."""

@@ -1,27 +1,26 @@
-"""Keras's .keras archive: a zip of config.json, metadata.json and model.weights.h5, written and read without Keras."""
+"""Read and write Keras's .keras archives without Keras.
+
+An archive is a zip file of config.json, metadata.json and model.weights.h5.
+"""
 
 import datetime
 import json
 import os
 import zipfile
 from pathlib import Path
-from typing import TypeVar
 
 from scratch.files import FileError, named, replacing
-from scratch.ops import BACKENDS
+from scratch.network import Network
 from scratch.saving import config, hdf5, weights
 from scratch.saving.zips import read_entries
-from scratch.training import Trainer
-from scratch.utils import check_name
+from scratch.utils import Array
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-KERAS_VERSION = "3.15.1"  # whose format is written
-
-M = TypeVar("M", bound=Trainer)
+KERAS_VERSION = "3.15.1"  # the version of Keras whose format is written
 
 
-def save(model: Trainer, path: str | os.PathLike[str]) -> None:
-    """Write the archive; see ``Sequential.save``."""
+def write(path: str | os.PathLike[str], model: Network) -> None:
+    """Write a model to an archive; see ``Sequential.save``."""
     _check_suffix(path)
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     with named(Path(path)):
@@ -35,25 +34,33 @@ def save(model: Trainer, path: str | os.PathLike[str]) -> None:
                 archive.writestr(name, content)
 
 
-def load(kind: type[M], path: str | os.PathLike[str], compile: bool, backend: str) -> M:  # noqa: A002
-    """Make a model of a kind from an archive; see ``scratch.models.load_model``."""
+def read(path: str | os.PathLike[str], with_compile: bool) -> tuple[config.Description, dict[str, Array]]:
+    """Read an archive; see ``scratch.models.load_model``.
+
+    Args:
+        path: a file whose name ends in ``.keras``.
+        with_compile: whether to read the arguments of ``compile``.
+
+    Returns:
+        The description of the model, and the arrays for ``weights.restore``.
+
+    Raises:
+        FileError: if the file is missing or damaged, if scratch does not support what it describes, or if the shapes of
+            the arrays do not fit the layers.
+    """
     _check_suffix(path)
-    check_name("backend", backend, BACKENDS)
     file = Path(path)
     entries = read_entries(file, ".keras")
     for name in (CONFIG, WEIGHTS):
         if name not in entries:
-            raise FileError(f"{file} has no {name}; a .keras archive of Keras 3 has.")
+            raise FileError(f"{file} has no {name}, which every .keras archive of Keras 3 has.")
     with named(file):
-        described = config.from_json(entries[CONFIG], compile)
+        description = config.from_json(entries[CONFIG], with_compile)
         arrays = hdf5.from_bytes(entries[WEIGHTS])
-        # A config may ask for more than there is memory for; whoever has none of the weights gets none made.
-        weights.check_shapes(weights.of_layers(arrays), weights.shapes(described.layers))
-        model = kind(described.layers, name=described.name, backend=backend, dtype=described.dtype)
-        if described.compiled:
-            model.compile(**described.compiled._asdict())
-        weights.restore(model, arrays)
-    return model
+        # The config may describe layers that need more memory than there is.  It is compared with the arrays, whose
+        # sizes are known to be right, before any layer is built.
+        weights.check_arrays(weights.layer_arrays(arrays), weights.variable_shapes(description.layers))
+    return description, arrays
 
 
 def _check_suffix(path: str | os.PathLike[str]) -> None:

@@ -1,170 +1,201 @@
-"""A model as Keras's config.json describes it: its layers, and how it was compiled; no weights."""
+"""Describe a model as Keras's config.json does: its layers and the arguments of ``compile``, without the weights."""
 
 import json
-from collections.abc import Mapping
+import math
 from typing import Any, NamedTuple
 
 from scratch import losses
-from scratch.layers import Input, Layer
+from scratch.layer import Layer
+from scratch.layers import Input
 from scratch.losses import Loss
 from scratch.metrics import CategoricalAccuracy
+from scratch.network import Network
 from scratch.optimizers import SGD
-from scratch.saving.settings import (
-    DTYPE,
-    LAYERS,
-    LOSSES,
-    METRICS,
-    NAME,
-    OPTIMIZERS,
+from scratch.saving.entries import (
     Json,
-    Kind,
+    KerasClass,
     Setting,
-    entry,
+    Table,
+    make_entry,
     read,
-    read_shape,
-    shown,
+    short_repr,
     write,
+    write_settings,
 )
-from scratch.training import Trainer
+from scratch.saving.settings import DTYPE, LAYERS, LOSSES, METRICS, NAME, OPTIMIZERS, read_shape
 
-LARGEST = 1 << 22  # bytes of a config.json
-MOST_LAYERS = 120  # fewer names than one node of an HDF5 group holds; see hdf5._check_trees
-HOW_NOT_WHAT = ("run_eagerly", "jit_compile", "steps_per_execution")  # how fast Keras computes the same
+MAX_BYTES = 1 << 22  # of a config.json
+MAX_LAYERS = 120  # fewer than the names that one node of an HDF5 group holds; see hdf5._check_trees
+EXECUTION_OPTIONS = ("jit_compile", "steps_per_execution")  # arguments of compile that do not change any result
 
 
-class Compiled(NamedTuple):
+class CompileArguments(NamedTuple):
     """The arguments of ``compile``."""
 
     optimizer: SGD
     loss: Loss
     metrics: list[str | CategoricalAccuracy]
+    run_eagerly: bool
 
 
 class Description(NamedTuple):
-    """A model that could be made.
+    """What is needed to create a model.
 
     Attributes:
-        name: its name.
-        dtype: for layers that don't name one.
-        layers: with the ``Input`` in front if the shape of the input is known; none has weights yet.
-        compiled: None if it was not compiled.
+        name: the name of the model.
+        dtype: the dtype of layers that have none of their own.
+        layers: the layers, without weights.  The first is an ``Input`` if the shape of the input is known.
+        compile_arguments: None if the model was not compiled.
     """
 
     name: str
     dtype: str
     layers: list[Layer]
-    compiled: Compiled | None
+    compile_arguments: CompileArguments | None
 
 
-def to_json(model: Trainer) -> str:
-    """The config.json of a model.
+def to_json(model: Network) -> str:
+    """Return the config.json of a model.
 
     Raises:
-        ValueError: if Keras has no counterpart of a layer, the loss, the optimizer or a metric, or can't have its name.
+        ValueError: if the model has too many layers, or as ``write_model``.
     """
-    if len(model.layers) > MOST_LAYERS:
-        raise ValueError(f"The model has {len(model.layers)} layers; an archive holds {MOST_LAYERS}.")
-    layers = [write(LAYERS, layer, f"The layer {layer.name!r}") for layer in model.layers]
-    config = {"name": NAME.write(model.name), "trainable": True, "dtype": DTYPE.write(model.dtype), "layers": layers}
-    whole = entry("keras", "Sequential", config)
+    if len(model.layers) > MAX_LAYERS:
+        raise ValueError(f"The model has {len(model.layers)} layers; an archive holds at most {MAX_LAYERS}.")
+    return json.dumps(write_model(model) | {"compile_config": write_compile_arguments(model)})
+
+
+def from_json(content: bytes | bytearray, with_compile: bool) -> Description:
+    """Return the model that a config.json describes.
+
+    Args:
+        content: the content of the file.
+        with_compile: whether to read the arguments of ``compile``.
+
+    Raises:
+        ValueError: if the content is not JSON, is too large, or as ``read_model``.
+    """
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"config.json has {len(content):,} bytes; expected at most {MAX_BYTES:,}.")
+    try:
+        entry = json.loads(content, parse_int=_parse_integer, parse_constant=_reject_constant)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"config.json is not JSON as Keras writes it ({error}).") from None
+    return read_model(entry, with_compile, max_layers=MAX_LAYERS)
+
+
+def write_model(model: Network) -> Json:
+    """Return the entry that describes a model, which Keras can deserialize.
+
+    Raises:
+        ValueError: if Keras does not support the name, a layer or a setting; the message names it.
+    """
+    config = {"trainable": True, **write_settings({"name": NAME, "dtype": DTYPE}, model, f"The model {model.name!r}")}
+    config["layers"] = layers = [write(LAYERS, layer, f"The layer {layer.name!r}") for layer in model.layers]
+    entry = make_entry("keras", "Sequential", config)
     if model.input_shape is not None:
         shape = list(model.input_shape)
         layers.insert(0, _input_layer(model, shape))
-        config["build_input_shape"], whole["build_config"] = shape, {"input_shape": shape}
-    return json.dumps(whole | {"compile_config": _compile_config(model)})
+        config["build_input_shape"], entry["build_config"] = shape, {"input_shape": shape}
+    return entry
 
 
-def _input_layer(model: Trainer, shape: Json) -> Json:
+def _input_layer(model: Network, batch_shape: Json) -> Json:
     name = "input_layer"
     while name in [layer.name for layer in model.layers]:
         name += "_"
     dtype = (model.layers[0] if model.layers else model).dtype.name
-    return entry("keras.layers", "InputLayer", {"batch_shape": shape, "dtype": dtype, "name": name})
+    return make_entry("keras.layers", "InputLayer", {"batch_shape": batch_shape, "dtype": dtype, "name": name})
 
 
-def _compile_config(model: Trainer) -> Json:
+def write_compile_arguments(model: Network) -> Json:
+    """Return the arguments of ``compile`` as Keras's config holds them; empty if the model is not compiled.
+
+    Raises:
+        ValueError: if Keras does not support the optimizer, the loss, a metric or a setting; the message names it.
+    """
     if model.loss is None or model.optimizer is None:
         return {}
     loss = write(LOSSES, model.loss, "The loss")
-    # Keras's loss casts the predictions to a dtype of its own: it must be that of the last layer.
+    # Keras casts the predictions to the dtype of the loss, and a cast loses the logits that a softmax leaves on its
+    # output.  The dtype of the last layer needs no cast.
     loss["config"]["dtype"] = (model.layers[-1] if model.layers else model).dtype.name
     return {
         "optimizer": write(OPTIMIZERS, model.optimizer, "The optimizer"),
         "loss": loss,
         "metrics": [write(METRICS, metric, f"The metric {metric.name!r}") for metric in model.metrics],
+        "run_eagerly": model.run_eagerly,
     }
 
 
-def from_json(content: bytes | bytearray, with_compile: bool) -> Description:
-    """What a config.json describes.
+def read_model(entry: Json, with_compile: bool, max_layers: float = math.inf) -> Description:
+    """Return the model that an entry of Keras's config describes.
 
     Args:
-        content: of the file.
-        with_compile: whether to look at how the model was compiled.
+        entry: an entry as Keras writes it, not checked yet.
+        with_compile: whether to read the arguments of ``compile``.
+        max_layers: the number of layers that are accepted, an ``Input`` not counted.
 
     Raises:
-        ValueError: if it is not JSON, or describes anything that scratch doesn't have; the message names it.
+        ValueError: if scratch does not support the model, a layer or a setting; the message names it.
     """
-    if len(content) > LARGEST:
-        raise ValueError(f"config.json has {len(content):,} bytes, more than any model needs.")
-    try:
-        whole = json.loads(content, parse_int=_integer, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"config.json is not JSON as Keras writes it ({error}).") from None
-    model = read(MODEL, whole, "model")
-    if not isinstance(model["layers"], list) or len(model["layers"]) > MOST_LAYERS + 1:  # and the Input
-        raise ValueError(f"The model should have a list of at most {MOST_LAYERS} layers.")
-    layers = [read(LAYERS, layer, "layer") for layer in model["layers"]]
-    shape, compile_config = model.get("build_input_shape"), whole.get("compile_config")
+    config = read(MODEL, entry, "model")
+    if not isinstance(config["layers"], list) or len(config["layers"]) > max_layers + 1:
+        raise ValueError(f"The layers of the model must be a list of at most {max_layers} layers.")
+    layers = [read(LAYERS, layer, "layer") for layer in config["layers"]]
+    shape, compile_config = config.get("build_input_shape"), entry.get("compile_config")
     if shape and not any(isinstance(layer, Input) for layer in layers):
         layers.insert(0, Input(shape))
-    compiled = _compiled(compile_config) if compile_config and with_compile else None
-    return Description(model["name"], model.get("dtype", "float32"), layers, compiled)
+    arguments = _read_compile_arguments(compile_config) if compile_config and with_compile else None
+    return Description(config["name"], config.get("dtype", "float32"), layers, arguments)
 
 
-def _compiled(config: Json) -> Compiled:
+def _read_compile_arguments(config: Json) -> CompileArguments:
     if not isinstance(config, dict):
-        raise ValueError(f"compile_config should hold the arguments of compile; got {shown(config)}.")
+        raise ValueError(f"compile_config must hold the arguments of compile; got {short_repr(config)}.")
     for key, value in config.items():
-        if key not in (*Compiled._fields, *HOW_NOT_WHAT) and value not in (None, []):
-            raise ValueError(f"The model was compiled with {key}={shown(value)}, which scratch does not know.")
-    metrics = config.get("metrics") or []
+        if key not in (*CompileArguments._fields, *EXECUTION_OPTIONS) and value not in (None, []):
+            raise ValueError(f"The model was compiled with {key}={short_repr(value)}, which scratch does not support.")
+    metrics, run_eagerly = config.get("metrics") or [], config.get("run_eagerly") or False
     if not isinstance(metrics, list):
-        raise ValueError(f"The metrics should be a list; got {shown(metrics)}.")
-    return Compiled(
+        raise ValueError(f"The metrics must be a list; got {short_repr(metrics)}.")
+    if not isinstance(run_eagerly, bool):
+        raise ValueError(f"run_eagerly must be true or false; got {short_repr(run_eagerly)}.")
+    return CompileArguments(
         read(OPTIMIZERS, config.get("optimizer"), "optimizer"),
-        losses.get(_by_name(LOSSES, config.get("loss"), "loss")),
-        [_by_name(METRICS, metric, "metric") for metric in metrics],
+        losses.get(_read_name_or_entry(LOSSES, config.get("loss"), "loss")),
+        [_read_name_or_entry(METRICS, metric, "metric") for metric in metrics],
+        run_eagerly,
     )
 
 
-def _by_name(kinds: Mapping[str, Kind], value: Json, what: str) -> Any:
-    """A name, as compile takes it; the name of a function of Keras's; or the object that is described."""
+def _read_name_or_entry(table: Table, value: Json, role: str) -> Any:
+    """Return the name of a class or of a function of Keras, or the object that an entry describes."""
     if isinstance(value, dict) and (value.get("module"), value.get("class_name")) == ("builtins", "function"):
         value = value.get("config")
-    return value if isinstance(value, str) else read(kinds, value, what)
+    return value if isinstance(value, str) else read(table, value, role)
 
 
-def _integer(digits: str) -> int:
+def _parse_integer(digits: str) -> int:
     if len(digits) > 18:
         raise ValueError(f"{digits[:18]}… is too large a number")
     return int(digits)
 
 
-def _refuse(constant: str) -> None:
+def _reject_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not a number")
 
 
-MODEL = {
-    "Sequential": Kind(
+MODEL: Table = {
+    "Sequential": KerasClass(
         "keras",
         dict,
         {
             "name": NAME,
             "layers": Setting(lambda layers: layers),
-            "dtype": DTYPE._replace(optional=True),
-            "build_input_shape": Setting(lambda shape: shape and read_shape(shape), optional=True),
+            "dtype": Setting(DTYPE.read, required=False),
+            "build_input_shape": Setting(lambda shape: shape and read_shape(shape), required=False),
         },
-        {"trainable": True},
+        fixed={"trainable": True},
     )
 }

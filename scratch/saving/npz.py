@@ -1,4 +1,4 @@
-"""NumPy's .npz: arrays of numbers by name, in a file that anyone with NumPy can open.  Nothing in it is a pickle."""
+"""Read and write NumPy's .npz files: arrays of numbers, by name.  Pickled objects are rejected."""
 
 import os
 import re
@@ -11,8 +11,8 @@ from scratch.files import FileError, replacing
 from scratch.saving.zips import read_entries
 from scratch.utils import Array
 
-# The header of an array of numbers, as NumPy writes it and nothing else: magic, version, length; then dtype, order and
-# shape as Python would write them, but read with this pattern instead of evaluated.
+# The header that NumPy writes for an array of numbers: magic, version, length; then a Python dictionary of dtype, order
+# and shape, which is matched with this pattern instead of evaluated.
 SIZE = rb"(?:0|[1-9]\d{0,17})"
 HEADER = re.compile(
     rb"\x93NUMPY\x01\x00(..)"
@@ -23,32 +23,33 @@ HEADER = re.compile(
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
-    """Write arrays of numbers, by name, to an .npz that ``numpy.load`` opens.
+    """Write arrays of numbers, by name, to an .npz file that ``numpy.load`` opens.
 
     Raises:
-        FileError: if the file can't be written; the one before it is kept.
+        FileError: if the file cannot be written; an existing file is kept.
     """
     with replacing(path) as part, part.open("wb") as file:
         np.savez(file, **dict(arrays))  # type: ignore[arg-type]
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """Return all arrays of an .npz, by name.
+    """Return all arrays of an .npz file, by name.
 
     Returns:
         Arrays of bool, integer or real floating-point numbers, in the machine's byte order.
 
     Raises:
-        FileError: if the file is missing, damaged, or holds anything but arrays of such numbers.
+        FileError: if the file is missing or damaged, or holds anything but arrays of such numbers.
     """
     file = Path(path)
     return {
-        name.removesuffix(".npy"): _array(file, name, content) for name, content in read_entries(file, ".npz").items()
+        name.removesuffix(".npy"): _parse_array(file, name, content)
+        for name, content in read_entries(file, ".npz").items()
     }
 
 
-def _array(file: Path, name: str, content: bytearray) -> Array:
-    """The array of an .npy file, whose header must declare exactly the bytes that are there."""
+def _parse_array(file: Path, name: str, content: bytearray) -> Array:
+    """Return the array of an .npy file, whose header must declare exactly the number of bytes that follow it."""
     header = HEADER.match(content)
     if header is None or header.end() != 10 + int.from_bytes(header[1], "little"):
         raise FileError(f"{file} is not a readable .npz file: its entry {name!r} is not an array of plain numbers.")
@@ -57,7 +58,7 @@ def _array(file: Path, name: str, content: bytearray) -> Array:
     data = memoryview(content)[header.end() :]
     try:
         array = np.frombuffer(data, descr).reshape(shape, order="F" if order == "True" else "C")
-    except (TypeError, ValueError):  # no such dtype, too many axes, or another number of bytes
+    except (TypeError, ValueError):  # an unknown dtype, too many axes, or another number of bytes
         raise FileError(
             f"{file} is not a readable .npz file: its entry {name!r} should be {descr} {shape} by its header; "
             f"{len(data):,} bytes follow."

@@ -1,8 +1,9 @@
-"""The numbers of a model by Keras's paths, into a file and out of it: weights, and what the optimizer has gathered.
+"""Read and write the variables of a model: its weights, and the state of its optimizer.
 
-In .weights.h5 (and in a .keras archive's model.weights.h5) the third Dense layer's W is ``layers/dense_2/vars/0``,
-whatever the layer's name; ``optimizer/vars`` holds the steps taken, the learning rate, and a velocity for each weight.
-An .npz holds the weights alone, as ``dense_2/W``, for whoever has nothing but NumPy.
+A .weights.h5 file and the model.weights.h5 of a .keras archive name a variable by Keras's path.  The path of a weight
+has the layer's class and number: the kernel W of the third Dense layer is ``layers/dense_2/vars/0``, whatever the
+name of the layer.  ``optimizer/vars`` holds the number of steps, the learning rate and, with momentum, one velocity
+for each weight.  An .npz file holds the weights only, with names such as ``dense_2/W``.
 """
 
 import os
@@ -14,32 +15,18 @@ from pathlib import Path
 import numpy as np
 
 from scratch.files import FileError, existing, named, replacing
-from scratch.layers import Layer
+from scratch.layer import Layer
+from scratch.network import Network
 from scratch.optimizers import SGD
 from scratch.saving import hdf5, npz
-from scratch.training import Trainer
 from scratch.utils import Array, check_number, snake_case
 
 OPTIMIZER = "optimizer/vars"
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def slots(layers: Sequence[Layer]) -> Iterator[tuple[str, Layer]]:
-    """Each layer, and what Keras's files call it: its class, numbered, since names differ between sessions."""
-    seen: Counter[str] = Counter()
-    for layer in layers:
-        word = snake_case(type(layer).__name__)
-        yield f"{word}_{seen[word]}" if seen[word] else word, layer
-        seen[word] += 1
-
-
-def path_of(slot: str, i: int) -> str:
-    """Keras's path of a layer's i-th weight."""
-    return f"layers/{slot}/vars/{i}"
-
-
-def save_weights(model: Trainer, path: str | os.PathLike[str]) -> None:
-    """Write the weights to a ``.weights.h5`` or ``.npz``; see ``Sequential.save_weights``."""
+def save_weights(model: Network, path: str | os.PathLike[str]) -> None:
+    """Write the weights to a ``.weights.h5`` or ``.npz`` file; see ``Sequential.save_weights``."""
     _check_suffix(path)
     model.check_built()
     if str(path).endswith(".npz"):
@@ -49,57 +36,84 @@ def save_weights(model: Trainer, path: str | os.PathLike[str]) -> None:
         part.write_bytes(to_hdf5(model))
 
 
-def load_weights(model: Trainer, path: str | os.PathLike[str]) -> None:
-    """Read what ``save_weights`` wrote, or Keras's; see ``Sequential.load_weights``."""
+def load_weights(model: Network, path: str | os.PathLike[str]) -> None:
+    """Replace the weights by those of a file of scratch or Keras; see ``Sequential.load_weights``."""
     _check_suffix(path)
     model.check_built()
     file = Path(path)
     with named(file):
-        if file.name.endswith(".npz"):
-            arrays, params = npz.read_arrays(file), variables(model)
-            names = dict(zip(_npz_names(model), params, strict=True))
-            check_shapes(arrays, {name: params[path].shape for name, path in names.items()})
-            restore(model, {path: arrays[name] for name, path in names.items()})
-        else:
+        if not file.name.endswith(".npz"):
             restore(model, hdf5.from_bytes(existing(file).read_bytes()))
+            return
+        arrays, params = npz.read_arrays(file), variables(model)
+        path_of_name = dict(zip(_npz_names(model), params, strict=True))
+        check_arrays(arrays, {name: params[path].shape for name, path in path_of_name.items()})
+        restore(model, {path: arrays[name] for name, path in path_of_name.items()})
 
 
 def _check_suffix(path: str | os.PathLike[str]) -> None:
     if not str(path).endswith((".weights.h5", ".npz")):
-        raise FileError(f"{path}: a file of weights must end in .weights.h5, which Keras opens, or in .npz.")
+        raise FileError(f"{path}: the name of a weights file must end in .weights.h5, which Keras opens, or in .npz.")
 
 
-def _npz_names(model: Trainer) -> list[str]:
-    return [f"{slot}/{key}" for slot, layer in slots(model.layers) for key in layer.params]
+# --- names and paths ----------------------------------------------------------------------------------------------
 
 
-def variables(model: Trainer) -> dict[str, Array]:
-    """The weights themselves, not copies, by Keras's path, in the order of ``params``."""
-    return {path_of(slot, i): W for slot, layer in slots(model.layers) for i, W in enumerate(layer.params.values())}
+def _numbered(layers: Sequence[Layer]) -> Iterator[tuple[str, Layer]]:
+    """Yield ``dense``, ``dense_1``, … and the layer, since the names that layers have differ between sessions."""
+    counts: Counter[str] = Counter()
+    for layer in layers:
+        name = snake_case(type(layer).__name__)
+        yield f"{name}_{counts[name]}" if counts[name] else name, layer
+        counts[name] += 1
 
 
-def shapes(layers: Sequence[Layer]) -> dict[str, tuple[int, ...]]:
-    """The shape of every weight that layers will have once they are built, by Keras's path; none without an Input."""
-    found: dict[str, tuple[int, ...]] = {}
+def _variable_path(numbered_name: str, i: int) -> str:
+    return f"layers/{numbered_name}/vars/{i}"
+
+
+def _npz_names(model: Network) -> list[str]:
+    return [f"{name}/{key}" for name, layer in _numbered(model.layers) for key in layer.params]
+
+
+def variables(model: Network) -> dict[str, Array]:
+    """Return the weights, not copies, by Keras's path, in the order of ``params``."""
+    return {
+        _variable_path(name, i): W
+        for name, layer in _numbered(model.layers)
+        for i, W in enumerate(layer.params.values())
+    }
+
+
+def variable_shapes(layers: Sequence[Layer]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes that the weights of the layers will have, by Keras's path.
+
+    Args:
+        layers: layers that are not built.  If the first has no ``input_shape``, the result is empty.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
     inputs, rest = layers[:1], layers[1:]
     shape = inputs[0].batch_input_shape if inputs else None
     if shape is None:
-        return found
-    for slot, layer in slots(rest):
-        of_layer = layer.weight_shapes(shape).values()
-        found |= {path_of(slot, i): of_weight for i, (of_weight, _) in enumerate(of_layer)}
+        return shapes
+    for name, layer in _numbered(rest):
+        for i, (weight_shape, _) in enumerate(layer.weight_shapes(shape).values()):
+            shapes[_variable_path(name, i)] = weight_shape
         shape = layer.compute_output_shape(shape)
-    return found
+    return shapes
 
 
-def of_layers(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Those arrays of a file that are not the optimizer's."""
+def layer_arrays(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays of a file that do not belong to the optimizer."""
     return {path: array for path, array in arrays.items() if not path.startswith(f"{OPTIMIZER}/")}
 
 
-def to_hdf5(model: Trainer) -> bytes:
-    """The content of a weights file: the weights, and the optimizer's numbers if the model is compiled."""
-    names = {f"layers/{slot}/vars": layer.name for slot, layer in slots(model.layers)}
+# --- from the model to the file -----------------------------------------------------------------------------------
+
+
+def to_hdf5(model: Network) -> bytes:
+    """Return the content of a weights file: the weights, and the optimizer's state if the model is compiled."""
+    names = {f"layers/{name}/vars": layer.name for name, layer in _numbered(model.layers)}
     names["vars"] = model.name
     arrays, optimizer = variables(model), model.optimizer
     if optimizer is not None:
@@ -113,64 +127,78 @@ def to_hdf5(model: Trainer) -> bytes:
 
 def _velocity(optimizer: SGD, key: str, W: Array) -> Array:
     v = optimizer.v.get(key)
-    return v if v is not None and v.shape == W.shape else np.zeros_like(W)  # as the optimizer itself begins
+    return v if v is not None and v.shape == W.shape else np.zeros_like(W)  # the value before the first step
 
 
-def restore(model: Trainer, arrays: Mapping[str, Array]) -> None:
-    """Give a built model the numbers of a file, all of them or none.
+# --- from the file to the model -----------------------------------------------------------------------------------
+
+
+def restore(model: Network, arrays: Mapping[str, Array]) -> None:
+    """Replace the weights and the optimizer's state by the arrays of a file: all of them or, if one does not fit, none.
+
+    Args:
+        model: a built model.
+        arrays: by Keras's path.
 
     Raises:
-        ValueError: if a weight is missing, too many, or of another shape, or the optimizer's numbers make no sense.
+        ValueError: if a weight is missing or has another shape, if there is an unknown array, or if the optimizer's
+            state is invalid.
 
     Warns:
-        UserWarning: if the optimizer's numbers are of another kind than the model's; as in Keras they are left out.
+        UserWarning: if the optimizer's state is that of another kind of optimizer.  It is ignored, as in Keras.
     """
     params = variables(model)
-    weights = of_layers(arrays)
-    gathered = {path: array for path, array in arrays.items() if path not in weights}
-    check_shapes(weights, {path: W.shape for path, W in params.items()})
-    if model.optimizer is not None and gathered:
-        _restore_optimizer(model, model.optimizer, gathered)
+    weights = layer_arrays(arrays)
+    optimizer_arrays = {path: array for path, array in arrays.items() if path not in weights}
+    check_arrays(weights, {path: W.shape for path, W in params.items()})
+    if model.optimizer is not None and optimizer_arrays:
+        _restore_optimizer(model, model.optimizer, optimizer_arrays)
     with np.errstate(over="ignore"):
         for path, W in params.items():
             W[...] = weights[path]
 
 
-def _restore_optimizer(model: Trainer, optimizer: SGD, arrays: Mapping[str, Array]) -> None:
-    count = len(model.params) if optimizer.momentum else 0
-    if len(arrays) not in (2, 2 + count):
+def _restore_optimizer(model: Network, optimizer: SGD, arrays: Mapping[str, Array]) -> None:
+    velocity_count = len(model.params) if optimizer.momentum else 0
+    if len(arrays) not in (2, 2 + velocity_count):
         warnings.warn(
-            f"The file has {len(arrays)} variables of an optimizer, this one has {2 + count}: they are left out.",
+            f"The file has {len(arrays)} optimizer variables, but the model's optimizer has {2 + velocity_count}: the "
+            "optimizer's state is not loaded.",
             stacklevel=2,
         )
         return
     velocities = {f"{OPTIMIZER}/{i}": key for i, key in enumerate(model.params, start=2)} if len(arrays) > 2 else {}
     shapes = {path: model.params[key].shape for path, key in velocities.items()}
-    check_shapes(arrays, {f"{OPTIMIZER}/0": (), f"{OPTIMIZER}/1": (), **shapes})
+    check_arrays(arrays, {f"{OPTIMIZER}/0": (), f"{OPTIMIZER}/1": (), **shapes})
     iterations, learning_rate = arrays[f"{OPTIMIZER}/0"], arrays[f"{OPTIMIZER}/1"]
     if iterations.dtype.kind not in "iu" or iterations < 0:
-        raise ValueError(f"{OPTIMIZER}/0 should be the number of steps; it is {iterations}.")
+        raise ValueError(f"{OPTIMIZER}/0 must be the number of steps, an integer of 0 or more; got {iterations}.")
     rate = check_number(f"{OPTIMIZER}/1, the learning rate,", float(learning_rate))
     optimizer.iterations = int(iterations)
-    if np.float32(optimizer.learning_rate) != np.float32(rate):  # else the model's own has more digits
+    # The file holds the learning rate in float32, the config in float64: if they agree, the latter is kept.
+    if np.float32(optimizer.learning_rate) != np.float32(rate):
         optimizer.learning_rate = rate
     with np.errstate(over="ignore"):
         optimizer.v = {key: arrays[path].astype(model.params[key].dtype) for path, key in velocities.items()}
 
 
-def check_shapes(arrays: Mapping[str, Array], shapes: Shapes) -> None:
-    """Make sure that a file has the arrays that are needed, and no others.
+def check_arrays(arrays: Mapping[str, Array], shapes: Shapes) -> None:
+    """Check that a file has exactly the arrays that a model needs.
+
+    Args:
+        arrays: the arrays of the file.
+        shapes: the shapes that the model needs.
 
     Raises:
-        ValueError: naming the first that is missing, too many, not of real numbers or of another shape.
+        ValueError: if an array is missing, has another shape, does not hold floating-point numbers, or is unknown.
     """
     for path, shape in shapes.items():
         if path not in arrays:
-            raise ValueError(f"it has no array {path!r}, which the model needs.")
+            raise ValueError(f"The file has no array {path!r}, which the model needs.")
         if arrays[path].shape != shape:
-            raise ValueError(f"its array {path!r} has shape {arrays[path].shape}; the model needs {shape}.")
+            raise ValueError(f"The array {path!r} has shape {arrays[path].shape}; the model needs {shape}.")
         if shape and arrays[path].dtype.kind != "f":
-            raise ValueError(f"its array {path!r} should hold real numbers; it holds {arrays[path].dtype}.")
+            raise ValueError(f"The array {path!r} must hold floating-point numbers; got {arrays[path].dtype}.")
     for path in arrays:
         if path not in shapes:
-            raise ValueError(f"it has an array {path!r}, which the model has no place for.")
+            raise ValueError(f"The file has an array {path!r}, which the model does not have.")

@@ -1,4 +1,4 @@
-"""Zip archives from anyone, read into memory: nothing is unpacked to the disk, and no size is believed unchecked."""
+"""Read zip archives from untrusted sources into memory: nothing is unpacked to the disk, and all sizes are checked."""
 
 import stat
 import struct
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from scratch.files import FileError, check_unpacked, existing
 
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # LZMA's header could ask for gigabytes
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the header of LZMA can ask for gigabytes
 CHUNK = 1 << 20
 
-# What zipfile stumbles over, as far as its documentation and its source tell.
-UNREADABLE = (
+# The exceptions that zipfile raises for damaged archives, by its documentation and its source.
+DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -25,50 +25,51 @@ UNREADABLE = (
 
 
 def read_entries(path: Path, kind: str) -> dict[str, bytearray]:
-    """Return the content of every entry of a zip archive, by name, each checked against its CRC.
+    """Return the content of all entries of a zip archive, by name, after a check of their CRC.
 
     Args:
         path: the archive.
-        kind: what an error calls it, such as ``'.npz'``.
+        kind: the kind of file for errors, such as ``'.npz'``.
 
     Raises:
-        FileError: if the file is missing, not a zip archive, damaged, encrypted, packed by anything but deflate,
-            unpacks to far more than its size, or has an entry that stands twice, is a link, or leads out of it.
+        FileError: if the file is missing, not a zip archive, damaged, encrypted or compressed by anything but deflate,
+            if it would unpack to far more than its size, if two entries have one name, or if an entry is a link or has
+            a path outside the archive.
     """
     existing(path)
     try:
         with zipfile.ZipFile(path) as archive:
             infos = [info for info in archive.infolist() if info.file_size or not info.filename.endswith("/")]
-            _check(path, infos)
-            return {info.filename: _content(archive, info) for info in infos}
+            _check_entries(path, infos)
+            return {info.filename: _read_entry(archive, info) for info in infos}
     except FileError:
         raise
-    except UNREADABLE as error:
+    except DAMAGED as error:
         raise FileError(f"{path} is not a readable {kind} file ({str(error) or type(error).__name__}).") from None
 
 
-def _check(path: Path, infos: list[zipfile.ZipInfo]) -> None:
-    """Refuse what can be refused before anything is unpacked."""
-    seen = set()
+def _check_entries(path: Path, infos: list[zipfile.ZipInfo]) -> None:
+    """Raise a ``FileError`` for what the list of entries shows to be wrong, before anything is unpacked."""
+    names = set()
     for info in infos:
-        if info.filename in seen:
+        if info.filename in names:
             raise FileError(f"{path} has two entries named {info.filename!r}.")
-        seen.add(info.filename)
+        names.add(info.filename)
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise FileError(f"{path} has a symbolic link, {info.filename!r}, where a file should be.")
+            raise FileError(f"{path} has a symbolic link, {info.filename!r}; expected files only.")
         if ".." in info.filename.split("/") or info.filename.startswith("/") or "\\" in info.filename:
-            raise FileError(f"{path} has an entry whose name leads out of the archive: {info.filename!r}.")
+            raise FileError(f"{path} has an entry with a path outside the archive: {info.filename!r}.")
         if info.flag_bits & 1 or info.compress_type not in METHODS:
-            raise FileError(f"{path}: its entry {info.filename!r} is encrypted, or packed by anything but deflate.")
+            raise FileError(f"{path}: the entry {info.filename!r} is encrypted, or not compressed by deflate.")
     check_unpacked(path, sum(info.file_size for info in infos))
 
 
-def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytearray:
+def _read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytearray:
     content, filled = bytearray(info.file_size), 0
     with archive.open(info) as stream:
         while chunk := stream.read(CHUNK):  # zipfile stops at the declared size, and checks the CRC there
             content[filled : filled + len(chunk)] = chunk
             filled += len(chunk)
     if filled != info.file_size:
-        raise EOFError(f"{info.filename} is shorter than it says")
+        raise EOFError(f"{info.filename} is shorter than declared")
     return content

@@ -1,0 +1,94 @@
+"""Run and time a peer: the interface, and the version that runs the peer in this process."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from benchmarks.peers.base import Outputs, Peer
+from benchmarks.peers.registry import create_peer
+from benchmarks.tasks import Task
+
+
+class Runner(ABC):
+    """Something that runs a peer, used as a context manager.
+
+    Args:
+        kind: the name of the peer in ``PEERS``.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    @abstractmethod
+    def open(self, task: Task) -> None:
+        """Create the peer for a task, in place of any earlier one."""
+
+    @abstractmethod
+    def outputs(self) -> Outputs:
+        """Return the outputs that are compared with the reference; see ``same.py``."""
+
+    @abstractmethod
+    def measure(self, workload: str, min_seconds: float = 0.0) -> float:
+        """Return the seconds that a workload takes, starting from the task's initial weights.
+
+        Args:
+            workload: ``'epoch'``, ``'step'``, or ``'predict N'`` or ``'call N'`` for N samples.
+            min_seconds: repeat the workload for at least this long, and return the mean.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the peer."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class LocalRunner(Runner):
+    """Run the peer in this process."""
+
+    peer: Peer | None = None
+
+    def open(self, task: Task) -> None:
+        self.peer = None  # release the memory of the earlier peer first
+        self.peer = create_peer(self.kind, task)
+
+    def outputs(self) -> Outputs:
+        return self._opened().outputs()
+
+    def measure(self, workload: str, min_seconds: float = 0.0) -> float:
+        peer = self._opened()
+        work = _workload(peer, workload)
+        peer.set_weights(peer.task.weights)
+        repetitions, start = 0, time.perf_counter()
+        while True:
+            work()
+            repetitions += 1
+            seconds = time.perf_counter() - start
+            if seconds >= min_seconds:
+                return seconds / repetitions
+
+    def close(self) -> None:
+        self.peer = None
+
+    def _opened(self) -> Peer:
+        if self.peer is None:
+            raise ValueError(f"The runner of '{self.kind}' has no task; call open(task) first.")
+        return self.peer
+
+
+def _workload(peer: Peer, workload: str) -> Callable[[], object]:
+    name, *count = workload.split()
+    if name == "epoch":
+        return lambda: peer.train(len(peer.task.x), shuffle=True)
+    if name == "step":
+        return peer.train_step
+    if name not in ("predict", "call"):
+        raise ValueError(f"workload must be 'epoch', 'step', 'predict N' or 'call N'; got '{workload}'.")
+    x = peer.task.x[: int(count[0])]
+    return (lambda: peer.predict(x)) if name == "predict" else (lambda: peer.call(x))

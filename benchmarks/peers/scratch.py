@@ -1,0 +1,26 @@
+"""scratch itself, with one of its backends."""
+
+from benchmarks.peers.base import ModelPeer
+from benchmarks.tasks import LEARNING_RATE, Array, Task
+from scratch.article import build_model
+from scratch.optimizers import SGD
+
+
+class ScratchPeer(ModelPeer):
+    """The article's model in scratch.
+
+    Args:
+        task: the network, its samples and its initial weights.
+        backend: ``'numba'`` or ``'numpy'``.
+        images: ``'bytes'`` to train on the images as bytes, as ``python -m scratch`` does, if the task has them;
+            ``'float32'`` to train on float32 numbers, as the other peers do.
+    """
+
+    def __init__(self, task: Task, backend: str, images: str = "bytes") -> None:
+        super().__init__(task)
+        self.x = task.x if task.pixels is None or images == "float32" else task.pixels
+        self.model = build_model(task.hidden, task.x.shape[1], task.classes, backend)
+        self.model.compile(SGD(LEARNING_RATE), "categorical_crossentropy", metrics=["accuracy"])
+
+    def call(self, x: Array) -> Array:
+        return self.model(x)

@@ -1,0 +1,147 @@
+"""What scratch or Keras does not support is named in one sentence, and nothing is loaded or written."""
+
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+from keras import layers as kl
+
+from parity_tests.checks.compare import assert_all, same
+from scratch import losses
+from scratch.files import FileError
+from scratch.layers import Dense
+from scratch.models import Sequential, load_model
+from scratch.optimizers import SGD
+
+
+@keras.saving.register_keras_serializable(package="mine")
+class Dense2(kl.Dense):
+    """A registered layer of the user, which must not be taken for Keras's Dense."""
+
+
+def model_of(*parts: Any) -> Callable[[], keras.Model]:
+    """Return a function that builds a model of these layers, each given as a function."""
+    return lambda: keras.Sequential([keras.Input((4, 4, 1)), *(part() for part in parts)])
+
+
+def compiled_with(optimizer: Any = "sgd", loss: Any = "categorical_crossentropy", **options: Any) -> Callable[[], Any]:
+    """Return a function that builds a compiled model."""
+
+    def build() -> keras.Model:
+        model = keras.Sequential([keras.Input((3,)), kl.Dense(2)])
+        model.compile(optimizer() if callable(optimizer) else optimizer, loss, **options)
+        return model
+
+    return build
+
+
+def frozen() -> keras.Model:
+    """Return a model with a layer that is not trained."""
+    model = keras.Sequential([keras.Input((3,)), kl.Dense(2, name="d")])
+    model.layers[0].trainable = False
+    return model
+
+
+def functional() -> keras.Model:
+    """Return a model that is not a Sequential."""
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, kl.Dense(2)(inputs))
+
+
+KerasSGD = keras.optimizers.SGD
+UNSUPPORTED: dict[str, tuple[Callable[[], keras.Model], str]] = {
+    "Conv2D": (model_of(lambda: kl.Conv2D(2, 3, name="c")), "layer 'c' is a 'Conv2D' of 'keras.layers'"),
+    "Dropout": (model_of(lambda: kl.Dropout(0.5)), "layer 'dropout.*' is a 'Dropout'"),
+    "Lambda": (model_of(lambda: kl.Lambda(lambda x: x)), "layer 'lambda.*' is a 'Lambda'"),
+    "registered class": (model_of(lambda: Dense2(2)), "layer 'dense2.*' is a 'Dense2' of"),
+    "nested": (model_of(lambda: keras.Sequential([kl.Dense(2)], name="inner")), "layer 'inner' is a 'Sequential'"),
+    "functional": (functional, "model 'functional.*' is a 'Functional' of 'keras.*it supports Sequential"),
+    "frozen": (frozen, r"layer 'd' \(Dense\) has trainable=False"),
+    "gelu": (model_of(lambda: kl.Dense(2, activation="gelu", name="d")), "layer 'd' .*Unknown activation 'gelu'"),
+    "regularizer": (model_of(lambda: kl.Dense(2, kernel_regularizer="l2", name="d")), "'d'.*kernel_regularizer='L2'"),
+    "activity": (model_of(lambda: kl.Dense(2, activity_regularizer="l1", name="d")), "'d'.*activity_regularizer='L1'"),
+    "constraint": (model_of(lambda: kl.Dense(2, bias_constraint="non_neg", name="d")), "'d'.*bias_constraint='NonNeg'"),
+    "initializer": (
+        model_of(lambda: kl.Dense(2, kernel_initializer="lecun_normal", name="d")),
+        "'d'.*kernel_initializer='LecunNormal', which scratch does not support .*it supports GlorotUniform",
+    ),
+    "stddev": (
+        model_of(lambda: kl.Dense(2, bias_initializer=keras.initializers.RandomNormal(stddev=1.0), name="d")),
+        "'d'.*bias_initializer='RandomNormal'.*stddev=1.0",
+    ),
+    "mixed": (model_of(lambda: kl.Dense(2, dtype="mixed_float16", name="d")), "'d'.*dtype.*'mixed_float16'"),
+    "float16": (model_of(lambda: kl.Flatten(dtype="float16", name="f")), "'f'.*dtype.*'float16'"),
+    "max_value": (model_of(lambda: kl.ReLU(max_value=6, name="r")), r"'r' \(ReLU\) has max_value=6"),
+    "slope": (model_of(lambda: kl.ReLU(negative_slope=0.5, name="r")), r"'r' \(ReLU\) has negative_slope=0.5"),
+    "axis": (model_of(lambda: kl.Softmax(axis=1, name="s")), r"'s' \(Softmax\) has axis=1"),
+    "channels": (model_of(lambda: kl.Flatten("channels_first", name="f")), "'f'.*data_format='channels_first'"),
+    "Adam": (compiled_with("adam"), "optimizer 'adam.*' is a 'Adam'"),
+    "schedule": (
+        compiled_with(lambda: KerasSGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5))),
+        r"optimizer 'sgd.*' \(SGD\) has learning_rate='ExponentialDecay'",
+    ),
+    "ema": (compiled_with(lambda: KerasSGD(use_ema=True)), r"\(SGD\) has use_ema=True"),
+    "accumulation": (
+        compiled_with(lambda: KerasSGD(gradient_accumulation_steps=4)),
+        "has gradient_accumulation_steps=4",
+    ),
+    "loss scale": (compiled_with(lambda: KerasSGD(loss_scale_factor=4.0)), "has loss_scale_factor=4.0"),
+    "mse": (compiled_with(loss="mse"), "Unknown loss 'mse'"),
+    "focal": (compiled_with(loss=keras.losses.CategoricalFocalCrossentropy()), "is a 'CategoricalFocalCrossentropy'"),
+    "ignored class": (
+        compiled_with(loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=1)),
+        r"\(SparseCategoricalCrossentropy\) has ignore_class=1",
+    ),
+    "loss axis": (compiled_with(loss=keras.losses.CategoricalCrossentropy(axis=1)), "has axis=1"),
+    "mean": (compiled_with(loss=keras.losses.CategoricalCrossentropy(reduction="mean")), "Unknown reduction 'mean'"),
+    "AUC": (compiled_with(metrics=["auc"]), "Unknown metric 'auc'"),
+    "metric": (compiled_with(metrics=[keras.metrics.Precision(name="p")]), "metric 'p' is a 'Precision'"),
+    "weighted": (compiled_with(weighted_metrics=["accuracy"]), "compiled with weighted_metrics=a list"),
+    "loss weights": (compiled_with(loss_weights=[2.0]), "compiled with loss_weights=a list"),
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_unsupported_by_scratch(name: str, tmp_path: Path) -> None:
+    build, message = UNSUPPORTED[name]
+    path = tmp_path / "model.keras"
+    build().save(path)
+    with pytest.raises(FileError, match=f"(?s){re.escape(str(path))}.*{message}") as error:
+        load_model(path)
+    assert "\n" not in str(error.value)
+
+
+def test_unsupported_by_keras(tmp_path: Path) -> None:
+    class Mine(Dense):
+        pass
+
+    class Rate(SGD):
+        pass
+
+    path = tmp_path / "model.keras"
+    own_optimizer = Sequential([Dense(2)])
+    own_optimizer.compile(Rate(), losses.CategoricalCrossentropy())
+    for model, message in (
+        (Sequential([Mine(2, name="m")]), "The layer 'm' is a Mine, which has no counterpart in Keras"),
+        (Sequential([Dense(2, name="a/b")]), "'a/b' is not a name in Keras"),
+        (own_optimizer, "The optimizer is a Rate, which has no counterpart"),
+    ):
+        with pytest.raises(FileError, match=f"{re.escape(str(path))}: .*{message}"):
+            model.save(path)
+        assert not list(tmp_path.iterdir())
+
+
+def test_unsupported_compile_arguments_with_compile_false(tmp_path: Path) -> None:
+    theirs = keras.Sequential([keras.Input((3,)), kl.Dense(2)])
+    theirs.compile("adam", "mse")
+    theirs.save(tmp_path / "adam.keras")
+    with pytest.raises(FileError, match=r"'adam.*' is a 'Adam' of 'keras\.optimizers', which scratch does not support"):
+        load_model(tmp_path / "adam.keras")
+    ours = load_model(tmp_path / "adam.keras", compile=False)
+    assert ours.optimizer is None
+    assert_all([same("weights", a, b) for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True)])

@@ -1,0 +1,274 @@
+"""``execution``: the compiled core trains exactly those models that it trains with the same bits as the layers.
+
+Each training runs twice, as ``fit`` chooses and with ``run_eagerly=True``.  ``LAYER_BY_LAYER`` has a training for each
+condition that ``fused_step`` asks: the compiled core would compute something else than the layers.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parity_tests.unit.trainings import Training, dense_layers, double_first, results, wrap
+from scratch import layer, losses
+from scratch.layers import Activation, Dense, Flatten, Softmax
+from scratch.losses import CategoricalCrossentropy, Loss, SoftmaxCrossEntropy
+from scratch.models import Sequential
+from scratch.ops import numba_ops
+from scratch.optimizers import SGD
+
+# --- classes that compute something else than their base class ---
+
+
+class DoubledDense(Dense):
+    """A Dense layer with twice the output."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return 2 * super().forward(x)
+
+    def backward(self, dout: np.ndarray, **options: bool) -> np.ndarray | None:
+        return super().backward(2 * dout, **options)
+
+
+class DoubledActivation(Activation):
+    """An activation of twice the input."""
+
+    def activate(self, z: np.ndarray) -> np.ndarray:
+        return super().activate(2 * z)
+
+    def activate_backward(self, dout: np.ndarray) -> np.ndarray:
+        return 2 * super().activate_backward(dout)
+
+
+class ReversedFlatten(Flatten):
+    """A Flatten layer that reverses the features."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return super().forward(x[:, ::-1])
+
+
+class OtherRuleDense(DoubledDense):
+    """A layer that states a rule which the compiled core lacks."""
+
+    fused_rule = "doubled"
+
+
+class DoubledSGD(SGD):
+    """SGD with twice the gradients."""
+
+    def update(self, params: dict[str, np.ndarray], grads: dict[str, np.ndarray]) -> None:
+        super().update(params, {key: 2 * dW for key, dW in grads.items()})
+
+
+class OtherRuleSGD(DoubledSGD):
+    """An optimizer that states a rule which the compiled core lacks."""
+
+    fused_rule = "doubled"  # type: ignore[assignment]
+
+
+class SquaredError(Loss):
+    """The mean over the samples of the sum of squared differences."""
+
+    def forward(self, y: np.ndarray, t: np.ndarray) -> np.ndarray:
+        self.y, self.t = y, t
+        return self.reduce(np.square(y - t).sum(axis=1))
+
+    def backward(self) -> np.ndarray:
+        return 2 * (self.y - self.t) / len(self.y)
+
+
+class SmoothedCrossentropy(CategoricalCrossentropy):
+    """Cross-entropy that smooths the labels only when it is computed from the logits."""
+
+    def for_logits(self) -> SoftmaxCrossEntropy:
+        return SoftmaxCrossEntropy(label_smoothing=0.3)
+
+
+class OtherRuleCrossentropy(SmoothedCrossentropy):
+    """A loss that states a rule which the compiled core lacks."""
+
+    fused_rule = "smoothed"  # type: ignore[assignment]
+
+
+class LogitsCrossentropy(SoftmaxCrossEntropy):
+    """A loss with the fused rule that computes by its own ``forward`` and ``backward`` after a softmax."""
+
+    fused_rule = "softmax_cross_entropy"  # type: ignore[assignment]
+
+
+class DoubledForward(Sequential):
+    """A model with twice the input."""
+
+    def forward(self, x: Any, trace: dict[str, np.ndarray] | None = None) -> np.ndarray:
+        return super().forward(2 * x, trace)
+
+
+class DoubledLoss(Sequential):
+    """A model that reports twice the loss."""
+
+    def compute_loss(self, loss: Loss, y: np.ndarray, t: np.ndarray) -> tuple[Loss, np.ndarray]:
+        criterion, value = super().compute_loss(loss, y, t)
+        return criterion, 2 * value
+
+
+class DoubledBackward(Sequential):
+    """A model with twice the gradients."""
+
+    def backward(self, criterion: Loss, trace: dict[str, np.ndarray] | None = None) -> None:
+        double_gradients(self, super().backward, criterion, trace)
+
+
+class DoubledStep(Sequential):
+    """A model that trains on twice the samples."""
+
+    def train_step(self, x: Any, y: np.ndarray) -> tuple[float, np.ndarray]:
+        return super().train_step(2 * x, y)
+
+
+def double_gradients(model: Sequential, backward: Callable[..., None], *arguments: Any) -> None:
+    backward(*arguments)
+    for dW in model.grads.values():
+        dW *= 2
+
+
+# --- methods that are replaced on one object ---
+
+
+def replaced(part: Callable[[Sequential], object], method: str, wrapper: Callable[..., Any] = double_first) -> Training:
+    return Training(prepare=lambda model: wrap(part(model), method, wrapper))
+
+
+def double_result(method: Callable[..., Any], *arguments: Any) -> Any:
+    return 2 * method(*arguments)
+
+
+def double_update(update: Callable[..., None], params: Any, grads: dict[str, np.ndarray]) -> None:
+    update(params, {key: 2 * dW for key, dW in grads.items()})
+
+
+def reverse_targets(targets: Callable[..., np.ndarray], y: np.ndarray, *arguments: Any) -> np.ndarray:
+    return targets(y[::-1], *arguments)  # not the same for two batches together as for each of them
+
+
+def double_loss(compute_loss: Callable[..., Any], *arguments: Any) -> Any:
+    criterion, value = compute_loss(*arguments)
+    return criterion, 2 * value
+
+
+def replaced_loss(method: str, wrapper: Callable[..., Any], loss: Any = CategoricalCrossentropy) -> Training:
+    """The method is replaced on the loss of the model, which is a copy of the given one."""
+    return Training(loss=loss, prepare=lambda model: wrap(model.loss, method, wrapper))
+
+
+def optimizer(**options: Any) -> Training:
+    return Training(optimizer=lambda: SGD(0.1, **options))
+
+
+def fortran_order(model: Sequential) -> None:
+    model.layers[0].params["W"] = np.asfortranarray(model.layers[0].params["W"])
+
+
+def strided_bias(model: Sequential) -> None:
+    model.layers[0].params["b"] = np.linspace(0, 1, 16, dtype=np.float32)[::2]
+
+
+LAYER_BY_LAYER = {
+    "momentum": optimizer(momentum=0.9),
+    "nesterov": optimizer(momentum=0.9, nesterov=True),
+    "weight_decay": optimizer(weight_decay=0.1),
+    "clipnorm": optimizer(clipnorm=0.01),
+    "clipvalue": optimizer(clipvalue=0.001),
+    "global_clipnorm": optimizer(global_clipnorm=0.01),
+    "optimizer subclass": Training(optimizer=lambda: DoubledSGD(0.1)),
+    "optimizer with another rule": Training(optimizer=lambda: OtherRuleSGD(0.1)),
+    "optimizer.update replaced": replaced(lambda model: model.optimizer, "update", double_update),
+    "reduction='sum'": Training(loss=lambda: CategoricalCrossentropy(reduction="sum")),
+    "subclass of Loss": Training(loss=SquaredError),
+    "subclass of CategoricalCrossentropy": Training(loss=SmoothedCrossentropy),
+    "loss with another rule": Training(loss=OtherRuleCrossentropy),
+    "loss.for_logits replaced": replaced_loss("for_logits", lambda _: SoftmaxCrossEntropy(label_smoothing=0.3)),
+    "loss.targets replaced": replaced_loss("targets", reverse_targets),
+    "loss.smooth replaced": replaced_loss("smooth", double_first),
+    "loss.reduce replaced": replaced_loss("reduce", double_first),
+    "loss.forward replaced": replaced_loss("forward", double_first, LogitsCrossentropy),
+    "loss.backward replaced": replaced_loss("backward", double_result, LogitsCrossentropy),
+    "Dense subclass": Training(lambda: dense_layers(DoubledDense)),
+    "Activation subclass": Training(lambda: [Dense(8), DoubledActivation("tanh"), Dense(3, "softmax")]),
+    "Flatten subclass": Training(lambda: [ReversedFlatten(), *dense_layers()]),
+    "layer with another rule": Training(lambda: dense_layers(OtherRuleDense)),
+    "layer.forward replaced": replaced(lambda model: model.layers[0], "forward"),
+    "layer.backward replaced": replaced(lambda model: model.layers[1], "backward"),
+    "layer.activate replaced": replaced(lambda model: model.layers[0], "activate"),
+    "layer.activate_backward replaced": replaced(lambda model: model.layers[0], "activate_backward"),
+    "softmax in the middle": Training(lambda: [Dense(8, "softmax"), Dense(3, "softmax")]),
+    "activation after activation": Training(lambda: [Dense(8, "tanh"), Activation("relu"), Dense(3, "softmax")]),
+    "activation before Dense": Training(lambda: [Activation("tanh"), *dense_layers()]),
+    "logits": Training(lambda: [Dense(8, "relu"), Dense(3)], loss=lambda: CategoricalCrossentropy(from_logits=True)),
+    "sigmoid at the end": Training(lambda: [Dense(8, "relu"), Dense(3, "sigmoid")]),
+    "mixed dtypes": Training(lambda: dense_layers(dtype="float64")),
+    "Fortran-ordered W": Training(prepare=fortran_order),
+    "strided b": Training(prepare=strided_bias),
+    "model.forward overridden": Training(model_class=DoubledForward),
+    "model.compute_loss overridden": Training(model_class=DoubledLoss),
+    "model.backward overridden": Training(model_class=DoubledBackward),
+    "model.train_step overridden": Training(model_class=DoubledStep),
+    "model.forward replaced": replaced(lambda model: model, "forward"),
+    "model.compute_loss replaced": replaced(lambda model: model, "compute_loss", double_loss),
+    "model.backward replaced": Training(
+        prepare=lambda model: wrap(model, "backward", partial(double_gradients, model))
+    ),
+    "model.train_step replaced": replaced(lambda model: model, "train_step"),
+}
+FUSED = {
+    "two Dense layers": Training(),
+    "activations as layers": Training(lambda: [Dense(8), Activation("tanh"), Dense(3), Softmax()]),
+    "Flatten first": Training(lambda: [Flatten(), Dense(8, "sigmoid"), Dense(3, "softmax")]),
+    "linear layers without biases": Training(lambda: [Dense(8, use_bias=False), Dense(3, "softmax", use_bias=False)]),
+    "float64": Training(lambda: [Dense(8, "relu", dtype="float64"), Dense(3, "softmax", dtype="float64")]),
+    "label smoothing": Training(loss=lambda: CategoricalCrossentropy(label_smoothing=0.2)),
+    "nesterov without momentum": optimizer(nesterov=True),
+    "clipnorm=0, which does not clip": optimizer(clipnorm=0.0),
+}
+
+
+@pytest.mark.parametrize("training", LAYER_BY_LAYER.values(), ids=LAYER_BY_LAYER)
+def test_fit_runs_layer_by_layer(training: Training) -> None:
+    default, eager = training.run(), training.run(run_eagerly=True)
+    assert results(default) == results(eager)
+    assert default.fused is None
+    assert eager.fused is None
+
+
+@pytest.mark.parametrize("training", FUSED.values(), ids=FUSED)
+def test_fit_runs_the_compiled_core_with_the_bits_of_the_layers(training: Training) -> None:
+    default, eager = training.run(), training.run(run_eagerly=True)
+    assert results(default) == results(eager)
+    assert default.fused is not None
+    assert eager.fused is None
+
+
+def test_the_numpy_backend_runs_layer_by_layer() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 200)).astype(np.float32)  # sums of 200 terms: backends round them
+    default, eager = Training().run(backend="numpy", x=x), Training().run(run_eagerly=True, backend="numpy", x=x)
+    assert results(default) == results(eager)
+    assert default.fused is None
+
+
+def test_a_loss_entered_in_the_table_trains_by_its_own_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(losses.LOSSES, "squared_error", SquaredError)
+    by_name, by_object = Training(loss=lambda: "squared_error").run(), Training(loss=SquaredError).run()
+    assert results(by_name) == results(by_object)
+    assert results(by_name) != results(Training().run())
+    assert by_name.fused is None
+
+
+def test_an_activation_that_the_compiled_core_lacks_runs_layer_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layer, "ACTIVATIONS", (*layer.ACTIVATIONS, "doubled"))
+    monkeypatch.setattr(numba_ops, "doubled_forward", lambda x: 2 * x, raising=False)
+    monkeypatch.setattr(numba_ops, "doubled_backward", lambda dout, out: 2 * dout, raising=False)
+    training = Training(lambda: [Dense(8, "doubled"), Dense(3, "softmax")])
+    default = training.run()
+    assert results(default) == results(training.run(run_eagerly=True))
+    assert default.fused is None

@@ -1,0 +1,97 @@
+"""``Sequential``: adding and removing layers, initial weights, copies."""
+
+import copy
+import pickle
+
+import numpy as np
+
+from parity_tests.unit.trainings import classifier
+from scratch.layers import Activation, Dense, Input
+from scratch.models import Sequential
+from scratch.utils import set_random_seed
+
+Data = tuple[np.ndarray, np.ndarray]
+
+
+def test_input_shape_may_be_given_or_taken_from_the_data(blobs: Data) -> None:
+    models = []
+    for first in (Dense(8, "relu"), Dense(8, "relu", input_shape=(4,))):
+        set_random_seed(3)
+        model = Sequential([first, Dense(3, "softmax")])
+        model.compile("sgd", "categorical_crossentropy")
+        model.fit(*blobs, verbose=0)
+        models.append(model)
+    for a, b in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert models[0].input_shape == models[1].input_shape == (None, 4)
+    assert models[0].output_shape == (None, 3)
+
+
+def test_add_and_pop() -> None:
+    model = Sequential()
+    model.add(Input((4,)))
+    model.add(Dense(5))
+    model.add(Dense(2))
+    weights = model.get_weights()
+    assert model.pop().name == "dense_1"
+    model.add(Dense(3))
+    assert [W.shape for W in model.get_weights()] == [(4, 5), (5,), (5, 3), (3,)]
+    np.testing.assert_array_equal(model.get_weights()[0], weights[0])
+    assert model.count_params() == 43
+
+
+def test_pop_removes_the_input_shape_with_the_layer_that_declared_it() -> None:
+    model = Sequential([Dense(5, input_shape=(4,)), Dense(2)])
+    model.pop()
+    assert model.input_shape == (None, 4)
+    model.pop()
+    assert model.input_shape is None
+    model.add(Dense(3, input_shape=(7,)))
+    assert model.input_shape == (None, 7)
+    with_input = Sequential([Input((4,)), Dense(5)])
+    with_input.pop()
+    assert with_input.input_shape == (None, 4)  # the model still has the Input
+    with_input.add(Dense(2))
+    assert [W.shape for W in with_input.get_weights()] == [(4, 2), (2,)]
+
+
+def test_initial_weights_depend_only_on_the_seed_at_creation(rng: np.random.Generator) -> None:
+    """Each model has its own generator: models that are created before it is built do not change its weights."""
+    first_weights = []
+    for other_models in (0, 3):
+        set_random_seed(1)
+        model = Sequential([Dense(3)])
+        for _ in range(other_models):
+            Sequential([Dense(3, input_shape=(2,))])
+        model(rng.normal(size=(1, 4)))
+        first_weights.append(model.get_weights()[0])
+    np.testing.assert_array_equal(*first_weights)
+
+
+def test_given_name_is_kept() -> None:
+    assert Sequential([Dense(1)], name="mine").name == "mine"
+
+
+def test_get_weights_and_set_weights_copy() -> None:
+    model = classifier()
+    weights = model.get_weights()
+    weights[0][...] = 7
+    assert not (model.get_weights()[0] == 7).any()
+    zeros = [W * 0 for W in weights]
+    model.set_weights(zeros)
+    model.params["dense/W"][...] = 1
+    assert not zeros[0].any()
+
+
+def test_deepcopy_and_pickle_continue_the_training(blobs: Data) -> None:
+    model = classifier(momentum=0.5)
+    model.fit(*blobs, verbose=0)
+    for duplicate in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        first, second = (m.train_on_batch(*blobs) for m in (copy.deepcopy(model), duplicate))
+        assert first == second
+
+
+def test_output_is_not_a_view_of_the_input() -> None:
+    model, x = Sequential([Activation("linear")]), np.ones((2, 3), "float32")
+    model(x)[...] = 7
+    assert (x == 1).all()

@@ -1,4 +1,4 @@
-"""``Network``: a chain of layers, its parameters, and one pass forward and back through it.
+"""``Network``: a stack of layers, and one pass forward and back through it.
 
 This is the book's network: ``forward`` runs the layers in order, ``backward`` in reverse.  Training with Keras's
 interface is built on it in ``training.py``.  To watch a pass in a debugger, train with
@@ -7,31 +7,22 @@ neither ``forward`` nor ``backward``.
 """
 
 import threading
-from collections.abc import Sequence
-from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
-from scratch import ops, utils
-from scratch.layer import Layer
-from scratch.layers import Input
+from scratch import utils
+from scratch.layer_stack import LayerStack
 from scratch.losses import Loss, SoftmaxCrossEntropy
 from scratch.metrics import CategoricalAccuracy
 from scratch.optimizers import SGD
 from scratch.pixels import Pixels
-from scratch.utils import Array, Shape
+from scratch.utils import Array
 
 
-class Network:
-    """Layers in a row with one backend and one random generator.
-
-    Args:
-        layers: the layers, first to last; ``add`` appends more.
-        name: name of the model; default: ``sequential``, ``sequential_1``, …
-        backend: ``'numpy'``, the reference, or ``'numba'``, compiled.
-        dtype: float32 (default) or float64, for all layers without a dtype of their own.
+class Network(LayerStack):
+    """A stack of layers with a forward and a backward pass, and what ``compile`` sets.
 
     Attributes:
         optimizer: the optimizer given to ``compile``; None before.
@@ -39,252 +30,15 @@ class Network:
         metrics: the metrics given to ``compile``, as objects.
         run_eagerly: whether training always runs layer by layer.
         fused: the compiled training step, created by ``scratch.execution`` when it is first used.
-        lock: held while a training step changes the parameters, and while inference reads them.
         inference_waits: whether a thread may be waiting for the lock; ``fit`` then pauses after the step.
-
-    Raises:
-        ValueError: if the backend or the dtype is unknown, or a layer does not fit; see ``add``.
     """
 
     optimizer: SGD | None = None
     loss: Loss | None = None
-    metrics: list[CategoricalAccuracy]
+    metrics: list[CategoricalAccuracy] = []  # noqa: RUF012 (replaced by compile, never changed)
     run_eagerly: bool = False
     fused: Any = None
-
-    def __init__(
-        self,
-        layers: Sequence[Layer] | None = None,
-        name: str | None = None,
-        backend: str = "numba",
-        dtype: DTypeLike | None = None,
-    ) -> None:
-        self.backend = utils.check_name("backend", backend, ops.BACKENDS)
-        ops.get(backend)  # raise now if the backend cannot be loaded
-        self.dtype = utils.check_dtype("float32" if dtype is None else dtype)
-        self.rng = utils.spawn_generator()
-        self.name = utils.auto_name(type(self).__name__) if name is None else str(name)
-        self.metrics = []
-        self.input_shape: Shape | None = None
-        self.lock, self.inference_waits = threading.RLock(), False
-        self._layers: list[Layer] = []
-        self._input: Input | None = None
-        for layer in utils.check_list("layers", layers):
-            self.add(layer)
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The layers, first to last, as a new list; ``add`` and ``pop`` change the model."""
-        return list(self._layers)
-
-    @layers.setter
-    def layers(self, value: object) -> None:
-        raise AttributeError("`Model.layers` attribute is reserved and should not be used. Use add() and pop().")
-
-    @property
-    def trainable(self) -> bool:
-        """True: scratch trains every layer, and raises a ``ValueError`` if False is assigned."""
-        return True
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        if value is not True:
-            raise ValueError(f"Model {self.name!r} must be trainable, as all models are; got trainable={value!r}.")
-
-    def add(self, layer: Layer) -> None:
-        """Append a layer, and build it if the shape of its input is known.
-
-        Raises:
-            ValueError: if it is not a layer, its name is used, or it does not accept the output of the layer before it.
-        """
-        if not isinstance(layer, Layer):
-            raise ValueError(f"A model is made of layers, such as Dense(10); got {layer!r}.")
-        if layer.name == "loss":
-            raise ValueError("A layer cannot be named 'loss', the name of the loss in a trace; choose another name.")
-        if layer.name in [other.name for other in self._layers]:
-            raise ValueError(f"The model already has a layer named {layer.name!r}; give this one another name.")
-        if isinstance(layer, Input):
-            if self._layers or self._input:
-                raise ValueError("Input must be the first entry of a model, and there can be only one.")
-            self._input, self.input_shape = layer, layer.batch_input_shape
-            return
-        input_shape = self.output_shape if self._layers or self._input else layer.batch_input_shape
-        if input_shape is not None:
-            layer.compute_output_shape(input_shape)
-        layer.bind(self.backend, self.dtype)
-        self._layers.append(layer)
-        if input_shape is not None:
-            self.build(self.input_shape or input_shape)
-
-    def pop(self) -> Layer:
-        """Remove and return the last layer.
-
-        Raises:
-            ValueError: if there is none.
-        """
-        if not self._layers:
-            raise ValueError(f"Cannot pop from model {self.name!r}: there are no layers in the model.")
-        layer = self._layers.pop()
-        if not self._layers and not self._input:
-            self.input_shape = None
-        return layer
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return the layer with that name or at that index.
-
-        Raises:
-            ValueError: if there is no such layer, or not exactly one of the arguments is given.
-        """
-        if (name is None) == (index is None):
-            raise ValueError(f"Provide either a layer name or a layer index; got name={name!r}, index={index!r}.")
-        count = len(self._layers)
-        found = [layer for i, layer in enumerate(self._layers) if layer.name == name or index in (i, i - count)]
-        if not found:
-            names = [layer.name for layer in self._layers]
-            raise ValueError(f"No such layer: {index if name is None else name!r}. Existing layers are: {names}.")
-        return found[0]
-
-    def build(self, input_shape: Shape) -> None:
-        """Create the parameters of all layers that have none, for input of a shape such as ``(None, 784)``.
-
-        Raises:
-            ValueError: if a layer does not accept its input; no layer is built then.
-        """
-        self.compute_output_shape(input_shape)
-        self.input_shape = shape = (None, *input_shape[1:])
-        if self.built:
-            return
-        with self.lock:
-            for layer in self._layers:
-                if not layer.built:
-                    layer.build(shape, self.rng)
-                shape = layer.compute_output_shape(shape)
-
-    @property
-    def ops(self) -> ModuleType:
-        """The operations of the model's backend."""
-        return ops.get(self.backend)
-
-    @property
-    def built(self) -> bool:
-        """Whether there are layers and all of them have their parameters."""
-        return bool(self._layers) and all(layer.built for layer in self._layers)
-
-    @property
-    def output_shape(self) -> Shape | None:
-        """Shape of the output, or None while the shape of the input is unknown."""
-        shape = self.input_shape
-        for layer in self._layers:
-            shape = None if shape is None else layer.compute_output_shape(shape)
-        return shape
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of the output for an input of that shape.
-
-        Raises:
-            ValueError: if the model has no layers, or a layer does not accept its input.
-        """
-        if not self._layers:
-            raise ValueError(f"Model {self.name!r} has no layers; add one, for example Dense(10).")
-        shape = input_shape
-        for layer in self._layers:
-            shape = layer.compute_output_shape(shape)
-        return shape
-
-    @property
-    def params(self) -> dict[str, Array]:
-        """The parameters themselves, not copies, as ``{'dense/W': …, 'dense/b': …, …}``."""
-        return {f"{layer.name}/{key}": W for layer in self._layers for key, W in layer.params.items()}
-
-    @property
-    def grads(self) -> dict[str, Array]:
-        """The gradients of the last backward pass, with the names of ``params``; the fused step stores none."""
-        return {f"{layer.name}/{key}": dW for layer in self._layers for key, dW in layer.grads.items()}
-
-    @property
-    def weights(self) -> list[Array]:
-        """The parameters themselves, not copies, in the order of the layers, W before b."""
-        return list(self.params.values())
-
-    trainable_weights = weights
-
-    def get_weights(self) -> list[Array]:
-        """Return copies of all parameters, in the order of the layers, W before b."""
-        return [W.copy() for W in self.weights]
-
-    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Replace the values of all parameters.
-
-        Args:
-            weights: arrays in the order and with the shapes of ``get_weights()``.
-
-        Raises:
-            ValueError: if the number or a shape is wrong, or an array is not numeric; nothing is changed then.
-        """
-        with self.lock:
-            utils.assign_weights(f"Model {self.name!r}", self.params, weights)
-
-    def count_params(self) -> int:
-        """Return the number of scalars in all parameters.
-
-        Raises:
-            ValueError: if the model is not built yet.
-        """
-        self.check_built()
-        return sum(layer.count_params() for layer in self._layers)
-
-    def check_built(self) -> None:
-        """Raise a ``ValueError`` unless all layers have their parameters."""
-        if not self.built:
-            raise ValueError(f"Model {self.name!r} has no weights yet: call it on data, or give an input_shape.")
-
-    def check_inputs(self, x: ArrayLike, argument: str = "x") -> Array | Pixels:
-        """Return x as an array, or as pixels, that the first layer accepts, without a copy.
-
-        Raises:
-            ValueError: if x is not a batch of finite numbers of the right shape.
-        """
-        dtype = self._layers[0].dtype if self._layers else None
-        array = x if isinstance(x, Pixels) else utils.check_array(argument, x, dtype)
-        self.compute_output_shape(array.shape)
-        return array
-
-    def __call__(self, x: ArrayLike) -> Array:
-        """Return the output for a batch x in one pass; the model is built if necessary.
-
-        Raises:
-            ValueError: if x is not a batch of finite numbers of the right shape.
-        """
-        batch = self.check_inputs(x)
-        self.build(batch.shape)
-        with self.reading():
-            return self.detached().forward(batch).copy()  # a linear layer returns x itself
-
-    def reading(self) -> "threading.RLock":
-        """Return the lock to hold while the parameters are read."""
-        self.inference_waits = True
-        return self.lock
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "lock"}  # a lock belongs to one object
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, lock=threading.RLock())
-
-    def detached(self) -> Self:
-        """Return a shallow copy that shares the parameters.
-
-        Inference and traces run on it, because ``forward`` and ``backward`` keep tensors in the layers: several threads
-        may use a model at once, and what a training step keeps for its backward pass stays.
-        """
-        copy = object.__new__(type(self))
-        vars(copy).update(vars(self), _layers=[layer.detached() for layer in self._layers])
-        return copy
-
-    def __repr__(self) -> str:
-        size = f"{self.count_params():,} parameters" if self.built else "not built"
-        chain = ", ".join(map(repr, self._layers))
-        return f"<{type(self).__name__} {self.name}: {size}, backend {self.backend}, layers [{chain}]>"
+    inference_waits = False
 
     def forward(self, x: Array | Pixels, trace: dict[str, Array] | None = None) -> Array:
         """Return the output of the last layer for a batch x (順伝播); a ``trace`` receives every layer's output."""
@@ -338,3 +92,46 @@ class Network:
         criterion, trace["loss"] = self.compute_loss(loss, out, loss.targets(y, out.shape[-1], out.dtype))
         self.backward(criterion, trace)
         return trace
+
+    def check_inputs(self, x: ArrayLike, argument: str = "x") -> Array | Pixels:
+        """Return x as an array, or as pixels, that the first layer accepts, without a copy.
+
+        Raises:
+            ValueError: if x is not a batch of finite numbers of the right shape.
+        """
+        dtype = self._layers[0].dtype if self._layers else None
+        array = x if isinstance(x, Pixels) else utils.check_array(argument, x, dtype)
+        self.compute_output_shape(array.shape)
+        return array
+
+    def __call__(self, x: ArrayLike) -> Array:
+        """Return the output for a batch x in one pass; the model is built if necessary.
+
+        Raises:
+            ValueError: if x is not a batch of finite numbers of the right shape.
+        """
+        batch = self.check_inputs(x)
+        self.build(batch.shape)
+        with self.reading():
+            return self.detached().forward(batch).copy()  # a linear layer returns x itself
+
+    def reading(self) -> "threading.RLock":
+        """Return the lock to hold while the parameters are read."""
+        self.inference_waits = True
+        return self.lock
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "lock"}  # a lock belongs to one object
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, lock=threading.RLock())
+
+    def detached(self) -> Self:
+        """Return a shallow copy that shares the parameters.
+
+        Inference and traces run on it, because ``forward`` and ``backward`` keep tensors in the layers: several threads
+        may use a model at once, and what a training step keeps for its backward pass stays.
+        """
+        copy = object.__new__(type(self))
+        vars(copy).update(vars(self), _layers=[layer.detached() for layer in self._layers])
+        return copy

@@ -195,5 +195,5 @@ def test_test_on_batch_takes_all_samples_in_one_batch(monkeypatch: pytest.Monkey
         return original(self, x)
 
     monkeypatch.setattr(Dense, "forward", forward)
-    make().test_on_batch(np.tile(X, (3, 1)), np.tile(Y, (3, 1)))
+    ().test_on_batch(np.tile(X, (3, 1)), np.tile(Y, (3, 1)))
     assert sizes == [72, 72]  # two Dense layers; evaluate's default would be batches of 32

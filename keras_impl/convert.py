@@ -28,13 +28,13 @@ def to_keras(model: Sequential) -> keras.Sequential:
     twin = keras.saving.deserialize_keras_object(config.write_model(model))
     if model.built:
         copy_weights(model, twin)
-    if model.loss is not None:
-        twin.compile(**compile_arguments(model))
+    if arguments := compile_arguments(model):
+        twin.compile(**arguments)
     return twin
 
 
 def compile_arguments(model: Sequential) -> dict[str, Any]:
-    """Return the arguments of a scratch model's ``compile`` as Keras objects, for the ``compile`` of its Keras twin.
+    """Return the arguments of a scratch model's ``compile`` as Keras objects; empty if the model is not compiled.
 
     Raises:
         ValueError: if Keras has no counterpart of the loss, the optimizer or a metric; the message names it.

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.reports.text import Results, show
-from scratch.cli.terminal import guarded
+from scratch.cli.options import add_data_option
+from scratch.cli.terminal import run_command
 from scratch.datasets import mnist
 
 FOLDER = Path(__file__).with_name("results")
@@ -27,9 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="two minutes in place of ten: fewer rounds, fewer points")
     parser.add_argument("--output", metavar="FOLDER", default=str(FOLDER), help="for pictures and results.json")
     parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(QUESTIONS)}")
-    parser.add_argument("--data", metavar="PATH", help="mnist.npz or a folder with the IDX files (default: found)")
+    add_data_option(parser)
     options = parser.parse_args(arguments)
-    return guarded("benchmarks", lambda: _measure(options, QUESTIONS))
+    return run_command("benchmarks", lambda: _measure(options, QUESTIONS))
 
 
 def _measure(options: argparse.Namespace, questions: dict) -> int:

@@ -10,61 +10,76 @@ import sys
 from typing import Any
 
 from keras_impl import missing
-from scratch.article import Samples, prepare
-from scratch.cli.options import parser
-from scratch.cli.terminal import guarded
-from scratch.cli.train import make as make_scratch
-from scratch.cli.train import run
+from scratch import article
+from scratch.article import Samples
+from scratch.cli.options import training_parser
+from scratch.cli.program import run_program
+from scratch.cli.terminal import run_command
+from scratch.optimizers import SGD
+from scratch.utils import set_random_seed
 
 FRAMEWORKS = ["tensorflow", "jax", "torch"]
 
 
-def make(options: argparse.Namespace, inputs: int, classes: int) -> Any:
-    """The Keras model, with the weights that scratch draws from the seed."""
-    import keras
+class KerasProgram:
+    """The training program in Keras; see ``scratch.cli.program.Program``."""
 
-    from keras_impl import build_model, copy_weights
-    from keras_impl.convert import keras_optimizer
+    prepare = staticmethod(article.prepare_floats)
 
-    options.backend = "numpy"
-    source = make_scratch(options, inputs, classes)
-    assert source.optimizer is not None
-    model = build_model(tuple(options.hidden), inputs, classes)
-    copy_weights(source, model)
-    model.compile(keras_optimizer(source.optimizer), keras.losses.CategoricalCrossentropy(), metrics=["accuracy"])
-    options.rng = source.rng
-    return model
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
 
+    def make_model(self, inputs: int, classes: int) -> Any:
+        """Return the compiled Keras model, with the initial weights that scratch draws from the seed."""
+        import keras
 
-def fit(model: Any, options: argparse.Namespace, train: Samples, test: Samples) -> Any:
-    """Train as the options say, in the order of samples that scratch draws from the seed."""
-    import keras
+        from keras_impl import build_model, copy_weights
+        from keras_impl.convert import keras_optimizer
 
-    from keras_impl.data import Batches
-    from scratch.callbacks.progress import interactive
-    from scratch.utils import check_integer
+        options = self.options
+        set_random_seed(options.seed)
+        source = article.build_model(options.hidden, inputs, classes, "numpy")
+        self.rng = source.rng
+        model = build_model(tuple(options.hidden), inputs, classes)
+        copy_weights(source, model)
+        optimizer = keras_optimizer(SGD(options.learning_rate, options.momentum))
+        model.compile(optimizer, keras.losses.CategoricalCrossentropy(), metrics=["accuracy"])
+        return model
 
-    check_integer("epochs", options.epochs)
-    check_integer("batch_size", options.batch_size)
-    batch_size, rng = options.batch_size, options.rng
-    verbose = 0 if options.quiet else 1 if interactive() else 2
-    log = [keras.callbacks.CSVLogger(options.history)] if options.history else []
-    if several(options):
-        from keras_impl import distributed
+    def fit(self, model: Any, train: Samples, test: Samples) -> int:
+        """Train in the order of samples that scratch draws from the seed; return the number of epochs."""
+        import keras
 
-        if options.processes > 1:
-            distributed.agree(options, train, test)
-        return distributed.fit(model, train, test, batch_size, rng, log, epochs=options.epochs, verbose=verbose)
-    data = Batches(*train, batch_size, rng)
-    return model.fit(
-        data,
-        epochs=options.epochs,
-        shuffle=False,
-        verbose=verbose,
-        callbacks=[data.draw_orders(), *log],
-        validation_data=test,
-        validation_batch_size=batch_size,
-    )
+        from keras_impl.data import Batches
+        from scratch.callbacks.progress import interactive
+        from scratch.utils import check_integer
+
+        options = self.options
+        check_integer("epochs", options.epochs)
+        check_integer("batch_size", options.batch_size)
+        batch_size = options.batch_size
+        verbose = 0 if options.quiet else 1 if interactive() else 2
+        log = [keras.callbacks.CSVLogger(options.history)] if options.history else []
+        if several(options):
+            from keras_impl import distributed
+
+            if options.processes > 1:
+                distributed.agree(options, train, test)
+            history = distributed.fit(
+                model, train, test, batch_size, self.rng, log, epochs=options.epochs, verbose=verbose
+            )
+            return len(history.epoch)
+        data = Batches(*train, batch_size, self.rng)
+        history = model.fit(
+            data,
+            epochs=options.epochs,
+            shuffle=False,
+            verbose=verbose,
+            callbacks=[data.draw_orders(), *log],
+            validation_data=test,
+            validation_batch_size=batch_size,
+        )
+        return len(history.epoch)
 
 
 def add_several(command_line: argparse.ArgumentParser) -> None:
@@ -113,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Train, and return the exit status: 0, or 2 for input that can't be used, or 130 after Ctrl-C."""
     framework = os.environ.get("KERAS_BACKEND", FRAMEWORKS[0])
     description = "Train the article's network, built with Keras, from scratch's weights and in scratch's order."
-    command_line = parser("keras_impl", description, FRAMEWORKS, framework)
+    command_line = training_parser("keras_impl", description, FRAMEWORKS, framework)
     add_several(command_line)
     command_line.set_defaults(backend=None)
     options = command_line.parse_args(arguments)
@@ -132,9 +147,9 @@ def main(arguments: list[str] | None = None) -> int:
     def work() -> int:
         check_several(options)
         if not several(options):
-            return run(options, prepare, make, fit)
+            return run_program(KerasProgram(options))
         from keras_impl import distributed
 
-        return distributed.work(options, lambda: run(options, prepare, make, fit))
+        return distributed.work(options, lambda: run_program(KerasProgram(options)))
 
-    return guarded("keras_impl", work)
+    return run_command("keras_impl", work)

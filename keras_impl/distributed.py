@@ -28,7 +28,7 @@ from jax.experimental import multihost_utils
 
 from keras_impl.convert import copy_weights
 from keras_impl.data import Batches
-from scratch.cli.terminal import guarded
+from scratch.cli.terminal import run_command
 
 START = 50  # seconds within which all processes must have been started
 SILENCE = 30  # seconds without a sign of life after which a process counts as lost
@@ -159,7 +159,7 @@ def work(options: argparse.Namespace, train: Callable[[], int]) -> int:
             give_up(lost(options))
 
     try:
-        status = guarded("keras_impl", work_with_the_others)
+        status = run_command("keras_impl", work_with_the_others)
         if status == 0:
             jax.distributed.shutdown()
     except Exception:  # a bug of ours; the others must not wait
@@ -201,7 +201,7 @@ def agree(options: argparse.Namespace, *data: Samples) -> None:
     for array in (array for samples in data for array in samples):
         digest.update(np.ascontiguousarray(array))
     described = {
-        "options": {name: value for name, value in vars(options).items() if name not in own and name != "rng"},
+        "options": {name: value for name, value in vars(options).items() if name not in own},
         "versions": (platform.python_version(), np.__version__, jax.__version__, keras.__version__),
         "digits": digest.hexdigest(),
     }

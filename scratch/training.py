@@ -69,6 +69,7 @@ class Trainer(Network):
         optimizer: str | SGD = "sgd",
         loss: str | CategoricalCrossentropy | None = None,
         metrics: Sequence[str | CategoricalAccuracy] | None = None,
+        run_eagerly: bool = False,
     ) -> None:
         """Say how the model is to be trained; its weights stay as they are.
 
@@ -76,6 +77,7 @@ class Trainer(Network):
             optimizer: ``'sgd'`` or an ``SGD``.
             loss: ``'categorical_crossentropy'``, ``'sparse_categorical_crossentropy'`` or a loss object.
             metrics: names or metric objects, such as ``['accuracy']``.
+            run_eagerly: whether to train layer by layer.
 
         Raises:
             ValueError: if a name is unknown, the loss has no reduction to one number, or the optimizer is another
@@ -87,6 +89,7 @@ class Trainer(Network):
         if new_optimizer.owner not in (None, self):
             raise ValueError("The optimizer belongs to another model, whose velocities it holds; make a new one.")
         self.metrics = metrics_module.get(metrics, new_loss)
+        self.run_eagerly = run_eagerly
         self.optimizer, self.loss = new_optimizer, new_loss
         self.optimizer.owner, self.loss.backend = self, self.backend
         self.history = History()

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from scratch.article import build_model, prepare
+from scratch.article import build_model, prepare_floats
 from scratch.pixels import Pixels
 from scratch.utils import set_random_seed, to_categorical
 
@@ -66,7 +66,7 @@ class Task:
 def article(images: Array, labels: Array, batch: int = 100) -> Task:
     """The article's network, 784-256-100-10, on those digits; what doesn't fill a batch is left out."""
     whole = len(images) // batch * batch
-    x, _ = prepare(images[:whole], labels[:whole], CLASSES)
+    x, _ = prepare_floats(images[:whole], labels[:whole], CLASSES)
     pixels = Pixels(images[:whole].reshape(x.shape))
     weights = _weights(x.shape[1], [256, 100])
     return Task("the article's network", x, labels[:whole].astype(np.int64), weights, batch, pixels=pixels)

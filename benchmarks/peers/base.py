@@ -14,8 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from benchmarks.measurement.tasks import LEARNING_RATE, Array, Task
-from scratch.article import build_model
-from scratch.optimizers import SGD
+from scratch.article import build_model, compile_model
 
 
 class Peer(ABC):
@@ -64,7 +63,7 @@ class Scratch(Peer):
         super().__init__(task)
         self.samples: Any = task.x if task.pixels is None or images == "float32" else task.pixels
         self.model = build_model(task.hidden, task.x.shape[1], len(task.weights[-1]), backend)
-        self.model.compile(SGD(LEARNING_RATE), "categorical_crossentropy", ["accuracy"])
+        compile_model(self.model, LEARNING_RATE)
 
     def set_weights(self, weights: Sequence[Array]) -> None:
         self.model.set_weights(weights)

@@ -27,7 +27,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scratch.datasets.mnist import read_idx
+from scratch.datasets.idx import read_idx
 from scratch.files import FileError
 from scratch.layers import Activation, Dense, Flatten, Input, Softmax
 from scratch.models import Sequential, load_model

@@ -18,7 +18,8 @@ from benchmarks.questions.session import Session
 from benchmarks.reports.pictures import draw
 from benchmarks.reports.table import markdown, show
 from benchmarks.tasks import article_task
-from scratch.cli.terminal import guarded
+from scratch.cli.options import add_data_option
+from scratch.cli.terminal import run_command
 from scratch.datasets import mnist
 
 LOG_WIDTH = 200  # columns of the table if the output is not a terminal
@@ -38,9 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--output", metavar="FOLDER", help="for results.json, table.md and pictures (default: a new one in the cache)"
     )
     parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(QUESTIONS)}")
-    parser.add_argument("--data", metavar="PATH", help="mnist.npz or a folder with the IDX files (default: found)")
+    add_data_option(parser)
     options = parser.parse_args(arguments)
-    return guarded("benchmarks", lambda: _run(options))
+    return run_command("benchmarks", lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from scratch.article import build_model, prepare
+from scratch.article import build_model, prepare_floats
 from scratch.pixels import Pixels
 from scratch.utils import set_random_seed, to_categorical
 
@@ -84,7 +84,7 @@ def article_task(images: Array, labels: Array, batch_size: int = 100) -> Task:
         batch_size: samples in a training step.
     """
     count = len(images) // batch_size * batch_size
-    x, _ = prepare(images[:count], labels[:count], CLASSES)
+    x, _ = prepare_floats(images[:count], labels[:count], CLASSES)
     pixels = Pixels(images[:count].reshape(x.shape))
     weights = _initial_weights(x.shape[1], [256, 100])
     return Task("the article's network", x, labels[:count].astype(np.int64), weights, batch_size, pixels=pixels)

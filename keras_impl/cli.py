@@ -10,58 +10,72 @@ import sys
 from typing import Any
 
 from keras_impl import missing
-from scratch.article import Samples, prepare
-from scratch.cli.options import parser
-from scratch.cli.terminal import guarded
-from scratch.cli.train import make as make_scratch
-from scratch.cli.train import run
-from scratch.utils import check_integer
+from scratch import article
+from scratch.article import Samples
+from scratch.cli.options import training_parser
+from scratch.cli.program import run_program
+from scratch.cli.terminal import run_command
+from scratch.utils import check_integer, set_random_seed
 
 FRAMEWORKS = ["tensorflow", "jax", "torch"]
 
 
-def make(options: argparse.Namespace, inputs: int, classes: int) -> Any:
-    """Return the compiled Keras model, with the initial weights that scratch draws from the seed."""
-    from keras_impl import build_model, copy_weights
-    from keras_impl.convert import compile_arguments
+class KerasProgram:
+    """The training program in Keras; see ``scratch.cli.program.Program``."""
 
-    options.backend = "numpy"
-    source = make_scratch(options, inputs, classes)
-    model = build_model(tuple(options.hidden), inputs, classes)
-    copy_weights(source, model)
-    model.compile(**compile_arguments(source))
-    options.rng = source.rng
-    return model
+    prepare = staticmethod(article.prepare_floats)
 
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
 
-def fit(model: Any, options: argparse.Namespace, train: Samples, test: Samples) -> Any:
-    """Train in the order of samples that scratch draws from the seed, and return the history."""
-    import keras
+    def make_model(self, inputs: int, classes: int) -> Any:
+        """Return the compiled Keras model, with the initial weights that scratch draws from the seed."""
+        from keras_impl import build_model, copy_weights
+        from keras_impl.convert import compile_arguments
 
-    from keras_impl.data import Batches
-    from scratch.callbacks.progress import interactive
+        options = self.options
+        set_random_seed(options.seed)
+        source = article.build_model(options.hidden, inputs, classes, "numpy")
+        self.rng = source.rng
+        model = build_model(tuple(options.hidden), inputs, classes)
+        copy_weights(source, model)
+        article.compile_model(source, options.learning_rate, options.momentum)
+        model.compile(**compile_arguments(source))
+        return model
 
-    check_integer("epochs", options.epochs)
-    check_integer("batch_size", options.batch_size)
-    batch_size, rng = options.batch_size, options.rng
-    verbose = 0 if options.quiet else 1 if interactive() else 2
-    log = [keras.callbacks.CSVLogger(options.history)] if options.history else []
-    if is_distributed(options):
-        from keras_impl import distributed, processes
+    def fit(self, model: Any, train: Samples, test: Samples) -> int:
+        """Train in the order of samples that scratch draws from the seed; return the number of epochs."""
+        import keras
 
-        if options.processes > 1:
-            processes.check_same_settings(options, train, test)
-        return distributed.fit(model, train, test, batch_size, rng, log, epochs=options.epochs, verbose=verbose)
-    data = Batches(*train, batch_size, rng)
-    return model.fit(
-        data,
-        epochs=options.epochs,
-        shuffle=False,
-        verbose=verbose,
-        callbacks=[data.draw_orders(), *log],
-        validation_data=test,
-        validation_batch_size=batch_size,
-    )
+        from keras_impl.data import Batches
+        from scratch.callbacks.progress import interactive
+
+        options = self.options
+        check_integer("epochs", options.epochs)
+        check_integer("batch_size", options.batch_size)
+        batch_size = options.batch_size
+        verbose = 0 if options.quiet else 1 if interactive() else 2
+        log = [keras.callbacks.CSVLogger(options.history)] if options.history else []
+        if is_distributed(options):
+            from keras_impl import distributed, processes
+
+            if options.processes > 1:
+                processes.check_same_settings(options, train, test)
+            history = distributed.fit(
+                model, train, test, batch_size, self.rng, log, epochs=options.epochs, verbose=verbose
+            )
+            return len(history.epoch)
+        data = Batches(*train, batch_size, self.rng)
+        history = model.fit(
+            data,
+            epochs=options.epochs,
+            shuffle=False,
+            verbose=verbose,
+            callbacks=[data.draw_orders(), *log],
+            validation_data=test,
+            validation_batch_size=batch_size,
+        )
+        return len(history.epoch)
 
 
 def add_distribution_options(command_line: argparse.ArgumentParser) -> None:
@@ -106,7 +120,7 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options, with the framework that they, KERAS_BACKEND or the default choose."""
     framework = os.environ.get("KERAS_BACKEND", FRAMEWORKS[0])
     description = "Train the article's network in Keras, with scratch's initial weights and order of samples."
-    command_line = parser("keras_impl", description, FRAMEWORKS, framework)
+    command_line = training_parser("keras_impl", description, FRAMEWORKS, framework)
     add_distribution_options(command_line)
     command_line.set_defaults(backend=None)
     options = command_line.parse_args(arguments)
@@ -129,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
     def train() -> int:
-        return run(options, prepare, make, fit)
+        return run_program(KerasProgram(options))
 
     def check_and_train() -> int:
         check_distribution_options(options)
@@ -139,4 +153,4 @@ def main(arguments: list[str] | None = None) -> int:
 
         return processes.run(options, train)
 
-    return guarded("keras_impl", check_and_train)
+    return run_command("keras_impl", check_and_train)

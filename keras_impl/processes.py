@@ -22,7 +22,7 @@ import keras
 import numpy as np
 from jax.experimental import multihost_utils
 
-from scratch.cli.terminal import guarded
+from scratch.cli.terminal import run_command
 
 START_TIMEOUT = 50  # seconds within which all processes must be started
 HEARTBEAT_TIMEOUT = 30  # seconds without a heartbeat after which a process counts as lost
@@ -80,7 +80,7 @@ def _run_connected(options: argparse.Namespace, train: Callable[[], int]) -> NoR
             stop(lost_message(options))
 
     try:
-        status = guarded("keras_impl", train_or_stop)
+        status = run_command("keras_impl", train_or_stop)
         if status == 0:
             jax.distributed.shutdown()
     except Exception:  # a bug: the other processes must not wait for this one

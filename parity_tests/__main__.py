@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keras_impl import missing
-from scratch.cli.terminal import guarded
+from scratch.cli.options import add_data_option
+from scratch.cli.terminal import run_command
 from scratch.datasets import mnist
 
 FEW = 4000, 1000  # digits to train and test with, without --slow
@@ -19,10 +20,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m parity_tests", description="Compare scratch with Keras.")
     parser.add_argument("--report", metavar="FILE.html", help="write one self-contained page as well")
     parser.add_argument("--slow", action="store_true", help="whole trainings on all 70,000 digits: minutes")
-    parser.add_argument("--data", metavar="PATH", help="mnist.npz or a folder with the IDX files (default: found)")
+    add_data_option(parser)
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return guarded("parity_tests", lambda: _compare(options))
+    return run_command("parity_tests", lambda: _compare(options))
 
 
 def _compare(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""``python -m scratch``: see ``scratch.cli``."""
+"""Run ``python -m scratch``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Images that stay bytes until they are computed with."""
+"""Images stored as bytes and converted to floats when they are used."""
 
 from types import EllipsisType
 
@@ -11,28 +11,28 @@ WHITE = np.float32(255)
 
 
 class Pixels:
-    """Bytes 0 to 255 that are taken for float32 numbers 0 to 1: a quarter of the memory, a quarter of the way to it.
+    """An array of bytes from 0 to 255 that stands for float32 values from 0 to 1, in a quarter of the memory.
 
-    A model takes them in the place of ``images / np.float32(255)``, and computes the same, bit for bit.
+    A model accepts it in place of ``images / np.float32(255)``, and returns bit-identical results.
 
     Args:
-        bytes: uint8, of any shape (N, …); indexed, it gives ``Pixels`` again.
+        bytes: uint8 array (N, …).
 
     Raises:
-        ValueError: if they are not uint8.
+        ValueError: if ``bytes`` is not a uint8 array.
     """
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, bytes: Array) -> None:  # noqa: A002  (as NumPy calls them)
+    def __init__(self, bytes: Array) -> None:  # noqa: A002  (NumPy's word)
         if not isinstance(bytes, np.ndarray) or bytes.dtype != np.uint8:
-            kind = bytes.dtype if isinstance(bytes, np.ndarray) else type(bytes).__name__
-            raise ValueError(f"Pixels are an array of uint8; got {kind}. Give other numbers to the model as they are.")
+            received = f"dtype {bytes.dtype}" if isinstance(bytes, np.ndarray) else type(bytes).__name__
+            raise ValueError(f"Pixels needs a uint8 array; got {received}. Pass other data to the model directly.")
         self.bytes = bytes
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, …)."""
+        """Shape (N, …) of the bytes."""
         return self.bytes.shape
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class Pixels:
         return Pixels(self.bytes[rows])
 
     def astype(self, dtype: DTypeLike, copy: bool = True) -> Array:
-        """The numbers; always a new array."""
+        """Return the values from 0 to 1 as a new array of ``dtype``; ``copy`` is accepted for NumPy's signature."""
         return (self.bytes / WHITE).astype(dtype, copy=False)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:

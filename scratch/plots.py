@@ -1,19 +1,19 @@
-"""One figure to look at after training: how it went, what is confused with what, and what the network has learned."""
+"""Plot a finished training: learning curves, confusion matrix, mistakes and first-layer weights in one figure."""
 
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+
+# Not pyplot, which chooses a display backend for the whole process and takes longer to import.
+from matplotlib.figure import Figure, SubFigure
 
 from scratch.callbacks import History
 from scratch.utils import Array
 
-if TYPE_CHECKING:
-    from matplotlib.figure import SubFigure
-
-MISTAKES = 12
-PICTURES = 48
-TRAIN, VALIDATION = "#4477aa", "#ee6677"  # distinguishable for the colour-blind (Paul Tol's bright scheme)
+MAX_MISTAKES = 12
+MAX_UNITS = 48
+TRAIN, VALIDATION = "#4477aa", "#ee6677"  # Paul Tol's bright scheme, distinguishable for the colour-blind
 
 
 def plot_training(
@@ -24,22 +24,20 @@ def plot_training(
     probabilities: Array,
     W: Array,
 ) -> None:
-    """Draw a finished training into one PNG (or whatever the name of the file ends in).
+    """Draw one figure about a finished training into a file.
 
     Args:
-        path: the file.
-        history: what ``fit`` returned.
+        path: the file; its extension chooses the format, such as ``.png``.
+        history: what ``fit`` returned, with validation values.
         images: test images (N, height, width).
         labels: their classes (N,).
         probabilities: the network's outputs for them (N, C).
         W: weights of the first layer (height·width, units).
     """
-    # Not pyplot: it needs a display or a global setting, and is slow to import.
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(14, 10), dpi=110, layout="constrained")
     accuracy = float((probabilities.argmax(axis=1) == labels).mean())
-    figure.suptitle(f"{len(history.epoch)} epochs, test accuracy {accuracy:.4f}", fontsize=16)
+    epochs = len(history.epoch)
+    figure.suptitle(f"{epochs} epoch{'' if epochs == 1 else 's'}, test accuracy {accuracy:.4f}", fontsize=16)
     parts: Any = figure.subfigures(2, 2, wspace=0.03, hspace=0.03)
     _draw_curves(parts[0, 0], history)
     _draw_confusion(parts[0, 1], labels, probabilities)
@@ -48,7 +46,7 @@ def plot_training(
     figure.savefig(path)
 
 
-def _draw_curves(figure: "SubFigure", history: History) -> None:
+def _draw_curves(figure: SubFigure, history: History) -> None:
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         epochs = [epoch + 1 for epoch in history.epoch]
         marker = "o" if len(epochs) < 30 else None
@@ -60,42 +58,41 @@ def _draw_curves(figure: "SubFigure", history: History) -> None:
         axes.legend(frameon=False)
 
 
-def _draw_confusion(figure: "SubFigure", labels: Array, probabilities: Array) -> None:
+def _draw_confusion(figure: SubFigure, labels: Array, probabilities: Array) -> None:
     classes = probabilities.shape[1]
     counts = np.zeros((classes, classes), dtype=int)
     np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
-    # The diagonal outshines everything, and is not what one looks for: shade the share of each row's mistakes.
+    # Shade each row's mistakes only: the counts on the diagonal are so large that all others would look white.
     shade = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     np.fill_diagonal(shade, 0)
     axes = figure.subplots()
     axes.imshow(shade, cmap="Reds")
     for (row, column), count in np.ndenumerate(counts):
-        dark = shade[row, column] > 0.6 * shade.max() > 0
+        is_dark = shade[row, column] > 0.6 * shade.max() > 0
         weight = "bold" if row == column else "normal"
-        axes.text(
-            column, row, count or "·", ha="center", va="center", fontsize=8, color="w" if dark else "k", weight=weight
-        )
-    axes.set(title="confusion matrix (mistakes shaded)", xlabel="prediction", ylabel="truth")
+        style: dict[str, Any] = {"fontsize": 8, "color": "w" if is_dark else "k", "weight": weight}
+        axes.text(column, row, count or "·", ha="center", va="center", **style)
+    axes.set(title="confusion matrix (mistakes shaded)", xlabel="prediction", ylabel="label")
     axes.set_xticks(range(classes))
     axes.set_yticks(range(classes))
 
 
-def _draw_mistakes(figure: "SubFigure", images: Array, labels: Array, probabilities: Array) -> None:
-    predictions, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
+def _draw_mistakes(figure: SubFigure, images: Array, labels: Array, probabilities: Array) -> None:
+    predictions, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predictions != labels)
-    worst = wrong[np.argsort(-certainty[wrong], kind="stable")][:MISTAKES]
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MAX_MISTAKES]
     figure.suptitle("most confident mistakes" if len(worst) else "no mistakes")
     grid = figure.subplots(3, 4)
     for axes in grid.flat:
         axes.axis("off")
     for axes, i in zip(grid.flat, worst, strict=False):
         axes.imshow(images[i], cmap="gray_r")
-        axes.set_title(f"says {predictions[i]} ({certainty[i]:.0%}), is {labels[i]}", fontsize=9)
+        axes.set_title(f"predicted {predictions[i]} ({confidence[i]:.0%}), is {labels[i]}", fontsize=9)
 
 
-def _draw_weights(figure: "SubFigure", W: Array, shape: tuple[int, ...]) -> None:
-    # The units with the largest weights have learned most; the pixels at the border have hardly learned at all.
-    units = np.argsort(-np.linalg.norm(W, axis=0), kind="stable")[:PICTURES]
+def _draw_weights(figure: SubFigure, W: Array, shape: tuple[int, ...]) -> None:
+    # The units with the largest weights have changed most during training.
+    units = np.argsort(-np.linalg.norm(W, axis=0), kind="stable")[:MAX_UNITS]
     figure.suptitle(f"first layer: weights of {len(units)} units (blue −, red +)")
     limit = np.abs(W[:, units]).max()
     grid = figure.subplots(6, 8)

@@ -14,7 +14,7 @@ from parity_tests.checks.checks import Rows
 from parity_tests.checks.compare import Comparison, compare, equal
 from parity_tests.checks.training_checks import lock_step
 from parity_tests.reference.cases import ARTICLE
-from scratch.article import build_model, prepare
+from scratch.article import build_model, prepare_floats
 from scratch.datasets import mnist
 from scratch.models import Sequential
 from scratch.training import batches
@@ -40,7 +40,7 @@ def article_network(backend: str, seed: int) -> Sequential:
 
 def check_600_steps(backend: str, digits: mnist.Dataset) -> Rows:
     """Every step of an epoch of the article's network, from the same weights on the same batches."""
-    x, _ = prepare(*digits.train, 10)
+    x, _ = prepare_floats(*digits.train, 10)
     steps = batches(len(x), ARTICLE.batch)
     return [row for rows in lock_step(backend, ARTICLE, x, digits.train[1], steps) for row in rows]
 
@@ -51,7 +51,7 @@ def keras_epochs(source: str, epochs: int) -> dict[str, list[float]]:
     digits = DIGITS[source]
     start = article_network("numpy", 0)
     model = keras_impl.to_keras(start)
-    train, test = prepare(*digits.train, 10), prepare(*digits.test, 10)
+    train, test = prepare_floats(*digits.train, 10), prepare_floats(*digits.test, 10)
     data = Batches(*train, 100, start.rng)
     history = model.fit(
         data,
@@ -72,7 +72,7 @@ def epochs_side_by_side(backend: str, digits: mnist.Dataset, epochs: int = EPOCH
     """Histories of both, trained from the same weights on the same batches; and scratch's model."""
     DIGITS[digits.source] = digits
     model = article_network(backend, 0)
-    train, test = prepare(*digits.train, 10), prepare(*digits.test, 10)
+    train, test = prepare_floats(*digits.train, 10), prepare_floats(*digits.test, 10)
     ours = model.fit(*train, batch_size=100, epochs=epochs, validation_data=test, verbose=0).history
     return {"scratch": ours, "Keras": keras_epochs(digits.source, epochs)}, model
 
@@ -95,7 +95,7 @@ def check_epochs(backend: str, digits: mnist.Dataset, epochs: int = EPOCHS) -> R
 
 def check_same_mistakes(model: Sequential, digits: mnist.Dataset) -> Rows:
     """Keras and scratch with the same weights: digits on which their predictions differ, at most 2 of 10,000."""
-    x = prepare(*digits.test, 10)[0]
+    x = prepare_floats(*digits.test, 10)[0]
     twin = keras_impl.to_keras(model)
     ours, theirs = (m.predict(x, batch_size=1000, verbose=0).argmax(axis=1) for m in (model, twin))
     different = float((ours != theirs).sum())
@@ -106,7 +106,7 @@ def check_same_mistakes(model: Sequential, digits: mnist.Dataset) -> Rows:
 
 def final_accuracies(digits: mnist.Dataset, epochs: int, seeds: int, progress: Callable[[str], Any]) -> Histories:
     """Test accuracies after training from independent initial weights, each program with its own."""
-    train, test = prepare(*digits.train, 10), prepare(*digits.test, 10)
+    train, test = prepare_floats(*digits.train, 10), prepare_floats(*digits.test, 10)
     found: Histories = {"accuracies": {"scratch": [], "Keras": []}}
     for seed in range(seeds):
         progress(f"seed {seed + 1} of {seeds}")

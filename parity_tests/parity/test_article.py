@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scratch.article import build_model, prepare
+from scratch.article import build_model, compile_model, prepare_floats
 from scratch.datasets import mnist
 from scratch.utils import set_random_seed
 
@@ -112,13 +112,13 @@ def test_the_articles_code(
 @pytest.mark.slow
 def test_the_articles_table(all_digits: mnist.Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     """Seeds 0 to 4: ten epochs end near 94.5 %; ten more give the article's ten lines."""
-    x_train, y_train = prepare(*all_digits.train, 10)
-    validation = prepare(*all_digits.test, 10)
+    x_train, y_train = prepare_floats(*all_digits.train, 10)
+    validation = prepare_floats(*all_digits.test, 10)
     first, second = [], []
     for seed in range(5):
         set_random_seed(seed)
         model = build_model([256, 100])
-        model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+        compile_model(model)
         for runs in (first, second):
             history = model.fit(
                 x_train, y_train, batch_size=100, epochs=10, validation_data=validation, verbose=0

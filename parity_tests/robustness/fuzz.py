@@ -27,7 +27,7 @@ import h5py
 import numpy as np
 
 from parity_tests.robustness.damage import damage_bytes, damage_hdf5, damage_json, nest_lists, unzipped, zipped
-from scratch.datasets.mnist import read_idx
+from scratch.datasets.idx import read_idx
 from scratch.files import FileError
 from scratch.layers import Activation, Dense, Flatten, Input, Softmax
 from scratch.models import Sequential, load_model

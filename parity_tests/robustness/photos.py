@@ -1,21 +1,21 @@
-"""Photos of MNIST's digits that nobody took: ink on paper, in uneven light, by a camera that adds noise."""
+"""Synthetic photos of MNIST's digits: ink on paper in uneven light, with the noise of a camera."""
 
 import numpy as np
 from PIL import Image
 
 
 def enlarged(digit: np.ndarray, side: int) -> np.ndarray:
-    """A digit as it may have been before it was made small: smooth, ``side`` pixels a side."""
+    """Return a digit enlarged smoothly to ``side`` pixels a side."""
     return np.array(Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def photograph(digit: np.ndarray, rng: np.random.Generator, light_ink: bool = False) -> Image.Image:
-    """A photo of a digit: its size, place, angle, ink, paper and light are drawn.
+    """Return a photo of a digit with random size, position, angle, ink, paper and light.
 
     Args:
         digit: uint8 array (28, 28).
-        rng: draws everything.
-        light_ink: whether it is a negative.
+        rng: draws the random values.
+        light_ink: whether to invert the photo.
     """
     side = int(rng.integers(120, 300))
     margin = int(side * rng.uniform(0, 0.7))

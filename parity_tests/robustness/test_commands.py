@@ -1,4 +1,4 @@
-"""``python -m scratch evaluate`` and ``predict`` as a person and as a program use them, wrong words included."""
+"""``python -m scratch evaluate`` and ``predict``: text and JSON output, other models, and wrong arguments."""
 
 import contextlib
 import io
@@ -23,7 +23,7 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture(scope="module")
 def folder(digits: mnist.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``small.npz`` with a few hundred digits, ``model.keras`` trained on them, photos of two digits, and no photo."""
+    """Return a folder with ``small.npz``, ``model.keras`` trained on it, photos of two digits, and a file of text."""
     folder = tmp_path_factory.mktemp("commands")
     (x_train, y_train), (x_test, y_test), _ = digits
     x_train, y_train, x_test, y_test = x_train[:2000], y_train[:2000], x_test[:300], y_test[:300]
@@ -40,14 +40,14 @@ def folder(digits: mnist.Dataset, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(autouse=True)
-def _there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
 
 
-def test_evaluate(capsys: Capture) -> None:
+def test_evaluate_as_text_and_json(capsys: Capture) -> None:
     assert main(["evaluate", "model.keras", "--data", "small.npz"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "Data: 2,000 + 300 images, not MNIST's (MD5), from small.npz."
+    assert lines[0] == "Data: 2,000 + 300 images from small.npz (not MNIST: checksums differ)."
     result = re.fullmatch(r"Test loss (\d\.\d{4}), test accuracy (\d\.\d{4}) \((\d+) of 300\)\.", lines[1])
     assert result
     assert [line.split()[0] for line in lines[2:]] == [str(digit) for digit in range(10)]
@@ -68,7 +68,7 @@ def test_evaluate(capsys: Capture) -> None:
     assert f"{found['loss']:.4f}" == result[1]
 
 
-def test_evaluate_says_what_training_said(capsys: Capture) -> None:
+def test_evaluate_agrees_with_the_models_own_evaluation(capsys: Capture) -> None:
     model = Sequential([Dense(20, "relu", input_shape=(784,)), Dense(10, "softmax")], backend="numpy")
     model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
     _, (x, y), _ = mnist.load("small.npz")
@@ -79,19 +79,19 @@ def test_evaluate_says_what_training_said(capsys: Capture) -> None:
     assert f"\nTest loss {values[0]:.4f}, test accuracy {values[1]:.4f} (" in capsys.readouterr().out
 
 
-def test_predict(capsys: Capture) -> None:
+def test_predict_prints_a_table(capsys: Capture) -> None:
     assert main(["predict", "model.keras", "0.jpg", "1.jpg"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split() == ["digit", *map(str, range(10)), "(%)"]
     for digit, row in enumerate(rows):
-        file, said, *percent = row.split()
-        assert (file, said) == (f"{digit}.jpg", str(digit))
+        file, predicted, *percent = row.split()
+        assert (file, predicted) == (f"{digit}.jpg", str(digit))
         assert np.argmax(np.float64(percent)) == digit
         assert np.float64(percent).sum() == pytest.approx(100, abs=0.5)
         assert len(row) == len(head) - len("  (%)")
 
 
-def test_predict_for_programs(capsys: Capture) -> None:
+def test_predict_as_json(capsys: Capture) -> None:
     assert main(["predict", "model.keras", "0.jpg", "--json", "no photo.jpg", "1.jpg"]) == 2
     out, err = capsys.readouterr()
     good, bad, other = json.loads(out)
@@ -106,7 +106,7 @@ def test_predict_for_programs(capsys: Capture) -> None:
     assert np.shape(json.loads(capsys.readouterr().out)[0]["picture"]) == (28, 28)
 
 
-def test_one_bad_picture_does_not_stop_the_others(capsys: Capture) -> None:
+def test_a_bad_picture_does_not_stop_the_others(capsys: Capture) -> None:
     assert main(["predict", "model.keras", "no photo.jpg", "1.jpg"]) == 2
     out, err = capsys.readouterr()
     assert out.splitlines()[0].endswith("(%)")
@@ -115,7 +115,7 @@ def test_one_bad_picture_does_not_stop_the_others(capsys: Capture) -> None:
 
 
 class Terminal(io.TextIOWrapper):
-    """Someone watches, if ``tty``; what is written is in ``text``."""
+    """A stream that is a terminal if ``tty``; ``text`` returns what was written."""
 
     def __init__(self, encoding: str, tty: bool) -> None:
         super().__init__(io.BytesIO(), encoding=encoding)
@@ -136,7 +136,7 @@ def show(encoding: str, tty: bool = False) -> list[str]:
     return terminal.text.splitlines()
 
 
-def test_the_picture_in_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_show_draws_the_picture_in_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     plain = show("utf-8")
     assert plain[0] == "0.jpg: 0"
@@ -164,17 +164,17 @@ def test_the_picture_in_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["logits", "28×28", "28×28×1"],
 )
-def test_models_of_other_forms(layers: list[Layer], capsys: Capture) -> None:
+def test_models_of_other_shapes_give_the_same_output(layers: list[Layer], capsys: Capture) -> None:
     model = Sequential(layers, backend="numpy")
     flat = Sequential([Dense(10, "softmax", input_shape=(784,))], backend="numpy")
     flat.set_weights(model.get_weights())
-    said = []
+    outputs = []
     for each in (model, flat):
         each.save("form.keras")
         assert main(["evaluate", "form.keras", "--data", "small.npz"]) == 0
         assert main(["predict", "form.keras", "0.jpg", "1.jpg"]) == 0
-        said.append(capsys.readouterr().out)
-    assert said[0] == said[1]
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]
 
 
 @pytest.mark.parametrize(
@@ -185,21 +185,24 @@ def test_models_of_other_forms(layers: list[Layer], capsys: Capture) -> None:
     [
         (
             [Dense(10, "softmax", input_shape=(4,))],
-            "other.keras takes samples of shape (4,); for images of 28×28 it must be (784,) or (28, 28).",
+            "other.keras expects inputs of shape (4,); images of 28×28 need a model with inputs of shape (784,) or "
+            "(28, 28).",
         ),
         (
             [Dense(10, "tanh", input_shape=(784,))],
-            "other.keras does not end in a softmax or in logits; it tells no classes apart.",
+            "other.keras is not a classifier: its last layer must give a softmax or logits.",
         ),
     ],
 )
-def test_models_for_something_else(layers: list[Layer], message: str, command: list[str], capsys: Capture) -> None:
+def test_models_that_are_no_classifiers_of_images_are_rejected(
+    layers: list[Layer], message: str, command: list[str], capsys: Capture
+) -> None:
     Sequential(layers, backend="numpy").save("other.keras")
     assert main(command) == 2
     assert capsys.readouterr() == ("", f"python -m scratch {command[0]}: {message}\n")
 
 
-def test_wrong_values(capsys: Capture) -> None:
+def test_a_wrong_value_is_one_sentence(capsys: Capture) -> None:
     few = Sequential([Dense(5, "softmax", input_shape=(784,))], backend="numpy")
     few.save("few.keras")
     few.set_weights([np.full((784, 5), np.nan), np.zeros(5)])
@@ -207,9 +210,9 @@ def test_wrong_values(capsys: Capture) -> None:
     for words, message in {
         ("evaluate", "none.keras"): "none.keras does not exist.",
         ("evaluate", "model.keras", "--data", "none.npz"): "none.npz does not exist",
-        ("evaluate", "few.keras", "--data", "small.npz"): "few.keras knows the classes 0 to 4; the data has 9 too.",
-        ("evaluate", "diverged.keras", "--data", "small.npz"): "diverged.keras gives NaN: its training diverged.",
-        ("predict", "diverged.keras", "0.jpg"): "diverged.keras gives NaN: its training diverged.",
+        ("evaluate", "few.keras", "--data", "small.npz"): "few.keras has the classes 0 to 4; the data has 9 too.",
+        ("evaluate", "diverged.keras", "--data", "small.npz"): "diverged.keras returns NaN: its training diverged.",
+        ("predict", "diverged.keras", "0.jpg"): "diverged.keras returns NaN: its training diverged.",
         ("predict", "small.npz", "0.jpg"): "small.npz: the name of an archive must end in .keras.",
         ("predict", "model.keras", "none.png"): "none.png does not exist.",
     }.items():
@@ -223,21 +226,14 @@ def test_wrong_values(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     "words", [["evaluate"], ["predict", "model.keras"], ["predict", "model.keras", "0.jpg", "--jsn"]]
 )
-def test_words_that_are_missing_or_wrong(words: list[str], capsys: Capture) -> None:
+def test_a_missing_or_unknown_argument_shows_the_usage(words: list[str], capsys: Capture) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(words)
     assert f"usage: python -m scratch {words[0]}" in capsys.readouterr().err
 
 
-def test_help_tells_of_the_commands(capsys: Capture) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        main(["--help"])
-    said = " ".join(capsys.readouterr().out.split())
-    assert "python -m scratch evaluate --help, python -m scratch predict --help" in said
-
-
-def test_a_process_that_loads_no_more_than_it_needs() -> None:
-    """As a program runs it; Numba, rich and the rest would cost more than the work."""
+def test_predict_imports_no_more_than_it_needs() -> None:
+    """Loading Numba, rich or matplotlib would take longer than the prediction."""
     program = (
         "import sys; from scratch.cli import main; status = main(sys.argv[1:]);"
         "print(*sorted(m for m in sys.modules if '.' not in m), file=sys.stderr); sys.exit(status)"

@@ -26,7 +26,7 @@ from parity_tests.checks.compare import assert_all, equal, same
 from parity_tests.robustness.distribution_worker import EPOCHS, SEED
 from parity_tests.checks.training_checks import lock_step
 from parity_tests.conftest import save_some
-from scratch.article import prepare
+from scratch.article import prepare_floats
 from scratch.datasets import mnist
 from scratch.batches import batches
 
@@ -125,7 +125,7 @@ class Replay:
 @pytest.mark.slow
 @pytest.mark.parametrize(("devices", "processes"), [(4, 1), (1, 2), (1, 4)])
 def test_100_steps_equal_those_of_scratch(devices: int, processes: int, digits: mnist.Dataset, tmp_path: Path) -> None:
-    (x, _), labels = prepare(digits.train[0][:SAMPLES], digits.train[1][:SAMPLES], 10), digits.train[1][:SAMPLES]
+    (x, _), labels = prepare_floats(digits.train[0][:SAMPLES], digits.train[1][:SAMPLES], 10), digits.train[1][:SAMPLES]
     np.savez(tmp_path / "digits.npz", x=x, labels=labels)
     worker = ("-m", "parity_tests.robustness.distribution_worker", str(tmp_path), str(devices), str(processes))
     where = f"127.0.0.1:{free_port()}"

@@ -44,7 +44,7 @@ def test_interrupted_and_resumed(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
         patch.setattr(CSVLogger, "on_epoch_end", interrupt)
         status, out, _ = run(*command, "--resume", "backup")
     assert status == 130
-    assert out.endswith("The same command goes on from the last backup.\n")
+    assert out.endswith("To resume from the last backup, run the same command again.\n")
     for option, value, message in [
         ("--seed", "1", "--seed was 0 and is now 1. Use the arguments that it was made with, or delete the folder"),
         ("--learning-rate", "1", "--learning-rate was 0.01 and is now 1.0. Use the"),

@@ -678,11 +678,11 @@ for _ in range(2):
 model = Sequential([Dense(3, "softmax")], backend="numpy")
 model.compile("sgd", "sparse_categorical_crossentropy")
 print(len(model.fit(np.ones((4, 2)), np.zeros(4, int), verbose=0).history["loss"]))
-from scratch.cli.options import parser
-from scratch.cli.terminal import guarded
-from scratch.cli.train import make
-options = parser("scratch", "", ["numpy", "numba"], "numba").parse_args([])
-print(guarded("scratch", lambda: make(options, 784, 10) and 0))
+from argparse import Namespace
+from scratch.cli.terminal import run_command
+from scratch.cli.train import ScratchProgram
+program = ScratchProgram(Namespace(seed=0, hidden=[3], backend="numba"))
+print(run_command("scratch", lambda: program.make_model(784, 10) and 0))
 """
 
 

@@ -1,33 +1,66 @@
-"""The command-line options that several commands share."""
+"""Command-line options that several commands share."""
 
 import argparse
-from typing import Any
+
+from scratch import __version__
+from scratch.datasets.formats import EXPECTED
 
 
-def _units(text: str) -> list[int]:
+def add_data_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data PATH``, the data set to use."""
+    meaning = f"{EXPECTED} (default: MNIST_PATH, else Keras's cache, else a download)"
+    parser.add_argument("--data", metavar="PATH", type=file_name, help=meaning)
+
+
+def file_name(text: str) -> str:
+    """Return the name of a file or folder; reject an empty one, such as an unset shell variable."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name of a file or folder is expected; got an empty text")
+    return text
+
+
+def _layer_sizes(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")] if text else []
     except ValueError:
-        raise argparse.ArgumentTypeError(f"widths such as 256,100 expected; got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"integers such as 256,100 are expected; got {text!r}") from None
 
 
-def parser(program: str, description: str, backends: list[str], backend: str) -> argparse.ArgumentParser:
-    """The command line, which scratch and its Keras twin share."""
-    made = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
+def training_parser(
+    program: str, description: str, backends: list[str], default_backend: str
+) -> argparse.ArgumentParser:
+    """Return a parser with the training options that ``python -m scratch`` and ``python -m keras_impl`` share.
 
-    def add(option: str, default: Any, meaning: str, **how: Any) -> None:
-        made.add_argument(option, default=default, help=f"{meaning} (default: {default})", **how)
-
-    made.add_argument("--data", metavar="PATH", help="mnist.npz or a folder with the IDX files (default: found)")
-    add("--epochs", 10, "rounds through all training samples", type=int)
-    add("--batch-size", 100, "samples in a step", type=int)
-    add("--learning-rate", 0.01, "size of a step", type=float)
-    add("--momentum", 0.0, "of SGD, 0 to 1", type=float)
-    add("--hidden", "256,100", "units of the hidden layers", type=_units)
-    add("--seed", 0, "of weights and order: the same seed, the same bits", type=int)
-    add("--backend", backend, "what computes", choices=backends)
-    made.add_argument("--plot", metavar="FILE.png", help="draw the result")
-    made.add_argument("--history", metavar="FILE.csv", help="write a line an epoch")
-    made.add_argument("--save", metavar="FILE.keras", help="save the trained model")
-    made.add_argument("--quiet", action="store_true", help="print the result only")
-    return made
+    Args:
+        program: the package that the command runs.
+        description: what the command does; line breaks are kept.
+        backends: choices of ``--backend``.
+        default_backend: the one in the help text.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {program}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"scratch-keras {__version__}")
+    add_data_option(parser)
+    for option, metavar, kind, default, meaning in (
+        ("--epochs", "N", int, 10, "number of epochs"),
+        ("--batch-size", "N", int, 100, "samples per gradient update"),
+        ("--learning-rate", "RATE", float, 0.01, "learning rate of SGD"),
+        ("--momentum", "M", float, 0.0, "momentum of SGD, 0 to 1"),
+        ("--hidden", "UNITS", _layer_sizes, "256,100", "units of the hidden layers, separated by commas"),
+        ("--seed", "N", int, 0, "random seed of the initial weights and of the order of the samples"),
+    ):
+        meaning = f"{meaning} (default: {default})"
+        parser.add_argument(option, metavar=metavar, type=kind, default=default, help=meaning)
+    meaning = f"backend that runs the computation (default: {default_backend})"
+    parser.add_argument("--backend", choices=backends, default=default_backend, help=meaning)
+    for option, metavar, meaning in (
+        ("--plot", "FILE.png", "draw the learning curves, the confusion matrix, mistakes and weights"),
+        ("--history", "FILE.csv", "write loss and accuracy to a CSV file, one line per epoch"),
+        ("--save", "FILE.keras", "save the trained model"),
+    ):
+        parser.add_argument(option, metavar=metavar, type=file_name, help=meaning)
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
+    return parser

@@ -1,49 +1,71 @@
-"""What ``evaluate`` and ``predict`` share: a saved model, its inputs and its probabilities."""
+"""Classify images with a saved model, for ``evaluate`` and ``predict``."""
 
 import argparse
+from typing import Any
 
 import numpy as np
 
 from scratch.layers import Activation
-from scratch.models import Sequential, load_model
+from scratch.models import load_model
 from scratch.pixels import Pixels
 from scratch.utils import Array
 
 
-def parser(word: str, description: str) -> argparse.ArgumentParser:
-    """Return a parser for a command that takes a saved model."""
-    made = argparse.ArgumentParser(prog=f"python -m scratch {word}", description=description)
-    made.add_argument("model", metavar="FILE.keras", help="a model that scratch or Keras saved")
-    return made
+def saved_model_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """Return a parser for a command whose first argument is a saved model."""
+    parser = argparse.ArgumentParser(prog=f"python -m scratch {command}", description=description)
+    parser.add_argument("model", metavar="FILE.keras", help="a model saved by scratch or Keras")
+    return parser
 
 
-def load(file: str) -> Sequential:
-    """The model, giving probabilities, and compiled with the loss that is reported, whatever it was trained with.
+class Classifier:
+    """A saved model whose outputs are probabilities.
 
-    In NumPy: that is quicker than loading compiled kernels for one pass through the digits.
+    The model runs in NumPy: one pass over the data takes less time than loading the compiled kernels.
+
+    Args:
+        file: a ``.keras`` file; the loss and the metrics it was trained with are not used.
+
+    Raises:
+        ValueError: if the file cannot be read, or its last layer gives neither probabilities nor logits.
     """
-    model = load_model(file, compile=False, backend="numpy")
-    if not model.built or model.layers[-1].activation not in ("softmax", "linear"):
-        raise ValueError(f"{file} does not end in a softmax or in logits; it tells no classes apart.")
-    if model.layers[-1].activation == "linear":
-        model.add(Activation("softmax"))
-    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
 
+    def __init__(self, file: str) -> None:
+        model = load_model(file, compile=False, backend="numpy")
+        if not model.built or model.layers[-1].activation not in ("softmax", "linear"):
+            raise ValueError(f"{file} is not a classifier: its last layer must give a softmax or logits.")
+        if model.layers[-1].activation == "linear":
+            model.add(Activation("softmax"))
+        model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        self.file, self.model = file, model
 
-def inputs(file: str, model: Sequential, images: Array) -> Pixels:
-    """Images (N, height, width) as the numbers from 0 to 1, and in the shape, that the model takes."""
-    height, width = images.shape[1:]
-    shape = tuple(length for length in (model.input_shape or ())[1:] if length is not None)
-    if shape not in ((height * width,), (height, width), (height, width, 1)):
-        wanted = f"({height * width},) or ({height}, {width})"
-        raise ValueError(f"{file} takes samples of shape {shape}; for images of {height}×{width} it must be {wanted}.")
-    return Pixels(images.reshape(len(images), *shape))
+    def inputs(self, images: Array) -> Pixels:
+        """Return images (N, height, width) in uint8 as inputs from 0 to 1, in the shape that the model expects.
 
+        Raises:
+            ValueError: if the model expects samples of another size.
+        """
+        height, width = images.shape[1:]
+        shape = tuple(length for length in (self.model.input_shape or ())[1:] if length is not None)
+        if shape not in ((height * width,), (height, width), (height, width, 1)):
+            raise ValueError(
+                f"{self.file} expects inputs of shape {shape}; images of {height}×{width} need a model with inputs of "
+                f"shape ({height * width},) or ({height}, {width})."
+            )
+        return Pixels(images.reshape(len(images), *shape))
 
-def probabilities(file: str, model: Sequential, x: Pixels) -> Array:
-    """Return the probabilities (N, C) of the inputs x."""
-    probabilities = model.predict(x, batch_size=1000, verbose=0)
-    if not np.isfinite(probabilities).all():
-        raise ValueError(f"{file} gives NaN: its training diverged.")
-    return probabilities
+    def predict(self, images: Array) -> Array:
+        """Return the probabilities (N, classes) for images (N, height, width).
+
+        Raises:
+            ValueError: if the model expects other images, or its outputs are not finite.
+        """
+        probabilities = self.model.predict(self.inputs(images), batch_size=1000, verbose=0)
+        if not np.isfinite(probabilities).all():
+            raise ValueError(f"{self.file} returns NaN: its training diverged.")
+        return probabilities
+
+    def evaluate(self, images: Array, labels: Array) -> dict[str, float]:
+        """Return the loss (cross-entropy) and the accuracy for images (N, height, width) and labels (N,)."""
+        values: Any = self.model.evaluate(self.inputs(images), labels, batch_size=1000, verbose=0, return_dict=True)
+        return dict(values)

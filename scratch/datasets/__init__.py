@@ -1,4 +1,4 @@
-"""Data sets, as ``keras.datasets``."""
+"""Data sets, as in ``keras.datasets``."""
 
 from scratch.datasets import mnist
 

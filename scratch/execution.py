@@ -147,9 +147,9 @@ def make_train_function(
 def fused_step(network: Network) -> "FusedStep | None":
     """Return the compiled step that trains this network as it is now; None if its parts do not allow one.
 
-    It needs ``backend="numba"``, contiguous parameters of one dtype, and parts that state a rule: Dense layers with an
-    activation each, a softmax after the last, a loss with the rule ``softmax_cross_entropy``, and an optimizer with the
-    rule ``sgd``.
+    It needs ``backend="numba"``, one dtype, contiguous parameters with the shapes of their layers, and parts that state
+    a rule: Dense layers with an activation each, a softmax after the last, a loss with the rule
+    ``softmax_cross_entropy``, and an optimizer with the rule ``sgd``.
     """
     if network.backend != "numba" or network.run_eagerly or overridden(network, Network, *_REPLACED_METHODS):
         return None
@@ -162,8 +162,13 @@ def fused_step(network: Network) -> "FusedStep | None":
     activations = [activation for _, activation in chain]
     weights = [(layer.params["W"], layer.params.get("b")) for layer, _ in chain]
     arrays = [array for pair in weights for array in pair if array is not None]
-    if len({array.dtype for array in arrays}) != 1 or not all(array.flags.carray for array in arrays):
-        return None  # the compiled step accesses the parameters by address
+    dtypes = {array.dtype for array in arrays} | {layer.dtype for layer in network.layers}
+    if (
+        len(dtypes) != 1
+        or not all(array.flags.carray for array in arrays)
+        or not all(map(_has_its_shapes, network.layers))
+    ):
+        return None  # the compiled step accesses the parameters by address, and does not check their shapes
     from scratch.kernels import fused_step as kernel
 
     if not set(activations) <= set(kernel.ACTIVATIONS):
@@ -174,7 +179,8 @@ def fused_step(network: Network) -> "FusedStep | None":
     return fused
 
 
-_REPLACED_METHODS = ("forward", "compute_loss", "backward")  # of Network: the compiled step does not call them
+# Of Network: the compiled step does not use them.
+_REPLACED_METHODS = ("forward", "compute_loss", "backward", "params", "grads")
 
 
 def _stated(part: object, attribute: str, *methods: str) -> Any:
@@ -197,8 +203,15 @@ def _dense_layers(layers: Sequence[Layer]) -> list[tuple[Layer, str]] | None:
             chain.append((layer, layer.activation))
         elif rule == "activation" and chain and chain[-1][1] == "linear":
             chain[-1] = (chain[-1][0], layer.activation)
-        elif rule != "flatten" or chain:
+        elif rule != "flatten" or chain or layer.activation != "linear":
             return None
     activations = [activation for _, activation in chain]
     ends_in_softmax = bool(chain) and layers[-1].activation == "softmax" and "softmax" not in activations[:-1]
     return chain if ends_in_softmax else None
+
+
+def _has_its_shapes(layer: Layer) -> bool:
+    """Return whether the parameters have the names and shapes that ``build`` gives them; others may be assigned."""
+    assert layer.input_shape is not None
+    expected = {key: shape for key, (shape, _) in layer.weight_shapes(layer.input_shape).items()}
+    return {key: W.shape for key, W in layer.params.items()} == expected

@@ -200,7 +200,12 @@ class Layer:
         return self.forward(batch.astype(self.dtype, copy=False))
 
     def detached(self) -> Self:
-        """Return a shallow copy that shares the parameters, so that its ``forward`` changes nothing in this layer."""
+        """Return a shallow copy that shares the parameters, so that its ``forward`` changes nothing in this layer.
+
+        A layer with a method that was replaced on this object returns itself: the copy would call a method of this one.
+        """
+        if not vars(self).keys().isdisjoint(("forward", "backward", "activate", "activate_backward")):
+            return self
         copy = object.__new__(type(self))
         vars(copy).update(vars(self))
         return copy

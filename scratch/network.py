@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scratch import utils
+from scratch.layer import Layer
 from scratch.layer_stack import LayerStack
 from scratch.losses import Loss, SoftmaxCrossEntropy
 from scratch.metrics import CategoricalAccuracy
@@ -55,7 +56,8 @@ class Network(LayerStack):
         After a softmax layer that object computes the loss from the logits, if the loss can: ``SoftmaxCrossEntropy``.
         """
         last = self._layers[-1]
-        of_logits = loss.for_logits() if last.activation == "softmax" else None
+        is_softmax = last.activation == "softmax" and not utils.overridden(last, Layer, "activate", "activate_backward")
+        of_logits = loss.for_logits() if is_softmax else None
         if of_logits is not None:
             return of_logits, of_logits.forward(last.z, t)
         return loss, loss.forward(y, t)
@@ -130,8 +132,11 @@ class Network(LayerStack):
         """Return a shallow copy that shares the parameters.
 
         Inference and traces run on it, because ``forward`` and ``backward`` keep tensors in the layers: several threads
-        may use a model at once, and what a training step keeps for its backward pass stays.
+        may use a model at once, and what a training step keeps for its backward pass stays.  With a method that was
+        replaced on this object, the copy shares the layers too: that method runs the layers of this object.
         """
         copy = object.__new__(type(self))
-        vars(copy).update(vars(self), _layers=[layer.detached() for layer in self._layers])
+        vars(copy).update(vars(self))
+        if vars(self).keys().isdisjoint(("forward", "compute_loss", "backward")):
+            copy._layers = [layer.detached() for layer in self._layers]
         return copy

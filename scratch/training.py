@@ -75,9 +75,8 @@ class Trainer(TrainableNetwork):
             UserWarning: once, if the loss is not finite: the epoch, the batch, and the first tensor that is not finite.
         """
         self.compiled("fit")
-        check_integer("batch_size", batch_size)
-        check_integer("epochs", epochs)
-        check_integer("initial_epoch", initial_epoch, minimum=0)
+        batch_size, epochs = check_integer("batch_size", batch_size), check_integer("epochs", epochs)
+        initial_epoch = check_integer("initial_epoch", initial_epoch, minimum=0)
         data, validation = self._training_data(x, y, validation_split, validation_data)
         steps = math.ceil(len(data[0]) / batch_size)
         callback_list = self._callback_list(callbacks, verbose, epochs=epochs, steps=steps, record=True)
@@ -152,8 +151,8 @@ class Trainer(TrainableNetwork):
             ValueError: if an argument is wrong.
         """
         samples, targets = self.check_data(x, y, "evaluate")
-        steps = math.ceil(len(samples) / check_integer("batch_size", batch_size))
-        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=steps)
+        batch_size = check_integer("batch_size", batch_size)
+        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=math.ceil(len(samples) / batch_size))
         self.build(samples.shape)
         return self._returned(self._evaluate(samples, targets, batch_size, callback_list), return_dict)
 
@@ -193,8 +192,8 @@ class Trainer(TrainableNetwork):
             ValueError: if an argument is wrong.
         """
         samples = self.check_inputs(x)
-        steps = math.ceil(len(samples) / check_integer("batch_size", batch_size))
-        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=steps)
+        batch_size = check_integer("batch_size", batch_size)
+        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=math.ceil(len(samples) / batch_size))
         self.build(samples.shape)
         outputs: list[Array] = []
         model = self.detached()

@@ -120,6 +120,22 @@ class DoubledBackward(Sequential):
         double_gradients(self, super().backward, criterion, trace)
 
 
+class FrozenHidden(Sequential):
+    """A model that updates its last layer only."""
+
+    @property
+    def params(self) -> dict[str, np.ndarray]:
+        return {key: W for key, W in super().params.items() if key.startswith(self.layers[-1].name)}
+
+
+class ClippedGradients(Sequential):
+    """A model that clips its gradients."""
+
+    @property
+    def grads(self) -> dict[str, np.ndarray]:
+        return {key: np.clip(dW, -0.01, 0.01) for key, dW in super().grads.items()}
+
+
 class DoubledStep(Sequential):
     """A model that trains on twice the samples."""
 
@@ -208,12 +224,20 @@ LAYER_BY_LAYER = {
     "logits": Training(lambda: [Dense(8, "relu"), Dense(3)], loss=lambda: CategoricalCrossentropy(from_logits=True)),
     "sigmoid at the end": Training(lambda: [Dense(8, "relu"), Dense(3, "sigmoid")]),
     "mixed dtypes": Training(lambda: dense_layers(dtype="float64")),
+    "Activation with another dtype": Training(
+        lambda: [Dense(8), Activation("tanh", dtype="float64"), Dense(3, "softmax")]
+    ),
+    "Flatten with an activation": Training(
+        lambda: [Flatten(), *dense_layers()], prepare=lambda model: setattr(model.layers[0], "activation", "relu")
+    ),
     "Fortran-ordered W": Training(prepare=fortran_order),
     "strided b": Training(prepare=strided_bias),
     "model.forward overridden": Training(model_class=DoubledForward),
     "model.compute_loss overridden": Training(model_class=DoubledLoss),
     "model.backward overridden": Training(model_class=DoubledBackward),
     "model.train_step overridden": Training(model_class=DoubledStep),
+    "model.params overridden": Training(model_class=FrozenHidden),
+    "model.grads overridden": Training(model_class=ClippedGradients),
     "model.forward replaced": replaced(lambda model: model, "forward"),
     "model.compute_loss replaced": replaced(lambda model: model, "compute_loss", double_loss),
     "model.backward replaced": Training(

@@ -184,3 +184,14 @@ def test_every_training_has_the_bits_of_the_layers(case: dict[str, Any]) -> None
         callbacks=change_at(case["event"], CHANGES[case["change"]], case["number"]),
     )
     assert results(training.run()) == results(training.run(run_eagerly=True))
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_parameter_replaced_by_another_shape_raises(event: str) -> None:
+    """The compiled core, which reads the parameters by address, would access memory outside of the array."""
+
+    def shorten(model: Sequential) -> None:
+        model.layers[0].params["b"] = np.ones(2, np.float32)
+
+    with pytest.raises(ValueError, match=r"^The parameter '.*/b' needs a gradient of shape \(2,\); got \(8,\)"):
+        Training(callbacks=change_at(event, shorten)).run()

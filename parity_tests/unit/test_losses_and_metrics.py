@@ -118,8 +118,8 @@ def test_of_equal_outputs_the_first_is_the_prediction() -> None:
         sparse.update_state(np.array(labels), y_pred)
         assert one_hot.result() == sparse.result() == matches / 3
     metric = CategoricalAccuracy()
-    metric.update_state(np.full((2, 3), 1 / 3), np.eye(3)[[0, 2]])
-    assert metric.result() == 0.5
+    metric.update_state(np.full((3, 3), 1 / 3), np.eye(3)[[0, 0, 2]])
+    assert metric.result() == 2 / 3
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -73,6 +73,28 @@ def test_loss_after_a_softmax_is_computed_from_the_logits() -> None:
         np.testing.assert_allclose(model.gradients(x, wrong)[1][0], [[1, -1]])
 
 
+class Tempered(Softmax):
+    """Softmax of half the logits."""
+
+    def activate(self, z: np.ndarray) -> np.ndarray:
+        self.z, self.out = z, self.ops.softmax_forward(z / 2)
+        return self.out
+
+    def activate_backward(self, dout: np.ndarray) -> np.ndarray:
+        return self.ops.softmax_backward(dout, self.out) / 2
+
+
+def test_loss_after_an_overridden_softmax_is_computed_from_its_outputs(blobs: Data) -> None:
+    x, y = blobs
+    model = Sequential([Dense(3, input_shape=(4,)), Tempered()], dtype="float64")
+    model.compile("sgd", "categorical_crossentropy")
+    p = model(x)
+    loss, (dW, db) = model.gradients(x, y)
+    assert loss == pytest.approx(-np.log(p[y == 1]).mean(), rel=1e-12)
+    np.testing.assert_allclose(db, ((p - y) / 2 / 60).sum(axis=0), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(dW, x.T @ ((p - y) / 2 / 60), rtol=1e-9, atol=1e-15)
+
+
 def test_loss_without_a_softmax_clips_the_probabilities() -> None:
     model = Sequential([Dense(2, input_shape=(1,))])
     model.compile("sgd", "categorical_crossentropy")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from parity_tests.unit.trainings import classifier
+from parity_tests.unit.trainings import classifier, wrap
 from scratch.batches import batches
 from scratch.callbacks import Callback
 from scratch.layers import Dense
@@ -126,12 +126,37 @@ def test_evaluate_predict_and_batch_methods_agree(blobs: Data) -> None:
     assert model.train_on_batch(x, y, return_dict=True) == named
 
 
+@pytest.mark.parametrize("method", ["forward", "activate", "model.forward"])
+def test_evaluate_and_predict_with_a_method_replaced_on_an_object(method: str, blobs: Data) -> None:
+    """As a learner does to print what a layer computes."""
+    model, weights = classifier(), classifier().get_weights()
+    part, name = (model if method == "model.forward" else model.layers[-1]), method.removeprefix("model.")
+    results = []
+    for replace in (False, True):
+        if replace:
+            wrap(part, name, lambda method, *arguments: method(*arguments))
+        model.fit(*blobs, verbose=0)  # leaves outputs of other parameters in the layers
+        model.set_weights(weights)
+        results.append((model.evaluate(*blobs, verbose=0), model.predict(blobs[0], verbose=0).tobytes()))
+    assert results[0] == results[1]
+
+
 def test_batch_methods_print_nothing(blobs: Data, capsys: pytest.CaptureFixture[str]) -> None:
     model = classifier()
     for call in (model.train_on_batch, model.test_on_batch):
         call(*blobs)
     model.predict_on_batch(blobs[0])
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("batch_size", [np.int8(25), np.uint8(25), np.int64(25)])
+def test_batch_size_may_be_a_numpy_integer(batch_size: np.integer) -> None:
+    x, y = np.ones((600, 4)), np.eye(3)[np.arange(600) % 3]  # more rows than int8 and uint8 can count
+    model = classifier()
+    model.fit(x, y, batch_size=batch_size, verbose=0)
+    assert model.optimizer.iterations == 24
+    assert len(model.predict(x, batch_size=batch_size, verbose=0)) == 600
+    model.evaluate(x, y, batch_size=batch_size, verbose=0)
 
 
 def test_evaluate_without_metrics_returns_one_number(blobs: Data) -> None:

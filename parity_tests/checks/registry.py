@@ -59,7 +59,7 @@ CHECKS = {
     "saturated softmax": Check(check_saturated_softmax),
     "losses": Check(check_losses),
     "to_categorical": Check(check_to_categorical, shared=True),
-    "shuffling": Check(check_shuffling, fused=True),
+    "shuffling": Check(check_shuffling),
     "epoch reports": Check(check_reports),
     "lock-step": Check(check_lock_step, fused=True),
     "gradients": Check(check_gradients),

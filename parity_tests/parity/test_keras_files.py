@@ -3,6 +3,7 @@
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from keras_impl.frameworks import FRAMEWORK, floatx, to_numpy
 from parity_tests.checks.updates import SETTINGS
 from parity_tests.comparison import Comparison, assert_all, compare, equal, same
-from parity_tests.reference.cases import Case
+from parity_tests.reference.cases import SPARSE, Case
 from parity_tests.reference.error_model import LAMBDA, Bounded, Rounding
 from parity_tests.reference.sgd import SGDSettings
 from scratch.ops import BACKENDS
@@ -21,6 +22,12 @@ from scratch.models import Sequential, load_model
 BATCHES = 3  # training steps before a model is saved
 U32 = Rounding("float32").u
 STEPS = 10  # training steps that are compared after it is loaded
+
+
+def random_loss(rng: np.random.Generator) -> dict[str, Any]:
+    """Return the loss of a case; labels cannot be smoothed."""
+    sparse, smoothing = bool(rng.integers(2)), float(rng.choice([0, 0.125]))
+    return {"loss": SPARSE} if sparse else {"smoothing": smoothing}
 
 
 def random_case(seed: int) -> tuple[Case, SGDSettings]:
@@ -39,8 +46,7 @@ def random_case(seed: int) -> tuple[Case, SGDSettings]:
         dtype=str(rng.choice(["float32", "float64"])) if FRAMEWORK == "tensorflow" else "float32",
         use_bias=bool(rng.integers(2)),
         separate=bool(rng.integers(2)),
-        sparse=bool(rng.integers(2)),
-        smoothing=float(rng.choice([0, 0.125])),
+        **random_loss(rng),
         classes=bool(rng.integers(2)),
         seed=seed,
     )

@@ -1,1 +1,1 @@
-"""Tests: each part against its formula, its errors, and float64 central differences."""
+"""Tests of scratch, and its comparison with Keras, tensor by tensor; see README.md."""

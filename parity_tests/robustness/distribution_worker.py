@@ -49,7 +49,7 @@ def main(folder: str, devices: str, process_count: str, process_id: str, coordin
     def train() -> int:
         with np.load(Path(folder) / "digits.npz") as digits:
             data = digits["x"], np.eye(10, dtype="float32")[digits["labels"]]
-        model, recorder, few = ARTICLE.twin(), Recorder(), (data[0][:7], data[1][:7])
+        model, recorder, few = ARTICLE.keras_model(), Recorder(), (data[0][:7], data[1][:7])
         rng = np.random.default_rng(SEED)
         history = distributed.fit(model, data, few, ARTICLE.batch, rng, [recorder], epochs=EPOCHS, verbose=0)
         records, validation = recorder.records, {name: history.history[name] for name in ("val_loss", "val_accuracy")}

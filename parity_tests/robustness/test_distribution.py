@@ -22,9 +22,9 @@ import pytest
 
 from keras_impl.cli import main
 from parity_tests.reference.cases import ARTICLE
-from parity_tests.checks.compare import assert_all, equal, same
+from parity_tests.comparison import assert_all, equal, same
 from parity_tests.robustness.distribution_worker import EPOCHS, SEED
-from parity_tests.checks.training_checks import lock_step
+from parity_tests.checks.lock_step import lock_step
 from parity_tests.conftest import save_some
 from scratch.article import prepare_floats
 from scratch.datasets import mnist

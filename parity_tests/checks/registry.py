@@ -1,0 +1,85 @@
+"""The checks, by name: the tests run each of them, the report prints a line for each, planted faults name one.
+
+A check is a function that returns comparisons.  To add one, write it in the module of its family and enter it here.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from parity_tests.checks.accuracy import check_accuracy
+from parity_tests.checks.batches import check_shuffling
+from parity_tests.checks.epoch_reports import check_reports
+from parity_tests.checks.gradients import check_gradients, check_numerical_gradient
+from parity_tests.checks.initial_weights import check_initial_weights
+from parity_tests.checks.labels import check_to_categorical
+from parity_tests.checks.lock_step import check_lock_step
+from parity_tests.checks.losses import check_losses, check_saturated_softmax
+from parity_tests.checks.structure import check_structure
+from parity_tests.checks.traces import check_state, check_traces
+from parity_tests.checks.updates import check_updates
+from parity_tests.comparison import Comparisons
+from scratch.ops import BACKENDS
+from scratch.utils import clear_session, set_random_seed
+
+SHARED = "shared"  # in place of a backend: the code is the same for all of them
+
+
+class Check(NamedTuple):
+    """A check and the code that it runs.
+
+    Attributes:
+        compare: returns the comparisons; takes the backend, or nothing if ``shared``.
+        fused: whether ``backend="numba"`` runs it in the fused training step, instead of layer by layer.
+        shared: whether the code does not depend on the backend.
+    """
+
+    compare: Callable[..., Comparisons]
+    fused: bool = False
+    shared: bool = False
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """What ``run`` takes: each backend, or ``SHARED``."""
+        return (SHARED,) if self.shared else tuple(BACKENDS)
+
+    def code(self, backend: str) -> str:
+        """Return which code a run on that backend exercises."""
+        if self.shared:
+            return "shared code"
+        return "fused step" if self.fused and backend == "numba" else "layer by layer"
+
+
+CHECKS = {
+    "structure": Check(check_structure),
+    "initial weights": Check(check_initial_weights),
+    "trace": Check(check_traces),
+    "accuracy": Check(check_accuracy),
+    "state": Check(check_state),
+    "updates": Check(check_updates, shared=True),
+    "saturated softmax": Check(check_saturated_softmax),
+    "losses": Check(check_losses),
+    "to_categorical": Check(check_to_categorical, shared=True),
+    "shuffling": Check(check_shuffling),
+    "epoch reports": Check(check_reports),
+    "lock-step": Check(check_lock_step, fused=True),
+    "gradients": Check(check_gradients),
+    "numerical gradient": Check(check_numerical_gradient, shared=True),
+}
+
+
+def run(name: str, backend: str) -> Comparisons:
+    """Return the comparisons of a check, with fresh automatic names and seed 0.
+
+    Args:
+        name: one of ``CHECKS``.
+        backend: one of the check's ``backends``.
+    """
+    clear_session()
+    set_random_seed(0)
+    check = CHECKS[name]
+    return check.compare() if check.shared else check.compare(backend)
+
+
+def runs() -> list[tuple[str, str]]:
+    """Return name and backend of every run: backend by backend, shared code last."""
+    return [(name, b) for b in (*BACKENDS, SHARED) for name, check in CHECKS.items() if b in check.backends]

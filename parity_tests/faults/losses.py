@@ -1,0 +1,113 @@
+"""Faults in the losses: their formulas, gradients, reductions and targets."""
+
+from typing import Any
+
+import numpy as np
+
+from parity_tests.faults.catalogue import planted_fault
+from scratch import losses, network
+from scratch.ops import numpy_ops
+
+Array = np.ndarray
+EPSILON = 1e-7
+softmax_forward = numpy_ops.softmax_forward
+
+
+def losses_of_samples(self: Any, y: Array, t: Array) -> Array:
+    """Return the loss of each sample, and keep y and t for the backward pass, as ``Loss.forward`` does."""
+    self.y, self.t = y, t
+    return getattr(self.ops, f"{self.op}_forward")(y, t)
+
+
+def gradients_of_samples(self: Any) -> Array:
+    """Return the gradient of each sample's own loss."""
+    return getattr(self.ops, f"{self.op}_backward")(self.y, self.t)
+
+
+@planted_fault(numpy_ops, "softmax_cross_entropy_forward", caught_by="trace")
+def logarithm_of_shifted_probability(x: Array, t: Array) -> Array:
+    """The loss is computed through log(p + 1e-7)."""
+    return -(t * np.log(softmax_forward(x) + EPSILON)).sum(axis=-1)
+
+
+@planted_fault(losses.Loss, "backward", caught_by="trace")
+def loss_gradient_not_divided(self: Any) -> Array:
+    """The gradient of the loss is not divided by the batch size."""
+    return gradients_of_samples(self)
+
+
+@planted_fault(losses.Loss, "backward", caught_by="trace")
+def loss_gradient_divided_by_classes(self: Any) -> Array:
+    """The gradient of the loss is divided by batch size times classes."""
+    return gradients_of_samples(self) / self.y.size
+
+
+@planted_fault(losses.Loss, "forward", caught_by="trace")
+def loss_summed(self: Any, y: Array, t: Array) -> Array:
+    """The loss is summed over the batch instead of averaged."""
+    return np.asarray(losses_of_samples(self, y, t).sum(), y.dtype)
+
+
+@planted_fault(numpy_ops, "softmax_cross_entropy_backward", caught_by="trace")
+def loss_gradient_negated(x: Array, t: Array) -> Array:
+    """The gradient of the loss is t − p instead of p − t."""
+    return t - softmax_forward(x)
+
+
+@planted_fault(numpy_ops, "softmax_cross_entropy_backward", caught_by="trace")
+def softmax_differentiated_twice(x: Array, t: Array) -> Array:
+    """The gradient of softmax and loss is p·(p − t)."""
+    y = softmax_forward(x)
+    return y * (y - t)
+
+
+@planted_fault(numpy_ops, "categorical_crossentropy_forward", caught_by="losses")
+def probabilities_not_rescaled(y: Array, t: Array) -> Array:
+    """Probabilities are not rescaled to sum to 1."""
+    return -(t * np.log(np.clip(y, EPSILON, 1 - EPSILON))).sum(axis=-1)
+
+
+@planted_fault(numpy_ops, "categorical_crossentropy_forward", caught_by="losses")
+def probabilities_not_clipped(y: Array, t: Array) -> Array:
+    """Probabilities are not clipped."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return -(t * np.log(y / y.sum(axis=-1, keepdims=True))).sum(axis=-1)
+
+
+@planted_fault(numpy_ops, "categorical_crossentropy_backward", caught_by="losses")
+def probability_gradient_zero(y: Array, t: Array) -> Array:
+    """The gradient with respect to probabilities is zero."""
+    return np.zeros_like(y)
+
+
+@planted_fault(numpy_ops, "categorical_crossentropy_backward", caught_by="losses")
+def rescaling_not_differentiated(y: Array, t: Array) -> Array:
+    """The gradient with respect to probabilities is −t/y: their rescaling is not differentiated."""
+    return -t / y
+
+
+@planted_fault(network.Network, "compute_loss", caught_by="trace")
+def softmax_not_fused(self: Any, loss: Any, y: Array, t: Array) -> Any:
+    """A softmax at the end is not fused with the loss: the loss uses its probabilities."""
+    return loss, loss.forward(y, t)
+
+
+@planted_fault(losses.Loss, "forward", caught_by="trace")
+def smoothing_without_uniform_part(self: Any, y: Array, t: Array) -> Array:
+    """Label smoothing leaves out the uniform part s/C."""
+    values = losses_of_samples(self, y, t * (1 - self.label_smoothing))
+    if self.reduction == "none":
+        return values
+    return np.asarray(values.sum() / (len(y) if self.reduction != "sum" else 1), values.dtype)
+
+
+@planted_fault(losses.CategoricalCrossentropy, "for_logits", caught_by="trace")
+def smoothing_lost_after_softmax(self: Any) -> Any:
+    """Label smoothing is lost when the loss is fused with a softmax."""
+    return losses.SoftmaxCrossEntropy(self.reduction)
+
+
+@planted_fault(losses.SparseCategoricalCrossentropy, "targets", caught_by="trace")
+def labels_shifted(self: Any, y: Array, units: int, dtype: Any) -> Array:
+    """Labels are counted from 1."""
+    return np.eye(units, dtype=dtype)[(y.reshape(-1) + 1) % units]

@@ -1,0 +1,79 @@
+"""Tests of the suite itself: the check that a planted fault names must catch it.
+
+``python -m pytest -s -k planted_fault parity_tests/parity/test_faults.py`` prints what each fault makes a check say.
+"""
+
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
+
+from collections.abc import Iterator
+
+import pytest
+
+from parity_tests.checks.registry import CHECKS, SHARED, run, runs
+from parity_tests.comparison import first_failure
+from parity_tests.faults import FAULTS, PlantedFault
+from scratch.ops import BACKENDS
+
+PLANTED = [(fault, backend) for fault in FAULTS for backend in fault.backends]
+IDS = [f"{fault.name}-{backend}" for fault, backend in PLANTED]
+
+
+def assert_no_failures(names: set[str]) -> None:
+    """Raise an ``AssertionError`` if one of these checks fails, although no fault is planted."""
+    for name, backend in runs():
+        failure = first_failure(run(name, backend)) if name in names else None
+        assert failure is None, f"{name}, {backend}: {failure}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _checks_pass_without_faults() -> Iterator[None]:
+    """Run the checks before the first fault, which also caches Keras's results, and again after the last."""
+    names = {fault.caught_by for fault in FAULTS}
+    assert_no_failures(names)
+    yield
+    assert_no_failures(names)
+
+
+def failure_of(name: str, backend: str) -> str | None:
+    """Return what the check reports first, or the exception that it raises.
+
+    Raises:
+        TypeError, AttributeError, NameError: if the replacement no longer fits the code that calls it.  Such a fault
+            would count as caught, whatever it does.
+    """
+    try:
+        return first_failure(run(name, SHARED if CHECKS[name].shared else backend))
+    except (TypeError, AttributeError, NameError):
+        raise
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+@pytest.mark.parametrize(("fault", "backend"), PLANTED, ids=IDS)
+@pytest.mark.filterwarnings("ignore")
+def test_planted_fault_is_caught(fault: PlantedFault, backend: str) -> None:
+    with fault.planted(backend):
+        failure = failure_of(fault.caught_by, backend)
+    assert failure, f"the check {fault.caught_by!r} does not catch {fault.name}"
+    print(f"{fault.name}, {backend}: {fault.mistake} ← {fault.caught_by}: {failure[:150]}")
+
+
+def test_catalogue() -> None:
+    assert len(FAULTS) >= 76
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+    for fault in FAULTS:
+        assert fault.caught_by in CHECKS
+        assert fault.mistake.endswith(".")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_every_check_with_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    """Print which checks catch each fault, and run all checks once more without faults."""
+    for fault in FAULTS:
+        with fault.planted("numpy"):
+            caught = [name for name, backend in runs() if backend != BACKENDS[1] and failure_of(name, backend)]
+        with capsys.disabled():
+            print(f"\n{fault.name}: {', '.join(caught)}", end="")
+        assert fault.caught_by in caught
+    assert_no_failures(set(CHECKS))

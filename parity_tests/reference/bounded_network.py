@@ -1,0 +1,112 @@
+"""A network computed in float64, in the plainest way, with the bound of the error model beside every number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from parity_tests.reference import losses, sgd
+from parity_tests.reference.activations import ACTIVATIONS
+from parity_tests.reference.error_model import Array, Bounded, Rounding, exact
+from parity_tests.reference.sgd import SGDSettings
+
+Parameters = dict[str, Bounded]  # by name: 'dense_0/W', 'dense_0/b', …
+
+
+class LayerSpec(NamedTuple):
+    """A layer: its name, its class (``Dense``, ``Flatten`` or one that only activates) and its activation."""
+
+    name: str
+    kind: str
+    activation: str
+
+
+@dataclass
+class BoundedNetwork:
+    """A network with a bound beside every number.
+
+    Attributes:
+        layers: the layers, first to last.
+        params: weights by name, each with its bound.
+        rounding: the arithmetic whose errors are bounded.
+        loss: the formula of the loss.
+        loss_on_logits: whether the loss is computed on the logits of the softmax that the network ends in.
+        settings: the settings of SGD.
+        velocities: the velocities of SGD, by the names of ``params``; empty before the first step.
+    """
+
+    layers: Sequence[LayerSpec]
+    params: Parameters
+    rounding: Rounding
+    loss: losses.LossRule
+    loss_on_logits: bool
+    settings: SGDSettings = field(default_factory=SGDSettings)
+    velocities: Parameters = field(default_factory=dict)
+
+    def forward(self, x: Array) -> dict[str, tuple[Bounded, Bounded]]:
+        """Return z (the input of the activation) and the output of each layer, by its name, for a batch x."""
+        out, outputs = _flattened(x), {}
+        for layer in self.layers:
+            z = out
+            if layer.kind == "Dense":
+                z = self.rounding.dense(out, self.params[f"{layer.name}/W"], self.params.get(f"{layer.name}/b"))
+            out = ACTIVATIONS[layer.activation].forward(self.rounding, z)
+            outputs[layer.name] = z, out
+        return outputs
+
+    def predict(self, x: Array) -> Bounded:
+        """Return the outputs of the last layer for a batch x."""
+        return self.forward(x)[self.layers[-1].name][1]
+
+    def trace(self, x: Array, t: Array) -> dict[str, Bounded]:
+        """Return what ``model.trace(x, t)`` returns, with bounds.
+
+        Args:
+            x: a batch (N, …).
+            t: its targets (N, C), as the loss uses them: one-hot and smoothed.
+        """
+        outputs = self.forward(x)
+        last = self.layers[-1].name
+        y = outputs[last][0 if self.loss_on_logits else 1]
+        trace = {f"{name}/out": out for name, (_, out) in outputs.items()}
+        trace["loss"] = losses.mean(self.rounding, self.loss.forward(self.rounding, y, t))
+        trace["loss/dx"] = losses.mean_backward(self.rounding, self.loss.backward(self.rounding, y, t))
+        return trace | self._backward(x, trace["loss/dx"], outputs)
+
+    def _backward(self, x: Array, dout: Bounded, outputs: dict[str, tuple[Bounded, Bounded]]) -> dict[str, Bounded]:
+        """Return the gradients that flow back and those of the parameters, last layer first."""
+        gradients: dict[str, Bounded] = {}
+        inputs = [_flattened(x), *(out for _, out in outputs.values())]
+        for i, (name, kind, activation) in reversed(list(enumerate(self.layers))):
+            if not (self.loss_on_logits and i == len(self.layers) - 1):
+                dout = ACTIVATIONS[activation].backward(self.rounding, dout, *outputs[name])
+            if kind == "Dense":
+                dz, dout = dout, self.rounding.product(dout, self.params[f"{name}/W"].T)
+                gradients[f"{name}/dx"] = dout
+                gradients[f"{name}/dW"] = self.rounding.product(inputs[i].T, dz, over_samples=True)
+                if f"{name}/b" in self.params:
+                    ones = exact(np.ones((1, len(x))))
+                    gradients[f"{name}/db"] = self.rounding.product(ones, dz, over_samples=True).reshape(-1)
+            else:
+                gradients[f"{name}/dx"] = dout.reshape(*np.shape(x)) if kind == "Flatten" else dout
+        return gradients
+
+    def step(self, x: Array, t: Array) -> dict[str, Bounded]:
+        """Update the weights and their bounds by one step; return the trace from before it."""
+        trace = self.trace(x, t)
+        gradients = [trace["/d".join(name.split("/"))] for name in self.params]
+        clipped = sgd.clip(self.rounding, gradients, self.settings)
+        for (name, W), dW in zip(list(self.params.items()), clipped, strict=True):
+            v = self.velocities.get(name, exact(np.zeros_like(dW.value)))
+            self.params[name], self.velocities[name] = sgd.update(self.rounding, W, dW, v, self.settings)
+        return trace
+
+    def with_weights(self, weights: dict[str, Array], bounds: dict[str, Array]) -> "BoundedNetwork":
+        """Return the same network with other weights, each with its bound."""
+        params = {name: Bounded(np.array(weights[name], np.float64), bounds[name]) for name in self.params}
+        return replace(self, params=params)
+
+
+def _flattened(x: Array) -> Bounded:
+    return exact(np.reshape(x, (len(x), -1)))

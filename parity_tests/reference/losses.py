@@ -1,0 +1,159 @@
+"""The error model of each loss; numbers in parentheses are the rules of ``error_model``.
+
+To add a loss, add one entry to ``LOSSES`` (``cases.CASES`` then has a network that is trained with it), one line to
+``ARRAY_LOSSES`` in ``checks.losses``, and one planted fault.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from parity_tests.reference.activations import softmax
+from parity_tests.reference.error_model import ELEMENTARY, Array, Bounded, Rounding
+
+EPSILON = 1e-7  # keras.config.epsilon(): Keras clips probabilities to [EPSILON, 1 − EPSILON]
+
+
+class LossRule(NamedTuple):
+    """The bounds of one formula of a loss, for each sample on its own; ``mean`` and ``total`` reduce them.
+
+    Attributes:
+        forward: (rounding, y, t) → losses (N,), for outputs y (N, C) and exact targets t (N, C).
+        backward: (rounding, y, t) → the gradient of each sample's loss with respect to y, (N, C).
+    """
+
+    forward: Callable[[Rounding, Bounded, Array], Bounded]
+    backward: Callable[[Rounding, Bounded, Array], Bounded]
+
+
+class LossModel(NamedTuple):
+    """The formulas of one loss class.
+
+    Attributes:
+        outputs: the formula for outputs as they are.
+        logits: the formula with ``from_logits=True``, which a network that ends in a softmax uses as well; None if the
+            loss has no such formula.
+        integer_targets: whether the targets are class indices instead of rows of one number a unit.
+    """
+
+    outputs: LossRule
+    logits: LossRule | None = None
+    integer_targets: bool = False
+
+
+def mean(rounding: Rounding, losses: Bounded) -> Bounded:
+    """Return the mean over N samples: their errors add up (5), the sum and the division round (2, 1)."""
+    size, n = np.abs(losses.value).mean(), len(losses.value)
+    return Bounded(losses.value.mean(), losses.bound.mean() + (rounding.gamma(n) + 2 * rounding.u) * size)
+
+
+def total(rounding: Rounding, losses: Bounded) -> Bounded:
+    """Return the sum over N samples: N times the mean."""
+    average, n = mean(rounding, losses), len(losses.value)
+    return Bounded(average.value * n, average.bound * n)
+
+
+def mean_backward(rounding: Rounding, gradient: Bounded) -> Bounded:
+    """Return the gradient of the mean: that of each sample's loss, divided by N."""
+    n = len(gradient.value)
+    return rounding.underflow(Bounded(gradient.value / n, gradient.bound / n))
+
+
+def cross_entropy(rounding: Rounding, z: Bounded, t: Array) -> Bounded:
+    """Return −Σ t·log softmax(z) = Σ t·(L − c), with c = z − max z and L = log Σ exp(c).
+
+    - ``log_sum_error``, of L: the errors of c weighted with the softmax (4), or their maximum if that is less; the
+      exponentials (3), their sum (2) and the difference L − c (1); the logarithm (3).
+    - ``own_error``, of c and of its term in the sum over the classes: β(z), three roundings of c (1), the sum (2).
+    """
+    v, error, u = z.value, z.bound, rounding.u
+    gamma = rounding.gamma(v.shape[1])
+    c = v - v.max(axis=1, keepdims=True)
+    log_sum = np.log(np.exp(c).sum(axis=1, keepdims=True))
+    weighted = (softmax(rounding, z).magnitude * (error + u * np.abs(c))).sum(axis=1, keepdims=True)
+    largest = error.max(axis=1, keepdims=True) + u * np.abs(c).max(axis=1, keepdims=True)
+    log_sum_error = np.minimum(weighted, largest) + (ELEMENTARY + 4) * u + gamma + ELEMENTARY * u * log_sum
+    own_error = error + 3 * u * np.abs(c) + gamma * (log_sum + np.abs(c))
+    return Bounded((t * (log_sum - c)).sum(axis=1), (t * (log_sum_error + own_error)).sum(axis=1))
+
+
+def cross_entropy_backward(rounding: Rounding, z: Bounded, t: Array) -> Bounded:
+    """Return p·Σt − t, with p = softmax(z): the error of p (4), and few roundings of both terms (1)."""
+    p, targets = softmax(rounding, z), t.sum(axis=1, keepdims=True)
+    bound = p.bound * targets + ELEMENTARY * rounding.u * (p.magnitude * targets + t)
+    return Bounded(p.value * targets - t, bound)
+
+
+def categorical_crossentropy(rounding: Rounding, y: Bounded, t: Array) -> Bounded:
+    """Return −Σ t·log q, with q = y / Σy, clipped.
+
+    A relative error of q is an absolute error of log q (4).  The limits of the clipping are rounded themselves: 2u.
+    The logarithm is an elementary function (3); the product with t and the target's own smoothing round (1).
+    """
+    q, relative = _rescaled(rounding, y)
+    log_q = np.abs(np.log(np.clip(q, EPSILON, 1 - EPSILON)))
+    terms = t * (relative + 2 * rounding.u + (ELEMENTARY + 4) * rounding.u * log_q)
+    rounded = rounding.gamma(t.shape[1]) * (t * log_q).sum(axis=1)
+    return Bounded((t * log_q).sum(axis=1), terms.sum(axis=1) + rounded)
+
+
+def categorical_crossentropy_backward(rounding: Rounding, y: Bounded, t: Array) -> Bounded:
+    """Return (dq − Σ dq·q) / Σy, with dq = −t/q, and 0 where q is clipped.
+
+    Each factor has few roundings (1), and the sum has its own error (2).
+    The bound does not cover a q that may lie on either side of the limit of the clipping.
+    """
+    q, relative = _rescaled(rounding, y)
+    dq = np.where((q >= EPSILON) & (q <= 1 - EPSILON), -t / np.clip(q, EPSILON, 1 - EPSILON), 0)
+    flowing, gamma, u = (dq * q).sum(axis=1, keepdims=True), rounding.gamma(t.shape[1]), rounding.u
+    sum_error = (np.abs(dq * q) * (2 * relative + gamma + 6 * u)).sum(axis=1, keepdims=True)
+    bound = np.abs(dq) * (relative + gamma + 6 * u) + sum_error + gamma * np.abs(flowing)
+    size = y.value.sum(axis=1, keepdims=True)
+    return Bounded((dq - flowing) / size, bound / size)
+
+
+def _rescaled(rounding: Rounding, y: Bounded) -> tuple[Array, Array]:
+    """Return y / Σy, and its relative error: that of y, of the sum (4, 2) and of the division (1)."""
+    size = y.value.sum(axis=1, keepdims=True)
+    own = y.bound / np.maximum(np.abs(y.value), EPSILON * size)
+    sum_error = y.bound.sum(axis=1, keepdims=True) / size + rounding.gamma(y.value.shape[1])
+    return y.value / size, own + sum_error + rounding.u
+
+
+def sparse_categorical_crossentropy(rounding: Rounding, y: Bounded, t: Array) -> Bounded:
+    """Return −Σ t·log(q / Σq), with q = y, clipped: the cross-entropy with log q as logits."""
+    return cross_entropy(rounding, _log_clipped(rounding, y), t)
+
+
+def sparse_categorical_crossentropy_backward(rounding: Rounding, y: Bounded, t: Array) -> Bounded:
+    """Return (softmax(log q)·Σt − t) / q, the gradient with respect to log q divided by q; 0 where y is clipped.
+
+    The bound does not cover a y that may lie on either side of the limit of the clipping.
+    """
+    q = np.clip(y.value, EPSILON, 1 - EPSILON)
+    gradient = cross_entropy_backward(rounding, _log_clipped(rounding, y), t)
+    inside = (y.value >= EPSILON) & (y.value <= 1 - EPSILON)
+    relative = y.bound / q + 4 * rounding.u
+    bound = (gradient.bound + gradient.magnitude * relative) / q
+    return Bounded(np.where(inside, gradient.value / q, 0), np.where(inside, bound, 0))
+
+
+def _log_clipped(rounding: Rounding, y: Bounded) -> Bounded:
+    """Return log q, with q = y, clipped: the relative error of q (4) with 2u for the limits, and the logarithm (3)."""
+    q = np.clip(y.value, EPSILON, 1 - EPSILON)
+    log_q = np.log(q)
+    return Bounded(log_q, y.bound / q + 2 * rounding.u + ELEMENTARY * rounding.u * np.abs(log_q))
+
+
+SOFTMAX_CROSS_ENTROPY = LossRule(cross_entropy, cross_entropy_backward)
+LOSSES = {  # by the name of the class in scratch.losses and keras.losses
+    "CategoricalCrossentropy": LossModel(
+        LossRule(categorical_crossentropy, categorical_crossentropy_backward), SOFTMAX_CROSS_ENTROPY
+    ),
+    "SparseCategoricalCrossentropy": LossModel(
+        LossRule(sparse_categorical_crossentropy, sparse_categorical_crossentropy_backward),
+        SOFTMAX_CROSS_ENTROPY,
+        integer_targets=True,
+    ),
+}

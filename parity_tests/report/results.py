@@ -1,0 +1,146 @@
+"""The results of a run of ``python -m parity_tests``, without any formatting."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+
+from keras_impl.frameworks import FRAMEWORK
+from parity_tests.checks import full_runs
+from parity_tests.checks.accuracy import keras_rms_errors, scratch_rms_errors
+from parity_tests.checks.registry import CHECKS, run, runs
+from parity_tests.comparison import Comparison, Comparisons, compare_traces, first_failure
+from parity_tests.reference.cases import ARTICLE, Case, bounded_trace, keras_trace
+from scratch import gradient_check
+from scratch.datasets import mnist
+from scratch.ops import BACKENDS
+
+GRADIENTS = Case((6, 5, 4), ("relu", "tanh", "softmax"), batch=9, features=7, separate=True)
+FEWER_TRAIN, FEWER_TEST, FEWER_EPOCHS = 4000, 1000, 5  # without --slow
+
+
+@dataclass
+class CheckResult:
+    """The comparisons of one check on one backend.
+
+    Attributes:
+        check: name of the check.
+        backend: a backend of scratch, or ``'shared'``.
+        code: which code the check exercises there.
+        comparisons: its comparisons.
+    """
+
+    check: str
+    backend: str
+    code: str
+    comparisons: Comparisons
+
+    @property
+    def worst(self) -> Comparison:
+        """The comparison that comes closest to its bound, or exceeds it most."""
+        return max(self.comparisons, key=lambda comparison: comparison.ratio)
+
+    @property
+    def failure(self) -> str | None:
+        """The message of the first comparison that failed, or None."""
+        return first_failure(self.comparisons)
+
+
+@dataclass
+class Report:
+    """Everything that a run finds.
+
+    Attributes:
+        results: the checks, in the order in which they ran.
+        histories: history by program, of trainings on the same batches from the same weights.
+        accuracies: final test accuracies by program, from independent initial weights; empty without ``--slow``.
+        p_values: p-values of the tests that these accuracies come from one distribution, by name of the test.
+    """
+
+    results: list[CheckResult] = field(default_factory=list)
+    histories: dict[str, full_runs.History] = field(default_factory=dict)
+    accuracies: dict[str, list[float]] = field(default_factory=dict)
+    p_values: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def first_divergence(self) -> str | None:
+        """The first failure, with the check and the backend it was found in, or None."""
+        return next((f"{r.check} ({r.backend}): {r.failure}" for r in self.results if r.failure), None)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence that says whether the programs agree."""
+        if self.first_divergence:
+            return f"They differ. First divergence: {self.first_divergence}"
+        count = sum(len(result.comparisons) for result in self.results)
+        return f"They agree: {count:,} comparisons, each within its bound."
+
+
+def plan(report: Report, digits: mnist.Dataset, slow: bool) -> list[tuple[str, Callable[[], None]]]:
+    """Return the steps of a run in order: a name, and a function that adds its results to the report.
+
+    Args:
+        report: takes the results.
+        digits: MNIST, or part of it.
+        slow: whether to train for ten epochs on all digits instead of five epochs on a few.
+    """
+    few = mnist.Dataset(_first(digits.train, FEWER_TRAIN), _first(digits.test, FEWER_TEST), "the first digits")
+    data, epochs = (digits, full_runs.EPOCHS) if slow else (few, FEWER_EPOCHS)
+    steps: list[tuple[str, Callable[[], None]]] = []
+
+    def add(name: str, backend: str, code: str, compare: Callable[[], Comparisons]) -> None:
+        steps.append((f"{name}, {backend}", lambda: report.results.append(CheckResult(name, backend, code, compare()))))
+
+    for name, backend in runs():
+        add(name, backend, CHECKS[name].code(backend), lambda name=name, backend=backend: run(name, backend))
+    for backend in BACKENDS:
+        code = "fused step" if backend == "numba" else "layer by layer"
+        if slow:
+            add("every step of an epoch", backend, code, lambda b=backend: full_runs.check_every_step(b, digits))
+        add(f"{epochs} epochs", backend, code, lambda b=backend: full_runs.check_epochs(b, data, epochs))
+    steps.append(("trajectories", lambda: _add_histories(report, data, epochs)))
+    if slow:
+        steps.append(("final accuracies", lambda: _add_accuracies(report, digits)))
+    return steps
+
+
+def _first(samples: tuple[np.ndarray, np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray]:
+    return samples[0][:n], samples[1][:n]
+
+
+def _add_histories(report: Report, digits: mnist.Dataset, epochs: int) -> None:
+    ours, _ = full_runs.train(BACKENDS[0], digits, epochs)
+    report.histories = {"scratch": ours, "Keras": full_runs.keras_history(digits, epochs)}
+
+
+def _add_accuracies(report: Report, digits: mnist.Dataset) -> None:
+    comparisons, report.p_values, report.accuracies = full_runs.check_accuracies(digits)
+    report.results.append(CheckResult("final accuracies", "numba", "fused step", comparisons))
+
+
+@lru_cache
+def tensor_results(backend: str) -> list[tuple[Comparison, float, float]]:
+    """Return, for each tensor of the article's network, its comparison with Keras and the RMS errors of both."""
+    trace = ARTICLE.scratch_model(backend).trace(ARTICLE.x, ARTICLE.y)
+    ours, theirs = scratch_rms_errors(backend, ARTICLE), keras_rms_errors(ARTICLE)
+    rows = compare_traces(trace, keras_trace(ARTICLE), bounded_trace(ARTICLE))
+    return [(row, ours[row.name], theirs[row.name]) for row in rows]
+
+
+@lru_cache
+def gradient_results(backend: str) -> dict[str, tuple[float, float]]:
+    """Return, for each gradient of a small network, two relative differences.
+
+    They are those between central differences and the backward pass (float64), and between the backward pass and
+    Keras's automatic differentiation (float64 where Keras has it).
+    """
+    case = replace(GRADIENTS, dtype="float64" if FRAMEWORK == "tensorflow" else "float32")
+    precise = replace(GRADIENTS, dtype="float64")
+    automatic, found = keras_trace(case), {}
+    backward = precise.scratch_model(backend).trace(case.x, case.y)
+    for key, error in gradient_check(precise.scratch_model(backend), precise.x, precise.y).items():
+        name = f"{precise.layer_specs()[0].name}/dx" if key == "dx" else "/d".join(key.split("/"))
+        scale = np.abs(automatic[name]).max()
+        found[name] = error, float(np.abs(backward[name] - automatic[name]).max() / scale) if scale else 0.0
+    return found

@@ -36,9 +36,6 @@ class Comparison:
         return 1 / self.ratio if self.ratio else float("inf")
 
 
-Comparisons = list[Comparison]
-
-
 def compare(name: str, actual: np.ndarray, expected: np.ndarray, bound: np.ndarray | float) -> Comparison:
     """Compare two arrays entry by entry; NaN equals NaN, and infinity equals infinity of the same sign.
 
@@ -93,7 +90,7 @@ def compare_traces(
     reference: Mapping[str, Bounded],
     factor: float = 2,
     label: str = "",
-) -> Comparisons:
+) -> list[Comparison]:
     """Compare two traces, tensor by tensor in order of computation; the first failure is the first divergence.
 
     Args:

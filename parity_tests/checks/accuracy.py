@@ -4,13 +4,13 @@ The bounds of the error model are worst cases; a program may stay within them an
 This check measures the accuracy itself: the root mean square (RMS) of the errors, over many batches and weights.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
-from parity_tests.comparison import Comparisons, compare
+from parity_tests.comparison import Comparison, compare
 from parity_tests.reference.cases import ARTICLE, Case, bounded_trace, keras_trace
 
 NETWORKS = (ARTICLE, Case((300, 50, 10), ("tanh", "sigmoid", "softmax"), features=400, batch=128))
@@ -40,11 +40,9 @@ def keras_rms_errors(network: Case) -> dict[str, float]:
     return rms_errors(network, keras_trace)
 
 
-def check_accuracy(backend: str) -> Comparisons:
+def check_accuracy(backend: str) -> Iterator[Comparison]:
     """The RMS error of each tensor is at most 1.1 times that of Keras."""
-    rows = []
     for network in NETWORKS:
         for name, error in scratch_rms_errors(backend, network).items():
             bound = FACTOR * keras_rms_errors(network)[name]
-            rows.append(compare(f"{name}, RMS distance from float64", np.float64(error), np.float64(0), bound))
-    return rows
+            yield compare(f"{name}, RMS distance from float64", np.float64(error), np.float64(0), bound)

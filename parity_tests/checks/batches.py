@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.comparison import Comparisons, equal
+from parity_tests.comparison import Comparison, equal
 from scratch.layers import Dense
 from scratch.models import Sequential
 from scratch.utils import set_random_seed
@@ -12,7 +12,7 @@ from scratch.utils import set_random_seed
 SAMPLES = 23
 
 
-def check_shuffling(backend: str) -> Comparisons:
+def check_shuffling(backend: str) -> list[Comparison]:
     """Each epoch uses every sample once, with its own target, in a new order."""
     seen: list[tuple[int, int]] = []
 

@@ -3,13 +3,13 @@
 import contextlib
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from parity_tests.comparison import Comparisons, compare, equal
+from parity_tests.comparison import Comparison, compare, equal
 from parity_tests.reference.cases import SPARSE, Case
 from parity_tests.reference.error_model import Bounded, Rounding
 from parity_tests.reference.sgd import SGDSettings
@@ -28,12 +28,13 @@ ACCURACY_BOUND = 2 * ROUNDING.u  # the quotient of two integers, rounded by Kera
 NUMBER = re.compile(r"\d+\.\d{4}(?:e[+-]\d+)?")
 
 
-def check_reports(backend: str) -> Comparisons:
+def check_reports(backend: str) -> Iterator[Comparison]:
     """Everything that training, evaluation and prediction return and print agrees with Keras."""
-    return [row for case in CASES for row in check_report(backend, case)]
+    for case in CASES:
+        yield from check_report(backend, case)
 
 
-def check_report(backend: str, case: Case) -> Comparisons:
+def check_report(backend: str, case: Case) -> list[Comparison]:
     """``check_reports`` of one network."""
     ours, theirs = reports(case.scratch_model(backend, SETTINGS), case), keras_reports(case)
     reference = bounded_reports(case)
@@ -121,7 +122,7 @@ def _weighted_mean(losses: list[tuple[Bounded, int]]) -> Bounded:
     return Bounded(value, bound + ROUNDING.gamma(2 * len(losses) + 2) * abs(value))
 
 
-def _compare_history(ours: dict[str, Any], theirs: dict[str, Any], reference: dict[str, Any]) -> Comparisons:
+def _compare_history(ours: dict[str, Any], theirs: dict[str, Any], reference: dict[str, Any]) -> list[Comparison]:
     """Compare ``history`` of both calls of ``fit``: keys, types, number of epochs, and values."""
     history, keras_history = ours["history"], theirs["history"]
     rows = [equal("history keys", list(history), list(keras_history))]
@@ -138,7 +139,7 @@ def _compare_history(ours: dict[str, Any], theirs: dict[str, Any], reference: di
     return rows
 
 
-def _compare_numbers(name: str, ours: float, theirs: float, bound: float) -> Any:
+def _compare_numbers(name: str, ours: float, theirs: float, bound: float) -> Comparison:
     return compare(name, np.float64(ours), np.float64(theirs), bound)
 
 
@@ -155,7 +156,7 @@ def printed(work: Callable[[], Any]) -> tuple[str, Any]:
     return re.sub(r"\d+(s|ms|us)\b", "TIME", text), result
 
 
-def compare_texts(name: str, ours: str, theirs: str, bound: float) -> Comparisons:
+def compare_texts(name: str, ours: str, theirs: str, bound: float) -> list[Comparison]:
     """Compare two texts: the same words, and numbers that differ by at most the bound and one printed digit."""
     rows = [equal(name, NUMBER.sub("#", ours), NUMBER.sub("#", theirs))]
     for i, (a, b) in enumerate(zip(NUMBER.findall(ours), NUMBER.findall(theirs), strict=False)):

@@ -9,7 +9,7 @@ outputs within any 1e-4 (28 a margin below 0.01 after five epochs, 17 after ten)
 margin by 2e-4 at most, and so decide 0.6 digits differently on average, and more than five once in 20,000 runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -19,7 +19,7 @@ from scipy import stats
 import keras_impl
 from keras_impl.data import Batches
 from parity_tests.checks.lock_step import lock_step
-from parity_tests.comparison import Comparison, Comparisons, compare, equal
+from parity_tests.comparison import Comparison, compare, equal
 from parity_tests.reference.cases import ARTICLE
 from scratch.article import build_model, prepare_floats
 from scratch.datasets import mnist
@@ -43,11 +43,12 @@ def article_network(backend: str, seed: int) -> Sequential:
     return model
 
 
-def check_every_step(backend: str, digits: mnist.Dataset) -> Comparisons:
+def check_every_step(backend: str, digits: mnist.Dataset) -> Iterator[Comparison]:
     """Every step of one epoch of the article's network, in lock-step."""
     x, _ = prepare_floats(*digits.train, 10)
     steps = batches(len(x), ARTICLE.batch)
-    return [row for rows in lock_step(backend, ARTICLE, x, digits.train[1], steps) for row in rows]
+    for rows in lock_step(backend, ARTICLE, x, digits.train[1], steps):
+        yield from rows
 
 
 def keras_history(digits: mnist.Dataset, epochs: int) -> History:
@@ -78,7 +79,7 @@ def train(backend: str, digits: mnist.Dataset, epochs: int) -> tuple[History, Se
     return history.history, model
 
 
-def check_epochs(backend: str, digits: mnist.Dataset, epochs: int = EPOCHS) -> Comparisons:
+def check_epochs(backend: str, digits: mnist.Dataset, epochs: int = EPOCHS) -> list[Comparison]:
     """Loss and accuracy of each epoch, in training and validation, and at the end the predictions of both programs."""
     ours, model = train(backend, digits, epochs)
     theirs = keras_history(digits, epochs)
@@ -123,7 +124,7 @@ def final_accuracies(
 
 def check_accuracies(
     digits: mnist.Dataset, epochs: int = EPOCHS, seeds: int = SEEDS, progress: Callable[[str], Any] = lambda _: None
-) -> tuple[Comparisons, dict[str, float], dict[str, list[float]]]:
+) -> tuple[list[Comparison], dict[str, float], dict[str, list[float]]]:
     """Test whether the final accuracies of both programs come from one distribution, at the 1 % level.
 
     Returns:

@@ -1,10 +1,11 @@
 """Gradients, computed in three ways: central differences, the backward pass, and Keras's automatic differentiation."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from parity_tests.comparison import Comparisons, compare
+from parity_tests.comparison import Comparison, compare
 from parity_tests.reference.cases import CASES, Case, bounded_trace, keras_trace
 from scratch import gradient_check
 from scratch.gradient_check import numerical_gradient
@@ -19,25 +20,23 @@ def can_be_differentiated(case: Case) -> bool:
     return case.inputs not in NOT_DIFFERENTIABLE and case.batch * case.features <= MOST_INPUTS
 
 
-def check_gradients(backend: str) -> Comparisons:
+def check_gradients(backend: str) -> Iterator[Comparison]:
     """Central differences ↔ backward (in float64) and backward ↔ automatic differentiation (in float64 if possible)."""
-    rows = []
     for case in filter(can_be_differentiated, CASES):
         precise = replace(case, dtype="float64")
         for name, error in gradient_check(precise.scratch_model(backend), precise.x, precise.y).items():
             label = f"{precise}: {name}, central differences ↔ backward"
-            rows.append(compare(label, np.float64(error), np.float64(0), NUMERICAL))
+            yield compare(label, np.float64(error), np.float64(0), NUMERICAL)
         compared = precise if precise.comparable else case
         backward = compared.scratch_model(backend).trace(compared.x, compared.y)
         automatic, reference = keras_trace(compared), bounded_trace(compared)
         for name in automatic:
             if "/d" in name:
                 label = f"{compared}: {name}, backward ↔ automatic differentiation"
-                rows.append(compare(label, backward[name], automatic[name], 2 * reference[name].bound))
-    return rows
+                yield compare(label, backward[name], automatic[name], 2 * reference[name].bound)
 
 
-def check_numerical_gradient() -> Comparisons:
+def check_numerical_gradient() -> list[Comparison]:
     """The numerical gradient itself: that of Σ x³ is 3x²."""
     x = np.linspace(-2, 2, 9)
     return [compare("numerical gradient of x³", numerical_gradient(lambda: float((x**3).sum()), x), 3 * x**2, 1e-9)]

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_impl.frameworks import FRAMEWORK, to_numpy
-from parity_tests.comparison import Comparisons, compare, equal
+from parity_tests.comparison import Comparison, compare, equal
 from scratch import initializers
 from scratch.layers import Dense
 from scratch.models import Sequential
@@ -27,7 +27,7 @@ def keras_distributions() -> dict[str, tuple[float, float, float]]:
     return found
 
 
-def check_initial_weights(backend: str) -> Comparisons:
+def check_initial_weights(backend: str) -> list[Comparison]:
     """Mean, standard deviation and largest magnitude agree with Keras's, biases are zero, and the default is Keras's.
 
     Bounds: two samples of N values each.  The difference of their means has a standard deviation of std·√(2/N), that of

@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 
-from parity_tests.comparison import Comparisons, compare
+from parity_tests.comparison import Comparison, compare
 from scratch.utils import to_categorical
 
 LABELS = (np.array([0, 2, 1, 9]), np.array([[1], [3]]), np.array([[1, 0], [2, 2]]), [3, 0], 2)
 
 
-def check_to_categorical() -> Comparisons:
+def check_to_categorical() -> list[Comparison]:
     """``to_categorical`` returns Keras's rows, entry for entry and of the same dtype."""
     rows = []
     for x in LABELS:

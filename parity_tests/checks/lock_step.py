@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.comparison import Comparisons, compare
+from parity_tests.comparison import Comparison, compare
 from parity_tests.reference.cases import ARTICLE, Case
 from parity_tests.reference.error_model import LAMBDA, Rounding
 
@@ -16,7 +16,7 @@ U = Rounding("float32").u
 
 def lock_step(
     backend: str, case: Case, x: np.ndarray, labels: np.ndarray, steps: Iterable[Any], keras_model: Any = None
-) -> Iterator[Comparisons]:
+) -> Iterator[list[Comparison]]:
     """Train both programs on the same batches; yield the comparisons of loss, accuracy and weights after each step.
 
     Neither program is reset, so differences accumulate, and each step is held to what it may add.  Let d be the
@@ -55,14 +55,15 @@ def lock_step(
         ]
 
 
-def _compare_correct(step: int, ours: float, theirs: float, samples: int) -> Any:
+def _compare_correct(step: int, ours: float, theirs: float, samples: int) -> Comparison:
     """Compare the numbers of correct predictions; one near tie in a batch may be decided differently."""
     return compare(f"step {step}: correct predictions", np.round(ours * samples), np.round(theirs * samples), 1.0)
 
 
-def check_lock_step(backend: str) -> Comparisons:
+def check_lock_step(backend: str) -> Iterator[Comparison]:
     """Ten steps of the article's network."""
     x = np.concatenate([replace(ARTICLE, seed=seed).x for seed in range(4)])
     labels = np.random.default_rng(5).integers(10, size=len(x))
     steps = np.arange(STEPS * ARTICLE.batch).reshape(STEPS, ARTICLE.batch) % len(x)
-    return [row for rows in lock_step(backend, ARTICLE, x, labels, steps) for row in rows]
+    for rows in lock_step(backend, ARTICLE, x, labels, steps):
+        yield from rows

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_impl.frameworks import FRAMEWORK, floatx, to_numpy, value_and_gradients
-from parity_tests.comparison import Comparisons, compare
+from parity_tests.comparison import Comparison, compare
 from parity_tests.reference.error_model import Bounded, Rounding, exact
 from parity_tests.reference.losses import EPSILON, LOSSES, mean, mean_backward, total
 from scratch import losses
@@ -94,7 +94,7 @@ def bounded_loss(case: ArrayLoss, y: np.ndarray) -> Bounded:
     return Bounded(reduced.value, np.minimum(reduced.bound, limit))
 
 
-def check_array_losses(backend: str) -> Comparisons:
+def check_array_losses(backend: str) -> list[Comparison]:
     """Losses agree with Keras and float64: reduced and not, smoothed, from probabilities and from logits."""
     rows = []
     for (i, name, dtype), expected in keras_losses().items():
@@ -127,7 +127,7 @@ def keras_loss_gradient(name: str) -> np.ndarray:
     return value_and_gradients(loss, [positive_outputs()])[1][0]
 
 
-def check_loss_gradients(backend: str) -> Comparisons:
+def check_loss_gradients(backend: str) -> list[Comparison]:
     """Gradients with respect to outputs that the loss rescales, as Keras differentiates it."""
     y, t, rounding, rows = positive_outputs(), np.eye(CLASSES, dtype="float32")[labels()], Rounding("float32"), []
     for name, model in LOSSES.items():
@@ -141,12 +141,12 @@ def check_loss_gradients(backend: str) -> Comparisons:
     return rows
 
 
-def check_losses(backend: str) -> Comparisons:
+def check_losses(backend: str) -> list[Comparison]:
     """Losses on arrays, and their gradients."""
     return check_array_losses(backend) + check_loss_gradients(backend)
 
 
-def check_saturated_softmax(backend: str) -> Comparisons:
+def check_saturated_softmax(backend: str) -> list[Comparison]:
     """A logit that is far above the others has a probability of 1, to two roundings."""
     rows = []
     for largest in (200.0, 1e4):

@@ -1,9 +1,10 @@
 """The checks, by name: the tests run each of them, the report prints a line for each, planted faults name one.
 
-A check is a function that returns comparisons.  To add one, write it in the module of its family and enter it here.
+A check is a function that returns comparisons, or yields them.  To add one, write it in the module of its family and
+enter it here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from parity_tests.checks.accuracy import check_accuracy
@@ -17,7 +18,7 @@ from parity_tests.checks.losses import check_losses, check_saturated_softmax
 from parity_tests.checks.structure import check_structure
 from parity_tests.checks.traces import check_state, check_traces
 from parity_tests.checks.updates import check_updates
-from parity_tests.comparison import Comparisons
+from parity_tests.comparison import Comparison
 from scratch.ops import BACKENDS
 from scratch.utils import clear_session, set_random_seed
 
@@ -28,12 +29,12 @@ class Check(NamedTuple):
     """A check and the code that it runs.
 
     Attributes:
-        compare: returns the comparisons; takes the backend, or nothing if ``shared``.
+        compare: returns or yields the comparisons; takes the backend, or nothing if ``shared``.
         fused: whether ``backend="numba"`` runs it in the fused training step, instead of layer by layer.
         shared: whether the code does not depend on the backend.
     """
 
-    compare: Callable[..., Comparisons]
+    compare: Callable[..., Iterable[Comparison]]
     fused: bool = False
     shared: bool = False
 
@@ -67,8 +68,8 @@ CHECKS = {
 }
 
 
-def run(name: str, backend: str) -> Comparisons:
-    """Return the comparisons of a check, with fresh automatic names and seed 0.
+def run(name: str, backend: str) -> Iterator[Comparison]:
+    """Yield the comparisons of a check as they are computed, with fresh automatic names and seed 0.
 
     Args:
         name: one of ``CHECKS``.
@@ -77,7 +78,7 @@ def run(name: str, backend: str) -> Comparisons:
     clear_session()
     set_random_seed(0)
     check = CHECKS[name]
-    return check.compare() if check.shared else check.compare(backend)
+    yield from check.compare() if check.shared else check.compare(backend)
 
 
 def runs() -> list[tuple[str, str]]:

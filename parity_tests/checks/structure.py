@@ -8,7 +8,7 @@ import numpy as np
 
 import scratch
 from keras_impl.frameworks import FRAMEWORK
-from parity_tests.comparison import Comparisons, equal
+from parity_tests.comparison import Comparison, equal
 
 SUMMARY_WIDTHS = 60, 76, 88
 SAMPLES = 7
@@ -58,7 +58,7 @@ def keras_structure() -> tuple[dict[str, object], dict[str, object]]:
     return before, structure(model)
 
 
-def check_structure(backend: str) -> Comparisons:
+def check_structure(backend: str) -> list[Comparison]:
     """Names, shapes, dtypes, counts and summary are Keras's, before and after a training step."""
     model = article_model(scratch, backend=backend)
     before = structure(model)

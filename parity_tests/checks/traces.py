@@ -1,14 +1,16 @@
 """Traces: every tensor of one forward and backward pass, and what a pass must not change."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from parity_tests.comparison import Comparisons, compare, compare_traces, equal, same
+from parity_tests.comparison import Comparison, compare, compare_traces, equal, same
 from parity_tests.reference.cases import CASES, Case, bounded_trace, keras_trace
 
 SMALL = Case((8, 5), ("relu", "softmax"), batch=57, separate=True)
 
 
-def check_trace(backend: str, case: Case) -> Comparisons:
+def check_trace(backend: str, case: Case) -> list[Comparison]:
     """Each tensor agrees with Keras (dtype, and values within twice the bound) and with float64 (within the bound)."""
     model, reference, label = case.scratch_model(backend), bounded_trace(case), f"{case}: "
     trace = model.trace(case.x, case.y)
@@ -22,12 +24,13 @@ def check_trace(backend: str, case: Case) -> Comparisons:
     return [*rows, equal(f"{label}gradients(): loss", loss, float(trace["loss"]))]
 
 
-def check_traces(backend: str) -> Comparisons:
+def check_traces(backend: str) -> Iterator[Comparison]:
     """``check_trace`` of every case."""
-    return [row for case in CASES for row in check_trace(backend, case)]
+    for case in CASES:
+        yield from check_trace(backend, case)
 
 
-def check_state(backend: str) -> Comparisons:
+def check_state(backend: str) -> list[Comparison]:
     """A pass leaves its inputs, the weights and earlier traces as they are, and does not depend on earlier batches."""
     model, x, y = SMALL.scratch_model(backend), SMALL.x.copy(), SMALL.y.copy()
     weights = model.get_weights()

@@ -1,12 +1,13 @@
 """Updates: the weights after each of many optimizer steps, with the same gradients as in Keras."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import keras
 import numpy as np
 
 from keras_impl.frameworks import to_numpy
-from parity_tests.comparison import Comparisons, compare, same
+from parity_tests.comparison import Comparison, compare, same
 from parity_tests.reference import sgd
 from parity_tests.reference.error_model import Bounded, Rounding, exact
 from parity_tests.reference.sgd import SGDSettings
@@ -67,7 +68,7 @@ def bounded_weights(settings: SGDSettings) -> list[dict[str, Bounded]]:
     return found
 
 
-def check_settings(settings: SGDSettings) -> Comparisons:
+def check_settings(settings: SGDSettings) -> list[Comparison]:
     """The weights agree after each of many steps, and the gradients stay as they are."""
     optimizer, params, rows = SGD(**settings._asdict()), initial_weights(), []
     for step in range(STEPS):
@@ -81,6 +82,7 @@ def check_settings(settings: SGDSettings) -> Comparisons:
     return rows
 
 
-def check_updates() -> Comparisons:
+def check_updates() -> Iterator[Comparison]:
     """``check_settings`` for every kind of update that SGD has."""
-    return [row for settings in SETTINGS for row in check_settings(settings)]
+    for settings in SETTINGS:
+        yield from check_settings(settings)

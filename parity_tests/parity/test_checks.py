@@ -37,7 +37,7 @@ def fused_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize(("name", "backend"), runs())
 def test_check(name: str, backend: str, fused_calls: list[str]) -> None:
-    rows = run(name, backend)
+    rows = list(run(name, backend))
     assert rows
     assert_all(rows)
     assert bool(fused_calls) == (CHECKS[name].code(backend) == "fused step")  # what the report says of this row

@@ -23,7 +23,7 @@ def test_two_epochs_of_available_digits(backend: str, digits: mnist.Dataset) -> 
 @pytest.mark.slow
 @backends
 def test_every_step_of_an_epoch(backend: str, all_digits: mnist.Dataset) -> None:
-    rows = full_runs.check_every_step(backend, all_digits)
+    rows = list(full_runs.check_every_step(backend, all_digits))
     assert len(rows) == 600 * 8  # loss, correct predictions and six weight arrays a step
     assert_all(rows)
 

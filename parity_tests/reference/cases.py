@@ -49,7 +49,7 @@ class Case:
         separate: whether activations are layers of their own instead of arguments of the Dense layers.
         inputs: what the batch is like, one of ``INPUTS``.
         loss: the class of the loss, one of ``reference.losses.LOSSES``.
-        smoothing: label smoothing of the targets.
+        smoothing: label smoothing of one-hot targets; losses with integer targets have none.
         classes: whether samples are 2-D and flattened by a Flatten layer, and ReLU and Softmax are layer classes.
         seed: seed of the samples, the labels and the weights.
     """
@@ -140,7 +140,7 @@ class Case:
     @property
     def targets(self) -> Array:
         """Targets that the formula of the loss takes: one-hot rows, smoothed, in float64."""
-        s = self.smoothing
+        s = 0.0 if LOSSES[self.loss].integer_targets else self.smoothing
         return self.one_hot.astype(np.float64) * (1 - s) + s / self.widths[-1]
 
     @property
@@ -175,7 +175,7 @@ class Case:
         """Return the loss, of the class in scratch's or Keras's ``losses`` module."""
         if LOSSES[self.loss].logits is not None:
             options["from_logits"] = self.from_logits
-        if self.smoothing:
+        if self.smoothing and not LOSSES[self.loss].integer_targets:
             options["label_smoothing"] = self.smoothing
         return getattr(module, self.loss)(**options)
 

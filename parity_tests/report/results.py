@@ -1,6 +1,6 @@
 """The results of a run of ``python -m parity_tests``, without any formatting."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ from keras_impl.frameworks import FRAMEWORK
 from parity_tests.checks import full_runs
 from parity_tests.checks.accuracy import keras_rms_errors, scratch_rms_errors
 from parity_tests.checks.registry import CHECKS, run, runs
-from parity_tests.comparison import Comparison, Comparisons, compare_traces, first_failure
+from parity_tests.comparison import Comparison, compare_traces, first_failure
 from parity_tests.reference.cases import ARTICLE, Case, bounded_trace, keras_trace
 from scratch import gradient_check
 from scratch.datasets import mnist
@@ -34,7 +34,7 @@ class CheckResult:
     check: str
     backend: str
     code: str
-    comparisons: Comparisons
+    comparisons: list[Comparison]
 
     @property
     def worst(self) -> Comparison:
@@ -89,8 +89,10 @@ def plan(report: Report, digits: mnist.Dataset, slow: bool) -> list[tuple[str, C
     data, epochs = (digits, full_runs.EPOCHS) if slow else (few, FEWER_EPOCHS)
     steps: list[tuple[str, Callable[[], None]]] = []
 
-    def add(name: str, backend: str, code: str, compare: Callable[[], Comparisons]) -> None:
-        steps.append((f"{name}, {backend}", lambda: report.results.append(CheckResult(name, backend, code, compare()))))
+    def add(name: str, backend: str, code: str, compare: Callable[[], Iterable[Comparison]]) -> None:
+        steps.append(
+            (f"{name}, {backend}", lambda: report.results.append(CheckResult(name, backend, code, list(compare()))))
+        )
 
     for name, backend in runs():
         add(name, backend, CHECKS[name].code(backend), lambda name=name, backend=backend: run(name, backend))

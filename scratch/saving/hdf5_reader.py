@@ -118,7 +118,7 @@ class _File:
     """The bytes of a file, and a method for each structure."""
 
     def __init__(self, content: bytes | bytearray) -> None:
-        self.bytes = memoryview(content)
+        self.content = memoryview(content)
         self.structures = 0
         self.data_bytes = 0
         self.linked: set[int] = set()  # addresses of object headers
@@ -132,16 +132,16 @@ class _File:
     def block(self, address: int, size: int, signature: bytes = b"") -> memoryview:
         """Return a part of the file; raise ``ValueError`` if it exceeds the file or lacks the signature."""
         self.count(1)
-        if size > len(self.bytes) - address:
-            raise ValueError(f"{size:,} bytes at address {address:,} exceed the file of {len(self.bytes):,} bytes.")
-        block = self.bytes[address : address + size]
+        if size > len(self.content) - address:
+            raise ValueError(f"{size:,} bytes at address {address:,} exceed the file of {len(self.content):,} bytes.")
+        block = self.content[address : address + size]
         if block[: len(signature)] != signature:
             raise ValueError(f"expected the signature {signature.decode()} at address {address:,}.")
         return block
 
     def read_superblock(self) -> int:
         """Return the address of the root group's object header (II.A)."""
-        if bytes(self.bytes[:8]) != SIGNATURE:
+        if bytes(self.content[:8]) != SIGNATURE:
             raise ValueError("the file does not begin with the signature of HDF5.")
         superblock = self.block(0, 96)
         if superblock[8] != 0:
@@ -149,9 +149,9 @@ class _File:
         base, _, end, driver, _, root = _unpack("6Q", superblock, 24)
         if (bytes(superblock[9:16]), base, driver) != (b"\0\0\0\0\x08\x08\0", 0, UNDEFINED):
             raise ValueError("the superblock has other versions, address sizes, base address or driver than Keras's.")
-        if end > len(self.bytes):
-            raise ValueError(f"the file is truncated: it has {len(self.bytes):,} of {end:,} bytes.")
-        self.bytes = self.bytes[:end]
+        if end > len(self.content):
+            raise ValueError(f"the file is truncated: it has {len(self.content):,} of {end:,} bytes.")
+        self.content = self.content[:end]
         self.linked.add(root)
         return int(root)
 
@@ -171,6 +171,8 @@ class _File:
                     raise ValueError(f"its object header has two {message.name} messages.")
                 elif message in READ:
                     messages[message] = body
+            if missing < 0:  # blocks may form a circle
+                break
         if missing != 0:
             raise ValueError("its object header has more or fewer messages than it declares.")
         return messages
@@ -247,8 +249,10 @@ class _File:
         if size != math.prod(shape) * dtype.itemsize:
             raise ValueError(f"its DATA_LAYOUT declares {size:,} bytes, its shape and dtype another number.")
         self.data_bytes += size
-        if self.data_bytes > len(self.bytes):
-            raise ValueError(f"the datasets declare {self.data_bytes:,} bytes, more than the {len(self.bytes):,} here.")
+        if self.data_bytes > len(self.content):
+            raise ValueError(
+                f"the datasets declare {self.data_bytes:,} bytes, more than the {len(self.content):,} of the file."
+            )
         data = self.block(address, size) if size else b""
         return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 

@@ -191,6 +191,16 @@ def test_b_tree_of_255_levels() -> None:
     assert list(read_datasets(writer.file(writer.symbol_table(node, writer.heap(b"\0" * 8 + b"x\0"))))) == ["x"]
 
 
+def test_free_list_of_a_heap_is_not_read() -> None:
+    """A free block that points to itself makes libhdf5 1.14 loop without end."""
+    content = bytearray(weights.to_hdf5(Sequential([Dense(2, input_shape=(3,))], backend="numpy")))
+    expected = read_datasets(content)
+    heap = content.index(b"HEAP")
+    head, data = struct.unpack_from("<2Q", content, heap + 16)
+    content[data + head : data + head + 8] = struct.pack("<Q", head)
+    assert [W.tolist() for W in read_datasets(content).values()] == [W.tolist() for W in expected.values()]
+
+
 # --- limits -------------------------------------------------------------------------------------------------------
 
 

@@ -36,7 +36,7 @@ import numpy as np
 from scratch.utils import Array
 
 # Limits on time and memory.  A Dense layer with momentum has six objects (two groups, four datasets) and 65 structures,
-# so 10,000 such layers can be read.  A million structures take two seconds, and 60,000 paths and arrays 100 MB.
+# so 10,000 such layers can be read.  A million structures take a second, and 60,000 paths and arrays 100 MB.
 MAX_OBJECTS = 60_000  # groups and datasets
 MAX_STRUCTURES = 1_000_000  # blocks of the file, header messages, children of B-tree nodes, symbol table entries
 MAX_PATH = 255  # characters

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from scratch.files import FileError
 from scratch.layers import Activation, Dense, Input
 from scratch.models import Sequential, load_model
 from scratch.optimizers import SGD
-from scratch.saving import hdf5
+from scratch.saving import config, hdf5
 
 backends = pytest.mark.parametrize("backend", ["numpy", "numba"])
 
@@ -164,14 +165,32 @@ def test_unknown_backend_is_not_blamed_on_the_file(tmp_path: Path) -> None:
         load_model(tmp_path / "model.keras", backend="cuda")
 
 
-def test_maximum_number_of_layers(tmp_path: Path) -> None:
+def test_maximum_number_of_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Sequential([Input((2,)), *(Activation("relu") for _ in range(111)), *(Dense(2) for _ in range(9))])
     model.save(tmp_path / "model.keras")
+    monkeypatch.setattr(config, "MAX_LAYERS", 120)
     loaded = load_model(tmp_path / "model.keras")
-    model_with_more = Sequential([Activation("relu") for _ in range(121)])
-    with pytest.raises(FileError, match="has 121 layers; an archive holds at most 120"):
-        model_with_more.save(tmp_path / "more.keras")
     assert [W.tobytes() for W in loaded.get_weights()] == [W.tobytes() for W in model.get_weights()]
+    monkeypatch.setattr(config, "MAX_LAYERS", 119)
+    with pytest.raises(FileError, match="has 120 layers; an archive holds at most 119"):
+        model.save(tmp_path / "more.keras")
+    with pytest.raises(FileError, match="a list of at most 119 layers"):
+        load_model(tmp_path / "model.keras")
+
+
+def test_maximum_size_of_a_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = trained_model()
+    model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        size = archive.getinfo("config.json").file_size
+    monkeypatch.setattr(config, "MAX_BYTES", size)
+    load_model(tmp_path / "model.keras")
+    monkeypatch.setattr(config, "MAX_BYTES", size - 1)
+    message = f"config.json has {size:,} bytes; expected at most {size - 1:,}"
+    with pytest.raises(FileError, match=message):
+        model.save(tmp_path / "model.keras")
+    with pytest.raises(FileError, match=message):
+        load_model(tmp_path / "model.keras")
 
 
 def test_hdf5_round_trip_of_plain_arrays() -> None:

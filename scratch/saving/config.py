@@ -24,8 +24,10 @@ from scratch.saving.entries import (
 )
 from scratch.saving.settings import DTYPE, LAYERS, LOSSES, METRICS, NAME, OPTIMIZERS, read_shape
 
-MAX_BYTES = 1 << 22  # of a config.json
-MAX_LAYERS = 120  # fewer than the names that one node of an HDF5 group holds; see hdf5._check_trees
+# A Dense layer takes 650 bytes of a config.json, and 810 if Keras writes it.  A parsed config.json takes up to 36 times
+# its size, so less than 200 MB.
+MAX_LAYERS = 5_000
+MAX_BYTES = 5_000_000
 EXECUTION_OPTIONS = ("jit_compile", "steps_per_execution")  # arguments of compile that do not change any result
 
 
@@ -58,11 +60,13 @@ def to_json(model: Network) -> str:
     """Return the config.json of a model.
 
     Raises:
-        ValueError: if the model has too many layers, or as ``write_model``.
+        ValueError: if the model has too many layers or too long names, or as ``write_model``.
     """
     if len(model.layers) > MAX_LAYERS:
-        raise ValueError(f"The model has {len(model.layers)} layers; an archive holds at most {MAX_LAYERS}.")
-    return json.dumps(write_model(model) | {"compile_config": write_compile_arguments(model)})
+        raise ValueError(f"The model has {len(model.layers):,} layers; an archive holds at most {MAX_LAYERS:,}.")
+    text = json.dumps(write_model(model) | {"compile_config": write_compile_arguments(model)})
+    _check_size(text)
+    return text
 
 
 def from_json(content: bytes | bytearray, with_compile: bool) -> Description:
@@ -75,8 +79,7 @@ def from_json(content: bytes | bytearray, with_compile: bool) -> Description:
     Raises:
         ValueError: if the content is not JSON, is too large, or as ``read_model``.
     """
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"config.json has {len(content):,} bytes; expected at most {MAX_BYTES:,}.")
+    _check_size(content)
     try:
         entry = json.loads(content, parse_int=_parse_integer, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
@@ -141,7 +144,7 @@ def read_model(entry: Json, with_compile: bool, max_layers: float = math.inf) ->
     """
     config = read(MODEL, entry, "model")
     if not isinstance(config["layers"], list) or len(config["layers"]) > max_layers + 1:
-        raise ValueError(f"The layers of the model must be a list of at most {max_layers} layers.")
+        raise ValueError(f"The layers of the model must be a list of at most {max_layers:,} layers.")
     layers = [read(LAYERS, layer, "layer") for layer in config["layers"]]
     shape, compile_config = config.get("build_input_shape"), entry.get("compile_config")
     if shape and not any(isinstance(layer, Input) for layer in layers):
@@ -174,6 +177,11 @@ def _read_name_or_entry(table: Table, value: Json, role: str) -> Any:
     if isinstance(value, dict) and (value.get("module"), value.get("class_name")) == ("builtins", "function"):
         value = value.get("config")
     return value if isinstance(value, str) else read(table, value, role)
+
+
+def _check_size(content: str | bytes | bytearray) -> None:
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"config.json has {len(content):,} bytes; expected at most {MAX_BYTES:,}.")
 
 
 def _parse_integer(digits: str) -> int:

@@ -159,7 +159,8 @@ def restore(model: Network, arrays: Mapping[str, Array]) -> None:
 
 
 def _restore_optimizer(model: Network, optimizer: SGD, arrays: Mapping[str, Array]) -> None:
-    velocity_count = len(model.params) if optimizer.momentum else 0
+    params = model.params
+    velocity_count = len(params) if optimizer.momentum else 0
     if len(arrays) not in (2, 2 + velocity_count):
         warnings.warn(
             f"The file has {len(arrays)} optimizer variables, but the model's optimizer has {2 + velocity_count}: the "
@@ -167,8 +168,8 @@ def _restore_optimizer(model: Network, optimizer: SGD, arrays: Mapping[str, Arra
             stacklevel=2,
         )
         return
-    velocities = {f"{OPTIMIZER}/{i}": key for i, key in enumerate(model.params, start=2)} if len(arrays) > 2 else {}
-    shapes = {path: model.params[key].shape for path, key in velocities.items()}
+    velocities = {f"{OPTIMIZER}/{i}": key for i, key in enumerate(params, start=2)} if len(arrays) > 2 else {}
+    shapes = {path: params[key].shape for path, key in velocities.items()}
     check_arrays(arrays, {f"{OPTIMIZER}/0": (), f"{OPTIMIZER}/1": (), **shapes})
     iterations, learning_rate = arrays[f"{OPTIMIZER}/0"], arrays[f"{OPTIMIZER}/1"]
     if iterations.dtype.kind not in "iu" or iterations < 0:
@@ -179,7 +180,7 @@ def _restore_optimizer(model: Network, optimizer: SGD, arrays: Mapping[str, Arra
     if np.float32(optimizer.learning_rate) != np.float32(rate):
         optimizer.learning_rate = rate
     with np.errstate(over="ignore"):
-        optimizer.v = {key: arrays[path].astype(model.params[key].dtype) for path, key in velocities.items()}
+        optimizer.v = {key: arrays[path].astype(params[key].dtype) for path, key in velocities.items()}
 
 
 def check_arrays(arrays: Mapping[str, Array], shapes: Shapes) -> None:

@@ -11,6 +11,7 @@ from scratch.models import Sequential
 from scratch.utils import Array
 
 STEP = 1e-4
+Gradients = dict[str, tuple[Array | None, Array]]  # by name: the gradient from backward, and the array it belongs to
 
 
 def numerical_gradient(f: Callable[[], float], x: Array) -> Array:
@@ -58,37 +59,42 @@ def gradient_check(part: Layer | Loss | Sequential, x: ArrayLike, t: ArrayLike |
     x = np.array(x, dtype=np.float64)
     if not isinstance(part, Loss) and part.dtype != np.float64:
         raise ValueError(f"gradient_check needs float64; create {part.name!r} with dtype='float64'.")
-    checked: dict[str, tuple[Array | None, Array]]  # by name: the gradient from backward, and the array it belongs to
-    if not isinstance(part, Layer) and t is None:
-        raise ValueError("gradient_check of a loss or a model needs its targets t.")
-    if isinstance(part, Loss):
-        loss, truth = part, np.asarray(t, dtype=np.float64)
-        loss.forward(x, truth)
-        checked = {"dx": (loss.backward(), x)}
-        return _differences(checked, lambda: loss.forward(x, truth))
     if isinstance(part, Layer):
-        layer, out = part, part(x)
-        # backward(dout) returns the gradient of Σ out·dout, so that one fixed dout checks all outputs at once.
-        dout = np.random.default_rng(0).uniform(0.5, 1.5, out.shape)
-        checked = {"dx": (layer.backward(dout), x)}
-        checked |= {key: (layer.grads[key], W) for key, W in layer.params.items()}
-        return _differences(checked, lambda: layer.forward(x) * dout)
-    assert t is not None
-    model, targets = part, t
-    trace = model.trace(x, targets)
-    checked = {"dx": (trace[f"{model.layers[0].name}/dx"], x)}
+        return _check_layer(part, x)
+    if t is None:
+        raise ValueError("gradient_check of a loss or a model needs its targets t.")
+    return _check_loss(part, x, np.asarray(t, np.float64)) if isinstance(part, Loss) else _check_model(part, x, t)
+
+
+def _check_layer(layer: Layer, x: Array) -> dict[str, float]:
+    # backward(dout) returns the gradient of Σ out·dout, so that one fixed dout checks all outputs at once.
+    dout = np.random.default_rng(0).uniform(0.5, 1.5, layer(x).shape)
+    gradients: Gradients = {"dx": (layer.backward(dout), x)}
+    gradients |= {key: (layer.grads[key], W) for key, W in layer.params.items()}
+    return _differences(gradients, lambda: layer.forward(x) * dout)
+
+
+def _check_loss(loss: Loss, x: Array, t: Array) -> dict[str, float]:
+    loss.forward(x, t)
+    return _differences({"dx": (loss.backward(), x)}, lambda: loss.forward(x, t))
+
+
+def _check_model(model: Sequential, x: Array, t: ArrayLike) -> dict[str, float]:
+    trace = model.trace(x, t)
+    gradients: Gradients = {"dx": (trace[f"{model.layers[0].name}/dx"], x)}
     for layer in model.layers:
-        checked |= {f"{layer.name}/{key}": (trace[f"{layer.name}/d{key}"], W) for key, W in layer.params.items()}
-    return _differences(checked, lambda: model.trace(x, targets)["loss"])
+        gradients |= {f"{layer.name}/{key}": (trace[f"{layer.name}/d{key}"], W) for key, W in layer.params.items()}
+    return _differences(gradients, lambda: model.trace(x, t)["loss"])
 
 
-def _differences(checked: dict[str, tuple[Array | None, Array]], terms: Callable[[], Array]) -> dict[str, float]:
+def _differences(gradients: Gradients, terms: Callable[[], Array]) -> dict[str, float]:
+    """Return the relative difference of each gradient from the numerical gradient of the sum of ``terms()``."""
     # Each term has independent rounding errors of about eps, so their sum is off by at most 16 standard deviations,
     # 16·eps·‖terms‖.  Divided by STEP this is the error of a central difference: smaller gradients than 1e7 times that
     # error are not resolved to 1e-7.
     smallest = 1e7 * 16 * np.finfo(np.float64).eps * float(np.linalg.norm(terms())) / STEP
     errors = {}
-    for key, (gradient, x) in checked.items():
+    for key, (gradient, x) in gradients.items():
         if gradient is None or gradient.shape != x.shape:
             errors[key] = np.inf
             continue

@@ -107,9 +107,13 @@ def test_a_second_fit_at_the_same_time_is_refused() -> None:
 def test_a_train_step_may_predict() -> None:
     class Watching(Sequential):
         def train_step(self, x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
-            self.predict(x, verbose=0)
-            return super().train_step(x, y)
+            before = self.predict(x, verbose=0)
+            loss, out = super().train_step(x, y)
+            np.testing.assert_array_equal(before, out)
+            return loss, out
 
     model = Watching([Dense(10, "softmax")], backend="numpy")
     model.compile("sgd", "categorical_crossentropy")
     model.fit(X, Y, verbose=0)
+    assert model.optimizer is not None
+    assert model.optimizer.iterations == 8

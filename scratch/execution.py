@@ -13,7 +13,7 @@ Whether the compiled step applies is answered by the parts themselves: each laye
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -51,6 +51,19 @@ class Steps(NamedTuple):
     batch_size: int
 
 
+class TrainFunction(Protocol):
+    """A function that takes training steps on the batches that it is given.
+
+    Attributes:
+        steps_per_call: number of batches that a call may be given.
+    """
+
+    steps_per_call: int
+
+    def __call__(self, batches: Sequence[Rows]) -> Steps:
+        """Take at least one step, on the first of the batches; ``Steps.losses`` tells how many."""
+
+
 class LayerByLayer:
     """Train function that takes one step per call, through the layers.
 
@@ -58,9 +71,6 @@ class LayerByLayer:
         train_step: the model's.
         x: samples (N, …).
         y: checked targets (N, …).
-
-    Attributes:
-        steps_per_call: number of batches that a call may be given.
     """
 
     steps_per_call = 1
@@ -96,9 +106,9 @@ class Fused(LayerByLayer):
     def __call__(self, batches: Sequence[Rows]) -> Steps:
         """Take at least one step, and as many as there are batches unless a loss is not finite.
 
-        The compiled step stops before the update of a batch whose loss is not finite.  That step runs layer by layer,
-        which finds the tensor to name in the warning; and so does every step after a callback has changed the model or
-        its optimizer so that the compiled step no longer applies.
+        A step runs layer by layer if the compiled step no longer applies, because a callback has changed the model or
+        its optimizer, and if its loss is not finite: the compiled step stops before the update of such a batch, and
+        ``train_step`` warns of the first tensor that is not finite.
         """
         fused = fused_step(self.network)
         steps = self._take(fused, batches) if fused else None
@@ -127,7 +137,7 @@ def make_train_function(
     y: Array,
     batch_size: int,
     callbacks: Sequence[Callback],
-) -> LayerByLayer:
+) -> TrainFunction:
     """Return the function that executes the training steps of one ``fit``.
 
     Several batches per call are possible if no callback needs batch-level events, every metric is additive, and the
@@ -204,7 +214,7 @@ def _dense_layers(layers: Sequence[Layer]) -> list[tuple[Layer, str]] | None:
         elif rule == "activation" and chain and chain[-1][1] == "linear":
             chain[-1] = (chain[-1][0], layer.activation)
         elif rule != "flatten" or chain or layer.activation != "linear":
-            return None
+            return None  # only a Flatten before the first Dense layer is left out: the compiled step reads rows
     activations = [activation for _, activation in chain]
     ends_in_softmax = bool(chain) and layers[-1].activation == "softmax" and "softmax" not in activations[:-1]
     return chain if ends_in_softmax else None

@@ -50,7 +50,7 @@ class Sequential(Trainer):
             ValueError: if the model is not compiled, or x or t does not fit it.
         """
         samples, targets = self.check_data(x, t, "trace")
-        loss, _ = self.compiled("trace")
+        loss, _ = self.loss_and_optimizer("trace")
         self.build(samples.shape)
         with self.reading():
             return self.detached().trace_batch(loss, samples, targets)

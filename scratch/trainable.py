@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scratch import execution, losses, optimizers
 from scratch import metrics as metrics_module
 from scratch.callbacks import Callback, History, Logs
-from scratch.execution import LayerByLayer, Steps
+from scratch.execution import Steps, TrainFunction
 from scratch.losses import Loss
 from scratch.metrics import CategoricalAccuracy, Mean
 from scratch.network import Network
@@ -88,7 +88,7 @@ class TrainableNetwork(Network):
         Warns:
             UserWarning: if the loss is not finite; once per ``fit``.
         """
-        loss, optimizer = self.compiled("train_step")
+        loss, optimizer = self.loss_and_optimizer("train_step")
         with np.errstate(over="ignore", invalid="ignore"):  # reported by the warning
             out = self.forward(x)
             criterion, value = self.compute_loss(loss, out, loss.targets(y, out.shape[-1], out.dtype))
@@ -100,13 +100,13 @@ class TrainableNetwork(Network):
 
     def make_train_function(
         self, x: Array | Pixels, y: Array, batch_size: int, callbacks: Sequence[Callback] = ()
-    ) -> LayerByLayer:
+    ) -> TrainFunction:
         """Return the function that executes training steps: see ``execution.py``."""
         if overridden(self, TrainableNetwork, "train_step"):
-            return LayerByLayer(self.train_step, x, y)
+            return execution.LayerByLayer(self.train_step, x, y)
         return execution.make_train_function(self, self.train_step, x, y, batch_size, callbacks)
 
-    def compiled(self, method: str) -> tuple[Loss, SGD]:
+    def loss_and_optimizer(self, method: str) -> tuple[Loss, SGD]:
         """Return the loss and the optimizer, or raise a ``ValueError`` if ``compile`` has not been called."""
         if self.loss is None or self.optimizer is None:
             raise ValueError(f"Call compile(optimizer, loss, metrics=…) before {method}().")
@@ -126,7 +126,7 @@ class TrainableNetwork(Network):
         Raises:
             ValueError: if the model is not compiled, or x or y does not fit it.
         """
-        loss, _ = self.compiled(method)
+        loss, _ = self.loss_and_optimizer(method)
         samples = self.check_inputs(x, f"{prefix}x")
         targets = loss.check_targets(y, self.compute_output_shape(samples.shape), f"{prefix}y")
         check_same_length(f"{prefix}x", samples, f"{prefix}y", targets)
@@ -139,7 +139,7 @@ class TrainableNetwork(Network):
             if state.nonfinite_loss_reported:
                 return
             state.nonfinite_loss_reported, place = True, state.place
-        loss, _ = self.compiled("trace")
+        loss, _ = self.loss_and_optimizer("trace")
         bad = next(
             name for name, tensor in self.detached().trace_batch(loss, x, y).items() if not np.isfinite(tensor).all()
         )
@@ -253,7 +253,7 @@ class FitState:
 
         Args:
             state: the complete state.
-            epochs: number of the last epoch of this ``fit``, where a stopped training stays.
+            epochs: the ``epochs`` of this ``fit``; a run that a callback had stopped continues after the last epoch.
         """
         model, optimizer = self.model, self.model.optimizer
         assert optimizer is not None

@@ -17,7 +17,7 @@ from scratch.batches import Data, batches, split_validation
 from scratch.callbacks import BackupAndRestore, Callback, CallbackList, History, Logs
 from scratch.callbacks.progress import ProgbarLogger, interactive
 from scratch.concurrency import Uninterrupted
-from scratch.execution import LayerByLayer, Steps
+from scratch.execution import Steps, TrainFunction
 from scratch.pixels import Pixels
 from scratch.trainable import FitState, TrainableNetwork, check_unsupported
 from scratch.utils import Array, check_integer, check_list
@@ -57,8 +57,8 @@ class Trainer(TrainableNetwork):
             x: samples (N, …) of any numeric dtype and memory layout; never modified, and copied only batch by batch.
             y: one-hot rows (N, units) or labels (N,), as the loss requires.
             batch_size: samples per step; the last step of an epoch may have fewer.
-            epochs: number of the last epoch.
-            verbose: 0 silent, 1 progress bar, 2 one line per epoch; ``'auto'`` is 1 in a terminal and 2 elsewhere.
+            epochs: number of epochs that are complete in the end, those before ``initial_epoch`` included.
+            verbose: 0 silent, 1 progress bar, 2 one line per epoch; ``'auto'`` is 1 in a terminal or notebook, else 2.
             callbacks: called at each event.
             validation_split: share of the samples, the last ones, that is evaluated instead of trained on.
             validation_data: ``(x, y)`` to evaluate after every epoch, instead of a split.
@@ -74,7 +74,7 @@ class Trainer(TrainableNetwork):
         Warns:
             UserWarning: once, if the loss is not finite: the epoch, the batch, and the first tensor that is not finite.
         """
-        self.compiled("fit")
+        self.loss_and_optimizer("fit")
         batch_size, epochs = check_integer("batch_size", batch_size), check_integer("epochs", epochs)
         initial_epoch = check_integer("initial_epoch", initial_epoch, minimum=0)
         data, validation = self._training_data(x, y, validation_split, validation_data)
@@ -104,7 +104,7 @@ class Trainer(TrainableNetwork):
             del self.fit_state  # the class's None is visible again
         return self.history
 
-    def _run_epoch(self, state: FitState, train_function: LayerByLayer, callback_list: CallbackList) -> None:
+    def _run_epoch(self, state: FitState, train_function: TrainFunction, callback_list: CallbackList) -> None:
         """Train on all batches of one epoch, or of the rest of it after a restart."""
         self.reset_metrics()
         state.begin_epoch()
@@ -157,7 +157,7 @@ class Trainer(TrainableNetwork):
         return self._returned(self._evaluate(samples, targets, batch_size, callback_list), return_dict)
 
     def _evaluate(self, x: Array | Pixels, y: Array, batch_size: int, callback_list: CallbackList) -> Logs:
-        loss, _ = self.compiled("evaluate")
+        loss, _ = self.loss_and_optimizer("evaluate")
         logs: Logs = {}
         model = self.detached()
         model.reset_metrics()

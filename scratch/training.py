@@ -304,7 +304,7 @@ class Trainer(Network):
         t = loss.smooth(loss.targets(y, fused.weights[-1][0]))
         rate = float(optimizer.learning_rate)
         try:
-            return fused.train(x, order, t, batch_size, rate, careful=where != "")
+            return fused.train(x, order, t, batch_size, rate, stop_on_nonfinite=where != "")
         finally:
             optimizer.iterations += fused.steps  # also if the user has interrupted
 

@@ -1,6 +1,5 @@
 """The ground: random seeds, automatic names, one-hot labels, and the checks that every floor shares."""
 
-import math
 import re
 import sys
 from collections import Counter
@@ -91,10 +90,12 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
     Its numbers are whatever was there, as in ``numpy.empty``.
     """
-    size = math.prod(shape) * dtype.itemsize
-    room = np.empty(size + CACHE_LINE, np.uint8)
-    start = -room.ctypes.data % CACHE_LINE
-    return room[start : start + size].view(dtype).reshape(shape)
+    size = 1
+    for length in shape:  # not math.prod, which Numba does not know: kernels compile this function too
+        size *= length
+    buffer = np.empty(size + CACHE_LINE, dtype)
+    start = -buffer.ctypes.data % CACHE_LINE // buffer.itemsize
+    return buffer[start : start + size].reshape(shape)
 
 
 def overridden(it: object, kind: type, *methods: str) -> bool:

@@ -171,7 +171,7 @@ def test_gradient_check_finds_small_errors_in_a_large_layer() -> None:
 
 
 def test_gradient_check_rejects_float32() -> None:
-    with pytest.raises(ValueError, match="gradient_check needs float64; make 'dense' with dtype='float64'"):
+    with pytest.raises(ValueError, match="gradient_check needs float64; create 'dense' with dtype='float64'"):
         gradient_check(Dense(3), inputs(0, 4, 5))
 
 

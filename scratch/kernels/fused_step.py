@@ -19,9 +19,10 @@ and a step has two passes::
           update 1                        W[0:128] and b (100,)     W[128:256]      of W (256, 100)
           update 2                        W[0:52] and b (10,)       W[52:100]       of W (100, 10)
 
-600 steps of an epoch are 1,200 passes, numbered 0 to 1199.  With a first layer of 1,024 units, that layer is partitioned
-by units, and a step has three passes: gather and forward 0 (chunk 0: units 0 to 511); forward 1, …, backward 1 (by
-samples); the updates (layer 0 by units again, so that each core updates the columns of W that are in its cache).
+600 steps of an epoch are 1,200 passes, numbered 0 to 1199.  With a first layer of 1,024 units, that layer is
+partitioned by units, and a step has three passes: gather and forward 0 (chunk 0: units 0 to 511); forward 1, …,
+backward 1 (by samples); the updates (layer 0 by units again, so that each core updates the columns of W that are in its
+cache).
 
 Why this is safe
 ----------------
@@ -37,7 +38,8 @@ rows or different columns of each array.
 only.  Each chunk of each pass is claimed and counted once, and none of pass p before ``chunks_done`` has reached
 p · chunks.  So when it has, all chunks of the passes before p are finished; and because both the addition after a
 chunk and the read before a claim are atomic and sequentially consistent, what these chunks wrote is visible.  A worker
-that has read an old value of ``chunks_done`` fails to claim: every chunk of that pass was claimed before it was counted.
+that has read an old value of ``chunks_done`` fails to claim: every chunk of that pass was claimed before it was
+counted.
 
 *A busy machine cannot block a job.*  Chunks are not bound to threads: any worker takes any unclaimed chunk, its own
 first, because that one is in its cache.  A worker waits only if all chunks of the pass are claimed, each by a thread
@@ -128,23 +130,13 @@ class FusedStep:
         if rows.shape[1] != inputs:
             raise ValueError(f"The first layer expects {inputs} numbers per sample; received x with shape {x.shape}.")
         plan = self._plan(min(batch_size, len(order)))
-        samples, pixels = np.empty((0, inputs), self.dtype), np.empty((0, inputs), np.uint8)
-        if isinstance(x, Pixels):
-            pixels = rows
-        else:
-            samples = rows
-        losses, probabilities = np.empty(len(t), self.dtype), np.empty(t.shape, self.dtype)
-        counters = np.zeros((3 + plan.chunks, PADDING), np.int64)
-        progress = Progress(counters[0], counters[1], counters[2], counters[3:])
-        tables = plan.layers, plan.operations, plan.pass_starts, plan.chunks
-        data = samples, pixels, order, writeable(t), plan.x, losses, probabilities
-        job = Job(*tables, *data, learning_rate, stop_on_nonfinite, progress)
+        job = _create_job(plan, rows, order, writeable(t), learning_rate, stop_on_nonfinite)
         try:
             threads.run([partial(run_worker, job, chunk) for chunk in range(plan.chunks)])
         finally:
             passes = len(plan.pass_starts) - 1
-            self.steps = int(progress.chunks_done[0]) // (plan.chunks * passes)
-        return self.steps, losses, probabilities
+            self.steps = int(job.progress.chunks_done[0]) // (plan.chunks * passes)
+        return self.steps, job.losses, job.probabilities
 
     def _plan(self, batch_size: int) -> Plan:
         """Return the plan for batches of this size: the last one, or a new one."""
@@ -153,6 +145,22 @@ class FusedStep:
             self.plan = None  # releases the old buffers; stays None if there is no memory for new ones
             self.plan = Plan(self.weights, self.activations, chunks, batch_size)
         return self.plan
+
+
+def _create_job(plan: Plan, rows: Array, order: Array, t: Array, learning_rate: float, stop_on_nonfinite: bool) -> Job:
+    """Return the training steps for samples (N, D), which are bytes or have the weights' dtype."""
+    inputs, dtype = rows.shape[1], t.dtype
+    samples, pixels = np.empty((0, inputs), dtype), np.empty((0, inputs), np.uint8)
+    if rows.dtype == np.uint8:
+        pixels = rows
+    else:
+        samples = rows
+    losses, probabilities = np.empty(len(t), dtype), np.empty(t.shape, dtype)
+    counters = np.zeros((3 + plan.chunks, PADDING), np.int64)
+    progress = Progress(counters[0], counters[1], counters[2], counters[3:])
+    tables = plan.layers, plan.operations, plan.pass_starts, plan.chunks
+    data = samples, pixels, order, t, plan.x, losses, probabilities
+    return Job(*tables, *data, learning_rate, stop_on_nonfinite, progress)
 
 
 def run_worker(job: Job, own: int) -> None:

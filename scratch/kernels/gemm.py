@@ -145,7 +145,7 @@ def product_tile(
 
 @inlined
 def _add_block(
-    operands: Operands, block: Block, columns: tuple[int, int], lists: TermLists, buffers: Buffers, rows: Array
+    operands: Operands, block: Block, columns: tuple[Int, int], lists: TermLists, buffers: Buffers, rows: Array
 ) -> None:
     """Add the products of one block of A with the same terms of B, in some columns."""
     A, is_transposed, B = operands.A, operands.is_transposed, operands.B

@@ -78,7 +78,7 @@ class _Emitter:
     def row_offsets(self, A: Any, is_transposed: Any, row: Any) -> tuple[list[Any], Any]:
         """Return where the MR rows of A start, and the distance of two terms in a row, both in numbers.
 
-        A row past the end of A is the last row again: its sums are computed, but nobody uses them.
+        A row past the end of A is the last row again: its sums are computed, but not used.
         """
         builder, itemsize = self.builder, ir.Constant(INT64, self.itemsize)
         strides = [builder.sdiv(stride, itemsize) for stride in cgutils.unpack_tuple(builder, A.strides)]

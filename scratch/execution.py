@@ -19,6 +19,7 @@ import numpy as np
 
 from scratch.batches import Rows
 from scratch.callbacks import Callback
+from scratch.kernels import ACTIVATIONS
 from scratch.layer import Layer
 from scratch.network import Network
 from scratch.pixels import Pixels
@@ -123,7 +124,9 @@ class Fused(LayerByLayer):
         y, units = self.y[order], fused.weights[-1][0].shape[1]
         t = loss.smooth(loss.targets(y, units, fused.dtype))
         try:
-            taken, losses, out = fused.train(self.x, order, t, size, float(optimizer.learning_rate), careful=True)
+            taken, losses, out = fused.train(
+                self.x, order, t, size, float(optimizer.learning_rate), stop_on_nonfinite=True
+            )
         finally:
             optimizer.iterations += fused.steps  # complete steps, also after Ctrl-C
         means = [float(loss.reduce(losses[i * size : (i + 1) * size])) for i in range(taken)]
@@ -179,12 +182,12 @@ def fused_step(network: Network) -> "FusedStep | None":
         or not all(map(_has_its_shapes, network.layers))
     ):
         return None  # the compiled step accesses the parameters by address, and does not check their shapes
-    from scratch.kernels import fused_step as kernel
-
-    if not set(activations) <= set(kernel.ACTIVATIONS):
+    if not set(activations) <= set(ACTIVATIONS):
         return None
     if network.fused is None or not network.fused.is_for(weights, activations):
-        network.fused = kernel.FusedStep(weights, activations)
+        from scratch.kernels.fused_step import FusedStep
+
+        network.fused = FusedStep(weights, activations)
     fused: FusedStep = network.fused
     return fused
 

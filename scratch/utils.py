@@ -1,6 +1,5 @@
 """Utilities: random seeds, automatic names, one-hot encoding, and argument checks that other modules share."""
 
-import math
 import re
 import sys
 import warnings
@@ -92,10 +91,12 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
     A vector load that crosses two cache lines takes twice as long as one that does not.
     """
-    size = math.prod(shape) * dtype.itemsize
-    buffer = np.empty(size + CACHE_LINE, np.uint8)
-    start = -buffer.ctypes.data % CACHE_LINE
-    return buffer[start : start + size].view(dtype).reshape(shape)
+    size = 1
+    for length in shape:  # not math.prod, which Numba does not know: kernels compile this function too
+        size *= length
+    buffer = np.empty(size + CACHE_LINE, dtype)
+    start = -buffer.ctypes.data % CACHE_LINE // buffer.itemsize
+    return buffer[start : start + size].reshape(shape)
 
 
 def encodable(text: str, fallback: str) -> str:

@@ -1,39 +1,50 @@
-"""Operations on a number that several cores use at once, which none of them sees half done."""
+"""Atomic operations on counters that several threads share, sequentially consistent, with the names of C++.
 
-from collections.abc import Callable
+A counter is the first element of an int64 array.  What a thread wrote to memory before its ``fetch_add`` is visible to
+every thread whose ``load`` returns the new value: that is how one thread hands over results to another without a lock.
+"""
+
 from typing import Any
 
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-
-def _atomic(compute: Callable[[Any, Any, Any], Any]) -> Any:
-    @intrinsic
-    def operation(context: Any, array: Any, index: Any) -> Any:
-        """``compute``, on the place in the array."""
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-            return compute(builder, builder.gep(data, [arguments[1]]), ir.Constant(ir.IntType(64), 1))
-
-        return types.int64(array, types.int64), generate
-
-    return operation
+ORDER = "seq_cst"
+BYTES = 8  # of a counter
 
 
-count = _atomic(lambda builder, place, one: builder.atomic_rmw("add", place, one, "seq_cst"))  # array[index] += 1
-look = _atomic(lambda builder, place, one: builder.load_atomic(place, "seq_cst", 8))  # array[index]
+def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Return the address of the counter, which is the first argument."""
+    return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
 
 @intrinsic
-def claim(context: Any, array: Any, index: Any, seen: Any) -> Any:
-    """array[index] += 1 if that number is still the one that was seen there; whether it was."""
+def load(typing_context: Any, counter: Any) -> Any:
+    """Return the counter's value."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        more = builder.add(arguments[2], ir.Constant(ir.IntType(64), 1))
-        found = builder.cmpxchg(builder.gep(data, [arguments[1]]), arguments[2], more, "seq_cst", "seq_cst")
-        return builder.extract_value(found, 1)
+        return builder.load_atomic(_pointer(context, builder, signature, arguments), ORDER, BYTES)
 
-    return types.boolean(array, types.int64, types.int64), generate
+    return types.int64(counter), generate
+
+
+@intrinsic
+def fetch_add(typing_context: Any, counter: Any, value: Any) -> Any:
+    """Add a value to the counter; return what it was before."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.atomic_rmw("add", _pointer(context, builder, signature, arguments), arguments[1], ORDER)
+
+    return types.int64(counter, types.int64), generate
+
+
+@intrinsic
+def compare_exchange(typing_context: Any, counter: Any, expected: Any, desired: Any) -> Any:
+    """Set the counter to ``desired`` if its value is ``expected``; return whether it was."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _pointer(context, builder, signature, arguments)
+        result = builder.cmpxchg(pointer, arguments[1], arguments[2], ORDER, ORDER)
+        return builder.extract_value(result, 1)
+
+    return types.boolean(counter, types.int64, types.int64), generate

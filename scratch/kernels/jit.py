@@ -1,4 +1,15 @@
-"""How a kernel becomes machine code: a decorator, a cache that mends itself, a line that says what the wait is."""
+"""Compilation: decorators for kernels, a disk cache that recovers from damage, and a message before a long wait.
+
+Numba compiles a decorated function when it is first called with a new combination of argument types, and keeps the
+machine code in memory and on disk.  Compiling all kernels that one training run needs takes about 10 seconds, loading
+them from the disk 0.3 seconds.  Numba's own disk cache has three gaps that are closed here:
+
+- A kernel that calls another kernel contains a copy of that kernel's machine code, so an edit in any file must
+  invalidate every kernel.  Each entry is stamped with a digest of all source files that machine code depends on.
+- An entry has no checksum, so damaged machine code would be executed.
+- The index beside the entries is not locked.  Two processes that compile at the same time may store different kernels
+  under the same file name, and the code of one process would run with the argument types of the other.
+"""
 
 import hashlib
 import logging
@@ -8,36 +19,54 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from numba import config, njit
 from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 if config.DISABLE_JIT:
-    raise ImportError("NUMBA_DISABLE_JIT=1 forbids it to compile; unset that")
+    raise ImportError("NUMBA_DISABLE_JIT=1 forbids it to compile; unset that variable")
 
 F = TypeVar("F", bound=Callable[..., Any])
-FILES = [file for folder in ("kernels", "ops") for file in sorted(Path(__file__).parents[1].glob(f"{folder}/*.py"))]
-SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in FILES)).hexdigest()
+# Compiled code passes np.bool_(False) and np.int64(0) to another kernel: run-time values.  The literals False and 0 are
+# Numba types of their own, for which that kernel would be compiled again.
+Bool = bool | np.bool_
+Int = int | np.int64
+_warned: set[str] = set()  # topics
+DIGEST_BYTES = hashlib.sha256().digest_size
 
-_said: set[str] = set()
+
+def source_digest(package: Path) -> str:
+    """Return a digest of the source files that machine code depends on.
+
+    Args:
+        package: folder of the package ``scratch``.  Besides the two folders of compiled functions, kernels contain
+            ``pixels.WHITE`` as a constant.
+    """
+    files = [*sorted(package.glob("kernels/*.py")), *sorted(package.glob("ops/*.py")), package / "pixels.py"]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+SOURCE_DIGEST = source_digest(Path(__file__).parents[1])
 
 
 def compiled(function: F) -> F:
-    """Compile a function for each new combination of argument types, when it is first called.
+    """Compile a function for each new combination of argument types, on its first call, and cache it on disk.
 
-    A product and the sum it goes into may be rounded once (``contract``), and -0 may come out as 0 (``nsz``); NaN and
-    infinity stay what they are.  The machine code is kept on disk.
+    Two of LLVM's fast-math flags are set: a product and the sum that it is added to may be rounded once (``contract``,
+    a fused multiply-add), and the sign of zero may be lost (``nsz``).  NaN and infinity are propagated as IEEE 754
+    says, and sums are never reordered.
     """
     return _compiled(function, {"contract", "nsz"})
 
 
-def compiled_as_written(function: F) -> F:
-    """The same with every operation rounded by itself, as NumPy does it."""
+def compiled_without_fma(function: F) -> F:
+    """Compile like ``compiled``, but round every operation separately, as NumPy does."""
     return _compiled(function, set())
 
 
 def inlined(function: F) -> F:
-    """For a function that one kernel calls: it becomes part of that, and is not compiled a second time."""
+    """Compile a function as a part of each kernel that calls it, so that it is not compiled twice."""
     kernel: F = njit(function, inline="always")
     return kernel
 
@@ -46,104 +75,113 @@ def _compiled(function: F, fastmath: set[str]) -> F:
     kernel: Any = njit(function, fastmath=fastmath or False, error_model="numpy", nogil=True)
     try:
         kernel._cache = _Cache(function)
-    except Exception as error:  # Numba finds no folder to write to
-        reason = "no folder can be written to" if isinstance(error, RuntimeError) else error
-        _say_once("keep", f"Compiled kernels can't be kept ({reason}): set NUMBA_CACHE_DIR to a folder of yours.")
+    except Exception as error:  # Numba raises RuntimeError if it finds no folder that it may write to
+        reason = "no folder is writable" if isinstance(error, RuntimeError) else error
+        _warn_once("store", f"Compiled kernels cannot be stored ({reason}): set NUMBA_CACHE_DIR to a writable folder.")
     return kernel
 
 
 class _Cache(FunctionCache):
-    """Numba's own, which misses edits in other files, and stops at an entry that it can't read or write."""
+    """Numba's disk cache for one function; an entry that cannot be read or written is a warning, not an error."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        self._cache_file = _Files(self.cache_path, self._impl.filename_base, SOURCES)
-        wanted = config.CACHE_DIR
-        if wanted and not Path(self.cache_path).is_relative_to(wanted):
-            _say_once("keep", f"NUMBA_CACHE_DIR={wanted} can't be written to; kernels are kept in {self.cache_path}.")
+        self._cache_file = _CacheFiles(self.cache_path, self._impl.filename_base, SOURCE_DIGEST)
+        expected = config.CACHE_DIR
+        if expected and not Path(self.cache_path).is_relative_to(expected):
+            message = f"NUMBA_CACHE_DIR={expected} is not writable; compiled kernels are stored in {self.cache_path}."
+            _warn_once("store", message)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except Exception as error:  # whatever reading a damaged file raises
-            _say_once("load", f"Kernels in {self.cache_path} can't be read ({_line(error)}): compiling them again.")
+        except Exception as error:  # unpickling a damaged file may raise anything
+            reason = _first_line(error)
+            _warn_once("load", f"Kernels in {self.cache_path} cannot be read ({reason}); they are compiled again.")
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
-        except Exception as error:  # a full disk, a folder that is gone
-            _say_once("keep", f"Compiled kernels can't be kept in {self.cache_path} ({_line(error)}).")
+        except Exception as error:  # for example a full disk, or a folder that was removed
+            reason = _first_line(error)
+            _warn_once("store", f"Compiled kernels cannot be stored in {self.cache_path} ({reason}).")
 
 
-class _Files(IndexDataCacheFile):
-    """One file for each combination of argument types, which says itself what it is, and whether it is whole.
+class _CacheFiles(IndexDataCacheFile):
+    """One file for each combination of argument types, in place of Numba's index and numbered files.
 
-    Numba's have an index beside them.  Two processes that compile at once may each take the same name for different
-    kernels there, and the code of the one is then run with the arguments of the other.  And they have no checksum, so
-    damaged machine code is run too.
+    Contents of a file: SHA-256 of the rest (32 bytes), stamp (32 bytes), pickled machine code.
     """
 
     def load(self, key: Any) -> Any:
-        """What was kept for these types; None if there is nothing, or if it is of other sources or another Numba."""
+        """Return the entry for a key; None if there is none, or if other sources or another Numba wrote it.
+
+        Raises:
+            ValueError: if the checksum is wrong.
+        """
         try:
             data = self._path(key).read_bytes()
         except FileNotFoundError:
             return None
-        digest, content = data[:32], data[32:]
-        if hashlib.sha256(content).digest() != digest:
-            raise ValueError("a file is damaged")
-        if content[:32] != self._stamp(key):
+        checksum, content = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
+        if hashlib.sha256(content).digest() != checksum:
+            raise ValueError("wrong checksum")
+        if content[:DIGEST_BYTES] != self._stamp(key):
             return None
-        return pickle.loads(content[32:])
+        return pickle.loads(content[DIGEST_BYTES:])
 
     def save(self, key: Any, data: Any) -> None:
-        """Keep it, in the place of what is stale or damaged."""
+        """Store an entry, and replace a stale or damaged one."""
         content = self._stamp(key) + self._dump(data)
         with self._open_for_write(str(self._path(key))) as file:
             file.write(hashlib.sha256(content).digest() + content)
 
     def _path(self, key: Any) -> Path:
-        types = hashlib.sha256(repr(key[:2]).encode()).hexdigest()  # and the processor; the rest changes with an edit
-        return Path(self._index_path).with_suffix(f".{types[:16]}.nbc")
+        # The argument types and the processor, but not the function's code: an edit must not leave old files behind.
+        name = hashlib.sha256(repr(key[:2]).encode()).hexdigest()
+        return Path(self._index_path).with_suffix(f".{name[:16]}.nbc")
 
     def _stamp(self, key: Any) -> bytes:
         return hashlib.sha256(repr((key, self._version, self._source_stamp)).encode()).digest()
 
 
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
 class CompileTime(event.Listener):
-    """Seconds that this process has spent on compiling, and one line when that starts.
+    """Measure the seconds that this process spends on compiling, and say so once, before the first of them.
 
     Attributes:
-        seconds: the sum; what comes from the cache costs nothing.
+        seconds: the total so far; loading from the disk cache is not counted.
     """
 
     def __init__(self) -> None:
-        self.seconds, self._depth, self._began = 0.0, 0, 0.0
+        self.seconds, self._depth, self._start = 0.0, 0, 0.0
         event.register("numba:compile", self)
 
     def on_start(self, event: Any) -> None:
-        """A kernel is about to be compiled, perhaps in the middle of another."""
-        _say_once("compile", "Compiling the kernels for this processor; that takes some seconds, once.")
+        """Start the clock, unless this kernel is compiled as a part of another one."""
+        cache: Any = getattr(event.data["dispatcher"], "_cache", None)
+        is_stored = isinstance(cache, _Cache)
+        reason = f"{cache.cache_path} has no machine code for them yet" if is_stored else "they are not stored on disk"
+        _warn_once("compile", f"Compiling the numerical kernels for this processor (about 10 seconds): {reason}.")
         if self._depth == 0:
-            self._began = time.perf_counter()
+            self._start = time.perf_counter()
         self._depth += 1
 
     def on_end(self, event: Any) -> None:
-        """It is done."""
+        """Stop the clock, unless this kernel was compiled as a part of another one."""
         self._depth -= 1
         if self._depth == 0:
-            self.seconds += time.perf_counter() - self._began
+            self.seconds += time.perf_counter() - self._start
+
+
+def _warn_once(topic: str, message: str) -> None:
+    if topic not in _warned:
+        _warned.add(topic)
+        logging.getLogger(__name__).warning(message)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 compile_time = CompileTime()
-
-
-def _say_once(about: str, text: str) -> None:
-    if about not in _said:
-        _said.add(about)
-        logging.getLogger(__name__).warning(text)

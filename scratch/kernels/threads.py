@@ -1,11 +1,19 @@
-"""Several tasks on several cores: whoever has time takes the next one.
+"""A thread pool for compiled kernels: free workers take the next unclaimed task.
 
-The caller works too, and never waits for a helper that hasn't begun, so a busy machine costs time but never a stop.
-Helpers sleep while there is nothing to do.  But to wake a core takes up to 50 µs, as long as a task may last, so before
-it falls asleep a helper listens for a fraction of a millisecond whether the bell rings for the next job, and so does
-the caller for the end of this one.  Both do so without the interpreter's lock, and the bell is best rung by a kernel,
-which doesn't hold it either: who has to wait for that lock sleeps after all.  Two Python threads may both be callers.
-What a task computes doesn't depend on who computes it, so the bits don't depend on the number of threads.
+``run(tasks)`` executes callables on several cores and returns when all are done.  Tasks last 50 microseconds and more,
+which is as long as an operating system takes to wake a sleeping thread, so two things differ from
+``concurrent.futures.ThreadPoolExecutor``:
+
+- The caller is a worker too.  It waits only for helper threads that have joined the job, never for one that has not
+  been scheduled yet, so a busy machine makes a job slower but cannot block it.
+- A thread that has nothing to do spins for ``SPIN_SECONDS`` on an atomic counter before it sleeps.  Helpers wait for
+  ``wake_counter``, which counts notifications of new work; the caller waits for ``idle_counter``, which counts how
+  often a helper ran out of work.  Both spin in compiled code that does not hold Python's global interpreter lock (GIL):
+  a thread that has to wait for the GIL sleeps after all.  For the same reason a notification is best sent by compiled
+  code: ``fetch_add(wake_counter, 1)``.
+
+Several Python threads may call ``run`` at the same time.  The result of a task does not depend on the thread that
+executes it, so the bits of a result do not depend on the number of threads.
 """
 
 import math
@@ -20,31 +28,41 @@ from queue import Empty, SimpleQueue
 import numpy as np
 from numba import config
 
-from scratch.kernels.atomics import count, look
+from scratch.kernels.atomics import fetch_add, load
 from scratch.kernels.jit import compiled
 from scratch.utils import Array
 
 Task = Callable[[], object]
-PATIENCE = 0.3e-3  # seconds before who waits falls asleep
-bell = np.zeros(1, np.int64)  # how often it has rung: there is work
-idle = np.zeros(1, np.int64)  # how often a helper has begun to listen
+SPIN_SECONDS = 0.3e-3
+POLL_SECONDS = 1e-3  # between two checks, after an interrupt, whether helpers are still active
+wake_counter = np.zeros(1, np.int64)
+idle_counter = np.zeros(1, np.int64)
 
 
 class _Job:
-    """Tasks that wait to be done, and the news of the helpers that have come to do them."""
+    """The tasks of one call of ``run``, and the helpers that have joined it.
+
+    Attributes:
+        unclaimed: tasks that no thread has taken yet.  ``deque.popleft`` is atomic: each task is taken once.
+        joined: one entry for each helper that has joined, added before the helper looks for a task.  When the caller
+            finds no unclaimed task, every helper that has taken one is therefore in this list.
+        active: one entry for each helper that has joined and not left.
+        finished: one entry for each helper that has left.
+        errors: exceptions that tasks raised.
+    """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
-        self.waiting = deque(tasks)
+        self.unclaimed = deque(tasks)
         self.errors: list[BaseException] = []
-        self.came: list[None] = []
-        self.helping: deque[None] = deque()
-        self.went: SimpleQueue[None] = SimpleQueue()
+        self.joined: list[None] = []
+        self.active: deque[None] = deque()
+        self.finished: SimpleQueue[None] = SimpleQueue()
 
-    def work(self) -> None:
-        """Do what nobody has begun."""
+    def run_tasks(self) -> None:
+        """Execute tasks until none is unclaimed."""
         while True:
             try:
-                task = self.waiting.popleft()
+                task = self.unclaimed.popleft()
             except IndexError:
                 return
             try:
@@ -52,111 +70,120 @@ class _Job:
             except Exception as error:
                 self.errors.append(error)
 
-    def help(self) -> None:
-        """Do the same, and tell the caller.  Who comes before it takes a task can't be overlooked."""
-        self.helping.append(None)
-        self.came.append(None)
+    def run_helper(self) -> None:
+        """Execute tasks in a helper thread, registered so that the caller waits for it."""
+        self.active.append(None)
+        self.joined.append(None)
         try:
-            self.work()
-        except BaseException as error:  # a helper lives on, whatever a task does
+            self.run_tasks()
+        except BaseException as error:  # such as SystemExit; the helper thread must survive it
             self.errors.append(error)
         finally:
-            self.helping.pop()
-            self.went.put(None)
+            self.active.pop()
+            self.finished.put(None)
+
+    def wait_for_helpers(self, idle_before: int) -> None:
+        """Wait until every helper that has joined has left.
+
+        Args:
+            idle_before: ``idle_counter`` when the job began.
+        """
+        if self.joined:
+            _spin_wait(idle_counter, idle_before + len(self.joined), spin_count())
+        left = 0
+        while left < len(self.joined):
+            self.finished.get()
+            left += 1
 
 
-_jobs: "SimpleQueue[_Job] | None" = None
-_count = 0
+_queue: "SimpleQueue[_Job] | None" = None  # of jobs, for the helper threads; None before these are started
+_helpers = 0
 _lock = threading.Lock()
 
 
 def run(tasks: Sequence[Task]) -> None:
-    """Do all tasks, on at most ``NUMBA_NUM_THREADS`` cores; return when the last is done.
+    """Execute all tasks on at most ``NUMBA_NUM_THREADS`` cores; return when the last one is done.
 
     Raises:
-        Exception: what a task has raised, after all have ended.
-        KeyboardInterrupt: after those that had begun have ended; the others are dropped.
+        Exception: the first exception that a task raised, after all tasks have ended.
+        KeyboardInterrupt: after the tasks that had begun have ended; the other tasks are dropped.
     """
-    job, before = _Job(tasks), int(idle[0])
+    job, idle_before = _Job(tasks), int(idle_counter[0])
     try:
         if len(tasks) > 1 and config.NUMBA_NUM_THREADS > 1:
-            jobs = _helpers()
-            for _ in range(min(len(tasks) - 1, _count)):
-                jobs.put(job)
-        job.work()
-        if job.came:
-            _listen(idle, before + len(job.came), looks())
-        gone = 0
-        while gone < len(job.came):
-            job.went.get()
-            gone += 1
-    except BaseException:  # the user has interrupted, and may have left the count wrong
-        job.waiting.clear()
-        while job.helping:
-            time.sleep(0.001)
+            queue = _start_helpers()
+            for _ in range(min(len(tasks) - 1, _helpers)):
+                queue.put(job)
+        job.run_tasks()
+        job.wait_for_helpers(idle_before)
+    except BaseException:  # KeyboardInterrupt may be raised at any line above, so ``finished`` may be miscounted
+        job.unclaimed.clear()
+        while job.active:
+            time.sleep(POLL_SECONDS)
         raise
     if job.errors:
         raise job.errors[0]
 
 
-def _helpers() -> "SimpleQueue[_Job]":
-    global _jobs, _count
+def _start_helpers() -> "SimpleQueue[_Job]":
+    """Return the queue of jobs; start the helper threads on the first call."""
+    global _queue, _helpers
     with _lock:
-        if _jobs is None:
-            jobs: SimpleQueue[_Job] = SimpleQueue()
-            _count = 0
+        if _queue is None:
+            queue: SimpleQueue[_Job] = SimpleQueue()
+            _helpers = 0
             for i in range(config.NUMBA_NUM_THREADS - 1):
                 try:
-                    threading.Thread(target=_help, args=(jobs,), name=f"scratch-{i + 1}", daemon=True).start()
-                except RuntimeError:  # the system allows no more
+                    threading.Thread(target=_helper_loop, args=(queue,), name=f"scratch-{i + 1}", daemon=True).start()
+                except RuntimeError:  # the system allows no more threads
                     break
-                _count += 1
-            _jobs = jobs
-        return _jobs
+                _helpers += 1
+            _queue = queue
+        return _queue
 
 
-def _help(jobs: "SimpleQueue[_Job]") -> None:
+def _helper_loop(queue: "SimpleQueue[_Job]") -> None:
     while True:
-        rung = int(bell[0])
+        wakes = int(wake_counter[0])
         try:
-            job = jobs.get_nowait()
+            job = queue.get_nowait()
         except Empty:
-            _rest(idle, bell, rung + 1, looks())
-            job = jobs.get()
-        job.help()
+            _announce_idle(idle_counter, wake_counter, wakes + 1, spin_count())
+            job = queue.get()
+        job.run_helper()
 
 
 @cache
-def looks() -> int:
-    """How often a counter can be looked at in that time: on one processor four times as often as on another."""
-    nothing, often, shortest = np.zeros(1, np.int64), 10_000, math.inf
+def spin_count() -> int:
+    """Return how often a thread can read a counter in ``SPIN_SECONDS``: processors differ by a factor of four."""
+    counter, reads, shortest = np.zeros(1, np.int64), 10_000, math.inf
     for _ in range(9):
-        begun = time.perf_counter()
-        _listen(nothing, 1, often)
-        shortest = min(shortest, time.perf_counter() - begun)
-    return int(often * PATIENCE / shortest)
+        start = time.perf_counter()
+        _spin_wait(counter, 1, reads)
+        shortest = min(shortest, time.perf_counter() - start)
+    return int(reads * SPIN_SECONDS / shortest)
 
 
 @compiled
-def _listen(counter: Array, number: int, looks: int) -> None:
-    """Wait until the counter has come to that number, but not for long."""
-    for _ in range(looks):
-        if look(counter, 0) >= number:
+def _spin_wait(counter: Array, target: int, spins: int) -> None:
+    """Wait until the counter has reached the target, for at most so many spins."""
+    for _ in range(spins):
+        if load(counter) >= target:
             return
 
 
 @compiled
-def _rest(idle: Array, bell: Array, number: int, looks: int) -> None:
-    """Tell that a helper has nothing to do, and listen for the bell."""
-    count(idle, 0)
-    _listen(bell, number, looks)
+def _announce_idle(idle_counter: Array, wake_counter: Array, target: int, spins: int) -> None:
+    """Count one more idle helper, then spin until new work is notified."""
+    fetch_add(idle_counter, 1)
+    _spin_wait(wake_counter, target, spins)
 
 
-def _forget() -> None:
-    """A forked child has none of its parent's threads, and perhaps a lock that one of them held."""
-    global _jobs, _lock
-    _jobs, _lock = None, threading.Lock()
+def _reset_after_fork() -> None:
+    """Discard the helper threads, which a forked child does not have, and the lock, which one may have held."""
+    global _queue, _lock
+    _queue, _lock = None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_reset_after_fork)

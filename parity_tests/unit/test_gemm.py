@@ -1,0 +1,82 @@
+"""``scratch.kernels.gemm``: products against a wider dtype, with zeros, infinity and NaN, and on several cores."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parity_tests.reference.error_model import Rounding
+from scratch.kernels.gemm import MIN_PARALLEL_WORK, product, product_tile
+
+Operands = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # A (M, K), B (K, N), bias (N,)
+
+
+@st.composite
+def operands(draw: st.DrawFn) -> Operands:
+    """Draw A, B and perhaps a bias; A is dense, mostly zero, or has rows or columns of zeros, and may be transposed."""
+    size = st.one_of(st.integers(1, 300), st.sampled_from([1, 4, 15, 16, 17, 64, 97, 112, 128, 256, 257, 293]))
+    M, K, N = draw(size), draw(size), draw(size)
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    dtype = draw(st.sampled_from(["float32", "float64"]))
+    A = rng.normal(size=(M, K)).astype(dtype)
+    kind = draw(st.sampled_from(["dense", "sparse", "rows", "columns", "zero"]))
+    if kind == "sparse":
+        A *= rng.random((M, K)) < 0.1
+    elif kind == "rows":
+        A[rng.random(M) < 0.6] = 0
+    elif kind == "columns":
+        A[:, rng.random(K) < 0.6] = 0
+    elif kind == "zero":
+        A[:] = 0
+    if draw(st.booleans()):
+        A = np.ascontiguousarray(A.T).T
+    bias = rng.normal(size=N).astype(dtype) if draw(st.booleans()) else None
+    return A, rng.normal(size=(K, N)).astype(dtype), bias
+
+
+def check_product(A: np.ndarray, B: np.ndarray, bias: np.ndarray | None) -> None:
+    """Compare ``product`` with NumPy in float64 (for float64: in longdouble).
+
+    The bound is γ(K + 1)·(Σ|a||b| + |bias|), plus 100 of the smallest normal number for products that underflow.
+    """
+    wide = np.longdouble if A.dtype == np.float64 else np.float64
+    with np.errstate(invalid="ignore"):
+        b = 0 if bias is None else bias.astype(wide)
+        expected = A.astype(wide) @ B.astype(wide) + b
+        size = np.abs(A).astype(wide) @ np.abs(B).astype(wide) + np.abs(b)
+    bound = Rounding(A.dtype.name).gamma(A.shape[1] + 1) * size + 100 * float(np.finfo(A.dtype).tiny)
+    out = product(A, B, bias)
+    assert out.dtype == A.dtype
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(out[~finite], expected[~finite].astype(A.dtype))
+    assert (np.abs(out[finite] - expected[finite]) <= bound[finite]).all()
+
+
+@settings(max_examples=200)
+@given(operands())
+def test_product_is_within_the_error_bound(case: Operands) -> None:
+    check_product(*case)
+
+
+@settings(max_examples=100)
+@given(operands(), st.sampled_from([np.inf, -np.inf, np.nan]), st.sampled_from("AB"), st.data())
+def test_infinity_and_nan_are_propagated_as_in_numpy(
+    case: Operands, bad: float, where: str, data: st.DataObject
+) -> None:
+    A, B, bias = case
+    k = data.draw(st.integers(0, len(B) - 1))
+    if where == "B":
+        A[:, k] = 0  # every term with the infinity is 0·∞ = NaN, which the kernel must not skip
+        B[k, data.draw(st.integers(0, B.shape[1] - 1))] = bad
+    else:
+        A[data.draw(st.integers(0, len(A) - 1)), k] = bad
+    check_product(A, B, bias)
+
+
+def test_product_on_several_cores_has_the_bits_of_one_tile() -> None:
+    rng = np.random.default_rng(0)
+    for M, K, N in ((1030, 300, 300), (130, 784, 256), (100, 300, 200), (2, 2000, 1100)):
+        A, B = np.maximum(rng.normal(size=(M, K)), 0).astype("float32"), rng.normal(size=(K, N)).astype("float32")
+        one_tile = np.empty((M, N), np.float32)
+        product_tile(A, False, B, False, np.zeros(N, np.float32), (0, M, 0, N), one_tile)
+        assert M * K * N >= MIN_PARALLEL_WORK
+        np.testing.assert_array_equal(product(A, B), one_tile)

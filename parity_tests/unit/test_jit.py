@@ -1,0 +1,195 @@
+"""``scratch.kernels.jit``: the disk cache of compiled kernels, its warnings, and what an import must not do."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parity_tests.unit.kernels import ROOT, output, run_python
+
+TWO_KERNELS = """
+import numpy as np
+from scratch.kernels.arrays import add, column_sums
+from scratch.kernels.jit import compile_time
+x = np.array([[-1, 2], [3, 4]], np.float32)
+sums = column_sums(x)
+add(x[0], sums)
+assert (sums == [1, 8]).all()
+print("compiled" if compile_time.seconds else "from the cache")
+"""
+COMPILING = re.compile(
+    r"Compiling the numerical kernels for this processor \(about 10 seconds\): "
+    r"(.* has no machine code for them yet|they are not stored on disk)\."
+)
+HOMES = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA")
+
+
+def two_kernels(cwd: Path = ROOT, **environment: str | None) -> tuple[str, list[str]]:
+    """Call two small kernels in a new process.
+
+    Returns:
+        "compiled" or "from the cache"; the lines on standard error besides the message before compiling, which must
+        appear once if the kernels were compiled, and not otherwise.
+    """
+    done = run_python(TWO_KERNELS, cwd=cwd, **environment)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    others = [line for line in lines if not COMPILING.fullmatch(line)]
+    assert len(lines) - len(others) == (done.stdout == "compiled\n")
+    return done.stdout.strip(), others
+
+
+def copy_of_scratch(folder: Path) -> Path:
+    """Copy the package ``scratch`` into the folder, and return the folder."""
+    shutil.copytree(ROOT / "scratch", folder / "scratch", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def read_only_installation(folder: Path) -> Path:
+    """Copy the package ``scratch`` like ``copy_of_scratch``, without a place for kernels beside its sources."""
+    copy_of_scratch(folder)
+    (folder / "scratch" / "kernels" / "__pycache__").write_text("a file, so that the folder cannot be created")
+    return folder
+
+
+# --- damaged and stale entries ---
+
+
+@pytest.fixture(scope="module")
+def filled_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache folder with two kernels."""
+    folder = tmp_path_factory.mktemp("cache")
+    assert two_kernels(NUMBA_CACHE_DIR=str(folder)) == ("compiled", [])
+    assert two_kernels(NUMBA_CACHE_DIR=str(folder)) == ("from the cache", [])
+    return folder
+
+
+def damaged(data: bytes, how: str) -> bytes:
+    """Return the contents of a file after damage."""
+    if how == "one bit":
+        middle = len(data) // 2
+        return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+    return {"garbage": b"no kernel" * 100, "empty": b"", "half": data[: len(data) // 2]}[how]
+
+
+@pytest.mark.parametrize("how", ["garbage", "empty", "half", "one bit"])
+def test_damaged_entries_cause_one_warning_and_are_replaced(tmp_path: Path, filled_cache: Path, how: str) -> None:
+    shutil.copytree(filled_cache, tmp_path, dirs_exist_ok=True)
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert len(files) >= 2
+    for file in files:
+        file.write_bytes(damaged(file.read_bytes(), how))
+    state, warnings = two_kernels(NUMBA_CACHE_DIR=str(tmp_path))
+    assert state == "compiled"
+    assert len(warnings) == 1
+    assert "cannot be read" in warnings[0]
+    assert two_kernels(NUMBA_CACHE_DIR=str(tmp_path)) == ("from the cache", [])
+
+
+def test_entries_that_cannot_be_read_or_written_cause_one_warning_each(tmp_path: Path, filled_cache: Path) -> None:
+    shutil.copytree(filled_cache, tmp_path, dirs_exist_ok=True)
+    for file in [file for file in tmp_path.rglob("*") if file.is_file()]:
+        file.unlink()
+        file.mkdir()
+    state, warnings = two_kernels(NUMBA_CACHE_DIR=str(tmp_path))
+    assert state == "compiled"
+    assert len(warnings) == 2
+    assert "cannot be read" in warnings[0]
+    assert "cannot be stored" in warnings[1]
+
+
+def test_an_edit_of_a_source_file_replaces_the_entries(tmp_path: Path) -> None:
+    package, cache = copy_of_scratch(tmp_path / "here"), str(tmp_path / "cache")
+    assert two_kernels(package, NUMBA_CACHE_DIR=cache) == ("compiled", [])
+    with (package / "scratch" / "ops" / "numpy_ops.py").open("a") as source:  # a file that has neither kernel
+        source.write("# edited\n")
+    files = sorted((tmp_path / "cache").rglob("*.nbc"))
+    assert two_kernels(package, NUMBA_CACHE_DIR=cache) == ("compiled", [])
+    assert two_kernels(package, NUMBA_CACHE_DIR=cache) == ("from the cache", [])
+    assert len(files) == 2
+    assert files == sorted((tmp_path / "cache").rglob("*.nbc"))  # stale entries do not accumulate on the disk
+
+
+RACE = """
+import sys
+import numpy as np
+from scratch.kernels.arrays import column_sums
+from scratch.kernels.jit import _Cache
+save = _Cache.save_overload
+def wait(self, sig, data):  # until both processes have compiled the kernel
+    print("ready", flush=True)
+    sys.stdin.readline()
+    save(self, sig, data)
+_Cache.save_overload = wait
+column_sums(np.ones((3, 1), sys.argv[1]))
+"""
+READ_BOTH = """
+import numpy as np
+from scratch.kernels.arrays import column_sums
+from scratch.kernels.jit import compile_time
+print(*(column_sums(np.array([[1, 2], [3, 4]], dtype)) for dtype in ("f4", "f8")), compile_time.seconds)
+"""
+
+
+def test_two_processes_can_fill_the_cache_at_the_same_time(tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    both = [
+        subprocess.Popen([sys.executable, "-c", RACE, dtype], env=environment, cwd=ROOT, **pipes)
+        for dtype in ("float32", "float64")
+    ]
+    for process in both:
+        process.stdout.readline()
+    for process in both:
+        process.communicate(b"\n")
+    assert output(READ_BOTH, NUMBA_CACHE_DIR=str(tmp_path)) == "[4. 6.] [4. 6.] 0.0"
+
+
+# --- folders that are not writable ---
+
+
+def test_a_cache_folder_that_is_not_writable_causes_one_warning(tmp_path: Path) -> None:
+    package, file = copy_of_scratch(tmp_path), tmp_path / "file"
+    file.write_text("no folder")
+    state, warnings = two_kernels(package, NUMBA_CACHE_DIR=str(file / "x"))
+    assert state == "compiled"
+    stored = tmp_path / "scratch" / "kernels" / "__pycache__"
+    expected = f"NUMBA_CACHE_DIR={file / 'x'} is not writable; compiled kernels are stored in {stored}."
+    assert warnings == [expected]
+    assert two_kernels(package, NUMBA_CACHE_DIR=None) == ("from the cache", [])
+
+
+@pytest.mark.parametrize("has_cache_dir", [True, False])
+def test_no_writable_folder_causes_one_warning(tmp_path: Path, has_cache_dir: bool) -> None:
+    package = read_only_installation(tmp_path)
+    nowhere = str(package / "scratch" / "kernels" / "__pycache__" / "x")
+    homes = dict.fromkeys(HOMES, nowhere)
+    state, warnings = two_kernels(package, NUMBA_CACHE_DIR=nowhere if has_cache_dir else None, **homes)
+    assert state == "compiled"
+    assert len(warnings) == 1
+    assert "cannot be stored" in warnings[0]
+
+
+def test_a_read_only_installation_stores_kernels_in_the_home_directory(tmp_path: Path) -> None:
+    package = read_only_installation(tmp_path)
+    homes = dict.fromkeys(HOMES, str(tmp_path / "home"))
+    assert two_kernels(package, NUMBA_CACHE_DIR=None, **homes) == ("compiled", [])
+    assert two_kernels(package, NUMBA_CACHE_DIR=None, **homes) == ("from the cache", [])
+
+
+# --- imports ---
+
+
+def test_importing_scratch_does_not_load_numba() -> None:
+    program = "import sys, scratch, scratch.models; print('numba' in sys.modules, 'llvmlite' in sys.modules)"
+    assert output(program) == "False False"
+
+
+def test_importing_the_kernels_does_not_compile() -> None:
+    program = "from scratch.kernels import jit, fused_step; print(jit.compile_time.seconds)"
+    assert output(program) == "0.0"

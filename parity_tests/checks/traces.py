@@ -43,11 +43,7 @@ def check_state(backend: str) -> list[Comparison]:
     rows += [same(f"{name} of an earlier trace", first[name], copies[name]) for name in copies]
     rows += [same(f"{name} after other batches", again[name], copies[name]) for name in copies]
     rows += [same("weights after a pass", a, b) for a, b in zip(model.get_weights(), weights, strict=True)]
-<<<<<<< ours
     model.forward(x)
-=======
-    model.forward(x)  # keeps in the layers what their backward passes need
->>>>>>> theirs
     layer = model.layers[1]
     dout = np.ones_like(layer.out)
     layer.backward(dout)

@@ -113,11 +113,7 @@ def first_batch_kept(self: Any, x: Array) -> Array:
     return self.activate(self.ops.dense_forward(x, self.params["W"], self.params.get("b")))
 
 
-<<<<<<< ours
 @planted_fault(layers.Dense, "backward", caught_by="lock-step")
-=======
-@planted_fault(layers.Dense, "backward", caught_by="epoch reports")
->>>>>>> theirs
 def gradients_accumulated(self: Any, dout: Array, *, from_logits: bool = False, need_dx: bool = True) -> Array | None:
     """Gradients are added to those of the previous backward pass."""
     dz = dout if from_logits else self.activate_backward(dout)

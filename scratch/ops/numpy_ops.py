@@ -34,7 +34,7 @@ def dense_forward(x: Array, W: Array, b: Array | None) -> Array:
 
 
 def dense_backward(dout: Array, x: Array, W: Array, need_dx: bool) -> tuple[Array | None, Array, Array]:
-    """Gradients of ``dense_forward``: dout (N, H) → dx (N, D) or None where nobody needs it, dW (D, H), db (H,)."""
+    """Gradients of ``dense_forward``: dout (N, H) → dx (N, D) or None if it is not needed, dW (D, H), db (H,)."""
     dx = _product(dout, W.T) if need_dx else None
     # NumPy adds up rows one after the other, which loses digits in float32: one rounding at the end instead.
     return dx, _product(x.T, dout), dout.sum(axis=0, dtype=np.float64).astype(dout.dtype)

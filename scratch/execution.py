@@ -4,7 +4,7 @@
 batches, trains on them, and returns the losses and the outputs:
 
 - ``LayerByLayer`` calls the model's ``train_step`` for one batch: forward, loss, backward, update through the layers.
-- ``Fused`` passes the batches to a compiled step, which skips the layers' Python methods.  If no callback needs
+- ``FusedSteps`` passes the batches to a compiled step, which skips the layers' Python methods.  If no callback needs
   batch-level events, it takes several batches per call (Keras's ``steps_per_execution``).
 
 Whether the compiled step applies is answered by the parts themselves: each layer, loss and optimizer class states a
@@ -19,7 +19,7 @@ import numpy as np
 
 from scratch.batches import Rows
 from scratch.callbacks import Callback
-from scratch.kernels import ACTIVATIONS
+from scratch.kernels import FUSED_ACTIVATIONS
 from scratch.layer import Layer
 from scratch.network import Network
 from scratch.pixels import Pixels
@@ -86,7 +86,7 @@ class LayerByLayer:
         return Steps([loss], y, out, len(out))
 
 
-class Fused(LayerByLayer):
+class FusedSteps(LayerByLayer):
     """Train function that takes one or more steps per call in the compiled core.
 
     Args:
@@ -112,10 +112,10 @@ class Fused(LayerByLayer):
         ``train_step`` warns of the first tensor that is not finite.
         """
         fused = fused_step(self.network)
-        steps = self._take(fused, batches) if fused else None
+        steps = self._run_fused(fused, batches) if fused else None
         return steps if steps and steps.losses else super().__call__(batches)
 
-    def _take(self, fused: "FusedStep", batches: Sequence[Rows]) -> Steps:
+    def _run_fused(self, fused: "FusedStep", batches: Sequence[Rows]) -> Steps:
         loss, optimizer = self.network.loss, self.network.optimizer
         assert loss is not None
         assert optimizer is not None
@@ -124,9 +124,7 @@ class Fused(LayerByLayer):
         y, units = self.y[order], fused.weights[-1][0].shape[1]
         t = loss.smooth(loss.targets(y, units, fused.dtype))
         try:
-            taken, losses, out = fused.train(
-                self.x, order, t, size, float(optimizer.learning_rate), stop_on_nonfinite=True
-            )
+            taken, losses, out = fused.train(self.x, order, t, size, float(optimizer.learning_rate))
         finally:
             optimizer.iterations += fused.steps  # complete steps, also after Ctrl-C
         means = [float(loss.reduce(losses[i * size : (i + 1) * size])) for i in range(taken)]
@@ -149,12 +147,12 @@ def make_train_function(
     fused = fused_step(network)
     if fused is None:
         return LayerByLayer(train_step, x, y)
-    additive = all(_stated(metric, "additive", "update_state") for metric in network.metrics)
+    additive = all(_declared(metric, "additive", "update_state") for metric in network.metrics)
     if not additive or not fused.reads(x) or any(callback.needs_batch_events for callback in callbacks):
-        return Fused(network, train_step, x, y, steps_per_call=1)
+        return FusedSteps(network, train_step, x, y, steps_per_call=1)
     weights, outputs = network.count_params(), math.prod(filter(None, network.output_shape or ()))
     limit = min(MAX_STEPS, min(MAX_MULTIPLICATIONS // weights, MAX_OUTPUTS // outputs) // batch_size)
-    return Fused(network, train_step, x, y, steps_per_call=max(1, limit))
+    return FusedSteps(network, train_step, x, y, steps_per_call=max(1, limit))
 
 
 def fused_step(network: Network) -> "FusedStep | None":
@@ -166,8 +164,10 @@ def fused_step(network: Network) -> "FusedStep | None":
     """
     if network.backend != "numba" or network.run_eagerly or overridden(network, Network, *_REPLACED_METHODS):
         return None
-    loss_rule = _stated(network.loss, "fused_rule", "forward", "backward", "for_logits", "targets", "smooth", "reduce")
-    if loss_rule != "softmax_cross_entropy" or _stated(network.optimizer, "fused_rule", "update") != "sgd":
+    loss_rule = _declared(
+        network.loss, "fused_rule", "forward", "backward", "for_logits", "targets", "smooth", "reduce"
+    )
+    if loss_rule != "softmax_cross_entropy" or _declared(network.optimizer, "fused_rule", "update") != "sgd":
         return None
     chain = _dense_layers(network.layers)
     if chain is None:
@@ -182,7 +182,7 @@ def fused_step(network: Network) -> "FusedStep | None":
         or not all(map(_has_its_shapes, network.layers))
     ):
         return None  # the compiled step accesses the parameters by address, and does not check their shapes
-    if not set(activations) <= set(ACTIVATIONS):
+    if not set(activations) <= set(FUSED_ACTIVATIONS):
         return None
     if network.fused is None or not network.fused.is_for(weights, activations):
         from scratch.kernels.fused_step import FusedStep
@@ -196,7 +196,7 @@ def fused_step(network: Network) -> "FusedStep | None":
 _REPLACED_METHODS = ("forward", "compute_loss", "backward", "params", "grads")
 
 
-def _stated(part: object, attribute: str, *methods: str) -> Any:
+def _declared(part: object, attribute: str, *methods: str) -> Any:
     """Return what the class of ``part`` itself states under ``attribute``, or None.
 
     A statement does not cover subclasses, nor an object with its own version of one of the ``methods``: they may
@@ -211,7 +211,7 @@ def _dense_layers(layers: Sequence[Layer]) -> list[tuple[Layer, str]] | None:
     """Return each Dense layer with the activation that follows it, its own or a layer's; None if the rules differ."""
     chain: list[tuple[Layer, str]] = []
     for layer in layers:
-        rule = _stated(layer, "fused_rule", "forward", "backward", "activate", "activate_backward")
+        rule = _declared(layer, "fused_rule", "forward", "backward", "activate", "activate_backward")
         if rule == "dense":
             chain.append((layer, layer.activation))
         elif rule == "activation" and chain and chain[-1][1] == "linear":

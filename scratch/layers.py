@@ -4,7 +4,7 @@
 respect to that output, stores the gradients of the parameters in ``grads`` (under the keys of ``params``) and returns
 ``dx``, the gradient with respect to the input.  What all layers share is in ``layer.py``.
 
-To watch a layer at work, add a ``print`` or a breakpoint to its methods and train with
+To inspect a layer during training, add a ``print`` or a breakpoint to its methods and train with
 ``model.compile(..., run_eagerly=True)`` or ``python -m scratch --eager``.  Without it, ``backend="numba"`` trains
 models like the article's with a compiled step that does not call these methods (see ``execution.py``).
 """
@@ -80,7 +80,7 @@ class Activation(Layer):
 class ReLU(Activation):
     """max(x, 0), as a layer."""
 
-    fused_rule = "activation"
+    fused_rule = "activation"  # declared again, since a subclass does not inherit it
 
     def __init__(self, **common: Unpack[Common]) -> None:
         super().__init__("relu", **common)
@@ -89,7 +89,7 @@ class ReLU(Activation):
 class Softmax(Activation):
     """Softmax over the last axis, as a layer."""
 
-    fused_rule = "activation"
+    fused_rule = "activation"  # declared again, since a subclass does not inherit it
 
     def __init__(self, **common: Unpack[Common]) -> None:
         super().__init__("softmax", **common)

@@ -4,8 +4,7 @@
 ``CategoricalCrossentropy`` and ``SparseCategoricalCrossentropy`` are Keras's losses on probabilities.  A model that
 ends in a softmax trains through ``SoftmaxCrossEntropy`` in both cases, as Keras does on TensorFlow.
 
-To add a loss: write ``{op}_forward`` and ``{op}_backward`` in ``ops/numpy_ops.py`` and ``ops/numba_ops.py``, derive a
-class from ``Loss`` here, enter it in ``LOSSES``, and describe its settings in ``saving/settings.py``.
+To add a loss, derive a class from ``Loss`` and enter it in ``LOSSES``; README.md in this folder lists all files.
 """
 
 from types import ModuleType
@@ -191,7 +190,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 
     @property
     def fused_rule(self) -> str | None:
-        """As for one-hot targets, which the labels are converted to."""
+        """As for one-hot targets; declared again, since a subclass does not inherit it."""
         return super().fused_rule
 
     def check_targets(self, y: ArrayLike, output_shape: Shape, argument: str = "y") -> Array:

@@ -63,7 +63,7 @@ class CategoricalAccuracy(Mean):
 class SparseCategoricalAccuracy(CategoricalAccuracy):
     """Share of samples whose largest output is at their label."""
 
-    additive = True
+    additive = True  # declared again, since a subclass does not inherit it
     sparse = True
 
     def __init__(self, name: str = "sparse_categorical_accuracy") -> None:

@@ -118,7 +118,7 @@ class Network(LayerStack):
             return self.detached().forward(batch).copy()  # a linear layer returns x itself
 
     def reading(self) -> "threading.RLock":
-        """Return the lock to hold while the parameters are read."""
+        """Return the lock that inference holds; also ask ``fit`` to pause after its step, so that inference gets it."""
         self.inference_waits = True
         return self.lock
 

@@ -179,7 +179,7 @@ class TrainableNetwork(Network):
 
 @dataclass
 class FitState:
-    """Where a running ``fit`` is: everything that a resumed run needs to end with the same bits.
+    """State of a running ``fit``: everything that a resumed run needs to end with the same bits.
 
     Attributes:
         model: the model that is trained.

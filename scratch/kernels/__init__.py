@@ -20,8 +20,8 @@ module                    contents
 ========================  =============================================================================
 
 Attributes:
-    ACTIVATIONS: the activations that the fused step implements, ``softmax`` after the last layer only.  Importing this
-        tuple does not load Numba.
+    FUSED_ACTIVATIONS: the activations that the fused step implements, ``softmax`` after the last layer only; the index
+        is the code in the layer table.  Importing this tuple does not load Numba.
 """
 
-ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax")
+FUSED_ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax")

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scratch.kernels import ACTIVATIONS
+from scratch.kernels import FUSED_ACTIVATIONS
 from scratch.kernels.jit import compiled, inlined
 
 Array = NDArray[np.floating]
-RELU, SIGMOID, TANH = map(ACTIVATIONS.index, ("relu", "sigmoid", "tanh"))
+RELU, SIGMOID, TANH = map(FUSED_ACTIVATIONS.index, ("relu", "sigmoid", "tanh"))
 
 
 @inlined
@@ -51,7 +51,7 @@ def activate(activation: int, x: Array) -> None:
     """Apply an activation in place.
 
     Args:
-        activation: its index in ``ACTIVATIONS``; linear and softmax change nothing here.
+        activation: its index in ``FUSED_ACTIVATIONS``; linear and softmax change nothing here.
         x: 1-D.
     """
     if activation == RELU:
@@ -70,7 +70,7 @@ def activation_gradient(activation: int, dout: Array, out: Array, dx: Array) -> 
     """Compute the gradient of an activation, from its output.
 
     Args:
-        activation: its index in ``ACTIVATIONS``; linear and softmax copy ``dout``.
+        activation: its index in ``FUSED_ACTIVATIONS``; linear and softmax copy ``dout``.
         dout: 1-D, the gradient with respect to the output.
         out: 1-D, the output.
         dx: 1-D, receives the gradient with respect to the input.

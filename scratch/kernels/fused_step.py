@@ -1,6 +1,6 @@
 """Fused training steps: forward, loss, backward and SGD update of Dense layers, many steps in one call.
 
-Layer by layer, every operation ends with all cores waiting for the slowest one, and returns to Python.  A fused step
+Layer by layer, all cores synchronize after every operation and return to Python.  A fused step
 consists of a few *passes* (see ``plan``), each of which is partitioned into *chunks*, and every worker thread executes
 chunks until all steps are done.  Measured for the article's network (60,000 digits, batch size 100, two cores of an AMD
 EPYC): FUSED s per epoch, layer by layer LAYERED s.
@@ -8,9 +8,8 @@ EPYC): FUSED s per epoch, layer by layer LAYERED s.
 Worked example
 --------------
 
-The article's network, 784-256-100-10, with batches of 100 samples and two workers.  No layer has more units than the
-batch has samples and at least 2 · 256 units, so all are partitioned by samples (chunks start at multiples of MR = 4),
-and a step has two passes::
+The article's network, 784-256-100-10, with batches of 100 samples and two workers.  No layer has 2 · 256 units,
+so all are partitioned by samples (chunks start at multiples of MR = 4), and a step has two passes::
 
     pass  operations                      chunk 0                   chunk 1
     0     gather, forward 0, 1, 2, loss,  samples 0 to 51           samples 52 to 99
@@ -73,7 +72,7 @@ class FusedStep:
 
     Args:
         weights: W (inputs, units) and b (units,) or None of each layer, first to last; C-contiguous, of one dtype.
-        activations: the activation after each layer, each one of ``kernels.ACTIVATIONS``; the last one is ``softmax``.
+        activations: the activation after each layer, of ``kernels.FUSED_ACTIVATIONS``; the last is ``softmax``.
 
     Attributes:
         steps: number of complete steps of the last call of ``train``, also if that call raised an exception.
@@ -103,9 +102,9 @@ class FusedStep:
         return rows.flags.carray and rows.dtype == dtype
 
     def train(
-        self, x: Array | Pixels, order: Array, t: Array, batch_size: int, learning_rate: float, stop_on_nonfinite: bool
+        self, x: Array | Pixels, order: Array, t: Array, batch_size: int, learning_rate: float
     ) -> tuple[int, Array, Array]:
-        """Take one step for each batch of the given samples.
+        """Take one step for each batch of the given samples; stop before the update of a batch with a nonfinite loss.
 
         Args:
             x: samples (N, …), which are flattened to rows of D numbers.
@@ -113,7 +112,6 @@ class FusedStep:
             t: their targets (n, C), of the weights' dtype.
             batch_size: samples per step; the last step may have fewer.
             learning_rate: η.
-            stop_on_nonfinite: whether to stop before the update of a batch that has an infinite or NaN loss.
 
         Returns:
             Number of complete steps; losses (n,) and probabilities (n, C) of the samples, each from before the update
@@ -130,7 +128,7 @@ class FusedStep:
         if rows.shape[1] != inputs:
             raise ValueError(f"The first layer expects {inputs} numbers per sample; received x with shape {x.shape}.")
         plan = self._plan(min(batch_size, len(order)))
-        job = _create_job(plan, rows, order, writeable(t), learning_rate, stop_on_nonfinite)
+        job = _create_job(plan, rows, order, writeable(t), learning_rate)
         try:
             threads.run([partial(run_worker, job, chunk) for chunk in range(plan.chunks)])
         finally:
@@ -147,7 +145,7 @@ class FusedStep:
         return self.plan
 
 
-def _create_job(plan: Plan, rows: Array, order: Array, t: Array, learning_rate: float, stop_on_nonfinite: bool) -> Job:
+def _create_job(plan: Plan, rows: Array, order: Array, t: Array, learning_rate: float) -> Job:
     """Return the training steps for samples (N, D), which are bytes or have the weights' dtype."""
     inputs, dtype = rows.shape[1], t.dtype
     samples, pixels = np.empty((0, inputs), dtype), np.empty((0, inputs), np.uint8)
@@ -160,11 +158,11 @@ def _create_job(plan: Plan, rows: Array, order: Array, t: Array, learning_rate: 
     progress = Progress(counters[0], counters[1], counters[2], counters[3:])
     tables = plan.layers, plan.operations, plan.pass_starts, plan.chunks
     data = samples, pixels, order, t, plan.x, losses, probabilities
-    return Job(*tables, *data, learning_rate, stop_on_nonfinite, progress)
+    return Job(*tables, *data, learning_rate, progress)
 
 
 def run_worker(job: Job, own: int) -> None:
-    """Execute chunks until all steps are done; sleep for a moment whenever there was nothing to claim for a while.
+    """Execute chunks until all steps are done; sleep for BACKOFF_SECONDS whenever no chunk could be claimed.
 
     Args:
         job: the training steps.

@@ -21,7 +21,7 @@ The loops, from the outermost: MC rows of A, KC terms, NC columns, NR columns (a
 A use it; else B is read where it is.
 
 What is computed for a row depends on its group of MR rows and on nothing else, so a product may be cut into tiles
-anywhere, as long as i0 is a multiple of MR and j0 a multiple of NC (of NR if B is known to be finite), and its bits do
+anywhere, as long as i0 is a multiple of MR and j0 a multiple of NC (of NR if B is finite), and its bits do
 not depend on the number of threads.
 
 Measured on one core of an AMD EPYC (Zen 5), 100 digits: forward (100 × 784 × 256) 115 µs, dW (784 × 100 × 256) 95 µs;

@@ -41,9 +41,10 @@ def source_digest(package: Path) -> str:
 
     Args:
         package: folder of the package ``scratch``.  Besides the two folders of compiled functions, kernels contain
-            ``pixels.WHITE`` as a constant.
+            ``pixels.WHITE`` and ``utils.aligned_empty``.
     """
-    files = [*sorted(package.glob("kernels/*.py")), *sorted(package.glob("ops/*.py")), package / "pixels.py"]
+    files = [*sorted(package.glob("kernels/*.py")), *sorted(package.glob("ops/*.py"))]
+    files += [package / "pixels.py", package / "utils.py"]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -147,7 +148,7 @@ class _CacheFiles(IndexDataCacheFile):
 
 
 class CompileTime(event.Listener):
-    """Measure the seconds that this process spends on compiling, and say so once, before the first of them.
+    """Measure the seconds that this process spends on compiling, and log a message once, before the first.
 
     Attributes:
         seconds: the total so far; loading from the disk cache is not counted.

@@ -70,7 +70,7 @@ def run_chunk(job: Job, number: int, chunk: int) -> bool:
     first = step * batch_size
     batch = Batch(first, min(batch_size, len(job.order) - first))
     is_update = number == passes - 1
-    if is_update and job.stop_on_nonfinite and not _losses_are_finite(job, batch):
+    if is_update and not _losses_are_finite(job, batch):
         return False
     # The first step does not know whether the weights are finite, and lets the product scan them.
     finite = step > 0 and load(job.progress.nonfinite_weights) == 0

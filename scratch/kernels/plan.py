@@ -8,8 +8,9 @@ Each operation is partitioned into as many chunks as there are workers.  There a
 
 - **by samples**, if it is narrow: a chunk is some rows of the batch.  Going from one such layer to the next, forward or
   backward, a chunk needs only what the same chunk has computed, so that no worker waits for another.
-- **by units**, if it is wide (more units than the batch has samples): a chunk is some columns of W, which stay in the
-  cache of the core that updates them.  A chunk needs the results of all chunks before it.
+- **by units**, if it is wide: at least as many units as the batch has samples, and at least 256 per chunk; never the
+  last layer, whose loss needs complete rows.  A chunk is some columns of W, which stay in the cache of the core that
+  updates them, and needs the results of all chunks before it.
 
 A *pass* is a sequence of operations between which no worker has to wait.  A new pass begins where the operation before
 or after is partitioned by units, and before the updates, which need the gradients of all samples.
@@ -22,7 +23,7 @@ import numpy as np
 from numba import config
 from numpy.typing import NDArray
 
-from scratch.kernels import ACTIVATIONS
+from scratch.kernels import FUSED_ACTIVATIONS
 from scratch.kernels.gemm import MIN_PARALLEL_WORK
 from scratch.utils import aligned_empty
 
@@ -72,7 +73,6 @@ class Job(NamedTuple):
         losses: receives the loss of each sample, from before the update of its batch (n,).
         probabilities: receives the outputs likewise (n, C).
         learning_rate: η.
-        stop_on_nonfinite: whether to stop before the update of a batch that has an infinite or NaN loss.
         progress: the shared counters.
     """
 
@@ -88,7 +88,6 @@ class Job(NamedTuple):
     losses: Array
     probabilities: Array
     learning_rate: float
-    stop_on_nonfinite: bool
     progress: Progress
 
 
@@ -113,7 +112,7 @@ class Plan:
         rows = []
         for i, (W, b) in enumerate(weights):
             addresses = [0 if a is None else a.ctypes.data for a in (W, b, self.outputs[i], self.gradients[i])]
-            rows.append((*W.shape, ACTIVATIONS.index(activations[i]), self.by_units[i], *addresses))
+            rows.append((*W.shape, FUSED_ACTIVATIONS.index(activations[i]), self.by_units[i], *addresses))
         self.layers = np.array(rows, np.int64)
         self.operations, self.pass_starts = _passes(self.by_units)
 

@@ -166,7 +166,7 @@ def categorical_crossentropy_forward(y: Array, t: Array) -> Array:
 
 @compiled
 def categorical_crossentropy_backward(y: Array, t: Array) -> Array:
-    """Gradient of ``categorical_crossentropy_forward`` with respect to y: (N, C); a clipped entry passes none on."""
+    """Gradient of ``categorical_crossentropy_forward`` with respect to y: (N, C); 0 for clipped entries."""
     dy = np.empty_like(y)
     for i in range(len(y)):
         total = y[i].astype(np.float64).sum()
@@ -195,7 +195,7 @@ def sparse_categorical_crossentropy_forward(y: Array, t: Array) -> Array:
 
 @compiled
 def sparse_categorical_crossentropy_backward(y: Array, t: Array) -> Array:
-    """Gradient of ``sparse_categorical_crossentropy_forward`` with respect to y; a clipped entry passes none on."""
+    """Gradient of ``sparse_categorical_crossentropy_forward`` with respect to y; 0 for clipped entries."""
     dy = np.empty_like(y)
     for i in range(len(y)):
         total = _clipped_sum(y[i], y)

@@ -64,7 +64,7 @@ class Activation(Layer):
     """An activation function (活性化関数) by its name.
 
     Args:
-        activation: ``'linear'``, ``'relu'``, ``'sigmoid'``, ``'softmax'`` or ``'tanh'``.
+        activation: one of ``ACTIVATIONS``.
         **common: ``input_shape``, ``name``, ``dtype``.
 
     Raises:

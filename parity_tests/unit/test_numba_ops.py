@@ -60,7 +60,7 @@ def test_a_missing_or_broken_numba_is_an_import_error(tmp_path: Path, fault: str
         (tmp_path / "numba" / "__init__.py").write_text(fault)
         path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
         error = check_numba_fails(BOTH_BACKENDS, PYTHONPATH=path)
-    assert error.startswith("backend='numba' needs Numba, which can't be loaded (")
+    assert error.startswith("backend='numba' needs Numba, which cannot be loaded (")
     assert reason in error
     assert error.endswith("python -m pip install --upgrade numba, or use backend='numpy', which needs NumPy only.")
 

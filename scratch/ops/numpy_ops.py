@@ -18,7 +18,7 @@ def _product(a: Array, b: Array) -> Array:
     """Return the matrix product a b, more accurately than one running sum per entry.
 
     Sums of more than MAX_TERMS terms are computed in halves (pairwise summation, as in ``numpy.sum``), and small
-    products in float64.  One running float32 sum of 784 terms had an RMS error of up to 1.35 times that of Keras on JAX;
+    products in float64.  One running float32 sum of 784 terms had an RMS error up to 1.35 times that of Keras on JAX;
     this has at most 0.98 times, and takes an eighth longer.
     """
     n = a.shape[-1]

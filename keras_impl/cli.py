@@ -1,8 +1,8 @@
 """The command ``python -m keras_impl``: train the article's network in Keras.
 
 It has the training options of ``python -m scratch`` except ``--resume`` and ``--eager``, starts from the same weights,
-trains on the same batches and prints the same lines, up to rounding.  With ``--devices`` or ``--processes`` it trains on
-several devices and hosts.
+trains on the same batches and prints the same lines, up to rounding.  With ``--devices`` or ``--processes`` it trains
+on several devices and hosts.
 """
 
 import argparse

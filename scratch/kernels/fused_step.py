@@ -18,33 +18,34 @@ so all are partitioned by samples (chunks start at multiples of MR = 4), and a s
           update 1                        W[0:128] and b (100,)     W[128:256]      of W (256, 100)
           update 2                        W[0:52] and b (10,)       W[52:100]       of W (100, 10)
 
-600 steps of an epoch are 1,200 passes, numbered 0 to 1199.  With a first layer of 1,024 units, that layer is
-partitioned by units, and a step has three passes: gather and forward 0 (chunk 0: units 0 to 511); forward 1, …,
-backward 1 (by samples); the updates (layer 0 by units again, so that each core updates the columns of W that are in its
-cache).
+The 600 steps of an epoch are 1,200 passes, numbered 0 to 1199.  If the first layer had 1,024 units, it would be
+partitioned by units, and a step would have three passes: gather and forward 0 (chunk 0: units 0 to 511); forward 1 to
+backward 1, by samples; and the updates, where layer 0 is partitioned by units again, so that each core updates the
+columns of W that are in its cache.
 
 Why this is safe
 ----------------
 
-Let ``chunks_done`` count the finished chunks of all passes, and ``passes_started[c]`` how many passes a worker has
-claimed chunk c of.
+``chunks_done`` counts the finished chunks of all passes.  ``passes_started[c]`` counts the passes in which a worker has
+claimed chunk c.
 
 *No two threads write the same memory.*  A worker claims chunk c of pass p by changing ``passes_started[c]`` from p to
 p + 1 in one atomic ``compare_exchange``, which succeeds for one worker only.  The chunks of one pass write different
 rows or different columns of each array.
 
-*A pass starts only when the previous one is complete.*  A worker claims chunks of pass p = ``chunks_done`` // chunks
-only.  Each chunk of each pass is claimed and counted once, and none of pass p before ``chunks_done`` has reached
-p · chunks.  So when it has, all chunks of the passes before p are finished; and because both the addition after a
-chunk and the read before a claim are atomic and sequentially consistent, what these chunks wrote is visible.  A worker
-that has read an old value of ``chunks_done`` fails to claim: every chunk of that pass was claimed before it was
-counted.
+*A pass starts only when the previous one is complete.*  Workers claim only chunks of pass p = ``chunks_done`` // chunks,
+and every chunk is counted once, when it is finished.  So no chunk of pass p is claimed before p · chunks chunks are
+finished, and as this holds for all passes, those are the chunks of the passes 0 to p - 1.  What they wrote is visible
+to the worker, because the ``fetch_add`` after a chunk and the ``load`` before a claim are sequentially consistent.  A
+worker that has read an outdated ``chunks_done`` cannot claim anything: every chunk of an earlier pass p has been
+claimed, so ``passes_started[c]`` is greater than p.
 
-*A busy machine cannot block a job.*  Chunks are not bound to threads: any worker takes any unclaimed chunk, its own
-first, because that one is in its cache.  A worker waits only if all chunks of the pass are claimed, each by a thread
-that executes it without waiting for anything.  Such a thread may be suspended for a while, but once it runs again it
-finishes its chunk.  A worker that could claim nothing ``spin_count()`` times sleeps for ``BACKOFF_SECONDS``, so that
-the core is free for that thread.  A worker that fails for lack of memory sets ``stop``, and all others return.
+*A busy machine cannot block a job.*  Chunks are not bound to threads: a worker takes its own chunk first, because that
+chunk's data are in its cache, and then any unclaimed one.  So a worker waits only while all chunks of the pass are
+claimed, each by a thread that computes without waiting for anything.  The operating system may suspend such a thread,
+but the thread finishes its chunk once it runs again.  A worker that finds nothing to claim ``spin_count()`` times in a
+row sleeps for ``BACKOFF_SECONDS``, so that its core is free for that thread.  If a worker fails for lack of memory, its
+chunk will never be finished; it sets ``stop``, and all workers return.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Same seed, same bits, twice and in a new process; and an import that costs little."""
+"""The same seed gives the same bits, twice and in a new process; ``import scratch`` is fast and loads few packages."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ print(digest(int(__import__("sys").argv[1])))
 
 
 def digest(seed: int) -> str:
-    """Digest of all bits of a small training: weights, history, predictions."""
+    """Train a small network; return a digest of the weights, the history and the predictions."""
     rng = np.random.default_rng(7)
     x, y = rng.random((500, 784)), rng.integers(10, size=500)
     set_random_seed(seed)
@@ -31,25 +31,25 @@ def digest(seed: int) -> str:
     return hashlib.sha256(bits + repr(history).encode()).hexdigest()
 
 
-def test_same_seed_same_bits_twice_in_a_row() -> None:
+def test_a_seed_determines_the_bits() -> None:
     assert digest(3) == digest(3)
     assert digest(3) != digest(4)
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
-def test_same_seed_same_bits_in_a_new_process(threads: str) -> None:
+def test_new_processes_give_the_same_bits(threads: str) -> None:
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads}
     command = [sys.executable, "-c", PROGRAM, "3"]
     runs = {subprocess.run(command, env=environment, capture_output=True, check=True).stdout for _ in range(2)}
     assert len(runs) == 1
 
 
-def test_this_process_and_a_new_one_agree() -> None:
+def test_a_new_process_gives_the_bits_of_this_process() -> None:
     output = subprocess.run([sys.executable, "-c", PROGRAM, "3"], capture_output=True, check=True, text=True).stdout
     assert output.strip() == digest(3)
 
 
-def test_models_of_one_seed_differ_from_each_other() -> None:
+def test_models_created_after_one_seed_differ() -> None:
     set_random_seed(0)
     first, second = (Sequential([Dense(5, input_shape=(4,))]).get_weights()[0] for _ in range(2))
     assert not np.array_equal(first, second)
@@ -57,35 +57,23 @@ def test_models_of_one_seed_differ_from_each_other() -> None:
     np.testing.assert_array_equal(first, Sequential([Dense(5, input_shape=(4,))]).get_weights()[0])
 
 
-def test_unseeded_programs_differ() -> None:
+def test_programs_without_a_seed_differ() -> None:
     program = "from scratch.layers import Dense; d = Dense(3); d([[1.0, 2.0]]); print(d.params['W'].tobytes())"
     runs = {subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout for _ in range(2)}
     assert len(runs) == 2
 
 
-def test_import_brings_nothing_heavy() -> None:
+def test_import_does_not_load_large_packages() -> None:
     program = "import sys, scratch; print(*sorted(name for name in sys.modules if '.' not in name))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout.split()
     assert "scratch" in loaded
-    heavy = {
-        "tensorflow",
-        "keras",
-        "jax",
-        "torch",
-        "matplotlib",
-        "mlxtend",
-        "pandas",
-        "sklearn",
-        "scipy",
-        "pooch",
-        "PIL",
-        "h5py",
-    }
-    assert not heavy & set(loaded)
+    frameworks = {"tensorflow", "keras", "jax", "torch", "sklearn"}
+    libraries = {"matplotlib", "mlxtend", "pandas", "scipy", "pooch", "PIL", "h5py"}
+    assert not (frameworks | libraries) & set(loaded)
 
 
-def test_import_is_quick_beside_numpy() -> None:
-    """``import scratch`` costs little more than the NumPy it needs: the best of five, interleaved, as a ratio."""
+def test_import_takes_less_than_three_times_as_long_as_numpy() -> None:
+    """Compare the best of five imports each, interleaved, because ``import scratch`` includes ``import numpy``."""
 
     def seconds(module: str) -> float:
         start = time.perf_counter()
@@ -93,5 +81,5 @@ def test_import_is_quick_beside_numpy() -> None:
         return time.perf_counter() - start
 
     times = [(seconds("numpy"), seconds("scratch")) for _ in range(5)]
-    numpy, ours = (min(column) for column in zip(*times, strict=True))
-    assert ours < 3 * numpy
+    numpy_seconds, scratch_seconds = (min(column) for column in zip(*times, strict=True))
+    assert scratch_seconds < 3 * numpy_seconds

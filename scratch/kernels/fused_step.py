@@ -2,8 +2,9 @@
 
 Layer by layer, all cores synchronize after every operation and return to Python.  A fused step
 consists of a few *passes* (see ``plan``), each of which is partitioned into *chunks*, and every worker thread executes
-chunks until all steps are done.  Measured for the article's network (60,000 digits, batch size 100, two cores of an AMD
-EPYC): FUSED s per epoch, layer by layer LAYERED s.
+chunks until all steps are done.  Measured for the article's network (60,000 digits, float32, batch size 100) on one
+core of an AMD EPYC (Zen 5), processor time, best of seven: 0.24 s per epoch, layer by layer (``run_eagerly=True``)
+0.34 s.
 
 Worked example
 --------------

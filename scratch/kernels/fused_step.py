@@ -34,12 +34,12 @@ claimed chunk c.
 p + 1 in one atomic ``compare_exchange``, which succeeds for one worker only.  The chunks of one pass write different
 rows or different columns of each array.
 
-*A pass starts only when the previous one is complete.*  Workers claim only chunks of pass p = ``chunks_done`` // chunks,
-and every chunk is counted once, when it is finished.  So no chunk of pass p is claimed before p · chunks chunks are
-finished, and as this holds for all passes, those are the chunks of the passes 0 to p - 1.  What they wrote is visible
-to the worker, because the ``fetch_add`` after a chunk and the ``load`` before a claim are sequentially consistent.  A
-worker that has read an outdated ``chunks_done`` cannot claim anything: every chunk of an earlier pass p has been
-claimed, so ``passes_started[c]`` is greater than p.
+*A pass starts only when the previous one is complete.* Workers claim only chunks of pass p = ``chunks_done`` //
+chunks, and every chunk is counted once, when it is finished.  So no chunk of pass p is claimed before p · chunks
+chunks are finished, and as this holds for all passes, those are the chunks of the passes 0 to p - 1.  What they wrote
+is visible to the worker, because the ``fetch_add`` after a chunk and the ``load`` before a claim are sequentially
+consistent.  A worker that has read an outdated ``chunks_done`` cannot claim anything: every chunk of an earlier pass
+p has been claimed, so ``passes_started[c]`` is greater than p.
 
 *A busy machine cannot block a job.*  Chunks are not bound to threads: a worker takes its own chunk first, because that
 chunk's data are in its cache, and then any unclaimed one.  So a worker waits only while all chunks of the pass are

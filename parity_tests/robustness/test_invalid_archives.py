@@ -207,7 +207,7 @@ ARCHIVES: dict[str, tuple[Change, str]] = {
         with_weights(lambda f: f["layers"].__setitem__("again", f["layers"])),
         "'again' is a second link to an object",
     ),
-    "circle of nodes": (circle, "is not a group's node of level 0"),
+    "circle of nodes": (circle, "has level 1; expected 0"),
     "negative steps": (
         with_weights(lambda f: replace(f, "optimizer/vars/0", data=np.int64(-1))),
         "optimizer/vars/0 must be the number of steps, an integer of 0 or more; got -1",

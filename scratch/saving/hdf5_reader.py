@@ -130,13 +130,13 @@ class _File:
             raise ValueError(f"the file has more than {MAX_STRUCTURES:,} structures.")
 
     def block(self, address: int, size: int, signature: bytes = b"") -> memoryview:
-        """Return a part of the file; raise ``ValueError`` if it exceeds the file or lacks the signature."""
+        """Return a part of the file; raise ``ValueError`` if it exceeds the file or has another signature."""
         self.count(1)
         if size > len(self.content) - address:
             raise ValueError(f"{size:,} bytes at address {address:,} exceed the file of {len(self.content):,} bytes.")
         block = self.content[address : address + size]
         if block[: len(signature)] != signature:
-            raise ValueError(f"expected the signature {signature.decode()} at address {address:,}.")
+            raise ValueError(f"expected {signature!r} at address {address:,}.")
         return block
 
     def read_superblock(self) -> int:
@@ -197,9 +197,7 @@ class _File:
     def read_group(self, path: str, symbol_table: memoryview) -> Iterator[tuple[str, int]]:
         """Yield the path of every object in a group, and the address of its object header."""
         b_tree, heap = _unpack("2Q", symbol_table)
-        version, size, address = _unpack("4xB3xQ8xQ", self.block(heap, 32, b"HEAP"))
-        if version != 0:
-            raise ValueError(f"its local heap has version {version}; expected 0.")
+        size, address = _unpack("8xQ8xQ", self.block(heap, 32, b"HEAP\0"))  # signature and version
         names = self.block(address, size)
         previous = b""
         for offset, header, cache_type in self._read_symbol_table(b_tree):
@@ -223,20 +221,18 @@ class _File:
     def _read_symbol_table(self, b_tree: int) -> Iterator[tuple[Any, ...]]:
         """Yield name offset, object header address and cache type of every symbol table entry (III.B, III.C)."""
         nodes = [b_tree]
-        for level in range(self.block(b_tree, 6, b"TREE")[5], -1, -1):
+        for level in range(self.block(b_tree, 6, b"TREE\0")[5], -1, -1):  # signature and type
             nodes = [child for node in nodes for child in self._read_children(node, level)]
         for node in nodes:
-            version, used = _unpack("4xBxH", self.block(node, 8, b"SNOD"))
-            if version != 1:
-                raise ValueError(f"its symbol table has version {version}; expected 1.")
+            (used,) = _unpack("6xH", self.block(node, 8, b"SNOD\1"))  # signature and version
             self.count(used)
             yield from struct.iter_unpack("<QQI20x", self.block(node + 8, 40 * used))
 
     def _read_children(self, node: int, level: int) -> list[int]:
         """Return the addresses of a B-tree node's children (III.A.1)."""
-        node_type, node_level, used = _unpack("4xBBH", self.block(node, 24, b"TREE"))
-        if (node_type, node_level) != (0, level):
-            raise ValueError(f"its B-tree node at address {node:,} is not a group's node of level {level}.")
+        node_level, used = _unpack("5xBH", self.block(node, 24, b"TREE\0"))
+        if node_level != level:
+            raise ValueError(f"its B-tree node at address {node:,} has level {node_level}; expected {level}.")
         self.count(used)
         return [child for _key, child in struct.iter_unpack("<2Q", self.block(node + 24, 16 * used))]
 
@@ -250,9 +246,7 @@ class _File:
             raise ValueError(f"its DATA_LAYOUT declares {size:,} bytes, its shape and dtype another number.")
         self.data_bytes += size
         if self.data_bytes > len(self.content):
-            raise ValueError(
-                f"the datasets declare {self.data_bytes:,} bytes, more than the {len(self.content):,} of the file."
-            )
+            raise ValueError(f"the datasets declare {self.data_bytes:,} bytes, more than the file has.")
         data = self.block(address, size) if size else b""
         return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
@@ -287,8 +281,6 @@ def _contiguous(layout: memoryview) -> tuple[int, int]:
     version, number = _unpack("BB", layout)
     layout_class = Layout(number)
     if (version, layout_class) != (3, Layout.CONTIGUOUS):
-        raise ValueError(
-            f"its data layout is {layout_class.name}, version {version}; Keras writes CONTIGUOUS, version 3."
-        )
+        raise ValueError(f"its data layout is {layout_class.name}, version {version}; expected CONTIGUOUS, version 3.")
     address, size = _unpack("2Q", layout, 2)
     return address, size

@@ -1,1 +1,1 @@
-"""The checks: functions that compare a network with Keras and return one row for each quantity."""
+"""Checks: functions that compare scratch with Keras, one module for each family; ``registry`` lists them."""

@@ -1,1 +1,1 @@
-"""The reference: test cases, a float64 network, and the error bound of each of its tensors."""
+"""The reference: the error model, a float64 network with a bound beside every number, and the cases."""

@@ -66,7 +66,7 @@ def softmax_over_everything(x: Array) -> Array:
     return e / e.sum()
 
 
-@planted_fault(numpy_ops, "softmax_forward", caught_by="trace")
+@planted_fault(numpy_ops, "softmax_forward", caught_by="saturated softmax")
 def softmax_overflows(x: Array) -> Array:
     """Softmax does not subtract the maximum of each row."""
     with np.errstate(over="ignore", invalid="ignore"):

@@ -63,6 +63,15 @@ def transposed(W: Array) -> Array:
 
 
 @compiled
+def float64_sum(x: Array) -> float:
+    """Return the sum of a 1-D array, accumulated in float64."""
+    total = 0.0
+    for i in range(len(x)):
+        total += x[i]
+    return total
+
+
+@compiled
 def product_with_transpose(A: Array, B: Array) -> Array:
     """Return A B.T, as dot products of rows: (M, K), (N, K) → (M, N).
 
@@ -80,7 +89,7 @@ def product_with_transpose(A: Array, B: Array) -> Array:
                     sums[lane] += a[lane] * b[lane]
             for k in range(end, B.shape[1]):
                 sums[k - end] += A[i, k] * B[j, k]
-            out[i, j] = sums.astype(np.float64).sum()
+            out[i, j] = float64_sum(sums)
     return out
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.kernels import FUSED_ACTIVATIONS
+from scratch.kernels.arrays import float64_sum
 from scratch.kernels.jit import compiled, inlined
 
 Array = NDArray[np.floating]
@@ -105,7 +106,7 @@ def exponentials(logits: Array, out: Array) -> tuple[Any, float]:
         largest = logits[c] if logits[c] > largest else largest
     for c in range(len(logits)):
         out[c] = np.exp(logits[c] - largest)
-    return largest, out.astype(np.float64).sum()
+    return largest, float64_sum(out)
 
 
 @inlined
@@ -135,7 +136,7 @@ def softmax_cross_entropy(logits: Array, t: Array, batch_size: Any, probabilitie
         dz: (C,), receives the gradient of the batch's mean loss with respect to the logits.
     """
     largest, total = exponentials(logits, probabilities)
-    t_sum = t.astype(np.float64).sum()
+    t_sum = float64_sum(t)
     for c in range(len(t)):
         probabilities[c] /= total
         dz[c] = logits.dtype.type(cross_entropy_gradient(probabilities[c], t[c], t_sum)) / batch_size

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scratch.kernels.arrays import (
     MIN_ROWS_TO_TRANSPOSE,
     column_sums,
+    float64_sum,
     product_with_transpose,
     transposed,
     writeable,
@@ -145,7 +146,7 @@ def softmax_cross_entropy_backward(x: Array, t: Array) -> Array:
     """Gradient of each sample's loss with respect to its logits: (N, C); y - t if the rows of t sum to 1."""
     dx = softmax_forward(x)
     for i in range(len(x)):
-        t_sum = t[i].astype(np.float64).sum()
+        t_sum = float64_sum(t[i])
         for c in range(x.shape[1]):
             dx[i, c] = cross_entropy_gradient(dx[i, c], t[i, c], t_sum)
     return dx
@@ -156,7 +157,7 @@ def categorical_crossentropy_forward(y: Array, t: Array) -> Array:
     """Keras's rule for probabilities: rescale each row to sum 1, clip, take the logarithm: (N, C), (N, C) → (N,)."""
     losses = np.empty(len(y), y.dtype)
     for i in range(len(y)):
-        total = y[i].astype(np.float64).sum()
+        total = float64_sum(y[i])
         loss = 0.0
         for c in range(y.shape[1]):
             loss -= t[i, c] * np.log(np.float64(_clip(y.dtype.type(y[i, c] / total), y)))
@@ -169,7 +170,7 @@ def categorical_crossentropy_backward(y: Array, t: Array) -> Array:
     """Gradient of ``categorical_crossentropy_forward`` with respect to y: (N, C); 0 for clipped entries."""
     dy = np.empty_like(y)
     for i in range(len(y)):
-        total = y[i].astype(np.float64).sum()
+        total = float64_sum(y[i])
         mean = 0.0
         for c in range(y.shape[1]):
             q = y.dtype.type(y[i, c] / total)
@@ -199,7 +200,7 @@ def sparse_categorical_crossentropy_backward(y: Array, t: Array) -> Array:
     dy = np.empty_like(y)
     for i in range(len(y)):
         total = _clipped_sum(y[i], y)
-        t_sum = t[i].astype(np.float64).sum()
+        t_sum = float64_sum(t[i])
         for c in range(y.shape[1]):
             q = _clip(y[i, c], y)
             dy[i, c] = t_sum / total - t[i, c] / np.float64(q) if q == y[i, c] else 0.0

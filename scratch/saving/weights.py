@@ -151,9 +151,9 @@ def restore(model: Network, arrays: Mapping[str, Array]) -> None:
     weights = layer_arrays(arrays)
     optimizer_arrays = {path: array for path, array in arrays.items() if path not in weights}
     check_arrays(weights, {path: W.shape for path, W in params.items()})
-    if model.optimizer is not None and optimizer_arrays:
-        _restore_optimizer(model, model.optimizer, optimizer_arrays)
-    with np.errstate(over="ignore"):
+    with model.lock, np.errstate(over="ignore"):
+        if model.optimizer is not None and optimizer_arrays:
+            _restore_optimizer(model, model.optimizer, optimizer_arrays)
         for path, W in params.items():
             W[...] = weights[path]
 

@@ -84,7 +84,19 @@ def _check_model(model: Sequential, x: Array, t: ArrayLike) -> dict[str, float]:
     gradients: Gradients = {"dx": (trace[f"{model.layers[0].name}/dx"], x)}
     for layer in model.layers:
         gradients |= {f"{layer.name}/{key}": (trace[f"{layer.name}/d{key}"], W) for key, W in layer.params.items()}
-    return _differences(gradients, lambda: model.trace(x, t)["loss"])
+    return _differences(gradients, _loss_function(model, x, t))
+
+
+def _loss_function(model: Sequential, x: Array, t: ArrayLike) -> Callable[[], Array]:
+    """Return a function of no arguments that computes the loss of a model for the current contents of x."""
+    loss, _ = model.loss_and_optimizer("gradient_check")
+    y, detached = model.check_data(x, t)[1], model.detached()
+
+    def compute() -> Array:  # a trace would also run the backward pass, for each entry of each parameter
+        out = detached.forward(x)
+        return detached.compute_loss(loss, out, loss.targets(y, out.shape[-1], out.dtype))[1]
+
+    return compute
 
 
 def _differences(gradients: Gradients, terms: Callable[[], Array]) -> dict[str, float]:

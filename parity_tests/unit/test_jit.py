@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from parity_tests.unit.kernels import ROOT, output, run_python
+from scratch.kernels.jit import source_digest
 
 TWO_KERNELS = """
 import numpy as np
@@ -193,3 +194,13 @@ def test_importing_scratch_does_not_load_numba() -> None:
 def test_importing_the_kernels_does_not_compile() -> None:
     program = "from scratch.kernels import jit, fused_step; print(jit.compile_time.seconds)"
     assert output(program) == "0.0"
+
+
+@pytest.mark.parametrize("source", ["kernels/gemm.py", "ops/numba_ops.py", "pixels.py", "utils.py"])
+def test_an_edit_of_what_kernels_compile_changes_the_digest(tmp_path: Path, source: str) -> None:
+    """Also of a constant and a function outside the two folders of kernels: ``WHITE`` and ``aligned_empty``."""
+    package = copy_of_scratch(tmp_path) / "scratch"
+    before = source_digest(package)
+    with (package / source).open("a") as file:
+        file.write("# edited\n")
+    assert source_digest(package) != before

@@ -13,6 +13,7 @@ order: products of two errors are neglected, except where a magnitude includes i
 2. **A sum of n terms** has an error of at most γ(n) times the sum of the terms' magnitudes, γ(n) = min(n, λ√n)·u.
    n·u holds for any order of summation (Higham 2002, section 4.2).  λ√n·u with λ = 7 holds if the rounding errors are
    independent with mean zero, except with probability 2·exp(−λ²/2) = 5e-11 for each addition (Higham and Mary 2019).
+   A sum of integers whose magnitudes add up to less than 1/(2u) is exact, in any order.
 3. **Elementary functions** (exp, log, tanh, sigmoid) are computed with a relative error of at most ``ELEMENTARY``·u.
 4. **Propagation.**  An input error β(x) becomes |f′|·β(x) in f(x), with |f′| the largest slope within reach of x̄.
 5. **Combination.**  In a sum over units the input errors come from separate roundings: they are independent, and the
@@ -104,6 +105,8 @@ class Rounding:
             b: (K, M); weights, or with ``over_samples`` a gradient of all samples.
             over_samples: whether the sum over K is one over samples, whose errors add up (rule 5).
         """
+        if _integers(a) and _integers(b) and (np.abs(a.value) @ np.abs(b.value)).max(initial=0) < 0.5 / self.u:
+            return exact(a.value @ b.value)
         if over_samples:
             propagated = np.abs(a.value) @ b.bound + a.bound @ b.magnitude
         else:
@@ -117,6 +120,11 @@ class Rounding:
             return self.product(x, W)
         ones = exact(np.ones((len(x.value), 1)))
         return self.product(_concatenate(x, ones, axis=1), _concatenate(W, b.reshape(1, -1), axis=0))
+
+
+def _integers(x: Bounded) -> bool:
+    """Return whether x is exact and holds only integers."""
+    return not x.bound.any() and bool((x.value == np.round(x.value)).all())
 
 
 def _root_of_squares(a: Array, b: Array) -> Array:

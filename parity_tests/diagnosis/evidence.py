@@ -1,0 +1,138 @@
+"""What was observed in each scene, and whether a network with given formulas reproduces it within its bounds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from parity_tests.diagnosis.formulas import Array, Formulas, Tensors, layers_of, run
+from parity_tests.diagnosis.observe import Observation, Step
+from parity_tests.reference.error_model import Bounded
+
+STAGES = ("outputs", "loss", "gradients", "steps")  # in order of computation
+Key = tuple[str, str]  # scene and tensor
+
+
+def stage_of(tensor: str) -> str:
+    """Return the stage in which a tensor is computed."""
+    if tensor.startswith("step"):
+        return "steps"
+    if tensor.endswith("/out"):
+        return "outputs"
+    return "loss" if tensor == "loss" else "gradients"
+
+
+class Scene(Protocol):
+    """Something that was observed: a batch, or training steps.
+
+    Attributes:
+        name: what is special about it.
+        observed: the observed tensors by name.
+        right: the right tensors with the bounds of the error model.
+    """
+
+    name: str
+    observed: Tensors
+    right: dict[str, Bounded]
+
+    def predict(self, formulas: Formulas) -> Tensors:
+        """Return the tensors of a network with these formulas."""
+
+
+@dataclass(frozen=True)
+class BatchScene:
+    """One batch; see ``Scene``."""
+
+    observation: Observation
+    right: dict[str, Bounded]
+    activations: Sequence[str]
+
+    @property
+    def name(self) -> str:
+        """The name of the situation."""
+        return self.observation.situation.name
+
+    @property
+    def observed(self) -> Tensors:
+        """The observed tensors."""
+        return self.observation.tensors
+
+    def predict(self, formulas: Formulas) -> Tensors:
+        """Return the tensors of a network with these formulas."""
+        at = self.observation.situation
+        first = at.earlier[0][0] if at.earlier else None
+        tensors = run(formulas, self.activations, at.weights, at.x, at.t, first)
+        earlier = [run(formulas, self.activations, at.weights, x, t) for x, t in at.earlier]
+        for name in tensors:
+            if name.endswith(("/dW", "/db")):
+                tensors[name] = formulas.accumulate(tensors[name], [before[name] for before in earlier])
+        return tensors
+
+
+@dataclass(frozen=True)
+class StepsScene:
+    """Training steps, each of them predicted from the observed weights before it; see ``Scene``."""
+
+    name: str
+    steps: Sequence[Step]
+    right: dict[str, Bounded]
+    activations: Sequence[str]
+
+    @cached_property
+    def observed(self) -> Tensors:
+        """The weights after each step."""
+        return {
+            f"step {number}: dense_{i // 2}/{'Wb'[i % 2]}": W
+            for number, step in enumerate(self.steps, 1)
+            for i, W in enumerate(step.after)
+        }
+
+    def predict(self, formulas: Formulas) -> Tensors:
+        """Return the weights after each step of a network with these formulas."""
+        predicted: Tensors = {}
+        states: dict[str, dict[str, Array]] = {}
+        earlier: list[Tensors] = []
+        for number, step in enumerate(self.steps, 1):
+            gradients = run(formulas, self.activations, step.before, step.x, step.t, self.steps[0].x, step.rate)
+            for i, W in enumerate(step.before):
+                layer, key = layers_of(self.activations)[i // 2], "Wb"[i % 2]
+                name = f"dense_{layer.index}/d{key}"
+                gradient = formulas.accumulate(gradients[name], [before[name] for before in earlier])
+                with np.errstate(all="ignore"):
+                    new = formulas.update(layer, key, W, gradient, states.setdefault(name, {}), step.rate)
+                predicted[f"step {number}: dense_{layer.index}/{key}"] = new
+            earlier.append(gradients)
+        return predicted
+
+
+def reproduces(observed: Array, predicted: Array, right: Bounded) -> bool:
+    """Return whether a prediction equals an observed tensor within the error model's bound.
+
+    The bound belongs to the right tensor.  A mistaken one of another size has the same relative error: the bound grows
+    with its largest entry.
+    """
+    if observed.shape != np.shape(predicted):
+        return False
+    size, mistaken = float(np.abs(right.value).max(initial=0)), np.abs(predicted)
+    largest = float(mistaken[np.isfinite(mistaken)].max(initial=0))
+    relative = float(right.bound.max(initial=0)) / size if size else 0.0
+    bound = right.bound + relative * max(0.0, largest - size)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(observed - predicted) <= bound
+    return bool(np.all(near | (observed == predicted) | (np.isnan(observed) & np.isnan(predicted))))
+
+
+def misses(scenes: Iterable[Scene], formulas: Formulas, stages: Iterable[str] = STAGES) -> set[Key]:
+    """Return the tensors of these stages that a network with these formulas does not reproduce."""
+    missed, stages = set(), set(stages)
+    for scene in scenes:
+        wanted = [name for name in scene.observed if stage_of(name) in stages]
+        predicted = scene.predict(formulas) if wanted else {}
+        missed |= {
+            (scene.name, name)
+            for name in wanted
+            if not reproduces(scene.observed[name], predicted[name], scene.right[name])
+        }
+    return missed

@@ -1,0 +1,158 @@
+"""Examine a network: what it computes in every situation, where that differs from Keras, and which mistake explains it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from parity_tests.comparison import Comparison, compare
+from parity_tests.diagnosis.evidence import BatchScene, Scene, StepsScene, misses, reproduces
+from parity_tests.diagnosis.formulas import Formulas, sgd
+from parity_tests.diagnosis.judge import (
+    Architecture,
+    bounded_network,
+    bounded_steps,
+    keras_model,
+    keras_steps,
+    keras_trace,
+)
+from parity_tests.diagnosis.observe import Observation, Step, observe, observe_steps
+from parity_tests.diagnosis.search import Diagnosis, diagnose, single_explanations
+from parity_tests.diagnosis.situations import Situation, situations
+
+Factory = Callable[[], Any]
+HIDDEN = ("relu", "sigmoid", "tanh")  # a network without activations is one in which they are missing
+LAST = ("softmax", "linear")
+PREFIXES = (1, 10, 100)  # training steps that are compared: mistakes that show early are found early
+
+
+@dataclass(frozen=True)
+class Row:
+    """The comparisons of one scene with Keras, by tensor."""
+
+    name: str
+    comparisons: dict[str, Comparison]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The result: what the network is, how it compares with Keras, and the diagnosis.
+
+    Attributes:
+        architecture: what was recognised.
+        observations: what the network returned in each situation.
+        rows: the comparisons with Keras, scene by scene.
+        scenes: what the diagnosis explained.
+        diagnosis: the mistakes, if something differs.
+    """
+
+    architecture: Architecture
+    observations: list[Observation]
+    rows: list[Row]
+    scenes: list[Scene]
+    diagnosis: Diagnosis
+
+
+def examine(factory: Factory, activations: Sequence[str] | None = None, **settings: Any) -> Examination:
+    """Examine fresh networks that ``factory`` returns.
+
+    Args:
+        factory: takes no arguments and returns an ``Implementation``.
+        activations: the activation of each Dense layer; recognised from the outputs if not given.
+        settings: settings of SGD that the network's ``step`` uses, for example ``momentum=0.9``.
+    """
+    sizes = sizes_of(factory().get_weights())
+    cases = situations(sizes)
+    architecture = recognise(factory, sizes, cases[0], activations)
+    architecture = replace(architecture, settings=architecture.settings._replace(**settings))
+    observations = [observe(factory, case, architecture.dtype) for case in cases]
+    steps = observe_steps(factory, sizes, architecture.dtype) if hasattr(factory(), "step") else []
+    scenes = scenes_of(architecture, observations, steps)
+    rule = architecture.settings
+    update = sgd(rule.momentum, nesterov=rule.nesterov, weight_decay=rule.weight_decay or 0.0)
+    right = Formulas(dtype=architecture.dtype, update=update)
+    diagnosis = diagnose(scenes, len(architecture.activations), right)
+    return Examination(architecture, observations, compare_with_keras(architecture, scenes, steps), scenes, diagnosis)
+
+
+def sizes_of(weights: Sequence[np.ndarray]) -> tuple[int, ...]:
+    """Return inputs, and the units of each layer."""
+    return (np.shape(weights[0])[0], *(np.shape(b)[0] for b in weights[1::2]))
+
+
+def recognise(
+    factory: Factory, sizes: tuple[int, ...], usual: Situation, activations: Sequence[str] | None
+) -> Architecture:
+    """Return the architecture whose outputs, right or with a single mistake, are those of the network."""
+    layers = len(sizes) - 1
+    observation = observe(factory, usual, "float64")
+    if observation.errors:
+        raise observation.errors[0][1]
+    own = observation.dtypes[f"dense_{layers - 1}/out"]
+    kinds = [(*h, out) for out in LAST for h in product(HIDDEN, repeat=layers - 1)]
+    dtypes = dict.fromkeys((own, "float32"))
+    candidates = [Architecture(sizes, k, d) for d in dtypes for k in ([tuple(activations)] if activations else kinds)]
+    seen = ("outputs", "loss") if "loss" in observation.tensors else ("outputs",)
+    for stages in (seen, ("outputs",)):
+        for candidate in candidates:
+            if not misses([batch_scene(candidate, observation)], Formulas(), stages):
+                return candidate
+    for candidate in candidates:
+        if len(set(candidate.activations[:-1])) <= 1 and explained(candidate, observation):
+            return candidate
+    return candidates[0]
+
+
+def explained(candidate: Architecture, observation: Observation) -> bool:
+    """Return whether one mistake in a network of this architecture explains the outputs."""
+    scene, formulas = batch_scene(candidate, observation), Formulas(dtype=candidate.dtype)
+    wrong = misses([scene], formulas, ["outputs"])
+    return bool(single_explanations([scene], len(candidate.activations), formulas, ["outputs"], wrong))
+
+
+def batch_scene(architecture: Architecture, observation: Observation) -> BatchScene:
+    """Return the scene of a batch, with the right tensors."""
+    at = observation.situation
+    right = bounded_network(architecture, at.weights).trace(at.x, at.t)
+    return BatchScene(observation, right, architecture.activations)
+
+
+def scenes_of(architecture: Architecture, observations: Sequence[Observation], steps: Sequence[Step]) -> list[Scene]:
+    """Return the scenes of all batches, and of the first training steps and all of them."""
+    scenes: list[Scene] = [batch_scene(architecture, observation) for observation in observations]
+    bounded = bounded_steps(architecture, steps) if steps else []
+    for count in PREFIXES if steps else ():
+        names = f"{count} step" + "s" * (count > 1)
+        right = {f"step {i}: {name}": W for i, params in enumerate(bounded[:count], 1) for name, W in params.items()}
+        scenes.append(StepsScene(names, steps[:count], right, architecture.activations))
+    return scenes
+
+
+def compare_with_keras(architecture: Architecture, scenes: Sequence[Scene], steps: Sequence[Step]) -> list[Row]:
+    """Return the comparisons of each scene with Keras, in float64, within twice the bounds."""
+    model, rows = keras_model(architecture), []
+    after = keras_steps(model, steps, architecture.dtype) if steps else []
+    weights = {
+        f"step {i}: {name}": W
+        for i, step in enumerate(after, 1)
+        for name, W in zip(architecture.parameters, step, strict=True)
+    }
+    for scene in scenes:
+        expected = weights
+        if isinstance(scene, BatchScene):
+            expected = keras_trace(model, scene.observation.situation, architecture.dtype)
+        rows.append(
+            Row(
+                scene.name,
+                {
+                    name: compare(name, tensor, np.asarray(expected[name], np.float64), 2 * scene.right[name].bound)
+                    for name, tensor in scene.observed.items()
+                },
+            )
+        )
+    return rows
+
+
+__all__ = ["Examination", "Row", "examine", "reproduces"]

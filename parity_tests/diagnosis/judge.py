@@ -1,0 +1,94 @@
+"""What is right: Keras's numbers for a situation or a step, and the bounds of the error model beside them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+import keras_impl
+from keras_impl.frameworks import floatx
+from parity_tests.diagnosis.observe import Step
+from parity_tests.diagnosis.situations import Situation
+from parity_tests.reference.bounded_network import BoundedNetwork, LayerSpec
+from parity_tests.reference.error_model import Bounded, Rounding, exact
+from parity_tests.reference.losses import SOFTMAX_CROSS_ENTROPY
+from parity_tests.reference.sgd import SGDSettings
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What kind of network is tested.
+
+    Attributes:
+        sizes: inputs, then the units of each Dense layer.
+        activations: the activation of each Dense layer; the last one is softmax, or linear for logits.
+        dtype: ``'float32'`` or ``'float64'``.
+        settings: settings of SGD; the learning rate is given with each step.
+    """
+
+    sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    dtype: str
+    settings: SGDSettings = SGDSettings()
+
+    @property
+    def parameters(self) -> list[str]:
+        """Names of the weights: dense_0/W, dense_0/b, …."""
+        return [f"dense_{i}/{key}" for i in range(len(self.activations)) for key in "Wb"]
+
+
+def bounded_network(architecture: Architecture, weights: Sequence[Array]) -> BoundedNetwork:
+    """Return the right network in float64, with bounds for the dtype of the architecture."""
+    specs = [LayerSpec(f"dense_{i}", "Dense", kind) for i, kind in enumerate(architecture.activations)]
+    params = {name: exact(W) for name, W in zip(architecture.parameters, weights, strict=True)}
+    rounding = Rounding(architecture.dtype)
+    return BoundedNetwork(specs, params, rounding, SOFTMAX_CROSS_ENTROPY, True, architecture.settings)
+
+
+def bounded_steps(architecture: Architecture, steps: Sequence[Step]) -> list[dict[str, Bounded]]:
+    """Return the weights after each step, computed from the observed weights before it, with their bounds."""
+    network, found = bounded_network(architecture, steps[0].before), []
+    for step in steps:
+        exact_weights = dict(zip(network.params, step.before, strict=True))
+        network = network.with_weights(exact_weights, {name: np.zeros_like(W) for name, W in exact_weights.items()})
+        network.settings = architecture.settings._replace(learning_rate=step.rate)
+        with np.errstate(all="ignore"):  # a network that diverges
+            network.step(step.x, step.t)
+        found.append(network.params)
+    return found
+
+
+def keras_model(architecture: Architecture) -> keras.Sequential:
+    """Return the same network in Keras, compiled."""
+    dtype, activations = architecture.dtype, architecture.activations
+    with floatx(dtype):
+        layers = [
+            keras.layers.Dense(units, activation, name=f"dense_{i}")
+            for i, (units, activation) in enumerate(zip(architecture.sizes[1:], activations, strict=True))
+        ]
+        model = keras.Sequential([keras.layers.Input((architecture.sizes[0],)), *layers])
+        loss = keras.losses.CategoricalCrossentropy(from_logits=activations[-1] == "linear")
+        model.compile(keras.optimizers.SGD(**architecture.settings._asdict()), loss)
+    return model
+
+
+def keras_trace(model: keras.Sequential, situation: Situation, dtype: str) -> dict[str, Array]:
+    """Return Keras's tensors in a situation."""
+    model.set_weights(situation.weights)
+    batch = situation.astype(dtype)
+    return keras_impl.trace(model, batch.x, batch.t)
+
+
+def keras_steps(model: keras.Sequential, steps: Sequence[Step], dtype: str) -> list[list[Array]]:
+    """Return Keras's weights after each step, from the observed weights before it."""
+    found = []
+    with floatx(dtype):
+        for step in steps:
+            model.set_weights(step.before)
+            model.optimizer.learning_rate = step.rate
+            model.train_on_batch(step.x.astype(dtype), step.t.astype(dtype))
+            found.append(model.get_weights())
+    return found

@@ -1,0 +1,130 @@
+"""Run a network under test in every situation, and record what it returns under the names of ``model.trace``."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from parity_tests.diagnosis.situations import BATCH, SHORT, Situation, draw_batch, draw_weights
+from parity_tests.implementations.protocol import NotOffered
+
+Array = np.ndarray
+Tensors = dict[str, Array]
+STEPS = 100
+OBSERVED = ("loss", "gradients", "trace")  # optional methods of a network
+LEARNING_RATES = (0.1, 0.05, 0.2)  # in turn, each for three steps: some mistakes show when the rate changes
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a network returned in one situation.
+
+    Attributes:
+        situation: the weights and the batch.
+        tensors: what it offers, in float64, by name.
+        dtypes: the dtype of each of them as it was returned.
+        modified: which of its arguments were changed in place.
+        not_offered: what it does not offer in this situation, with the reason.
+        errors: what raised, and the exception.
+    """
+
+    situation: Situation
+    tensors: Tensors
+    dtypes: dict[str, str]
+    modified: tuple[str, ...] = ()
+    not_offered: tuple[str, ...] = ()
+    errors: tuple[tuple[str, Exception], ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One training step: the weights before and after it, the batch, and the learning rate."""
+
+    before: list[Array]
+    x: Array
+    t: Array
+    rate: float
+    after: list[Array]
+
+
+def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Observation:
+    """Run fresh networks in a situation, one for each method, with all numbers in the given dtype."""
+    given = situation.astype(dtype)
+    tensors: Tensors = {}
+    modified, missing, errors = [], [], []
+    for method in ("outputs", *OBSERVED):
+        x, t = given.x.copy(), given.t.copy()
+        try:
+            raw = _call(factory(), method, given, x, t)
+        except NotOffered as reason:
+            missing.append(f"{method}: {reason}")
+            continue
+        except Exception as error:  # whatever the user's code raises is a result
+            errors.append((method, error))
+            continue
+        tensors |= named(method, raw, len(given.weights) // 2)
+        pairs = (("x", x, given.x), ("t", t, given.t))
+        modified += [f"{name} by {method}" for name, now, before in pairs if not same(now, before)]
+    dtypes = {name: str(tensor.dtype) for name, tensor in tensors.items()}
+    doubles = {name: np.asarray(tensor, np.float64) for name, tensor in tensors.items()}
+    return Observation(situation, doubles, dtypes, tuple(modified), tuple(missing), tuple(errors))
+
+
+def _call(network: Any, method: str, given: Situation, x: Array, t: Array) -> Any:
+    """Return what a method returns for x and t, after the earlier batches of the situation."""
+    call = getattr(network, method, None)
+    if call is None and method == "gradients" and hasattr(network, "step"):
+        call = partial(gradients_from_step, network)
+    if call is None:
+        raise NotOffered("there is no such method")
+    network.set_weights([W.copy() for W in given.weights])
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for x_before, t_before in given.earlier:
+            call(x_before) if method == "outputs" else call(x_before, t_before)
+        network.set_weights([W.copy() for W in given.weights])
+        return call(x) if method == "outputs" else call(x, t)
+
+
+def same(a: Array, b: Array) -> bool:
+    """Return whether two arrays are equal, NaN included."""
+    return bool(np.array_equal(a, b, equal_nan=True))
+
+
+def gradients_from_step(network: Any, x: Array, t: Array) -> list[Array]:
+    """Return the gradients of a network that only trains: what one step with learning rate 1 subtracts."""
+    before = [W.copy() for W in network.get_weights()]
+    network.step(x, t, 1.0)
+    gradients = [a - b for a, b in zip(before, network.get_weights(), strict=True)]
+    network.set_weights(before)
+    return gradients
+
+
+def named(method: str, result: Any, layers: int) -> Tensors:
+    """Return the result of a method under the names of the tensors."""
+    if method == "outputs":
+        return {f"dense_{layers - 1}/out": np.asarray(result)}
+    if method == "loss":
+        return {"loss": np.asarray(result)}
+    if method == "trace":
+        return {name: np.asarray(tensor) for name, tensor in dict(result).items()}
+    names = [f"dense_{i}/d{key}" for i in range(layers) for key in "Wb"]
+    return {name: np.asarray(gradient) for name, gradient in zip(names, result, strict=True)}
+
+
+def observe_steps(factory: Callable[[], Any], sizes: Sequence[int], dtype: str, seed: int = 0) -> list[Step]:
+    """Train a fresh network; every eighth batch is a short one."""
+    network, rng = factory(), np.random.default_rng([seed, 1, *sizes])
+    network.set_weights([W.astype("float32").astype(dtype) for W in draw_weights(rng, sizes)])
+    steps = []
+    for i in range(STEPS):
+        x, t = (a.astype("float32").astype(dtype) for a in draw_batch(rng, sizes, SHORT if i % 8 == 7 else BATCH))
+        before = [np.array(W, np.float64) for W in network.get_weights()]
+        rate = LEARNING_RATES[i // 3 % 3]
+        network.step(x, t, rate)
+        after = [np.array(W, np.float64) for W in network.get_weights()]
+        steps.append(Step(before, x.astype(np.float64), t.astype(np.float64), rate, after))
+    return steps

@@ -1,0 +1,166 @@
+"""Find the mistakes with which the reference network reproduces what was observed.
+
+Stage by stage, in order of computation: first a single mistake that explains everything observed so far, then a pair.
+If no pair does, the mistake that explains most and contradicts nothing is kept, and the search goes on from there; what
+is left in the end is unexplained.  Among explanations that fit equally well, the one wins that explains most of the
+later stages as well.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from parity_tests.diagnosis.evidence import STAGES, Key, Scene, misses
+from parity_tests.diagnosis.formulas import Array, Formulas
+from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
+
+MOST = 3  # rounds of the search in one stage
+NEWTON_STEPS = 8
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A mistake that was made, with the value of its parameter and the layer, None for all layers."""
+
+    mistake: Mistake
+    parameter: float | None = None
+    layer: int | None = None
+
+    def applied(self, formulas: Formulas) -> Formulas:
+        """Return the formulas with this mistake."""
+        return self.mistake.applied(formulas, self.parameter, self.layer)
+
+
+Explanations = tuple[Explanation, ...]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The mistakes that were found, in order of computation, the tensors that nothing explains, and the formulas."""
+
+    explanations: Explanations
+    unexplained: frozenset[Key]
+    formulas: Formulas
+
+
+def applied(explanations: Explanations, formulas: Formulas) -> Formulas:
+    """Return the formulas with all of these mistakes."""
+    for explanation in explanations:
+        formulas = explanation.applied(formulas)
+    return formulas
+
+
+def diagnose(scenes: Sequence[Scene], layers: int, formulas: Formulas) -> Diagnosis:
+    """Return the mistakes that explain the scenes.
+
+    Args:
+        scenes: what was observed.
+        layers: the number of Dense layers.
+        formulas: the right formulas.
+    """
+    found: Explanations = ()
+    unexplained: set[Key] = set()
+    for i, stage in enumerate(STAGES):
+        for _ in range(MOST):
+            wrong = misses(scenes, formulas, STAGES[: i + 1]) - unexplained
+            more = _explain(scenes, layers, formulas, STAGES[: i + 1], wrong) if wrong else ()
+            found, formulas = found + more, applied(more, formulas)
+            if not more:
+                break
+        unexplained |= misses(scenes, formulas, [stage])
+    return Diagnosis(found, frozenset(unexplained), formulas)
+
+
+def _explain(
+    scenes: Sequence[Scene], layers: int, formulas: Formulas, stages: Sequence[str], wrong: set[Key]
+) -> Explanations:
+    """Return the mistakes, one or two, that explain the wrong tensors best; nothing if none of them does."""
+    probe = _first_wrong(scenes, wrong)
+    singles = _plausible(probe, layers, formulas, stages, wrong)
+    combined = [e for single in singles for e in _usual_parameters(single)]
+    for attempts in ([(single,) for single in singles], combinations(combined, 2)):
+        fitting = [e for e in attempts if not misses([probe], applied(e, formulas), stages) & wrong]
+        fitting = [e for e in fitting if not misses(scenes, applied(e, formulas), stages) & wrong]
+        if fitting:
+            return min(fitting, key=lambda e: (len(misses(scenes, applied(e, formulas))), _parameters(e)))
+    left = {(single,): misses(scenes, single.applied(formulas), stages) for single in singles}
+    better = [e for e, missed in left.items() if missed < wrong]
+    return min(better, key=lambda e: len(left[e]), default=())
+
+
+def single_explanations(
+    scenes: Sequence[Scene], layers: int, formulas: Formulas, stages: Sequence[str], wrong: set[Key]
+) -> list[Explanation]:
+    """Return the mistakes each of which explains all wrong tensors of these stages on its own."""
+    singles = _plausible(_first_wrong(scenes, wrong), layers, formulas, stages, wrong)
+    return [single for single in singles if not misses(scenes, single.applied(formulas), stages)]
+
+
+def _first_wrong(scenes: Sequence[Scene], wrong: set[Key]) -> Scene:
+    """Return the first scene with a wrong tensor: candidates are tried there first."""
+    return next(scene for scene in scenes if any(name == scene.name for name, _ in wrong))
+
+
+def _plausible(
+    probe: Scene, layers: int, formulas: Formulas, stages: Sequence[str], wrong: set[Key]
+) -> list[Explanation]:
+    """Return the mistakes that change a wrong tensor of the scene, and no right one."""
+    names = [tensor for name, tensor in wrong if name == probe.name]
+    before, missed = probe.predict(formulas), misses([probe], formulas, stages)
+    found = []
+    for mistake, layer in _candidates(layers):
+        usual = mistake.applied(formulas, next(iter(mistake.values), None), layer)
+        after = probe.predict(usual)
+        if all(np.array_equal(after[name], before[name], equal_nan=True) for name in names):
+            continue
+        parameter = _fit(probe, mistake, layer, formulas, names) if mistake.values else None
+        candidate = Explanation(mistake, parameter, layer)
+        if misses([probe], candidate.applied(formulas), stages) <= missed:
+            found.append(candidate)
+    return found
+
+
+def _candidates(layers: int) -> Iterator[tuple[Mistake, int | None]]:
+    """Yield every mistake, in all layers and in each one."""
+    for mistake in MISTAKES:
+        yield mistake, None
+        if mistake.in_one_layer and layers > 1:
+            yield from ((mistake, layer) for layer in range(layers))
+
+
+def _usual_parameters(explanation: Explanation) -> Iterator[Explanation]:
+    """Yield the explanation with each usual value of its parameter."""
+    for parameter in explanation.mistake.values or (None,):
+        yield Explanation(explanation.mistake, parameter, explanation.layer)
+
+
+def _parameters(explanations: Explanations) -> int:
+    """Return the number of parameters: a mistake without one says more."""
+    return sum(explanation.parameter is not None for explanation in explanations)
+
+
+def _fit(probe: Scene, mistake: Mistake, layer: int | None, formulas: Formulas, names: Sequence[str]) -> float:
+    """Return the parameter that fits best: the best usual value, improved by Newton's method for least squares."""
+
+    def residual(parameter: float) -> Array:
+        predicted = probe.predict(mistake.applied(formulas, parameter, layer))
+        parts = [(predicted[name] - probe.observed[name]).ravel() for name in names]
+        return np.nan_to_num(np.concatenate(parts), nan=1e300, posinf=1e300, neginf=-1e300)
+
+    def error(parameter: float) -> float:  # 0 would be a mistake that was not made
+        return float(np.abs(residual(parameter)).max())
+
+    best = min(mistake.values, key=error)
+    if not 0 < error(best) < 1e300:
+        return best
+    p = best
+    for _ in range(NEWTON_STEPS):
+        r, h = residual(p), 1e-4 * abs(p)
+        slope = (residual(p + h) - residual(p - h)) / (2 * h)
+        if not np.isfinite(slope).all() or not slope.any():
+            break
+        p -= float(slope @ r / (slope @ slope))
+    rounded = float(f"{p:.3g}")
+    return min((best, p, rounded), key=lambda value: (error(value) > 1.01 * error(p), abs(value - rounded)))

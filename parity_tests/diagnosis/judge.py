@@ -66,11 +66,11 @@ def keras_model(architecture: Architecture) -> keras.Sequential:
     dtype, activations = architecture.dtype, architecture.activations
     with floatx(dtype):
         layers = [
-            keras.layers.Dense(units, activation, name=f"dense_{i}")
+            keras.layers.Dense(units, activation, name=f"dense_{i}", dtype=dtype)
             for i, (units, activation) in enumerate(zip(architecture.sizes[1:], activations, strict=True))
         ]
-        model = keras.Sequential([keras.layers.Input((architecture.sizes[0],)), *layers])
-        loss = keras.losses.CategoricalCrossentropy(from_logits=activations[-1] == "linear")
+        model = keras.Sequential([keras.Input((architecture.sizes[0],), dtype=dtype), *layers])
+        loss = keras.losses.CategoricalCrossentropy(from_logits=activations[-1] == "linear", dtype=dtype)
         model.compile(keras.optimizers.SGD(**architecture.settings._asdict()), loss)
     return model
 

@@ -1,4 +1,4 @@
-"""Examine a network: what it computes in each situation, where it differs from Keras, and which mistakes explain that."""
+"""Examine a network: what it computes in each situation, where it differs from Keras, and which mistakes explain it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

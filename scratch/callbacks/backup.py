@@ -22,7 +22,7 @@ from scratch.callbacks.frequency import Frequency
 from scratch.files import FileError, make_folder, remove_leftovers
 from scratch.layer import Layer
 from scratch.saving.npz import read_arrays, write_arrays
-from scratch.utils import Array
+from scratch.utils import Array, print_now
 
 State = dict[str, Any]
 DATA = "x", "y", "validation x", "validation y"
@@ -143,7 +143,7 @@ class BackupAndRestore(Callback):
         if self.params["verbose"]:
             next_step = f"at epoch {state.epoch + 1}, batch {state.step + 1}"
             place = next_step if state.epoch < epochs else "after the last epoch"
-            print(f"Resumed {place}, from {self.folder}.", flush=True)
+            print_now(f"Resumed {place}, from {self.folder}.")
 
     @property
     def _way_out(self) -> str:

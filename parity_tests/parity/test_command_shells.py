@@ -9,18 +9,15 @@ from pathlib import Path
 
 import pytest
 
-import benchmarks.cli
 import keras_impl.cli
 import parity_tests.cli
-from benchmarks.measurement.progress import Progress
 from parity_tests.robustness.test_shells import pipe_without_reader
 from parity_tests.robustness.tiny_mnist import replace_mnist, write_npz
-from rich.console import Console
 from scratch import __version__
 
 Capture = pytest.CaptureFixture[str]
 commands = pytest.mark.parametrize(
-    "main", [benchmarks.cli.main, keras_impl.cli.main, parity_tests.cli.main], ids=lambda main: main.__module__
+    "main", [keras_impl.cli.main, parity_tests.cli.main], ids=lambda main: main.__module__
 )
 Main = Callable[[list[str]], int]
 
@@ -62,18 +59,11 @@ def test_an_empty_name_is_an_error(main: Main, capsys: Capture) -> None:
 
 
 @commands
-def test_control_characters_are_escaped(main: Main, tmp_path: Path, capsys: Capture, training: list[str]) -> None:
-    options = ["--output", str(tmp_path)] if main is benchmarks.cli.main else []
-    assert main(["--data", "\x1b[31m.npz", *options]) == 2
+def test_control_characters_are_escaped(main: Main, capsys: Capture, training: list[str]) -> None:
+    assert main(["--data", "\x1b[31m.npz"]) == 2
     err = capsys.readouterr().err
     assert r"\x1b[31m.npz does not exist" in err
     assert err[:-1].isprintable()
-
-
-def test_control_characters_in_lines_of_benchmarks() -> None:
-    log = io.StringIO()
-    Progress(Console(file=log, width=80)).announce("Results are written to \x1b[31m.")
-    assert log.getvalue() == "Results are written to \\x1b[31m.\n"
 
 
 def test_keras_with_closed_standard_streams(training: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

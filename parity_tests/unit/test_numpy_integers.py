@@ -54,7 +54,7 @@ def saved(n: int) -> list[tuple[int, ...]]:
     return [W.shape for W in network.get_weights()]
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.uint64])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint64])
 @pytest.mark.parametrize(
     "result",
     [
@@ -65,8 +65,8 @@ def saved(n: int) -> list[tuple[int, ...]]:
         lambda n: fit(batch_size=n),
         lambda n: fit(epochs=n // 40, initial_epoch=n // 80),
         lambda n: fit(epochs=3, callbacks=[EarlyStopping("loss", patience=n // 80, start_from_epoch=n)]),
-        lambda n: fit(batch_size=2, epochs=2, callbacks=[ModelCheckpoint("checkpoint.keras", save_freq=n)]),
-        lambda n: fit(batch_size=2, epochs=2, callbacks=[BackupAndRestore("backup", save_freq=n)]),
+        lambda n: fit(batch_size=2, callbacks=[ModelCheckpoint("checkpoint.keras", save_freq=n)]),
+        lambda n: fit(batch_size=2, callbacks=[BackupAndRestore("backup", save_freq=n)]),
         lambda n: model().evaluate(np.zeros((260, 4)), Y, batch_size=n, verbose=0),
         lambda n: model().predict(np.zeros((260, 4)), batch_size=n, verbose=0).tolist(),
         lambda n: to_categorical([1, 2], n).tolist(),

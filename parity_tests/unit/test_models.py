@@ -2,13 +2,15 @@
 
 import copy
 import pickle
+from typing import ClassVar
 
 import numpy as np
+import pytest
 
 from parity_tests.unit.trainings import classifier
 from scratch.layers import Activation, Dense, Input
 from scratch.models import Sequential
-from scratch.utils import set_random_seed
+from scratch.utils import Shape, set_random_seed
 
 Data = tuple[np.ndarray, np.ndarray]
 
@@ -95,3 +97,66 @@ def test_output_is_not_a_view_of_the_input() -> None:
     model, x = Sequential([Activation("linear")]), np.ones((2, 3), "float32")
     model(x)[...] = 7
     assert (x == 1).all()
+
+
+class Counted(Dense):
+    """A Dense layer that counts how often its name and the shape of its output are asked for."""
+
+    calls: ClassVar[list[str]] = []
+
+    @property
+    def name(self) -> str:
+        self.calls.append("name")
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self.calls.append("shape")
+        return super().compute_output_shape(input_shape)
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_the_time_of_add_does_not_depend_on_the_depth(built: bool) -> None:
+    calls = []
+    for depth in (20, 40):
+        model = Sequential([Input((2,))] if built else None)
+        Counted.calls.clear()
+        for _ in range(depth):
+            model.add(Counted(2))
+        calls.append(len(Counted.calls))
+        assert model.built is built
+        assert model.output_shape == ((None, 2) if built else None)
+    assert 20 <= calls[1] - calls[0] <= 20 * 6  # 20 more layers
+
+
+def test_a_layer_whose_initializer_fails_leaves_the_model_unchanged() -> None:
+    model, bad = classifier(), Dense(2, kernel_initializer=lambda shape, rng: np.ones(3))
+    with pytest.raises(ValueError, match="The initializer of 'W'"):
+        model.add(bad)
+    assert (len(model.layers), model.output_shape, model.built) == (3, (None, 3), True)
+    unbuilt = Sequential([Dense(4), bad])
+    with pytest.raises(ValueError, match="The initializer of 'W'"):
+        unbuilt.build((None, 5))
+    assert (unbuilt.input_shape, unbuilt.output_shape, unbuilt.built) == (None, None, False)
+
+
+def test_two_layers_of_one_name_are_rejected_also_if_one_was_renamed() -> None:
+    model = Sequential([Dense(3, name="a", input_shape=(2,)), Dense(3, name="b")])
+    assert model.pop().name == "b"
+    model.add(Dense(4, name="b"))
+    model.layers[0].name = "c"
+    model.add(Dense(5, name="a"))
+    with pytest.raises(ValueError, match="already has a layer named 'b'"):
+        model.add(Dense(4, name="b"))
+    model.layers[2].name = "b"
+    with pytest.raises(ValueError, match="The model has two layers named 'b'; give each layer its own name"):
+        model.predict(np.ones((1, 2)), verbose=0)
+
+
+def test_the_output_shape_has_no_batch_size() -> None:
+    layer = Dense(3)
+    layer.build((32, 4))
+    assert Sequential([Input((4,)), layer]).output_shape == (None, 3)

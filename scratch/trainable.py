@@ -73,6 +73,8 @@ class TrainableNetwork(Network):
         if new_optimizer.owner not in (None, self):
             raise ValueError("The optimizer holds the velocities of another model; create a new optimizer.")
         self.metrics = metrics_module.get(metrics, new_loss)
+        if new_optimizer.owner is None:  # new, or a copy of another model's optimizer, whose velocities do not apply
+            new_optimizer.iterations, new_optimizer.v = 0, {}
         self.optimizer, self.loss, self.run_eagerly = new_optimizer, new_loss, bool(run_eagerly)
         self.optimizer.owner = self
         self.mean_loss, self.history = Mean("loss"), History()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from parity_tests.unit.trainings import classifier
+from scratch.callbacks import LambdaCallback
 from scratch.layers import Activation, Dense, Input
 from scratch.models import Sequential
 from scratch.utils import Shape, set_random_seed
@@ -91,6 +92,48 @@ def test_deepcopy_and_pickle_continue_the_training(blobs: Data) -> None:
     for duplicate in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         first, second = (m.train_on_batch(*blobs) for m in (copy.deepcopy(model), duplicate))
         assert first == second
+
+
+def test_a_copied_optimizer_leaves_its_model_behind(blobs: Data) -> None:
+    """It has the settings and the state, belongs to no model, and starts anew in another one, as in Keras."""
+    model, other = classifier(momentum=0.5), classifier()
+    model.fit(*blobs, verbose=0)
+    for duplicate in (
+        copy.deepcopy(model.optimizer),
+        copy.copy(model.optimizer),
+        pickle.loads(pickle.dumps(model.optimizer)),
+    ):
+        assert duplicate.owner is None
+        assert (duplicate.momentum, duplicate.iterations, list(duplicate.v)) == (0.5, 2, list(model.optimizer.v))
+        np.testing.assert_array_equal(duplicate.v["dense/W"], model.optimizer.v["dense/W"])
+        other.compile(duplicate, "categorical_crossentropy")
+        assert (duplicate.owner, duplicate.iterations, duplicate.v) == (other, 0, {})
+    assert (model.optimizer.owner, model.optimizer.iterations, len(model.optimizer.v)) == (model, 2, 4)
+    assert len(pickle.dumps(model.optimizer)) < len(pickle.dumps(model)) / 2
+
+
+def test_a_copied_model_owns_its_optimizer(blobs: Data) -> None:
+    model = classifier(momentum=0.5)
+    model.fit(*blobs, verbose=0)
+    pair = copy.deepcopy((model.optimizer, model))  # the optimizer is copied first
+    for duplicate in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), pair[1]):
+        assert duplicate.optimizer.owner is duplicate
+        duplicate.compile(duplicate.optimizer, "categorical_crossentropy")
+        assert (duplicate.optimizer.iterations, len(duplicate.optimizer.v)) == (2, 4)
+        with pytest.raises(ValueError, match="The optimizer holds the velocities of another model"):
+            classifier().compile(duplicate.optimizer, "categorical_crossentropy")
+    assert pair[0] is pair[1].optimizer
+    assert copy.copy(model).optimizer.owner is model  # it is shared, not copied
+
+
+def test_a_model_that_a_callback_copies_is_not_being_trained(blobs: Data) -> None:
+    model, copies = classifier(momentum=0.5), []
+    keep = LambdaCallback(on_epoch_end=lambda epoch, logs: copies.append(copy.deepcopy(model)))
+    model.fit(*blobs, epochs=2, verbose=0, callbacks=keep, shuffle=False)
+    assert [duplicate.fit_state for duplicate in copies] == [None, None]
+    copies[0].fit(*blobs, verbose=0, shuffle=False)
+    for a, b in zip(copies[0].get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_output_is_not_a_view_of_the_input() -> None:

@@ -18,7 +18,7 @@ from benchmarks.questions.session import Session
 from benchmarks.reports.pictures import draw
 from benchmarks.reports.table import markdown, show
 from benchmarks.tasks import article_task
-from scratch.cli.options import add_data_option
+from scratch.cli.options import add_data_option, add_version_option
 from scratch.cli.terminal import run_command
 from scratch.datasets import mnist
 
@@ -40,8 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(QUESTIONS)}")
     add_data_option(parser)
-    options = parser.parse_args(arguments)
-    return run_command("benchmarks", lambda: _run(options))
+    add_version_option(parser)
+    return run_command("benchmarks", lambda: _run(parser.parse_args(arguments)))
 
 
 def _run(options: argparse.Namespace) -> int:

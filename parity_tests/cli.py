@@ -11,11 +11,13 @@ from typing import Any
 from rich.console import Console
 
 from keras_impl import missing
-from scratch.cli.options import add_data_option
+from scratch.cli.options import add_data_option, add_version_option
 from scratch.cli.terminal import run_command
 from scratch.datasets import mnist
+from scratch.utils import printable
 
 LOG_WIDTH = 150  # columns of the tables where the output is not a terminal
+MIN_WIDTH = 80  # columns without which words would be broken; a terminal that is narrower wraps the lines
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,8 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--report", metavar="FILE.html", help="also write the report as one self-contained page")
     parser.add_argument("--slow", action="store_true", help="also train on all 70,000 digits (takes minutes)")
     add_data_option(parser)
-    options = parser.parse_args(arguments)
-    return run_command("parity_tests", lambda: compare_programs(options))
+    add_version_option(parser)
+    return run_command("parity_tests", lambda: compare_programs(parser.parse_args(arguments)))
 
 
 def compare_programs(options: argparse.Namespace) -> int:
@@ -41,13 +43,14 @@ def compare_programs(options: argparse.Namespace) -> int:
     report, console = Report(), Console()
     if not console.is_terminal:
         console = Console(width=LOG_WIDTH)
+    console.width = max(console.width, MIN_WIDTH)
     run_steps(plan(report, digits, options.slow), console)
     print_report(report, console, digits.source)
     if options.report:
         from parity_tests.report.page import write_page
 
         write_page(options.report, report)
-        console.print(f"Page: {options.report}")
+        console.print(f"Page: {printable(options.report)}", markup=False, highlight=False, soft_wrap=True)
     return 1 if report.first_divergence else 0
 
 

@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scratch.utils import printable
+
 
 class FileError(ValueError):
-    """A file cannot be read or written; the message names the file and the reason."""
+    """A file cannot be read or written; the message names the file and the reason, with control characters escaped."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 @contextmanager

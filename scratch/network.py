@@ -123,10 +123,13 @@ class Network(LayerStack):
         return self.lock
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "lock"}  # a lock belongs to one object
+        # The lock and a running fit belong to one object; a copy that a callback makes during fit is not being trained.
+        return {name: value for name, value in vars(self).items() if name not in ("lock", "fit_state")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, lock=threading.RLock())
+        if self.optimizer is not None and self.optimizer.owner is None:
+            self.optimizer.owner = self
 
     def detached(self) -> Self:
         """Return a shallow copy that shares the parameters.

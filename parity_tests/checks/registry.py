@@ -14,6 +14,7 @@ from parity_tests.checks.gradients import check_gradients, check_numerical_gradi
 from parity_tests.checks.initial_weights import check_initial_weights
 from parity_tests.checks.labels import check_to_categorical
 from parity_tests.checks.lock_step import check_lock_step
+from parity_tests.checks.loss_training import check_loss_training
 from parity_tests.checks.losses import check_losses, check_saturated_softmax
 from parity_tests.checks.structure import check_structure
 from parity_tests.checks.traces import check_state, check_traces
@@ -62,6 +63,7 @@ CHECKS = {
     "to_categorical": Check(check_to_categorical, shared=True),
     "shuffling": Check(check_shuffling),
     "epoch reports": Check(check_reports),
+    "losses in training": Check(check_loss_training, fused=True),
     "lock-step": Check(check_lock_step, fused=True),
     "gradients": Check(check_gradients),
     "numerical gradient": Check(check_numerical_gradient, shared=True),

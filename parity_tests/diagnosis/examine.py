@@ -1,4 +1,4 @@
-"""Examine a network: what it computes in every situation, where that differs from Keras, and which mistake explains it."""
+"""Examine a network: what it computes in each situation, where it differs from Keras, and which mistakes explain it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from parity_tests.comparison import Comparison, compare
-from parity_tests.diagnosis.evidence import BatchScene, Scene, StepsScene, misses, reproduces
+from parity_tests.diagnosis.evidence import BatchScene, Scene, StepsScene, misses
 from parity_tests.diagnosis.formulas import Formulas, sgd
 from parity_tests.diagnosis.judge import (
     Architecture,
@@ -45,36 +45,43 @@ class Examination:
         observations: what the network returned in each situation.
         rows: the comparisons with Keras, scene by scene.
         scenes: what the diagnosis explained.
+        right: the formulas of a network without a mistake.
         diagnosis: the mistakes, if something differs.
+        float32_dtypes: the dtype of each tensor in the usual situation when weights and batch are float32.
     """
 
     architecture: Architecture
     observations: list[Observation]
     rows: list[Row]
     scenes: list[Scene]
+    right: Formulas
     diagnosis: Diagnosis
+    float32_dtypes: dict[str, str]
 
 
-def examine(factory: Factory, activations: Sequence[str] | None = None, **settings: Any) -> Examination:
+def examine(factory: Factory, activations: Sequence[str] | None = None, seed: int = 0, **settings: Any) -> Examination:
     """Examine fresh networks that ``factory`` returns.
 
     Args:
         factory: takes no arguments and returns an ``Implementation``.
         activations: the activation of each Dense layer; recognised from the outputs if not given.
+        seed: seed of weights and batches.
         settings: settings of SGD that the network's ``step`` uses, for example ``momentum=0.9``.
     """
     sizes = sizes_of(factory().get_weights())
-    cases = situations(sizes)
+    cases = situations(sizes, seed)
     architecture = recognise(factory, sizes, cases[0], activations)
     architecture = replace(architecture, settings=architecture.settings._replace(**settings))
     observations = [observe(factory, case, architecture.dtype) for case in cases]
-    steps = observe_steps(factory, sizes, architecture.dtype) if hasattr(factory(), "step") else []
+    steps = observe_steps(factory, sizes, architecture.dtype, seed) if hasattr(factory(), "step") else []
     scenes = scenes_of(architecture, observations, steps)
     rule = architecture.settings
     update = sgd(rule.momentum, nesterov=rule.nesterov, weight_decay=rule.weight_decay or 0.0)
     right = Formulas(dtype=architecture.dtype, update=update)
     diagnosis = diagnose(scenes, len(architecture.activations), right)
-    return Examination(architecture, observations, compare_with_keras(architecture, scenes, steps), scenes, diagnosis)
+    rows = compare_with_keras(architecture, scenes, steps)
+    dtypes = observe(factory, cases[0], "float32").dtypes
+    return Examination(architecture, observations, rows, scenes, right, diagnosis, dtypes)
 
 
 def sizes_of(weights: Sequence[np.ndarray]) -> tuple[int, ...]:
@@ -92,17 +99,16 @@ def recognise(
         raise observation.errors[0][1]
     own = observation.dtypes[f"dense_{layers - 1}/out"]
     kinds = [(*h, out) for out in LAST for h in product(HIDDEN, repeat=layers - 1)]
-    dtypes = dict.fromkeys((own, "float32"))
-    candidates = [Architecture(sizes, k, d) for d in dtypes for k in ([tuple(activations)] if activations else kinds)]
+    kinds = [tuple(activations)] if activations else kinds
     seen = ("outputs", "loss") if "loss" in observation.tensors else ("outputs",)
-    for stages in (seen, ("outputs",)):
-        for candidate in candidates:
-            if not misses([batch_scene(candidate, observation)], Formulas(), stages):
-                return candidate
-    for candidate in candidates:
-        if len(set(candidate.activations[:-1])) <= 1 and explained(candidate, observation):
-            return candidate
-    return candidates[0]
+    for dtype in dict.fromkeys((own, "float32")):  # some networks return float64, and compute in float32
+        candidates = [Architecture(sizes, kind, dtype) for kind in kinds]
+        for stages in (seen, ("outputs",)):
+            for candidate in candidates:
+                if not misses([batch_scene(candidate, observation)], Formulas(), stages):
+                    return candidate
+    candidates = [Architecture(sizes, kind, own) for kind in kinds if len(set(kind[:-1])) <= 1]
+    return next((candidate for candidate in candidates if explained(candidate, observation)), candidates[0])
 
 
 def explained(candidate: Architecture, observation: Observation) -> bool:
@@ -153,6 +159,3 @@ def compare_with_keras(architecture: Architecture, scenes: Sequence[Scene], step
             )
         )
     return rows
-
-
-__all__ = ["Examination", "Row", "examine", "reproduces"]

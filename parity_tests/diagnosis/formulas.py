@@ -88,6 +88,9 @@ def sgd(momentum: float = 0.0, *, nesterov: bool = False, weight_decay: float = 
     return update
 
 
+SGD = sgd()
+
+
 @dataclass(frozen=True)
 class Formulas:
     """The formulas of a network with softmax and cross-entropy, trained by SGD; the defaults are the right ones.
@@ -108,8 +111,8 @@ class Formulas:
         bias_gradient: (layer, dz) → db.
         input_gradient: (layer, dz, W, dW, learning_rate) → dx; the learning rate is 0 outside a training step.
         accumulate: (gradient, the gradients of earlier calls) → the gradient that is returned.
-        update: (layer, key, W, gradient, state, learning_rate) → the new parameter; key is W or b, and ``state`` is a dict
-            for each parameter, empty at first.
+        update: (layer, key, W, gradient, state, learning_rate) → the new parameter; key is W or b; ``state`` is a dict,
+            empty at first, of each parameter.
     """
 
     dtype: str = "float64"
@@ -129,7 +132,7 @@ class Formulas:
     bias_gradient: Callable[[Layer, Array], Array] = lambda layer, dz: dz.sum(axis=0)
     input_gradient: Callable[[Layer, Array, Array, Array, float], Array] = lambda layer, dz, W, dW, rate: dz @ W.T
     accumulate: Callable[[Array, Sequence[Array]], Array] = lambda gradient, earlier: gradient
-    update: Update = sgd()
+    update: Update = SGD
 
 
 class Pass(NamedTuple):

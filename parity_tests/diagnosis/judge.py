@@ -1,7 +1,7 @@
 """What is right: Keras's numbers for a situation or a step, and the bounds of the error model beside them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -32,7 +32,7 @@ class Architecture:
     sizes: tuple[int, ...]
     activations: tuple[str, ...]
     dtype: str
-    settings: SGDSettings = SGDSettings()
+    settings: SGDSettings = field(default_factory=SGDSettings)
 
     @property
     def parameters(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Situation:
 def draw_weights(rng: np.random.Generator, sizes: Sequence[int]) -> list[Array]:
     """Return weights (Glorot) and biases that are not zero."""
     weights = []
-    for inputs, units in zip(sizes, sizes[1:], strict=False):
+    for inputs, units in pairwise(sizes):
         weights += [rng.normal(size=(inputs, units)) * np.sqrt(2 / (inputs + units)), rng.normal(size=units) * 0.1]
     return weights
 
@@ -60,7 +61,7 @@ def situations(sizes: Sequence[int], seed: int = 0) -> list[Situation]:
         return changed
 
     integers = [rng.integers(-1, 2, W.shape).astype(float) for W in weights[:-2]]
-    soft = 0.8 * t + 0.2 * rng.dirichlet(np.ones(classes), size=BATCH)
+    soft = 0.75 * t + rng.multinomial(64, np.full(classes, 1 / classes), size=BATCH) / 256  # exact: rows sum to 1
     missing = np.eye(classes)[rng.integers(classes - 1, size=BATCH)]
     found = [
         Situation("a usual batch", weights, x, t),

@@ -123,6 +123,25 @@ def test_of_equal_outputs_the_first_is_the_prediction() -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("run_eagerly", [False, True])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_model_predicts_the_first_of_equal_outputs(backend: str, run_eagerly: bool, sparse: bool) -> None:
+    """All outputs of a softmax layer of zeros are equal, so the samples of class 0 count as right: 3 of 8."""
+    x, labels = np.random.default_rng(0).normal(size=(8, 3)), np.array([0, 1, 2, 0, 1, 2, 0, 1])
+    y = labels if sparse else np.eye(3)[labels]
+    model = Sequential([Dense(3, "softmax", kernel_initializer="zeros")], backend=backend)
+    loss = SparseCategoricalCrossentropy() if sparse else CategoricalCrossentropy()
+    model.compile(SGD(0.0), loss, metrics=["accuracy"], run_eagerly=run_eagerly)
+    accuracies = [
+        *model.fit(x, y, batch_size=3, epochs=2, verbose=0).history["accuracy"],
+        model.evaluate(x, y, verbose=0)[1],
+        model.train_on_batch(x, y)[1],
+    ]
+    assert accuracies == [3 / 8] * 4
+    assert (model.fused is not None) == (backend == "numba" and not run_eagerly)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_reduction_sum_applies_to_a_model_with_softmax(backend: str) -> None:
     """The loss of a batch and its gradients are N times those of the mean."""
     x, results = np.random.default_rng(0).normal(size=(8, 3)), []

@@ -10,7 +10,7 @@ from scratch.callbacks.callback import Logs, may_skip_batches
 from scratch.callbacks.frequency import Frequency
 from scratch.callbacks.monitor import Monitor
 from scratch.files import make_folder, remove_leftovers
-from scratch.utils import check_number
+from scratch.utils import check_number, print_now
 
 
 class ModelCheckpoint(Monitor):
@@ -142,4 +142,4 @@ class ModelCheckpoint(Monitor):
 
     def _print(self, epoch: int, text: str) -> None:
         if self.verbose:
-            print(f"\nEpoch {epoch + 1}: {text}")
+            print_now(f"\nEpoch {epoch + 1}: {text}")

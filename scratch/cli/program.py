@@ -11,7 +11,7 @@ from scratch.article import Samples
 from scratch.cli.terminal import format_count, format_result
 from scratch.datasets import mnist
 from scratch.files import remove_leftovers
-from scratch.utils import Array
+from scratch.utils import Array, printable
 
 PLOT_FORMATS = (".png", ".pdf", ".svg", ".jpg")
 SAMPLE_NOTE = (
@@ -116,4 +116,4 @@ def _duration(seconds: float, compiling: float, epochs: int, all_epochs: int) ->
 
 def _report_file(options: argparse.Namespace, kind: str, name: str) -> None:
     if not options.quiet:
-        print(f"{kind}: {name}")
+        print(f"{kind}: {printable(name)}")

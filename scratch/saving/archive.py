@@ -15,7 +15,7 @@ from scratch.saving import config, hdf5, weights
 from scratch.saving.zips import read_entries
 from scratch.utils import Array
 
-CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", weights.ARCHIVE_ENTRY
 KERAS_VERSION = "3.15.1"  # the version of Keras whose format is written
 
 
@@ -50,10 +50,7 @@ def read(path: str | os.PathLike[str], with_compile: bool) -> tuple[config.Descr
     """
     _check_suffix(path)
     file = Path(path)
-    entries = read_entries(file, ".keras")
-    for name in (CONFIG, WEIGHTS):
-        if name not in entries:
-            raise FileError(f"{file} has no {name}, which every .keras archive of Keras 3 has.")
+    entries = read_entries(file, ".keras", [CONFIG, WEIGHTS])
     with named(file):
         description = config.from_json(entries[CONFIG], with_compile)
         arrays = hdf5.from_bytes(entries[WEIGHTS])

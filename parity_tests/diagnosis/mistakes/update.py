@@ -8,7 +8,7 @@ from parity_tests.diagnosis.formulas import Array, Formulas, Layer, sgd
 from parity_tests.diagnosis.mistakes.catalogue import mistake
 
 SGD = "Use W -= learning_rate * dW."
-OPTIMIZER = "Use Keras's rule: v = μ·v - learning_rate·dW; W += v, with Nesterov W += μ·v - learning_rate·dW; μ = 0 is plain SGD."
+OPTIMIZER = "Use Keras's rule: v = μ·v - rate·dW, W += v, with Nesterov W += μ·v - rate·dW; plain SGD has μ = 0."
 State = dict[str, Array]
 
 
@@ -72,16 +72,12 @@ def learning_rate_ignored(f: Formulas) -> Formulas:
 
 @mistake("The learning rate is {p:g}, whatever was asked for.", SGD, values=(0.01, 0.1, 0.001, 1.0))
 def learning_rate_constant(f: Formulas, constant: float) -> Formulas:
-    return replace(
-        f, update=lambda layer, key, W, gradient, state, rate: f.update(layer, key, W, gradient, state, constant)
-    )
+    return replace(f, update=lambda layer, key, W, dW, state, rate: f.update(layer, key, W, dW, state, constant))
 
 
 @mistake("The learning rate is multiplied by {p:g}.", SGD, values=(2.0, 0.5, 10.0, 0.1))
 def learning_rate_scaled(f: Formulas, factor: float) -> Formulas:
-    return replace(
-        f, update=lambda layer, key, W, gradient, state, rate: f.update(layer, key, W, gradient, state, factor * rate)
-    )
+    return replace(f, update=lambda layer, key, W, dW, state, rate: f.update(layer, key, W, dW, state, factor * rate))
 
 
 @mistake("The learning rate of the first step is used in all later steps.", "Read the learning rate in every step.")

@@ -1,0 +1,113 @@
+"""Check a network of your own against Keras: ``check_implementation``, and ``parametrize_with_checks`` for pytest."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import keras
+import pytest
+
+from parity_tests.comparison import first_failure
+from parity_tests.diagnosis.evidence import STAGES, stage_of
+from parity_tests.diagnosis.examine import examine
+from parity_tests.diagnosis.own_gradient import check_own_gradient
+from parity_tests.diagnosis.report import Report, make_report
+from parity_tests.diagnosis.situations import situations
+from parity_tests.implementations.adapters import adapt
+
+SIZES = (20, 16, 12, 5)
+CHECKS = (*STAGES, "own gradient", "side effects")
+
+
+def check_implementation(
+    implementation: Any,
+    sizes: Sequence[int] = SIZES,
+    *,
+    activations: Sequence[str] | None = None,
+    on_fail: str = "return",
+    seed: int = 0,
+    **settings: Any,
+) -> Report:
+    """Compare a network with Keras in every situation, and name the mistakes that explain where it differs.
+
+    Args:
+        implementation: a class, an instance, or a function that returns a fresh network; see ``implementations``.
+        sizes: inputs, hidden units, classes.  Small networks are examined in about a second.
+        activations: the activation of each layer; recognised from the outputs if not given.
+        on_fail: ``"return"``, or ``"raise"``: raise an ``AssertionError`` if something differs.
+        seed: seed of weights and batches.
+        settings: settings of SGD that the network's own ``step`` uses, for example ``momentum=0.9``.
+
+    Returns:
+        the report: ``.findings``, ``.rows``, ``.to_json()``; a notebook shows it as a page.
+
+    Raises:
+        AssertionError: if something differs and ``on_fail`` is ``"raise"``; the message is the report.
+        ValueError: if the network can't be adapted, or ``on_fail`` is something else.
+    """
+    if on_fail not in ("return", "raise"):
+        raise ValueError(f"on_fail must be 'return' or 'raise'; got {on_fail!r}.")
+    factory = adapt(implementation, sizes)
+    examination = examine(factory, activations, seed, **settings)
+    usual = situations(examination.architecture.sizes, seed)[0]
+    own_gradient = check_own_gradient(factory, usual, examination.architecture.dtype)
+    versions = {"keras": keras.__version__, "framework": keras.backend.backend(), "seed": seed}
+    report = make_report(name_of(implementation), examination, own_gradient, **versions)
+    if on_fail == "raise" and not report.agrees:
+        raise AssertionError(f"\n{report!r}")
+    return report
+
+
+def name_of(implementation: Any) -> str:
+    """Return the name of a class or function, or of an object's class."""
+    return str(getattr(implementation, "__name__", type(implementation).__name__))
+
+
+def parametrize_with_checks(
+    implementations: Sequence[Any], *, expected_failed_checks: Mapping[str, str] | None = None, **options: Any
+) -> Callable[[Any], Any]:
+    """Decorate a pytest function ``test(implementation, check)`` that calls ``check(implementation)``.
+
+    Args:
+        implementations: what ``check_implementation`` takes.
+        expected_failed_checks: checks that are known to fail, by name (one of ``CHECKS``), each with the reason; pytest
+            shows them as xfail, and fails if one of them passes.
+        options: further arguments of ``check_implementation``, for example ``sizes``.
+
+    Raises:
+        ValueError: if an expected failure is no check.
+    """
+    expected = dict(expected_failed_checks or {})
+    if unknown := set(expected) - set(CHECKS):
+        raise ValueError(f"expected_failed_checks must be among {', '.join(CHECKS)}; got {', '.join(sorted(unknown))}.")
+    report = cache(lambda i: check_implementation(implementations[i], **options))
+
+    def parameters() -> Iterator[Any]:
+        for i, implementation in enumerate(implementations):
+            for name in CHECKS:
+                marks = [pytest.mark.xfail(reason=expected[name], strict=True)] if name in expected else []
+
+                def check(implementation: Any, name: str = name, i: int = i) -> None:
+                    assert_check(report(i), name)
+
+                yield pytest.param(implementation, check, id=f"{name_of(implementation)}-{name}", marks=marks)
+
+    return pytest.mark.parametrize(("implementation", "check"), list(parameters()))
+
+
+def assert_check(report: Report, name: str) -> None:
+    """Raise an ``AssertionError`` if a check of the report failed, and skip the test if it is not offered."""
+    found = [f"{finding.what} {finding.remedy}" for finding in report.findings]
+    if name == "own gradient":
+        if report.own_gradient.agrees is None:
+            pytest.skip(report.own_gradient.text)
+        assert report.own_gradient.agrees, report.own_gradient.text
+    elif name == "side effects":
+        effects = [f.what for f in report.findings if f.name in ("inputs modified", "exception", "float64 leaks")]
+        assert not effects, effects[0]
+    else:
+        comparisons = [c for row in report.rows for n, c in row.comparisons.items() if stage_of(n) == name]
+        if not comparisons:
+            pytest.skip("not offered")
+        failure = first_failure(comparisons)
+        assert failure is None, "\n".join([str(failure), *found])

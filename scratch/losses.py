@@ -102,7 +102,7 @@ class Loss:
         y = y if y.dtype.kind == "f" else y.astype(np.float32)
         truth = self.check_targets(y_true, (None, *y.shape[1:]), "y_true")
         check_same_length("y_true", truth, "y_pred", y)
-        return self.forward(y, self.targets(truth, y.shape[-1], y.dtype))
+        return self.forward(y, self.targets(truth, y.shape[1], y.dtype))
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -215,7 +215,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 
     def targets(self, y: Array, units: int, dtype: DTypeLike) -> Array:
         """Return the labels as one-hot rows (N, units)."""
-        return np.eye(units, dtype=dtype)[y.reshape(-1)]
+        return np.eye(units, dtype=dtype)[y.ravel()]
 
 
 LOSSES: dict[str, type[Loss]] = {

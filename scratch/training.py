@@ -157,9 +157,8 @@ class Trainer(TrainableNetwork):
         return self._returned(self._evaluate(samples, targets, batch_size, callback_list), return_dict)
 
     def _evaluate(self, x: Array | Pixels, y: Array, batch_size: int, callback_list: CallbackList) -> Logs:
-        loss, _ = self.loss_and_optimizer("evaluate")
-        logs: Logs = {}
-        model = self.detached()
+        loss, model = self.loss, self.detached()
+        assert loss is not None
         model.reset_metrics()
         self.stop_evaluating = False
         callback_list.on_test_begin({})
@@ -167,14 +166,14 @@ class Trainer(TrainableNetwork):
             callback_list.on_test_batch_begin(step, {})
             with self.reading(), np.errstate(over="ignore", invalid="ignore"):
                 out = model.forward(x[rows])
-                _, value = model.compute_loss(loss, out, loss.targets(y[rows], out.shape[-1], out.dtype))
+                _, value = model.compute_loss(loss, out, loss.targets(y[rows], out.shape[1], out.dtype))
                 if not np.isfinite(value) and self.fit_state is not None and self.fit_state.validating:
                     self.warn_nonfinite_loss(x[rows], y[rows])
             model.update_metrics(Steps([float(value)], y[rows], out, len(out)))
-            logs = model.metric_values()
-            callback_list.on_test_batch_end(step, logs)
+            callback_list.on_test_batch_end(step, model.metric_values())
             if self.stop_evaluating:
                 break
+        logs = model.metric_values()
         callback_list.on_test_end(logs)
         return logs
 
@@ -226,7 +225,7 @@ class Trainer(TrainableNetwork):
         self.build(samples.shape)
         with Uninterrupted(), self.lock:
             self.reset_metrics()
-            self.update_metrics(self.make_train_function(samples, targets, len(samples))([slice(0, len(samples))]))
+            self.update_metrics(self.make_train_function(samples, targets, len(samples))([slice(None)]))
             return self._returned(self.metric_values(), return_dict)
 
     def test_on_batch(

@@ -90,6 +90,13 @@ def test_steps_per_call_are_limited(limit: str, value: int, steps: int, monkeypa
     assert steps_per_call(Training()) == steps
 
 
+def test_the_compiled_step_is_created_once() -> None:
+    model = Training().run()
+    first = model.fused
+    model.fit(X, Y, verbose=0)
+    assert model.fused is first
+
+
 # --- changes in the middle of a training ---
 
 

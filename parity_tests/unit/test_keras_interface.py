@@ -74,10 +74,11 @@ def test_repr() -> None:
     flatten = Flatten(input_shape=(28, 28))
     flatten.build((None, 28, 28))
     assert repr(flatten) == "<Flatten flatten: 28 × 28 → 784>"
-    assert repr(model).startswith(
-        "<Sequential sequential: 67 parameters, backend numba, layers [<Dense dense: 4 → 8, relu>"
+    assert repr(model) == (
+        "<Sequential sequential: 67 parameters, backend numba, layers [<Dense dense: 4 → 8, relu>, "
+        "<Dense dense_1: 8 → 3>, <Activation activation: 3 → 3, softmax>]>"
     )
-    assert "not built" in repr(Sequential())
+    assert repr(Sequential()) == "<Sequential sequential_1: not built, backend numba, layers []>"
 
 
 def test_weights_of_layers_and_models() -> None:
@@ -165,6 +166,8 @@ def test_stop_evaluating_and_predicting() -> None:
     assert len(model.predict(X, batch_size=5, verbose=0, callbacks=[callback])) == 10
     assert batches == [0, 1, 0, 1]
     assert len(model.predict(X, batch_size=5, verbose=0)) == 24  # the flag is reset by the next call
+    model.evaluate(X, Y, verbose=0)
+    assert model.stop_evaluating is model.stop_predicting is False
 
 
 def test_on_predict_batch_end_receives_the_outputs() -> None:

@@ -79,7 +79,7 @@ class Trainer(TrainableNetwork):
         initial_epoch = check_integer("initial_epoch", initial_epoch, minimum=0)
         data, validation = self._training_data(x, y, validation_split, validation_data)
         steps = math.ceil(len(data[0]) / batch_size)
-        callback_list = self._callback_list(callbacks, verbose, epochs=epochs, steps=steps, record=True)
+        callback_list = self._callback_list(callbacks, verbose, epochs=epochs, steps=steps)
         self.build(data[0].shape)
 
         arrays = [*data, *(validation or ())]
@@ -263,16 +263,15 @@ class Trainer(TrainableNetwork):
         *,
         epochs: int,
         steps: int,
-        record: bool = False,
     ) -> CallbackList:
-        """Return the user's callbacks, with a progress bar and a ``History`` where they are needed."""
+        """Return the user's callbacks, with a ``History`` and, unless silent, a progress bar."""
         if verbose not in ("auto", 0, 1, 2):
             raise ValueError(f"verbose must be 'auto', 0, 1 or 2; got {verbose!r}.")
         verbose = (1 if interactive() else 2) if verbose == "auto" else int(verbose)
         found = [callbacks] if isinstance(callbacks, Callback) else check_list("callbacks", callbacks)
         if verbose and not any(isinstance(callback, ProgbarLogger) for callback in found):
             found.append(ProgbarLogger())
-        if record and not any(isinstance(callback, History) for callback in found):
+        if not any(isinstance(callback, History) for callback in found):
             found.append(History())  # last, as in Keras: other callbacks may add to the logs
         found.sort(key=lambda callback: isinstance(callback, BackupAndRestore))  # last: it saves the others' states
         return CallbackList(found, self, {"verbose": verbose, "epochs": epochs, "steps": steps})

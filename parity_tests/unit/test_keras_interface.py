@@ -8,7 +8,7 @@ import pytest
 
 from scratch.callbacks import LambdaCallback
 from scratch.layers import Activation, Dense, Flatten
-from scratch.metrics import SparseCategoricalAccuracy
+from scratch.metrics import CategoricalAccuracy, SparseCategoricalAccuracy
 from scratch.models import Sequential
 from scratch.ops import BACKENDS
 from scratch.optimizers import SGD
@@ -185,9 +185,11 @@ def test_output_shapes_keep_the_batch_axis() -> None:
 
 
 def test_accuracy_counts_every_prediction_of_a_batch() -> None:
-    metric = SparseCategoricalAccuracy()
-    metric.update_state(np.array([[2, 1]]), np.array([[[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]]]))
-    assert metric.result() == 0.5
+    labels, y_pred = np.array([[2, 1]]), np.array([[[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]]])
+    sparse, one_hot = SparseCategoricalAccuracy(), CategoricalAccuracy()
+    sparse.update_state(labels, y_pred)
+    one_hot.update_state(np.eye(3)[labels], y_pred)
+    assert sparse.result() == one_hot.result() == 0.5
 
 
 def test_test_on_batch_takes_all_samples_in_one_batch(forward_calls: list[int]) -> None:

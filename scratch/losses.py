@@ -64,7 +64,7 @@ class Loss:
     def smooth(self, t: Array) -> Array:
         """Return the targets (N, C) after label smoothing."""
         s = self.label_smoothing
-        return t * (1 - s) + s / t.shape[-1] if s else t
+        return t * (1 - s) + s / t.shape[1] if s else t
 
     def reduce(self, losses: Array) -> Array:
         """Apply the reduction to one loss per sample (N,); the sum is taken in float64 and rounded once."""

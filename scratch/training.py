@@ -74,7 +74,6 @@ class Trainer(TrainableNetwork):
         Warns:
             UserWarning: once, if the loss is not finite: the epoch, the batch, and the first tensor that is not finite.
         """
-        self.loss_and_optimizer("fit")
         batch_size, epochs = check_integer("batch_size", batch_size), check_integer("epochs", epochs)
         initial_epoch = check_integer("initial_epoch", initial_epoch, minimum=0)
         data, validation = self._training_data(x, y, validation_split, validation_data)

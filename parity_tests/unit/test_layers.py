@@ -122,6 +122,13 @@ def test_batch_of_the_right_dtype_is_not_copied(rng: np.random.Generator) -> Non
     assert np.shares_memory(model.layers[0].x, x)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("x_dtype", ["uint8", "float32", "float64"])
+def test_layer_computes_in_its_own_dtype(x_dtype: str, dtype: str) -> None:
+    layer = Dense(2, dtype=dtype)
+    assert layer(np.ones((1, 3), x_dtype)).dtype == layer.x.dtype == dtype
+
+
 def test_layer_belongs_to_one_backend() -> None:
     layer = Dense(1)
     Sequential([layer], backend="numpy")

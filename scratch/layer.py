@@ -197,7 +197,7 @@ class Layer:
         self.compute_output_shape((None, *batch.shape[1:]))
         if not self.built:
             self.build((None, *batch.shape[1:]))
-        return self.forward(batch.astype(self.dtype, copy=False))
+        return self.forward(np.asarray(batch, self.dtype))
 
     def detached(self) -> Self:
         """Return a shallow copy that shares the parameters, so that its ``forward`` changes nothing in this layer.

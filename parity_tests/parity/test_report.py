@@ -66,8 +66,15 @@ def test_report_of_a_difference(
     ("options", "message"),
     [
         (["--slow"], "--slow needs all 70,000 digits; set MNIST_PATH or --data."),
-        (["--report", "no/such/page.html"], "--report must be a file in a folder that exists; got no/such/page.html."),
-        (["--report", "."], "--report must be a file in a folder that exists; got .."),
+        (
+            ["--report", "no/such/page.html"],
+            "no/such/page.html can't be written: No such file or directory; name a file in an existing folder that you "
+            "can write to.",
+        ),
+        (
+            ["--report", "."],
+            ". can't be written: it is a folder; name a file in an existing folder that you can write to.",
+        ),
     ],
 )
 def test_rejected_options(options: list[str], message: str, small: str, capsys: pytest.CaptureFixture[str]) -> None:

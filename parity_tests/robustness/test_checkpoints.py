@@ -32,10 +32,11 @@ EPOCHS = [
 ]
 
 
-class Recorder:
+class Recorder(Sequential):
     """A model that records which files it is asked to write."""
 
     def __init__(self, metrics: Sequence[Any]) -> None:
+        super().__init__()
         self.files: list[tuple[str, str]] = []
         self.metrics = metrics
 

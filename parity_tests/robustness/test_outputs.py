@@ -1,5 +1,6 @@
 """The output files of the commands: refused before the work, written atomically, and kept elsewhere if saving fails."""
 
+import contextlib
 import errno
 import os
 import re
@@ -173,6 +174,21 @@ def test_the_model_is_kept_elsewhere_if_saving_fails(
     assert found
     assert load_model(found[1], backend="numpy").count_params() == 7850
     assert Path("model.keras").read_bytes() == b"the last good model"
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_model_is_saved_if_the_result_cannot_be_printed() -> None:
+    with open("/dev/full", "w", buffering=1) as full, contextlib.redirect_stdout(full):
+        assert main([*FEW, "--save", "model.keras"]) == 2
+        with contextlib.suppress(OSError):
+            full.close()
+    assert load_model("model.keras", backend="numpy").count_params() == 7850
+
+
+def test_legal_file_names(folder: Path) -> None:
+    names = ["two\nlines.keras", os.fsdecode(b"\xff.csv")]
+    assert main([*FEW, "--save", names[0], "--history", names[1]]) == 0
+    assert sorted(os.listdir(folder)) == sorted(names)
 
 
 def test_the_first_place_with_room_is_used(

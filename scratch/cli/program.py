@@ -40,7 +40,7 @@ class Program(Protocol):
 
 
 def run_program(program: Program) -> int:
-    """Load the data, train, evaluate, save and plot; return the exit status."""
+    """Load the data, train, save, evaluate and plot; return the exit status."""
     options = program.options
     check_output_files(options)
     digits = mnist.load(options.data)
@@ -61,10 +61,12 @@ def run_program(program: Program) -> int:
         print(f"\nInterrupted after {done}. {_result(model, test)}.")
         return 130
     seconds, compiling = time.perf_counter() - start, _seconds_of_compilation() - compiled_before
-    print(f"{_result(model, test)}, {_duration(seconds, compiling, epochs, len(model.history.epoch))}.", flush=True)
-    if options.save:  # after the result, which is then known even if no file can be written
-        save_model(lambda file: program.save(model, file), options.save)
-        _report_file(options, "Model", options.save)
+    try:
+        if options.save:
+            save_model(lambda file: program.save(model, file), options.save)
+            _report_file(options, "Model", options.save)
+    finally:  # the result is printed even if the model cannot be saved; nor does saving depend on printing
+        print(f"{_result(model, test)}, {_duration(seconds, compiling, epochs, len(model.history.epoch))}.")
     if options.plot:
         from scratch.plots import plot_training
 

@@ -1,15 +1,18 @@
 """Arrays of wrong shape, dtype or layout: an error of one sentence or the right result, never other memory."""
 
 import inspect
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
 
-from parity_tests.unit.kernels import run_python
+from parity_tests.unit import trainings
+from parity_tests.unit.kernels import ROOT
 from parity_tests.unit.test_ops import FUNCTIONS, arguments
 from parity_tests.unit.trainings import Training, X, Y, results
 from scratch.callbacks import LambdaCallback
@@ -232,14 +235,11 @@ def test_parameters_that_share_memory_are_trained_with_the_bits_of_the_layers(mo
         for layer, start in zip(model.layers[1:3], (0, 400), strict=True):
             layer.params["W"] = buffer[start : start + 1600].reshape(40, 40)
 
-    training = Training(
-        lambda: [*(Dense(40, "relu") for _ in range(3)), Dense(3, "softmax")],
-        prepare=share,
-        callbacks=lambda model: [LambdaCallback(on_epoch_end=lambda *_: None)],
-    )
-    x = np.tile(X, (4, 1))
-    with mock.patch("parity_tests.unit.trainings.Y", np.tile(Y, (4, 1))):
-        assert results(training.run(x=x)) == results(training.run(x=x, run_eagerly=True))
+    training = Training(lambda: [*(Dense(40, "relu") for _ in range(3)), Dense(3, "softmax")], prepare=share)
+    monkeypatch.setattr(trainings, "BATCH_SIZE", 32)  # enough samples for two chunks
+    monkeypatch.setattr(trainings, "Y", np.tile(Y, (16, 1)))
+    x = np.tile(X, (16, 1))
+    assert results(training.run(x=x)) == results(training.run(x=x, run_eagerly=True))
 
 
 # --- layers and models ---
@@ -293,15 +293,12 @@ def test_parameters_of_another_shape_raise(backend: str, name: str, method: str)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_no_kernel_leaves_an_array_that_numba_checks(tmp_path: Path) -> None:
-    """Run these tests and trainings of several shapes with ``NUMBA_BOUNDSCHECK=1``, which makes it an IndexError."""
-    tests = [
-        __file__,
-        str(Path(__file__).with_name("test_fused_step.py")),
-        str(Path(__file__).with_name("test_gemm.py")),
-    ]
-    program = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    done = run_python(
-        program, "-q", "-x", "-p", "no:cacheprovider", *tests, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(tmp_path)
-    )
+    """Run tests of the kernels with ``NUMBA_BOUNDSCHECK=1``: an index outside of an array is an IndexError then."""
+    names = ("test_shapes", "test_fused_step", "test_gemm", "test_execution_machine")
+    tests = [str(Path(__file__).with_name(f"{name}.py")) for name in names]
+    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

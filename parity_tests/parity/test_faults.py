@@ -12,6 +12,7 @@ import pytest
 from parity_tests.checks.registry import CHECKS, SHARED, run, runs
 from parity_tests.comparison import first_failure
 from parity_tests.faults import FAULTS, KernelFault, PlantedFault, catalogue, switched
+from scratch.kernels import gemm
 
 PLANTED = [(fault, backend) for fault in FAULTS for backend in fault.backends]
 IDS = [f"{fault.name}-{backend}" for fault, backend in PLANTED]
@@ -62,6 +63,11 @@ def test_compiled_core_with_switched_off_faults_passes() -> None:
     with switched.planted(catalogue.kernel_replacements(), 0):
         for name in {fault.caught_by for fault in FAULTS if isinstance(fault, KernelFault)}:
             assert failure_of(name, "numba") is None
+
+
+def test_lines_that_a_kernel_no_longer_has_cannot_be_replaced() -> None:
+    with pytest.raises(ValueError, match=r"gemm must contain these lines once, not 0 times: no such line"):
+        switched.source_with_faults(gemm, [switched.Replacement(gemm, "no such line", "pass")])
 
 
 def test_catalogue() -> None:

@@ -3,14 +3,15 @@
 import inspect
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
+F = TypeVar("F", bound=Callable[..., Any])
 Kind = tuple[tuple[int, ...], np.dtype[Any], bool] | None  # shape, dtype, and whether kernels read it as it is
 
 
-def checked(*patterns: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def checked(*patterns: str) -> Callable[[F], F]:
     """Let a function check the shapes and dtypes of its arrays, which must be its first arguments.
 
     The arrays reach the function C-contiguous, aligned and not read-only.  Others are copied: each memory layout is
@@ -26,7 +27,7 @@ def checked(*patterns: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
             or all float64.
     """
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: F) -> F:
         signature, count = inspect.signature(function), len(patterns)
         expected = dict(zip(signature.parameters, patterns, strict=False))
 
@@ -44,7 +45,7 @@ def checked(*patterns: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
                 return function(*arguments)
             return function(*[None if a is None else np.array(a, order="C") for a in arrays], *arguments[count:])
 
-        return entry
+        return cast(F, entry)
 
     return decorate
 

@@ -14,6 +14,10 @@ class NotOffered(Exception):  # noqa: N818 (it is an answer, not an error)
     """A network does not offer something, for example soft labels; the message says what."""
 
 
+class CannotRunError(ValueError):
+    """A network cannot be tested at all: the command line prints the message, one sentence, and exits with status 2."""
+
+
 class Implementation(Protocol):
     """A network under test: Dense layers, softmax (or logits) and cross-entropy.
 

@@ -15,6 +15,7 @@ from scratch.article import Samples
 from scratch.cli.options import training_parser
 from scratch.cli.program import run_program
 from scratch.cli.terminal import run_command
+from scratch.files import replacing
 from scratch.utils import check_integer, set_random_seed
 
 FRAMEWORKS = ["tensorflow", "jax", "torch"]
@@ -76,6 +77,11 @@ class KerasProgram:
             validation_batch_size=batch_size,
         )
         return len(history.epoch)
+
+    def save(self, model: Any, file: str) -> None:
+        """Write the model to a ``.keras`` file, atomically."""
+        with replacing(file) as part:
+            model.save(part)
 
 
 def add_distribution_options(command_line: argparse.ArgumentParser) -> None:

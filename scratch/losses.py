@@ -91,7 +91,7 @@ class Loss:
     def smooth(self, t: Array) -> Array:
         """Return the targets (N, C) after label smoothing."""
         s = self.label_smoothing
-        return t * (1 - s) + s / t.shape[-1] if s else t
+        return t * (1 - s) + s / t.shape[1] if s else t
 
     def reduce(self, losses: Array) -> Array:
         """Apply the reduction to one loss per sample (N,); the sum is taken in float64 and rounded once."""
@@ -129,7 +129,7 @@ class Loss:
         y = y if y.dtype.kind == "f" else y.astype(np.float32)
         truth = self.check_targets(y_true, (None, *y.shape[1:]), "y_true")
         check_same_length("y_true", truth, "y_pred", y)
-        return self.forward(y, self.targets(truth, y.shape[-1], y.dtype))
+        return self.forward(y, self.targets(truth, y.shape[1], y.dtype))
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -242,7 +242,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 
     def targets(self, y: Array, units: int, dtype: DTypeLike) -> Array:
         """Return the labels as one-hot rows (N, units)."""
-        return np.eye(units, dtype=dtype)[y.reshape(-1)]
+        return np.eye(units, dtype=dtype)[y.ravel()]
 
 
 LOSSES: dict[str, type[Loss]] = {

@@ -45,7 +45,7 @@ class Network(LayerStack):
         """Return the output of the last layer for a batch x (順伝播); a ``trace`` receives every layer's output."""
         out = x
         for layer in self._layers:
-            out = layer.forward(out.astype(layer.dtype, copy=False))
+            out = layer.forward(np.asarray(out, layer.dtype))
             if trace is not None:
                 trace[f"{layer.name}/out"] = out.copy()
         return np.asarray(out)
@@ -80,7 +80,7 @@ class Network(LayerStack):
             is_last = layer is self._layers[-1]
             from_logits = is_last and layer.activation == "softmax" and isinstance(criterion, SoftmaxCrossEntropy)
             need_dx = trace is not None or (bool(trainable) and layer is not trainable[0])
-            dout = layer.backward(dout.astype(layer.dtype, copy=False), from_logits=from_logits, need_dx=need_dx)
+            dout = layer.backward(np.asarray(dout, layer.dtype), from_logits=from_logits, need_dx=need_dx)
             if trace is not None:
                 trace[f"{layer.name}/dx"] = np.array(dout)
                 trace.update({f"{layer.name}/d{key}": grad.copy() for key, grad in layer.grads.items()})
@@ -91,7 +91,7 @@ class Network(LayerStack):
         """Run one checked batch forward and backward, and return the trace that ``Sequential.trace`` describes."""
         trace: dict[str, Array] = {}
         out = self.forward(x, trace)
-        criterion, trace["loss"] = self.compute_loss(loss, out, loss.targets(y, out.shape[-1], out.dtype))
+        criterion, trace["loss"] = self.compute_loss(loss, out, loss.targets(y, out.shape[1], out.dtype))
         self.backward(criterion, trace)
         return trace
 

@@ -95,7 +95,7 @@ class TrainableNetwork(Network):
         loss, optimizer = self.loss_and_optimizer("train_step")
         with np.errstate(over="ignore", invalid="ignore"):  # reported by the warning
             out = self.forward(x)
-            criterion, value = self.compute_loss(loss, out, loss.targets(y, out.shape[-1], out.dtype))
+            criterion, value = self.compute_loss(loss, out, loss.targets(y, out.shape[1], out.dtype))
             self.backward(criterion)
             if not np.isfinite(value):
                 self.warn_nonfinite_loss(x, y)
@@ -143,10 +143,9 @@ class TrainableNetwork(Network):
             if state.nonfinite_loss_reported:
                 return
             state.nonfinite_loss_reported, place = True, state.place
-        loss, _ = self.loss_and_optimizer("trace")
-        bad = next(
-            name for name, tensor in self.detached().trace_batch(loss, x, y).items() if not np.isfinite(tensor).all()
-        )
+        assert self.loss is not None
+        trace = self.detached().trace_batch(self.loss, x, y)
+        bad = next(name for name, tensor in trace.items() if not np.isfinite(tensor).all())
         warn_user(
             f"The loss is not finite any more: {place}; the first tensor with NaN or infinity is {bad!r}. "
             "A smaller learning rate or clipnorm may help."

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scratch.layers import Dense
-from scratch.losses import CategoricalCrossentropy, SoftmaxCrossEntropy, SparseCategoricalCrossentropy
+from scratch.losses import CategoricalCrossentropy, Loss, SoftmaxCrossEntropy, SparseCategoricalCrossentropy
 from scratch.metrics import CategoricalAccuracy, Mean, SparseCategoricalAccuracy
 from scratch.models import Sequential
 from scratch.ops import BACKENDS
@@ -35,6 +35,23 @@ def test_label_smoothing_adds_the_uniform_distribution() -> None:
     loss = CategoricalCrossentropy(label_smoothing=0.3)(T, Y)
     clipped = np.clip(Y, 1e-7, 1 - 1e-7)
     assert float(loss) == pytest.approx(-(smoothed * np.log(clipped)).sum(axis=1).mean(), rel=1e-12)
+
+
+def test_targets_without_label_smoothing_are_not_copied() -> None:
+    assert CategoricalCrossentropy().smooth(T) is T
+
+
+def test_a_loss_of_the_base_class_takes_rows_of_any_numbers() -> None:
+    """Other losses than cross-entropy, such as a squared error, accept targets outside of 0 to 1."""
+    targets = np.array([[-1.5, 0.0, 7.0]])
+    assert Loss().check_targets(targets, (None, 3)) is targets
+    message = r"^{} must be rows of 3 numbers, one per unit; got shape \(1, 2\)\.$"
+    with pytest.raises(ValueError, match=message.format("y")):
+        Loss().check_targets(targets[:, :2], (None, 3))
+    with pytest.raises(ValueError, match=message.format("validation y")):
+        Loss().check_targets(targets[:, :2], (None, 3), "validation y")
+    with pytest.raises(ValueError, match=r"^y must hold finite numbers"):
+        Loss().check_targets([[0, np.nan, 0]], (None, 3))
 
 
 def test_dtype_follows_the_predictions() -> None:

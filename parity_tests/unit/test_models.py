@@ -203,3 +203,23 @@ def test_the_output_shape_has_no_batch_size() -> None:
     layer = Dense(3)
     layer.build((32, 4))
     assert Sequential([Input((4,)), layer]).output_shape == (None, 3)
+
+
+@pytest.mark.parametrize("method", ["forward", "compute_loss", "backward"])
+def test_detached_model_has_layers_of_its_own_unless_a_method_is_replaced_on_the_object(method: str) -> None:
+    """A replaced method is bound to the model, and runs the model's layers."""
+    model = classifier()
+    copy = model.detached()
+    assert all(own is not layer for own, layer in zip(copy.layers, model.layers, strict=True))
+    assert all(a is b for a, b in zip(copy.weights, model.weights, strict=True))
+    setattr(model, method, getattr(model, method))
+    assert all(own is layer for own, layer in zip(model.detached().layers, model.layers, strict=True))
+
+
+def test_detached_model_has_metrics_of_its_own(blobs: Data) -> None:
+    model = classifier()
+    model.train_on_batch(*blobs)
+    copy, values = model.detached(), model.metric_values()
+    copy.reset_metrics()
+    assert model.metric_values() == values
+    assert [mean.name for mean in copy.running_means()] == ["loss", "accuracy"]

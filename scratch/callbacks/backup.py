@@ -19,7 +19,7 @@ import numpy as np
 
 from scratch.callbacks.callback import Callback, Logs, may_skip_batches
 from scratch.callbacks.frequency import Frequency
-from scratch.files import FileError, make_folder, remove_leftovers
+from scratch.files import FileError, make_folder
 from scratch.layer import Layer
 from scratch.saving.npz import read_arrays, write_arrays
 from scratch.utils import Array, print_now
@@ -78,8 +78,6 @@ class BackupAndRestore(Callback):
         self._training = self._describe()
         self._not_before = 0.0  # the first backup shows how long one takes
         make_folder(self.folder)
-        for file in (self.latest, self.previous):
-            remove_leftovers(file)
         saved = self._read()
         if saved is None:
             self._save()

@@ -101,7 +101,7 @@ class Formulas:
         affine: (layer, x, W, b) → z.
         activate: (layer, z) → out.
         targets: t → the targets that the loss uses.
-        losses: (z, out, t) → the loss of each sample (N,), from logits z and outputs of the last layer.
+        losses: (z, out, t) → the loss of each sample (N,), from logits z and probabilities out.
         reduce: (losses, C) → the loss.
         penalty: kernels → what is added to the loss.
         loss_gradient: (z, out, t) → the gradient of each sample's loss with respect to z, (N, C).
@@ -184,6 +184,8 @@ def run(
         earlier = passes if first is None else forward(formulas, layers, weights, first)
         calls = [Calls(now.x, before.x) for now, before in zip(passes, earlier, strict=True)]
         targets, (_, z, out) = formulas.targets(t), passes[-1]
+        if layers[-1].activation == "linear":  # a network that returns logits: its loss applies the softmax
+            out = formulas.activate(layers[-1]._replace(activation="softmax"), z)
         losses = formulas.losses(z, out, targets)
         tensors = {f"dense_{layer.index}/out": at.out for layer, at in zip(layers, passes, strict=True)}
         tensors["loss"] = np.asarray(formulas.reduce(losses, t.shape[1]) + formulas.penalty(weights[::2]))

@@ -63,7 +63,8 @@ class BatchScene:
         """Return the tensors of a network with these formulas."""
         at = self.observation.situation
         first = at.earlier[0][0] if at.earlier else None
-        tensors = run(formulas, self.activations, at.weights, at.x, at.t, first)
+        rate = 1.0 if self.observation.from_step else 0.0
+        tensors = run(formulas, self.activations, at.weights, at.x, at.t, first, rate)
         earlier = [run(formulas, self.activations, at.weights, x, t) for x, t in at.earlier]
         for name in tensors:
             if name.endswith(("/dW", "/db")):
@@ -108,7 +109,7 @@ class StepsScene:
 
 
 def reproduces(observed: Array, predicted: Array, right: Bounded) -> bool:
-    """Return whether a prediction equals an observed tensor within the error model's bound.
+    """Return whether a prediction equals an observed tensor within twice the error model's bound: both are rounded.
 
     The bound belongs to the right tensor.  A mistaken one of another size has the same relative error: the bound grows
     with its largest entry.
@@ -118,7 +119,7 @@ def reproduces(observed: Array, predicted: Array, right: Bounded) -> bool:
     size, mistaken = float(np.abs(right.value).max(initial=0)), np.abs(predicted)
     largest = float(mistaken[np.isfinite(mistaken)].max(initial=0))
     relative = float(right.bound.max(initial=0)) / size if size else 0.0
-    bound = right.bound + relative * max(0.0, largest - size)
+    bound = 2 * (right.bound + relative * max(0.0, largest - size))
     with np.errstate(invalid="ignore"):
         near = np.abs(observed - predicted) <= bound
     return bool(np.all(near | (observed == predicted) | (np.isnan(observed) & np.isnan(predicted))))

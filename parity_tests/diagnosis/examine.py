@@ -21,6 +21,7 @@ from parity_tests.diagnosis.judge import (
 from parity_tests.diagnosis.observe import Observation, Step, observe, observe_steps
 from parity_tests.diagnosis.search import Diagnosis, diagnose, single_explanations
 from parity_tests.diagnosis.situations import Situation, situations
+from parity_tests.reference.error_model import Bounded, Rounding, exact
 
 Factory = Callable[[], Any]
 HIDDEN = ("relu", "sigmoid", "tanh")  # a network without activations is one in which they are missing
@@ -122,7 +123,22 @@ def batch_scene(architecture: Architecture, observation: Observation) -> BatchSc
     """Return the scene of a batch, with the right tensors."""
     at = observation.situation
     right = bounded_network(architecture, at.weights).trace(at.x, at.t)
+    if observation.from_step:
+        right |= gradients_from_step(architecture, at.weights, right)
     return BatchScene(observation, right, architecture.activations)
+
+
+def gradients_from_step(
+    architecture: Architecture, weights: Sequence[np.ndarray], right: dict[str, Bounded]
+) -> dict[str, Bounded]:
+    """Return the gradients with the bounds of W - (W - gradient), in which W rounds as well."""
+    rounding, found = Rounding(architecture.dtype), {}
+    for parameter, W in zip(architecture.parameters, weights, strict=True):
+        name = "/d".join(parameter.split("/"))
+        value = right[name].value
+        after = rounding.add(exact(W), Bounded(-value, right[name].bound))
+        found[name] = Bounded(value, rounding.add(exact(W), Bounded(-after.value, after.bound)).bound)
+    return found
 
 
 def scenes_of(architecture: Architecture, observations: Sequence[Observation], steps: Sequence[Step]) -> list[Scene]:

@@ -29,6 +29,7 @@ class Observation:
         modified: which of its arguments were changed in place.
         not_offered: what it does not offer in this situation, with the reason.
         errors: what raised, and the exception.
+        from_step: whether the gradients were read off a training step with learning rate 1.
     """
 
     situation: Situation
@@ -37,6 +38,7 @@ class Observation:
     modified: tuple[str, ...] = ()
     not_offered: tuple[str, ...] = ()
     errors: tuple[tuple[str, Exception], ...] = ()
+    from_step: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,13 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
     """Run fresh networks in a situation, one for each method, with all numbers in the given dtype."""
     given = situation.astype(dtype)
     tensors: Tensors = {}
-    modified, missing, errors = [], [], []
+    modified, missing, errors, from_step = [], [], [], False
     for method in ("outputs", *OBSERVED):
         x, t = given.x.copy(), given.t.copy()
         try:
-            raw = _call(factory(), method, given, x, t)
+            network = factory()
+            raw = _call(network, method, given, x, t)
+            from_step |= method == "gradients" and not hasattr(network, method)
         except NotOffered as reason:
             missing.append(f"{method}: {reason}")
             continue
@@ -70,7 +74,7 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
         modified += [f"{name} by {method}" for name, now, before in pairs if not same(now, before)]
     dtypes = {name: str(tensor.dtype) for name, tensor in tensors.items()}
     doubles = {name: np.asarray(tensor, np.float64) for name, tensor in tensors.items()}
-    return Observation(situation, doubles, dtypes, tuple(modified), tuple(missing), tuple(errors))
+    return Observation(situation, doubles, dtypes, tuple(modified), tuple(missing), tuple(errors), from_step)
 
 
 def _call(network: Any, method: str, given: Situation, x: Array, t: Array) -> Any:

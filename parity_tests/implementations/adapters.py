@@ -1,5 +1,6 @@
 """Find the adapter of a network by inspection: ``adapt`` returns a factory of fresh networks behind one interface."""
 
+import copy
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,9 +19,9 @@ def adapt(thing: Any, sizes: Sequence[int] | None = None, conventions: Conventio
 
     Args:
         thing: an instance, which is copied for each fresh network; a class, or a function that returns a network, which
-            is called with the sizes; or a JAX function ``f(params, x)`` with params as a list of (W, b).  Known networks:
-            those that offer ``get_weights``, ``set_weights`` and ``outputs``; the style of the book ("Deep Learning from
-            Scratch") and others in NumPy (see ``slots`` and ``numpy_network``); models of scratch and Keras;
+            is called with the sizes; or a JAX function ``f(params, x)`` with params as a list of (W, b).  Known are
+            networks that offer ``get_weights``, ``set_weights`` and ``outputs``; the style of the book "Deep Learning
+            from Scratch" and others in NumPy (see ``slots`` and ``numpy_network``); models of scratch and Keras;
             ``torch.nn.Module``; scikit-learn's ``MLPClassifier``.
         sizes: inputs, units of each hidden layer, classes; for an instance those that it has.
         conventions: what the network does otherwise than Keras on purpose; the adapter undoes it.
@@ -37,7 +38,7 @@ def adapt(thing: Any, sizes: Sequence[int] | None = None, conventions: Conventio
     if inspect.isclass(thing):
         return constructed(thing, sizes, wrap)
     if not _is_function(thing):
-        return copies(thing, sizes, wrap)
+        return copies(thing, sizes, wrap, _duplicate)
     if required_parameters(thing) == 2:
         from parity_tests.implementations.jax_function import JaxFunction
 
@@ -48,6 +49,15 @@ def adapt(thing: Any, sizes: Sequence[int] | None = None, conventions: Conventio
 def _is_function(thing: Any) -> bool:
     """Return whether a thing is a function, also one that JAX compiled."""
     return inspect.isroutine(thing) or (callable(thing) and hasattr(thing, "__wrapped__"))
+
+
+def _duplicate(network: Any) -> Any:
+    """Return a copy of a network."""
+    if _comes_from(type(network), "keras"):
+        from parity_tests.implementations.sequential import duplicate_keras_model
+
+        return duplicate_keras_model(network)
+    return copy.deepcopy(network)
 
 
 def _comes_from(kind: type, package: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 ROLES = {
     "x": "x xs input inputs data image images batch_x x_batch xb x_train samples features",
     "t": "t target targets y ys label labels y_true t_true batch_y y_batch t_batch yb y_train t_train onehot one_hot",
-    "out": "out output outputs y_hat yhat y_pred pred preds prediction predictions logits probs probabilities scores al",
+    "out": "out output outputs y_hat yhat y_pred pred preds prediction predictions logits probs scores al",
     "rate": "rate learning_rate lr eta alpha step_size",
     "pairs": "mini_batch minibatch training_data train_data",
     "epochs": "epochs n_epochs num_epochs epoch iterations num_iterations n_iter max_iter steps",

@@ -1,6 +1,5 @@
 """Construct networks of given sizes from a class or a function, by its signature."""
 
-import copy
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -19,12 +18,14 @@ def sizes_of(network: Implementation) -> tuple[int, ...]:
     return (np.shape(weights[0])[0], *(np.shape(b)[0] for b in weights[1::2]))
 
 
-def copies(network: Any, sizes: Sequence[int] | None, wrap: Wrap) -> Callable[[], Implementation]:
-    """Return a factory of copies of a network, which must have these sizes."""
-    found = sizes_of(wrap(copy.deepcopy(network)))
+def copies(
+    network: Any, sizes: Sequence[int] | None, wrap: Wrap, duplicate: Callable[[Any], Any]
+) -> Callable[[], Implementation]:
+    """Return a factory of duplicates of a network, which must have these sizes."""
+    found = sizes_of(wrap(duplicate(network)))
     if sizes is not None and tuple(sizes) != found:
         raise CannotRunError(f"sizes is {tuple(sizes)}, but the network has {found}; leave sizes out for an instance.")
-    return lambda: wrap(copy.deepcopy(network))
+    return lambda: wrap(duplicate(network))
 
 
 def constructed(build: Callable[..., Any], sizes: Sequence[int] | None, wrap: Wrap) -> Callable[[], Implementation]:
@@ -55,7 +56,7 @@ def constructed(build: Callable[..., Any], sizes: Sequence[int] | None, wrap: Wr
     asked = f" of sizes {tuple(sizes)}" if sizes is not None else ""
     attempts = "; ".join(tried) or "no call fits its signature"
     raise CannotRunError(
-        f"{build.__name__} cannot construct a network{asked} ({attempts}); pass a function that takes sizes, or an instance."
+        f"{build.__name__} cannot construct a network{asked} ({attempts}); pass an instance, or a function of sizes."
     )
 
 

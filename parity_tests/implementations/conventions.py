@@ -25,8 +25,8 @@ class Conventions:
     is not reported.  What is None is recognised from the shapes of the weights.
 
     Attributes:
-        loss: ``"mean"``, or ``"sum"`` if the loss is summed over the batch: the loss and its gradients are divided by the
-            batch size, and so is the learning rate of a step.
+        loss: ``"mean"``, or ``"sum"`` if the loss is summed over the batch: the loss, its gradients and the learning
+            rate of a step are divided by the batch size.
         samples: ``"rows"``, or ``"columns"`` if x is (inputs, N) and targets and outputs are (classes, N).
         weights: the shape of W, ``"inputs,units"`` or ``"units,inputs"``.
         targets: ``"rows"`` (N, classes), or ``"labels"`` if the network takes class numbers (N,).
@@ -104,8 +104,11 @@ class Converted:
         """Return probabilities or logits (N, classes); log-probabilities are converted to probabilities."""
         out = np.asarray(self.network.outputs(self._samples(x)))
         out = out.T if self.conventions.samples == "columns" else out
-        if out.ndim != 2 or len(out) != len(x):
-            raise CannotRunError(f"The outputs for x {np.shape(x)} must be (N, classes), here N = {len(x)}; got {out.shape}.")
+        expected = (len(x), int(np.prod(self.shapes[-1])))
+        if out.shape != expected:
+            raise CannotRunError(
+                f"The outputs of {len(x)} samples must be (N, classes), here {expected}; got {out.shape}."
+            )
         with np.errstate(all="ignore"):
             is_logarithm = (out <= 0).all() and np.allclose(np.exp(out).sum(axis=1), 1, atol=1e-4)
         return np.exp(out) if is_logarithm else out
@@ -115,15 +118,14 @@ class Converted:
 
     def _gradients(self, x: Array, t: Array) -> list[Array]:
         found = self.network.gradients(self._samples(x), self._targets(t))
-        divisor = self._divisor(x)
-        return [self._in_keras_layout(dW, i) / divisor for i, dW in enumerate(found)]
+        return [self._checked_gradient(dW, i) / self._divisor(x) for i, dW in enumerate(found)]
 
     def _step(self, x: Array, t: Array, learning_rate: float) -> None:
         self.network.step(self._samples(x), self._targets(t), learning_rate / self._divisor(x))
 
     def _backward(self, x: Array, dout: Array) -> list[Array]:
         found = self.network.backward(self._samples(x), self._samples(dout))
-        return [self._in_keras_layout(dW, i) for i, dW in enumerate(found)]
+        return [self._checked_gradient(dW, i) for i, dW in enumerate(found)]
 
     def _trace(self, x: Array, t: Array) -> Mapping[str, Array]:
         found: Mapping[str, Array] = self.network.trace(self._samples(x), self._targets(t))
@@ -142,6 +144,13 @@ class Converted:
 
     def _divisor(self, x: Array) -> int:
         return len(x) if self.conventions.loss == "sum" else 1
+
+    def _checked_gradient(self, dW: Any, i: int) -> Array:
+        """Return a gradient in Keras's layout."""
+        name, units = f"{'Wb'[i % 2]}{i // 2 + 1}", int(np.prod(self.shapes[i]))
+        if np.shape(dW) != self.shapes[i] and not (i % 2 and np.size(dW) in (1, units)):
+            raise ValueError(f"The gradient of {name} must have its shape {self.shapes[i]}; got {np.shape(dW)}.")
+        return self._in_keras_layout(dW, i)
 
     def _in_keras_layout(self, W: Any, i: int) -> Array:
         """Return a copy of W (inputs, units) or b (units,), or of a gradient; one number stands for all units."""

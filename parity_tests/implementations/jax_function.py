@@ -1,6 +1,8 @@
 """Adapter for a JAX function ``f(params, x)`` with params as a list of (W, b)."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -10,20 +12,32 @@ import numpy as np
 from parity_tests.implementations.protocol import Array, NotOffered
 
 
+Function = Callable[..., Any]
+
+
+@lru_cache(maxsize=4)  # fresh networks share the compiled functions
+def compiled(function: Function) -> tuple[Function, Function, Function]:
+    """Return a function of (params, x), its loss of (params, x, t) and the gradient of the loss, compiled."""
+
+    def loss(params: Any, x: Any, t: Any) -> Any:
+        return -(t * jax.nn.log_softmax(function(params, x))).sum(axis=1).mean()
+
+    return jax.jit(function), jax.jit(loss), jax.jit(jax.grad(loss))
+
+
 class JaxFunction:
     """A function that returns logits or log-probabilities; its loss is a mean cross-entropy, its gradients are JAX's.
 
-    A function offers no training steps: an update rule would be the adapter's.
+    JAX compiles the function.  It offers no training steps: an update rule would be the adapter's.
 
     Attributes:
-        function: the function.
         params: the list of (W, b).
         calls: what each method of this adapter calls.
     """
 
-    def __init__(self, function: Callable[[Any, Any], Any], sizes: Sequence[int]):
-        self.function = function
-        self.params = [(np.zeros(shape), np.zeros(shape[1])) for shape in zip(sizes, sizes[1:], strict=False)]
+    def __init__(self, function: Function, sizes: Sequence[int]):
+        self._outputs, self._loss, self._gradient = compiled(function)
+        self.params = [(np.zeros(shape), np.zeros(shape[1])) for shape in pairwise(sizes)]
         name = getattr(function, "__name__", "f")
         loss = f"the mean of -sum(t * log_softmax({name}(params, x)))"
         self.calls = {"outputs": f"{name}(params, x)", "loss": loss, "gradients": "jax.grad of the loss"}
@@ -35,32 +49,22 @@ class JaxFunction:
         self.params = list(zip(weights[::2], weights[1::2], strict=True))
 
     def outputs(self, x: Array) -> Array:
-        with jax.enable_x64(True):  # without it, float64 becomes float32
-            return np.asarray(self.function(self._params(), jnp.asarray(x)))
+        return np.asarray(self._call(self._outputs, x))
 
     def loss(self, x: Array, t: Array) -> Array:
-        with jax.enable_x64(True):
-            return np.asarray(self._loss(self._params(), jnp.asarray(x), jnp.asarray(t)))
+        self._check_logits(self.outputs(x))
+        return np.asarray(self._call(self._loss, x, t))
 
     def gradients(self, x: Array, t: Array) -> list[Array]:
-        self._check_logits(x)
+        self._check_logits(self.outputs(x))
+        return [np.asarray(dW) for layer in self._call(self._gradient, x, t) for dW in layer]
+
+    def _call(self, function: Function, *arrays: Array) -> Any:
+        """Return function(params, …); without 64-bit numbers, JAX would convert float64 to float32."""
         with jax.enable_x64(True):
-            found = jax.grad(self._loss)(self._params(), jnp.asarray(x), jnp.asarray(t))
-            return [np.asarray(dW) for layer in found for dW in layer]
+            params = [(jnp.asarray(W), jnp.asarray(b)) for W, b in self.params]
+            return function(params, *(jnp.asarray(array) for array in arrays))
 
-    def backward(self, x: Array, dout: Array) -> list[Array]:
-        with jax.enable_x64(True):
-            _, pull_back = jax.vjp(lambda params: self.function(params, jnp.asarray(x)), self._params())
-            return [np.asarray(dW) for layer in pull_back(jnp.asarray(dout))[0] for dW in layer]
-
-    def _params(self) -> list[tuple[Any, Any]]:
-        return [(jnp.asarray(W), jnp.asarray(b)) for W, b in self.params]
-
-    def _check_logits(self, x: Array) -> None:
-        out = self.outputs(x)
+    def _check_logits(self, out: Array) -> None:
         if (out >= 0).all() and np.allclose(out.sum(axis=1), 1, atol=1e-4):
             raise NotOffered("the function returns probabilities, and the loss of the adapter takes logits")
-
-    def _loss(self, params: Any, x: Any, t: Any) -> Any:
-        logarithms = jax.nn.log_softmax(self.function(params, x))
-        return -(t * logarithms).sum(axis=1).mean()

@@ -9,7 +9,7 @@ from parity_tests.implementations.calling import Method, find_method
 from parity_tests.implementations.protocol import Array, CannotRunError, NotOffered
 from parity_tests.implementations.slots import Slot, find_slots, numbered_gradients, write
 
-OUTPUTS = ("outputs", "predict_proba", "forward", "feedforward", "forward_pass", "predict", "__call__")
+OUTPUTS = ("outputs", "predict_proba", "forward", "feedforward", "predict", "forward_pass", "__call__")
 LOSS = ("loss", "compute_loss", "cross_entropy_loss", "cross_entropy", "compute_cost", "cost", "forward")
 GRADIENTS = ("gradients", "gradient", "compute_gradients", "grads", "backprop", "backward", "backpropagation")
 UPDATE = ("update", "update_params", "update_parameters", "update_weights", "apply_gradients")
@@ -33,15 +33,16 @@ class NumpyNetwork:
     def __init__(self, network: Any):
         self.network = network
         self.slots = find_slots(network)
-        method = find_method(network, OUTPUTS, {"x"}, {"x"})
-        if method is None:
+        self._candidates = [method for method in self._methods(OUTPUTS, ["x"]) if method.takes("x")]
+        if not self._candidates:
             wanted = ", ".join(OUTPUTS[:-1])
-            raise CannotRunError(f"{type(network).__name__} has no method that returns the outputs of x; looked for {wanted}.")
-        self._outputs = method
+            raise CannotRunError(
+                f"{type(network).__name__} has no method that returns the outputs of x; looked for {wanted}."
+            )
         self._loss = find_method(network, LOSS, BATCH[:3], {"t"})
         self._gradients = next((m for m in self._methods(GRADIENTS, BATCH[:3]) if not m.takes("rate")), None)
         self._training = self._training_method()
-        self.calls = {"outputs": str(method)}
+        self.calls = {"outputs": str(self._candidates[0])}
         self._offer()
 
     def _methods(self, names: Sequence[str], given: Sequence[str]) -> list[Method]:
@@ -77,11 +78,19 @@ class NumpyNetwork:
         write(self.network, self.slots, weights)
 
     def outputs(self, x: Array) -> Any:
-        out = self._outputs({"x": x})
-        if isinstance(out, tuple | list) and len(out) and np.shape(out[-1]):  # (outputs, cache), or all layers' outputs
-            arrays = [part for part in out if isinstance(part, np.ndarray) and part.ndim == 2]
-            return arrays[-1] if isinstance(out, list) and arrays else out[0]
+        for method in self._candidates:  # predict may return class numbers where forward_pass returns the outputs
+            out = self._of_classes(method({"x": x}))
+            if np.ndim(out) == 2:
+                self.calls["outputs"] = str(method)
+                break
         return out
+
+    def _of_classes(self, out: Any) -> Any:
+        """Return the outputs without the hidden layers' outputs, or a cache, that come with them."""
+        if not isinstance(out, tuple | list):
+            return out
+        classes = np.size(self.slots[-1].array)
+        return next((part for part in reversed(out) if classes in np.shape(part)), None)
 
     def _compute_loss(self, x: Array, t: Array) -> Any:
         assert self._loss is not None
@@ -98,7 +107,7 @@ class NumpyNetwork:
     def _forward(self, method: Method, x: Array, t: Array) -> dict[str, Any]:
         """Return the arguments of a backward method, after the forward pass if it relies on one."""
         values = {"x": x, "t": t}
-        if self._loss and self._loss.name == "forward" or not method.takes("t"):
+        if (self._loss and self._loss.name == "forward") or not method.takes("t"):
             self._compute_loss(x, t) if self._loss else self.outputs(x)
         elif method.takes("out") or method.name.startswith("back"):
             values["out"] = self.outputs(x)
@@ -133,7 +142,7 @@ class NumpyNetwork:
 
     def _as_weights(self, result: Any, method: Method) -> list[Any]:
         """Return gradients in the order of the weights, from whatever a method returned or left in the network."""
-        if isinstance(result, tuple) and len(result) == 2 and np.ndim(result[0]) == 0 and not isinstance(result[0], dict):
+        if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], float | np.floating):
             result = result[1]  # (loss, gradients)
         left = [result, *(getattr(self.network, name, None) for name in ("grads", "gradients"))]
         own = {name: value for name, value in vars(self.network).items() if name[0] in "dgn"}  # dW1, grad_W1, nabla_w1
@@ -141,7 +150,9 @@ class NumpyNetwork:
             arrays = numbered_gradients(found) if isinstance(found, dict) else flattened(found)
             if len(arrays) == len(self.slots):
                 return in_order(arrays, self.slots)
-        raise NotOffered(f"{method} neither returns gradients of all weights nor leaves them in grads or in dW1, db1, …")
+        raise NotOffered(
+            f"{method} neither returns gradients of all weights nor leaves them in grads or in dW1, db1, …"
+        )
 
 
 def flattened(nested: Any) -> list[Any]:

@@ -71,6 +71,17 @@ def _split(tensors: Mapping[str, Array]) -> list[tuple[list[str], Array]]:
     return [(name.split("/"), tensor) for name, tensor in tensors.items()]
 
 
+def duplicate_keras_model(model: Any) -> Any:
+    """Return a copy of a Keras model, compiled with a new optimizer of the same settings; faster than a deep copy."""
+    import keras
+
+    duplicate = keras.models.clone_model(model)
+    duplicate.set_weights(model.get_weights())
+    if model.compiled:
+        duplicate.compile_from_config(model.get_compile_config())
+    return duplicate
+
+
 class ScratchModel(SequentialModel):
     """A ``scratch.Sequential`` on either backend."""
 

@@ -16,8 +16,8 @@ BIASES = ("biases", "bs", "bias", "b")
 LAYER_KERNELS = ("W", "w", "weights", "weight", "kernel")
 LAYER_BIASES = ("b", "biases", "bias")
 LOOKED_FOR = (
-    "a dict params with 'W1', 'b1', …; a list params of W and b in turn or in pairs; lists weights and biases; attributes "
-    "W1, b1, …; layers with W and b"
+    "a dict params with 'W1', 'b1', …; a list params of W and b in turn or in pairs; lists weights and biases; "
+    "attributes W1, b1, …; layers with W and b"
 )
 
 
@@ -49,7 +49,9 @@ def find_slots(network: Any) -> list[Slot]:
     for candidate in _candidates(network):
         if candidate and all(np.ndim(W.array) in (1, 2) and np.size(W.array) for W in candidate):
             return candidate
-    raise CannotRunError(f"{type(network).__name__} has no weights and biases that were found; looked for: {LOOKED_FOR}.")
+    raise CannotRunError(
+        f"{type(network).__name__} has no weights and biases that were found; looked for: {LOOKED_FOR}."
+    )
 
 
 def _candidates(network: Any) -> Iterable[list[Slot]]:
@@ -123,8 +125,8 @@ def _of_layers(layers: Sequence[Any]) -> list[Slot]:
 def write(network: Any, slots: Sequence[Slot], weights: Sequence[Array]) -> None:
     """Replace the weights of a network.
 
-    Layers may hold references to the same arrays, as in the book: an array of the same shape and dtype is overwritten in
-    place, and one of another dtype is replaced wherever the network refers to it.
+    Layers may hold references to the same arrays, as in the book: an array of the same shape and dtype is overwritten
+    in place, and one of another dtype is replaced wherever the network refers to it.
     """
     replaced: dict[int, tuple[Any, Array]] = {}
     for slot, W in zip(slots, weights, strict=True):

@@ -28,12 +28,16 @@ class TorchModule:
         self.parameters = list(module.parameters())
         if [p.ndim for p in self.parameters] != [2, 1] * (len(self.parameters) // 2) or not self.parameters:
             shapes = ", ".join(str(tuple(p.shape)) for p in self.parameters) or "none"
-            raise CannotRunError(f"A module must have a W and a b for each layer, in order; got parameters of shape {shapes}.")
+            raise CannotRunError(
+                f"A module must have a W and a b for each layer, in order; got parameters of shape {shapes}."
+            )
         is_linear = any(isinstance(layer, torch.nn.Linear) for layer in module.modules())
         self.layout = "units,inputs" if is_linear else "inputs,units"
         layers = (getattr(module, name, None) for name in ("loss", "criterion", "loss_fn"))
         self.loss_layer = next((layer for layer in layers if isinstance(layer, torch.nn.Module)), None)
-        self.own_loss = None if self.loss_layer else find_method(module, ("loss", "compute_loss"), {"x", "t", "out"}, {"t"})
+        self.own_loss = (
+            None if self.loss_layer else find_method(module, ("loss", "compute_loss"), {"x", "t", "out"}, {"t"})
+        )
         self.own_step = find_method(module, ("step", "train_step"), {"x", "t", "rate"}, {"x", "t", "rate"})
         self.optimizer = torch.optim.SGD(self.parameters, lr=1.0)
         loss = self.own_loss or type(self.loss_layer or torch.nn.CrossEntropyLoss()).__name__

@@ -6,18 +6,25 @@ import numpy as np
 def torch_module(*, log_probabilities=False):
     import torch
 
-    layers = [torch.nn.Linear(20, 16), torch.nn.ReLU(), torch.nn.Linear(16, 12), torch.nn.ReLU(), torch.nn.Linear(12, 5)]
-    return torch.nn.Sequential(*layers, torch.nn.LogSoftmax(dim=1)) if log_probabilities else torch.nn.Sequential(*layers)
+    layers = [
+        torch.nn.Linear(20, 16),
+        torch.nn.ReLU(),
+        torch.nn.Linear(16, 12),
+        torch.nn.ReLU(),
+        torch.nn.Linear(12, 5),
+    ]
+    return (
+        torch.nn.Sequential(*layers, torch.nn.LogSoftmax(dim=1)) if log_probabilities else torch.nn.Sequential(*layers)
+    )
 
 
 def jax_function():
     import jax
-    import jax.numpy as jnp
 
     @jax.jit
     def logits(params, x):
         for W, b in params[:-1]:
-            x = jnp.maximum(x @ W + b, 0)
+            x = jax.nn.relu(x @ W + b)  # jnp.maximum(…, 0) passes half of the gradient at 0
         return x @ params[-1][0] + params[-1][1]
 
     return logits
@@ -42,7 +49,9 @@ def scratch_model(backend, dtype="float32"):
     from scratch import Input, Sequential, layers
 
     kinds = [(16, "relu"), (12, "relu"), (5, "softmax")]
-    model = Sequential([Input((20,)), *(layers.Dense(units, kind, dtype=dtype) for units, kind in kinds)])
-    model.compile("sgd", "categorical_crossentropy", backend=backend)
+    model = Sequential(
+        [Input((20,)), *(layers.Dense(units, kind, dtype=dtype) for units, kind in kinds)], backend=backend
+    )
+    model.compile("sgd", "categorical_crossentropy")
     model(np.zeros((1, 20)))
     return model

@@ -1,5 +1,7 @@
 """What the right networks share: softmax and cross-entropy, computed from the logits."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -17,5 +19,5 @@ def cross_entropy(z, t):
 
 def start(sizes):
     """Return W (inputs, units) and b (units,) of each layer."""
-    pairs = zip(sizes, sizes[1:], strict=False)
-    return [(np.random.default_rng(0).normal(size=(n, m)) * 0.1, np.zeros(m)) for n, m in pairs]
+    rng = np.random.default_rng(0)
+    return [(rng.normal(size=shape) * 0.1, np.zeros(shape[1])) for shape in pairwise(sizes)]

@@ -1,0 +1,156 @@
+"""Adapters: right networks in many styles are examined without a false alarm."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parity_tests import needs_keras  # noqa: F401
+from parity_tests.diagnosis.examine import Examination, examine
+from parity_tests.implementations.adapters import adapt
+from parity_tests.implementations.conventions import Conventions
+from parity_tests.implementations.loading import load
+from parity_tests.implementations.protocol import CannotRunError, offered
+from parity_tests.implementations.skeleton import write_skeleton
+from parity_tests.parity.networks import book, frameworks, plain
+
+THREE, TWO = (20, 16, 12, 5), (20, 16, 5)
+SUM_OF_LABELS = Conventions(loss="sum", targets="labels")
+RIGHT: dict[str, Callable[[], Any]] = {
+    "book, layers with references": lambda: adapt(book.LayeredNet, THREE),
+    "book, layers with references, in float32": lambda: adapt(book.LayeredNet, THREE, Conventions(dtype="float32")),
+    "book, functions, sigmoid": lambda: adapt(book.FunctionalNet, TWO),
+    "book's second volume": lambda: adapt(book.SecondVolumeNet, TWO),
+    "lists of weights and biases": lambda: adapt(plain.ListNet, THREE),
+    "columns, tanh, only updates": lambda: adapt(plain.ColumnNet, THREE),
+    "numbered attributes, tanh, logits": lambda: adapt(plain.AttributeNet, TWO),
+    "class numbers, summed loss, fit": lambda: adapt(plain.LabelNet, THREE, SUM_OF_LABELS),
+    "float32, sums in shuffled order": lambda: adapt(plain.Float32Net, THREE),
+    "Keras": lambda: adapt(frameworks.keras_model(), THREE),
+    "scratch, numpy": lambda: adapt(frameworks.scratch_model("numpy"), THREE),
+    "scratch, numba": lambda: adapt(frameworks.scratch_model("numba"), THREE),
+    "scratch, numpy, float64": lambda: adapt(frameworks.scratch_model("numpy", "float64"), THREE),
+    "PyTorch": lambda: adapt(frameworks.torch_module(), THREE),
+    "PyTorch, log-probabilities": lambda: adapt(frameworks.torch_module(log_probabilities=True), THREE),
+    "JAX": lambda: adapt(frameworks.jax_function(), THREE),
+}
+PACKAGES = {"PyTorch": "torch", "JAX": "jax"}
+
+
+def failures(examination: Examination) -> list[str]:
+    """Return the comparisons with Keras that failed."""
+    return [
+        f"{row.name}: {comparison.failure}"
+        for row in examination.rows
+        for comparison in row.comparisons.values()
+        if comparison.failure
+    ]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_no_false_alarm(name: str) -> None:
+    if package := PACKAGES.get(name.split(",")[0]):
+        pytest.importorskip(package)
+    factory = RIGHT[name]()
+    examination = examine(factory)
+    assert failures(examination) == []
+    assert examination.diagnosis.explanations == ()
+    assert not examination.diagnosis.unexplained
+    assert all(not observation.errors and not observation.modified for observation in examination.observations)
+    seen = {tensor for observation in examination.observations for tensor in observation.tensors}
+    assert {"dense_0/dW", "dense_0/db"} <= seen
+    assert ("loss" in seen) == ("loss" in offered(factory()))
+
+
+def test_only_the_clipped_loss_of_scikit_learn_is_reported() -> None:
+    pytest.importorskip("sklearn")
+    examination = examine(adapt(frameworks.mlp_classifier(), THREE))
+    assert {line.split(": ")[1].split("[")[0] for line in failures(examination)} == {"loss"}
+    (clipped,) = examination.diagnosis.explanations
+    assert clipped.mistake.name == "probabilities_clipped"
+    assert clipped.parameter == pytest.approx(np.finfo(float).eps)
+    assert not examination.diagnosis.unexplained
+
+
+def test_layers_see_the_weights_that_are_set() -> None:
+    network = adapt(book.LayeredNet, THREE)()
+    for dtype in ("float64", "float32"):
+        weights = [np.full(W.shape, 0.5, dtype) for W in network.get_weights()]
+        network.set_weights(weights)
+        inside = network.network.network  # type: ignore[attr-defined]
+        assert inside.layers["Affine2"].W is inside.params["W2"]
+        assert inside.params["W2"].dtype == dtype
+        assert network.outputs(np.ones((1, 20), dtype)).dtype == dtype
+
+
+def test_networks_are_fresh() -> None:
+    for factory in (adapt(book.LayeredNet, THREE), adapt(book.LayeredNet(20, [16], 5))):
+        first, second = factory(), factory()
+        first.set_weights([W + 1 for W in first.get_weights()])
+        assert not any((a == b).any() for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
+
+
+def test_what_is_missing_is_not_offered() -> None:
+    assert offered(adapt(plain.ColumnNet, THREE)()) == ("step",)
+    assert offered(adapt(plain.AttributeNet, TWO)()) == ("loss", "step")
+    assert offered(adapt(plain.Float32Net, THREE)()) == ("loss", "gradients", "step")
+
+
+def test_conventions_are_recognised_and_undone() -> None:
+    assert adapt(plain.ColumnNet, THREE)().conventions == Conventions(samples="columns", weights="units,inputs")  # type: ignore[attr-defined]
+    x, t = np.ones((4, 20)), np.eye(5)[[0, 1, 2, 3]]
+    mean, summed = (adapt(book.LayeredNet, THREE, Conventions(loss=loss))() for loss in ("mean", "sum"))
+    assert mean.loss(x, t) == 4 * summed.loss(x, t)  # type: ignore[attr-defined]
+    with pytest.raises(CannotRunError, match="convention loss must be 'mean' or 'sum'; got 'total'"):
+        Conventions(loss="total")
+
+
+class NoWeights:
+    """A network without weights."""
+
+    def predict(self, x):  # type: ignore[no-untyped-def]
+        return x
+
+
+class Particular:
+    """A network whose constructor needs more than sizes."""
+
+    def __init__(self, sizes, rate):  # type: ignore[no-untyped-def]
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("thing", "sizes", "message"),
+    [
+        (NoWeights, None, "NoWeights has no weights and biases that were found; looked for: a dict params with 'W1'"),
+        (NoWeights(), None, "NoWeights has no weights and biases"),
+        (Particular, THREE, r"Particular cannot construct a network of sizes \(20, 16, 12, 5\)"),
+        (book.FunctionalNet, THREE, r"FunctionalNet\(20, \[16, 12\], 5\) raised TypeError"),
+        (book.LayeredNet(20, [16], 5), THREE, r"sizes is \(20, 16, 12, 5\), but the network has \(20, 16, 5\)"),
+        (3, None, "A network is expected, an object with weights and methods; got 3"),
+    ],
+)
+def test_what_cannot_be_adapted_is_explained(thing: object, sizes: tuple[int, ...] | None, message: str) -> None:
+    with pytest.raises(CannotRunError, match=message):
+        adapt(thing, sizes)()
+
+
+def test_new_adapter_is_right_as_it_is(tmp_path: Any) -> None:
+    path = write_skeleton(tmp_path / "mine.py")
+    assert len(path.read_text().splitlines()) <= 60
+    examination = examine(adapt(load(f"{path}:Net")))
+    assert failures(examination) == []
+    assert examination.diagnosis.explanations == ()
+
+
+def test_new_adapter_does_not_overwrite(tmp_path: Any) -> None:
+    path = write_skeleton(tmp_path / "mine.py")
+    before = path.read_text()
+    with pytest.raises(CannotRunError, match="does not overwrite"):
+        write_skeleton(path)
+    assert path.read_text() == before
+    with pytest.raises(CannotRunError, match=r"ends in \.py"):
+        write_skeleton(tmp_path / "mine")
+    with pytest.raises(CannotRunError, match="No such file or directory"):
+        write_skeleton(tmp_path / "missing" / "mine.py")

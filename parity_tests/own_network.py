@@ -2,8 +2,6 @@
 
 import argparse
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 from parity_tests.implementations.conventions import Conventions
@@ -16,7 +14,9 @@ from scratch.utils import print_now, printable
 def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that concern a network of the user's own."""
     group = parser.add_argument_group("a network of your own (see parity_tests/README.md)")
-    group.add_argument("--implementation", metavar="FILE:NAME", help="compare this class, function or object with Keras")
+    group.add_argument(
+        "--implementation", metavar="FILE:NAME", help="compare this class, function or object with Keras"
+    )
     group.add_argument("--new-adapter", metavar="FILE", help="write a commented adapter to fill in")
     meaning = "inputs, hidden units and classes (default: 20,16,12,5, or 784,50,10 with --mnist)"
     group.add_argument("--sizes", metavar="N,…", type=integers, help=meaning)
@@ -25,10 +25,18 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--momentum", metavar="M", type=float, default=0.0, help="momentum of the network's own step")
     group.add_argument("--nesterov", action="store_true", help="its momentum is Nesterov's")
     group.add_argument("--weight-decay", metavar="D", type=float, help="its (decoupled) weight decay")
-    group.add_argument("--loss", choices=["mean", "sum"], default="mean", help="its loss is the mean over the batch, or the sum")
-    group.add_argument("--samples", choices=["rows", "columns"], default="rows", help="where it has the samples of a batch")
-    group.add_argument("--weights", choices=["inputs,units", "units,inputs"], default="inputs,units", help="shape of its W")
-    group.add_argument("--dtype", choices=["float32", "float64"], help="dtype that it computes in (default: recognised)")
+    group.add_argument(
+        "--loss", choices=["mean", "sum"], default="mean", help="its loss is the mean over the batch, or the sum"
+    )
+    group.add_argument(
+        "--samples", choices=["rows", "columns"], default="rows", help="where it has the samples of a batch"
+    )
+    group.add_argument(
+        "--weights", choices=["inputs,units", "units,inputs"], default="inputs,units", help="shape of its W"
+    )
+    group.add_argument(
+        "--dtype", choices=["float32", "float64"], help="dtype that it computes in (default: recognised)"
+    )
 
 
 def integers(text: str) -> tuple[int, ...]:

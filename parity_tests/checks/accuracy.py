@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from parity_tests.checks.networks import Networks, tensors
 from parity_tests.comparison import Comparison, compare
 from parity_tests.reference.cases import ARTICLE, Case, bounded_trace, keras_trace
 
@@ -29,9 +30,9 @@ def rms_errors(network: Case, trace: Callable[[Case], dict[str, np.ndarray]]) ->
     return {name: float(np.sqrt(total / SEEDS)) for name, total in squares.items()}
 
 
-def scratch_rms_errors(backend: str, network: Case) -> dict[str, float]:
-    """Return the RMS errors of scratch."""
-    return rms_errors(network, lambda case: case.scratch_model(backend).trace(case.x, case.y))
+def own_rms_errors(networks: Networks, network: Case) -> dict[str, float]:
+    """Return the RMS errors of an implementation's network."""
+    return rms_errors(network, lambda case: tensors(networks.build(case), case))
 
 
 @lru_cache
@@ -40,9 +41,9 @@ def keras_rms_errors(network: Case) -> dict[str, float]:
     return rms_errors(network, keras_trace)
 
 
-def check_accuracy(backend: str) -> Iterator[Comparison]:
+def check_accuracy(networks: Networks) -> Iterator[Comparison]:
     """The RMS error of each tensor is at most 1.1 times that of Keras."""
     for network in NETWORKS:
-        for name, error in scratch_rms_errors(backend, network).items():
+        for name, error in own_rms_errors(networks, network).items():
             bound = FACTOR * keras_rms_errors(network)[name]
             yield compare(f"{name}, RMS distance from float64", np.float64(error), np.float64(0), bound)

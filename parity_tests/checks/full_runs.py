@@ -19,6 +19,7 @@ from scipy import stats
 import keras_impl
 from keras_impl.data import Batches
 from parity_tests.checks.lock_step import lock_step
+from parity_tests.checks.networks import ScratchNetworks
 from parity_tests.comparison import Comparison, compare, equal
 from parity_tests.reference.cases import ARTICLE
 from scratch.article import build_model, prepare_floats
@@ -47,7 +48,7 @@ def check_every_step(backend: str, digits: mnist.Dataset) -> Iterator[Comparison
     """Every step of one epoch of the article's network, in lock-step."""
     x, _ = prepare_floats(*digits.train, 10)
     steps = batches(len(x), ARTICLE.batch)
-    for rows in lock_step(backend, ARTICLE, x, digits.train[1], steps):
+    for rows in lock_step(ScratchNetworks(backend), ARTICLE, x, digits.train[1], steps):
         yield from rows
 
 

@@ -6,16 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from parity_tests.checks.networks import Networks, ScratchCase
 from parity_tests.comparison import Comparison, compare
+from parity_tests.implementations.protocol import Trainable
 from parity_tests.reference.cases import ARTICLE, Case
 from parity_tests.reference.error_model import LAMBDA, Rounding
+from parity_tests.reference.sgd import SGDSettings
 
 STEPS = 10
+LEARNING_RATE = SGDSettings().learning_rate
 U = Rounding("float32").u
 
 
 def lock_step(
-    backend: str, case: Case, x: np.ndarray, labels: np.ndarray, steps: Iterable[Any], keras_model: Any = None
+    networks: Networks, case: Case, x: np.ndarray, labels: np.ndarray, steps: Iterable[Any], keras_model: Any = None
 ) -> Iterator[list[Comparison]]:
     """Train both programs on the same batches; yield the comparisons of loss, accuracy and weights after each step.
 
@@ -27,43 +31,52 @@ def lock_step(
         difference after the step ≤ d + 2·(β − λ·d).
 
     Args:
-        backend: backend of scratch.
+        networks: the implementation under test.
         case: the network.
         x: samples (N, features).
         labels: their classes (N,).
         steps: what to index the samples with, one entry for each step.
         keras_model: a Keras model, or one that replays a recorded training; that of the case if not given.
     """
-    model, keras_model = case.scratch_model(backend), keras_model or case.keras_model()
-    one_hot = np.eye(case.widths[-1])
+    network, keras_model = networks.build(case), keras_model or case.keras_model()
+    names, one_hot = list(case.bounded_network().params), np.eye(case.widths[-1])
     for step, rows in enumerate(steps, 1):
         xb, yb = x[rows].astype(np.float32), one_hot[labels[rows]]
-        keras_before = dict(zip(model.params, keras_model.get_weights(), strict=True))
-        before = {name: np.abs(W - keras_before[name]).astype(np.float64) for name, W in model.params.items()}
-        network = case.bounded_network().with_weights(model.params, {name: LAMBDA * d for name, d in before.items()})
-        bounded_loss = network.step(xb.astype(np.float64), yb)["loss"]
-        ours, theirs = model.train_on_batch(xb, yb), keras_model.train_on_batch(xb, yb.astype(np.float32))
-        yield [
-            compare(f"step {step}: loss", np.float64(ours[0]), np.float64(theirs[0]), 2 * bounded_loss.bound + U),
-            _compare_correct(step, ours[1], theirs[1], len(xb)),
-            *(
-                compare(f"step {step}: {name}", W, after, before[name] + 2 * (bounded.bound - LAMBDA * before[name]))
-                for (name, W), after, bounded in zip(
-                    model.params.items(), keras_model.get_weights(), network.params.values(), strict=True
-                )
-            ),
-        ]
+        ours_before = dict(zip(names, [W.copy() for W in network.get_weights()], strict=True))
+        keras_before = dict(zip(names, keras_model.get_weights(), strict=True))
+        before = {name: np.abs(W - keras_before[name]).astype(np.float64) for name, W in ours_before.items()}
+        bounded = case.bounded_network().with_weights(ours_before, {name: LAMBDA * d for name, d in before.items()})
+        bounded_loss = bounded.step(xb.astype(np.float64), yb)["loss"]
+        ours, theirs = train(network, xb, yb), keras_model.train_on_batch(xb, yb.astype(np.float32))
+        label, rows = f"{case}, step {step}: ", []
+        if ours is not None:
+            loss = np.float64(ours[0]), np.float64(theirs[0])
+            rows = [compare(f"{label}loss", *loss, 2 * bounded_loss.bound + U)]
+            rows.append(_compare_correct(label, ours[1], theirs[1], len(xb)))
+        for name, W, expected in zip(names, network.get_weights(), keras_model.get_weights(), strict=True):
+            d, after = before[name], bounded.params[name].bound
+            rows.append(compare(f"{label}{name}", W, expected, d + 2 * (after - LAMBDA * d)))
+        yield rows
 
 
-def _compare_correct(step: int, ours: float, theirs: float, samples: int) -> Comparison:
+def train(network: Trainable, x: np.ndarray, t: np.ndarray) -> tuple[float, float] | None:
+    """Train one step; return loss and accuracy before it, of scratch: another implementation only steps."""
+    if isinstance(network, ScratchCase):
+        loss, accuracy = network.model.train_on_batch(x, t)
+        return float(loss), float(accuracy)
+    network.step(x, t, LEARNING_RATE)
+    return None
+
+
+def _compare_correct(label: str, ours: float, theirs: float, samples: int) -> Comparison:
     """Compare the numbers of correct predictions; one near tie in a batch may be decided differently."""
-    return compare(f"step {step}: correct predictions", np.round(ours * samples), np.round(theirs * samples), 1.0)
+    return compare(f"{label}correct predictions", np.round(ours * samples), np.round(theirs * samples), 1.0)
 
 
-def check_lock_step(backend: str) -> Iterator[Comparison]:
+def check_lock_step(networks: Networks) -> Iterator[Comparison]:
     """Ten steps of the article's network."""
     x = np.concatenate([replace(ARTICLE, seed=seed).x for seed in range(4)])
     labels = np.random.default_rng(5).integers(10, size=len(x))
     steps = np.arange(STEPS * ARTICLE.batch).reshape(STEPS, ARTICLE.batch) % len(x)
-    for rows in lock_step(backend, ARTICLE, x, labels, steps):
+    for rows in lock_step(networks, ARTICLE, x, labels, steps):
         yield from rows

@@ -16,8 +16,9 @@ from parity_tests.checks.labels import check_to_categorical
 from parity_tests.checks.lock_step import check_lock_step
 from parity_tests.checks.loss_training import check_loss_training
 from parity_tests.checks.losses import check_losses, check_saturated_softmax
+from parity_tests.checks.networks import ScratchNetworks
 from parity_tests.checks.structure import check_structure
-from parity_tests.checks.traces import check_state, check_traces
+from parity_tests.checks.traces import check_layers, check_state, check_traces
 from parity_tests.checks.training import check_training
 from parity_tests.checks.updates import check_updates
 from parity_tests.comparison import Comparison
@@ -31,12 +32,15 @@ class Check(NamedTuple):
     """A check and the code that it runs.
 
     Attributes:
-        compare: returns or yields the comparisons; takes the backend, or nothing if ``shared``.
+        compare: returns or yields the comparisons; takes the backend, or networks if ``numerical``, or nothing if
+            ``shared``.
+        numerical: whether it takes the networks of any implementation (``checks.networks``).
         fused: whether ``backend="numba"`` runs it in the fused training step, instead of layer by layer.
         shared: whether the code does not depend on the backend.
     """
 
     compare: Callable[..., Iterable[Comparison]]
+    numerical: bool = False
     fused: bool = False
     shared: bool = False
 
@@ -55,9 +59,10 @@ class Check(NamedTuple):
 CHECKS = {
     "structure": Check(check_structure),
     "initial weights": Check(check_initial_weights),
-    "trace": Check(check_traces),
-    "accuracy": Check(check_accuracy),
-    "state": Check(check_state),
+    "trace": Check(check_traces, numerical=True),
+    "accuracy": Check(check_accuracy, numerical=True),
+    "state": Check(check_state, numerical=True),
+    "layers": Check(check_layers),
     "updates": Check(check_updates, shared=True),
     "saturated softmax": Check(check_saturated_softmax),
     "losses": Check(check_losses),
@@ -65,9 +70,9 @@ CHECKS = {
     "shuffling": Check(check_shuffling),
     "epoch reports": Check(check_reports),
     "losses in training": Check(check_loss_training, fused=True),
-    "lock-step": Check(check_lock_step, fused=True),
+    "lock-step": Check(check_lock_step, numerical=True, fused=True),
     "training": Check(check_training, fused=True),
-    "gradients": Check(check_gradients),
+    "gradients": Check(check_gradients, numerical=True),
     "numerical gradient": Check(check_numerical_gradient, shared=True),
 }
 
@@ -82,7 +87,10 @@ def run(name: str, backend: str) -> Iterator[Comparison]:
     clear_session()
     set_random_seed(0)
     check = CHECKS[name]
-    yield from check.compare() if check.shared else check.compare(backend)
+    if check.shared:
+        yield from check.compare()
+    else:
+        yield from check.compare(ScratchNetworks(backend) if check.numerical else backend)
 
 
 def runs() -> list[tuple[str, str]]:

@@ -1,51 +1,70 @@
 """Traces: every tensor of one forward and backward pass, and what a pass must not change."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
+from parity_tests.checks.networks import Networks, ScratchCase, tensors
 from parity_tests.comparison import Comparison, compare, compare_traces, equal, same
+from parity_tests.implementations.protocol import NotOffered
 from parity_tests.reference.cases import CASES, Case, bounded_trace, keras_trace
 
 SMALL = Case((8, 5), ("relu", "softmax"), batch=57, separate=True)
 
 
-def check_trace(backend: str, case: Case) -> list[Comparison]:
-    """Each tensor agrees with Keras (dtype, and values within twice the bound) and with float64 (within the bound)."""
-    model, reference, label = case.scratch_model(backend), bounded_trace(case), f"{case}: "
-    trace = model.trace(case.x, case.y)
-    rows = compare_traces(trace, keras_trace(case), reference, label=label)
+def check_trace(networks: Networks, case: Case) -> list[Comparison]:
+    """Each tensor that is offered agrees with Keras (dtype, and values within twice the bound) and with float64."""
+    network, reference, label = networks.build(case), bounded_trace(case), f"{case}: "
+    trace, expected = tensors(network, case), keras_trace(case)
+    if not isinstance(network, ScratchCase):
+        expected = {name: tensor for name, tensor in expected.items() if name in trace}
+        trace = {name: trace[name] for name in expected}
+    rows = compare_traces(trace, expected, reference, label=label)
     factor = 2 if case.dtype == "float64" else 1  # in float64 the reference rounds as much as the program
-    for name, (value, bound) in reference.items():
+    for name in trace:
+        value, bound = reference[name]
         rows.append(compare(f"{label}{name} against float64", trace[name].astype(np.float64), value, factor * bound))
-    loss, gradients = model.gradients(case.x, case.y)
-    names = [f"{layer.name}/d{key}" for layer in model.layers for key in layer.params]
-    rows += [same(f"{label}gradients(): {n}", g, trace[n]) for n, g in zip(names, gradients, strict=True)]
-    return [*rows, equal(f"{label}gradients(): loss", loss, float(trace["loss"]))]
+    return rows
 
 
-def check_traces(backend: str) -> Iterator[Comparison]:
-    """``check_trace`` of every case."""
+def check_traces(networks: Networks) -> Iterator[Comparison]:
+    """``check_trace`` of every case that the implementation has a network for."""
     for case in CASES:
-        yield from check_trace(backend, case)
+        with suppress(NotOffered):
+            yield from check_trace(networks, case)
 
 
-def check_state(backend: str) -> list[Comparison]:
-    """A pass leaves its inputs, the weights and earlier traces as they are, and does not depend on earlier batches."""
-    model, x, y = SMALL.scratch_model(backend), SMALL.x.copy(), SMALL.y.copy()
-    weights = model.get_weights()
-    first = model.trace(x, y)
+def check_state(networks: Networks) -> list[Comparison]:
+    """A pass leaves its inputs, the weights and earlier results as they are, and does not depend on earlier batches."""
+    network, x, y = networks.build(SMALL), SMALL.x.copy(), SMALL.y.copy()
+    weights = [W.copy() for W in network.get_weights()]
+    batch = replace(SMALL, batch=3)
+    first = tensors(network, SMALL, x, y)
     copies = {name: tensor.copy() for name, tensor in first.items()}
-    smaller = model.trace(x[:3], y[:3])
-    model.predict(x[:5], verbose=0)
-    again = model.trace(x, y)
+    smaller = tensors(network, batch)
+    again = tensors(network, SMALL, x, y)
     rows = [same("x after a pass", x, SMALL.x), same("y after a pass", y, SMALL.y)]
-    rows += [same(f"{name} of an earlier trace", first[name], copies[name]) for name in copies]
+    rows += [same(f"{name} of an earlier pass", first[name], copies[name]) for name in copies]
     rows += [same(f"{name} after other batches", again[name], copies[name]) for name in copies]
-    rows += [same("weights after a pass", a, b) for a, b in zip(model.get_weights(), weights, strict=True)]
-    model.forward(x)
+    rows += [same("weights after a pass", a, b) for a, b in zip(network.get_weights(), weights, strict=True)]
+    last = f"{SMALL.layer_specs()[-1].name}/out"
+    return [*rows, equal("outputs of a smaller batch", smaller[last].shape, (3, 5))]
+
+
+def check_layers(backend: str) -> list[Comparison]:
+    """The methods of scratch's model: gradients() is what trace() returns, and backward leaves dout as it is."""
+    model, rows = SMALL.scratch_model(backend), []
+    trace, (loss, gradients) = model.trace(SMALL.x, SMALL.y), model.gradients(SMALL.x, SMALL.y)
+    names = [f"{layer.name}/d{key}" for layer in model.layers for key in layer.params]
+    rows += [same(f"gradients(): {n}", g, trace[n]) for n, g in zip(names, gradients, strict=True)]
+    rows.append(equal("gradients(): loss", loss, float(trace["loss"])))
+    model.predict(SMALL.x[:5], verbose=0)
+    again = model.trace(SMALL.x, SMALL.y)
+    rows += [same(f"{name} after predict", again[name], trace[name]) for name in trace]
+    model.forward(SMALL.x)
     layer = model.layers[1]
     dout = np.ones_like(layer.out)
     layer.backward(dout)
-    rows.append(same("dout after backward", dout, np.ones_like(dout)))
-    return [*rows, equal("outputs of a smaller batch", smaller["dense_0/out"].shape, (3, 8))]
+    return [*rows, same("dout after backward", dout, np.ones_like(dout))]

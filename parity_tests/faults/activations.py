@@ -20,7 +20,7 @@ def relu_gradient_at_zero(dout: Array, out: Array) -> Array:
     return np.where(out >= 0, dout, 0)
 
 
-@planted_fault(numpy_ops, "relu_backward", caught_by="state")
+@planted_fault(numpy_ops, "relu_backward", caught_by="layers")
 def relu_gradient_in_place(dout: Array, out: Array) -> Array:
     """ReLU's backward pass changes dout in place."""
     dout[out <= 0] = 0

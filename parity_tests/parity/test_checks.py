@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from keras_impl.frameworks import FRAMEWORK
 from parity_tests.checks.registry import CHECKS, run, runs
+from parity_tests.checks.networks import ScratchNetworks
 from parity_tests.checks.traces import check_trace
 from parity_tests.comparison import assert_all
 from parity_tests.reference.cases import ARTICLE, INPUTS, Case
@@ -47,7 +48,7 @@ def test_check(name: str, backend: str, fused_calls: list[str]) -> None:
 def test_trace_with_several_blas_threads() -> None:
     """All other comparisons have one thread: see ``conftest``."""
     with threadpool_limits(4, user_api="blas"):
-        assert_all(check_trace("numpy", ARTICLE))
+        assert_all(check_trace(ScratchNetworks("numpy"), ARTICLE))
 
 
 @st.composite
@@ -75,4 +76,4 @@ def cases(draw: st.DrawFn) -> Case:
 @given(cases().filter(lambda case: case.comparable))
 def test_trace_of_random_networks(case: Case) -> None:
     for backend in BACKENDS:
-        assert_all(check_trace(backend, case))
+        assert_all(check_trace(ScratchNetworks(backend), case))

@@ -8,7 +8,8 @@ import numpy as np
 
 from keras_impl.frameworks import FRAMEWORK
 from parity_tests.checks import full_runs
-from parity_tests.checks.accuracy import keras_rms_errors, scratch_rms_errors
+from parity_tests.checks.accuracy import keras_rms_errors, own_rms_errors
+from parity_tests.checks.networks import ScratchNetworks
 from parity_tests.checks.registry import CHECKS, run, runs
 from parity_tests.comparison import Comparison, compare_traces, first_failure
 from parity_tests.reference.cases import ARTICLE, Case, bounded_trace, keras_trace
@@ -125,7 +126,7 @@ def _add_accuracies(report: Report, digits: mnist.Dataset) -> None:
 def tensor_results(backend: str) -> list[tuple[Comparison, float, float]]:
     """Return, for each tensor of the article's network, its comparison with Keras and the RMS errors of both."""
     trace = ARTICLE.scratch_model(backend).trace(ARTICLE.x, ARTICLE.y)
-    ours, theirs = scratch_rms_errors(backend, ARTICLE), keras_rms_errors(ARTICLE)
+    ours, theirs = own_rms_errors(ScratchNetworks(backend), ARTICLE), keras_rms_errors(ARTICLE)
     rows = compare_traces(trace, keras_trace(ARTICLE), bounded_trace(ARTICLE))
     return [(row, ours[row.name], theirs[row.name]) for row in rows]
 

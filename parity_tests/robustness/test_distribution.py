@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from keras_impl.cli import main
+from parity_tests.checks.networks import ScratchNetworks
 from parity_tests.reference.cases import ARTICLE
 from parity_tests.comparison import assert_all, equal, same
 from parity_tests.robustness.distribution_worker import EPOCHS, SEED
@@ -140,7 +141,7 @@ def test_100_steps_equal_those_of_scratch(devices: int, processes: int, digits: 
     rng = np.random.default_rng(SEED)
     steps = [rows for _ in range(EPOCHS) for rows in batches(SAMPLES, ARTICLE.batch, rng)]
     assert len(steps) == 100
-    compared = list(lock_step("numba", ARTICLE, x, labels, steps, Replay(recorded[0])))
+    compared = list(lock_step(ScratchNetworks("numba"), ARTICLE, x, labels, steps, Replay(recorded[0])))
     assert len(compared) == 100
     assert_all([row for rows in compared for row in rows])
 

@@ -192,6 +192,7 @@ def test_gradients_of_logits_without_a_loss() -> None:
     network.set_weights(expected.get_weights())
     gradients = network.backward(x, dout[:, :5])  # type: ignore[attr-defined]
     assert gradients[-1] == pytest.approx(dout[:, :5].sum(axis=0))
+    assert gradients[-1].dtype == network.outputs(x).dtype == np.float64  # not JAX's float32
 
 
 def test_uncompiled_model_is_refused() -> None:

@@ -13,6 +13,7 @@ from parity_tests.reference.error_model import Bounded
 
 STAGES = ("outputs", "loss", "gradients", "steps")  # in order of computation
 Key = tuple[str, str]  # scene and tensor
+DEGENERATE = 1e-6  # relative error that is allowed where the right tensor is 0 everywhere
 
 
 def stage_of(tensor: str) -> str:
@@ -111,15 +112,15 @@ class StepsScene:
 def reproduces(observed: Array, predicted: Array, right: Bounded) -> bool:
     """Return whether a prediction equals an observed tensor within twice the error model's bound: both are rounded.
 
-    The bound belongs to the right tensor.  A mistaken one of another size has the same relative error: the bound grows
-    with its largest entry.
+    The bound belongs to the right tensor.  Where a mistake changes an entry, its rounding error is one of the size of the
+    whole tensor: the largest bound, which grows with the mistaken tensor's largest entry.
     """
     if observed.shape != np.shape(predicted):
         return False
     size, mistaken = float(np.abs(right.value).max(initial=0)), np.abs(predicted)
     largest = float(mistaken[np.isfinite(mistaken)].max(initial=0))
-    relative = float(right.bound.max(initial=0)) / size if size else 0.0
-    bound = 2 * (right.bound + relative * max(0.0, largest - size))
+    changed = float(right.bound.max(initial=0)) * max(1.0, largest / size) if size else DEGENERATE * largest
+    bound = np.where(predicted == right.value, right.bound, np.maximum(right.bound, changed))
     with np.errstate(invalid="ignore"):
         near = np.abs(observed - predicted) <= bound
     return bool(np.all(near | (observed == predicted) | (np.isnan(observed) & np.isnan(predicted))))

@@ -21,6 +21,8 @@ from parity_tests.diagnosis.judge import (
 from parity_tests.diagnosis.observe import Observation, Step, observe, observe_steps
 from parity_tests.diagnosis.search import Diagnosis, diagnose, single_explanations
 from parity_tests.diagnosis.situations import Situation, situations
+from parity_tests.implementations.loading import users_line
+from parity_tests.implementations.protocol import CannotRunError
 from parity_tests.reference.error_model import Bounded, Rounding, exact
 
 Factory = Callable[[], Any]
@@ -97,7 +99,11 @@ def recognise(
     layers = len(sizes) - 1
     observation = observe(factory, usual, "float64")
     if observation.errors:
-        raise observation.errors[0][1]
+        method, error = observation.errors[0]
+        where = users_line(error)
+        raise CannotRunError(
+            f"{method} raises {type(error).__name__} for a usual batch: {error}" + (f" ({where})." if where else ".")
+        ) from error
     own = observation.dtypes[f"dense_{layers - 1}/out"]
     kinds = [(*h, out) for out in LAST for h in product(HIDDEN, repeat=layers - 1)]
     kinds = [tuple(activations)] if activations else kinds

@@ -158,6 +158,24 @@ def forward(formulas: Formulas, layers: Sequence[Layer], weights: Sequence[Array
     return passes
 
 
+def evaluate(
+    formulas: Formulas, activations: Sequence[str], weights: Sequence[Array], x: Array, t: Array
+) -> Tensors:
+    """Return the tensors of a forward pass, the loss included; see ``run`` for the arguments."""
+    layers = layers_of(activations)
+    with np.errstate(all="ignore"):  # mistakes overflow
+        return _evaluated(formulas, layers, forward(formulas, layers, weights, x), weights, t)
+
+
+def _evaluated(
+    formulas: Formulas, layers: Sequence[Layer], passes: Sequence[Pass], weights: Sequence[Array], t: Array
+) -> Tensors:
+    """Return the output of each layer, and the loss."""
+    losses = formulas.losses(passes[-1].z, passes[-1].out, formulas.targets(t))
+    tensors = {f"dense_{layer.index}/out": at.out for layer, at in zip(layers, passes, strict=True)}
+    return tensors | {"loss": np.asarray(formulas.reduce(losses, t.shape[1]) + formulas.penalty(weights[::2]))}
+
+
 def run(
     formulas: Formulas,
     activations: Sequence[str],
@@ -184,9 +202,7 @@ def run(
         earlier = passes if first is None else forward(formulas, layers, weights, first)
         calls = [Calls(now.x, before.x) for now, before in zip(passes, earlier, strict=True)]
         targets, (_, z, out) = formulas.targets(t), passes[-1]
-        losses = formulas.losses(z, out, targets)
-        tensors = {f"dense_{layer.index}/out": at.out for layer, at in zip(layers, passes, strict=True)}
-        tensors["loss"] = np.asarray(formulas.reduce(losses, t.shape[1]) + formulas.penalty(weights[::2]))
+        tensors = _evaluated(formulas, layers, passes, weights, t)
         tensors["loss/dx"] = formulas.loss_gradient(z, out, targets) * formulas.scale(*t.shape)
         return tensors | _backward(formulas, layers, weights, passes, calls, tensors["loss/dx"], rate)
 

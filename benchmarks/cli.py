@@ -15,12 +15,13 @@ from benchmarks.measurement.same import DifferentError
 from benchmarks.measurement.worker import WorkerError
 from benchmarks.questions.registry import QUESTIONS, QUICK
 from benchmarks.questions.session import Session
-from benchmarks.reports.pictures import draw
+from benchmarks.reports.pictures import PICTURES, draw
 from benchmarks.reports.table import markdown, show
 from benchmarks.tasks import article_task
-from scratch.cli.options import add_data_option
+from scratch.cli.options import add_data_option, add_version_option
 from scratch.cli.terminal import run_command
 from scratch.datasets import mnist
+from scratch.files import FileError, check_writable, write_bytes
 
 LOG_WIDTH = 200  # columns of the table if the output is not a terminal
 
@@ -40,8 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(QUESTIONS)}")
     add_data_option(parser)
-    options = parser.parse_args(arguments)
-    return run_command("benchmarks", lambda: _run(options))
+    add_version_option(parser)
+    return run_command("benchmarks", lambda: _run(parser.parse_args(arguments)))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -58,10 +59,10 @@ def _run(options: argparse.Namespace) -> int:
     with Progress(console) as progress:
         progress.announce(f"Results are written to {folder}.")
         _ask(names, Session(article_task(*digits.train), options.quick, results, progress), folder)
-    pictures = draw(folder, results)
-    (folder / "table.md").write_text(markdown(results), encoding="utf-8")
     show(console, results)
-    names = ["results.json", "table.md", *(picture.name for picture in pictures)]
+    results.save(folder / "results.json")
+    write_bytes(folder / "table.md", markdown(results).encode())
+    names = ["results.json", "table.md", *(picture.name for picture in draw(folder, results))]
     console.print(f"Written to {folder}: {', '.join(names)}.", markup=False, highlight=False, soft_wrap=True)
     return 1 if results.failures else 0
 
@@ -81,9 +82,9 @@ def _output_folder(option: str | None) -> Path:
         if option == "":
             raise OSError("the name is empty")
         folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise OSError("permission denied")
-    except OSError as error:
+        for name in ("results.json", "table.md", *PICTURES):
+            check_writable(folder / name)
+    except (FileError, OSError) as error:
         raise OSError(f"--output must be a folder that can be written to; got '{folder}' ({error}).") from error
     return folder
 
@@ -96,4 +97,7 @@ def _ask(names: list[str], session: Session, folder: Path) -> None:
             QUESTIONS[name](session)
         except (WorkerError, ProgramError, DifferentError) as error:
             session.results.failures.append(f"{name}: {error}")
-        session.results.save(folder / "results.json")
+        try:
+            session.results.save(folder / "results.json")
+        except FileError as error:  # the results in memory are printed in the end, and perhaps saved
+            session.progress.announce(str(error))

@@ -7,7 +7,6 @@ on several devices and hosts.
 
 import argparse
 import os
-import sys
 from typing import Any
 
 from keras_impl import missing
@@ -16,6 +15,7 @@ from scratch.article import Samples
 from scratch.cli.options import training_parser
 from scratch.cli.program import run_program
 from scratch.cli.terminal import run_command
+from scratch.files import replacing
 from scratch.utils import check_integer, set_random_seed
 
 FRAMEWORKS = ["tensorflow", "jax", "torch"]
@@ -78,6 +78,11 @@ class KerasProgram:
         )
         return len(history.epoch)
 
+    def save(self, model: Any, file: str) -> None:
+        """Write the model to a ``.keras`` file, atomically."""
+        with replacing(file) as part:
+            model.save(part)
+
 
 def add_distribution_options(command_line: argparse.ArgumentParser) -> None:
     """Add the options of a training on several devices and hosts."""
@@ -134,24 +139,20 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     """Train, and return the exit status: 0, or 2 for invalid input, or 130 after Ctrl-C."""
-    options = parse_options(arguments)
+    return run_command("keras_impl", lambda: _run(parse_options(arguments)))
+
+
+def _run(options: argparse.Namespace) -> int:
+    check_distribution_options(options)
     os.environ["KERAS_BACKEND"] = options.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # suppresses TensorFlow's messages about the processor
     try:
         import keras  # noqa: F401
     except ModuleNotFoundError as error:
-        print(f"python -m keras_impl: {missing(error)}", file=sys.stderr)
-        return 2
+        raise ImportError(missing(error)) from None
+    program = KerasProgram(options)
+    if not is_distributed(options):
+        return run_program(program)
+    from keras_impl import processes
 
-    def train() -> int:
-        return run_program(KerasProgram(options))
-
-    def check_and_train() -> int:
-        check_distribution_options(options)
-        if not is_distributed(options):
-            return train()
-        from keras_impl import processes
-
-        return processes.run(options, train)
-
-    return run_command("keras_impl", check_and_train)
+    return processes.run(options, lambda: run_program(program))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_impl.frameworks import Tensors, floatx, value_and_gradients
+from scratch.losses import LOSSES
 
 PARAMETERS = {"kernel": "dW", "bias": "db"}  # scratch's names for the gradients of Keras's variables
 Arrays = list[np.ndarray]
@@ -28,21 +29,23 @@ def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike) -> dict[str, np.n
         t: their targets, as the model's loss requires.
 
     Returns:
-        ``{layer}/out`` for each layer; ``loss``; ``loss/dx``, the gradient of the loss with respect to its input (the
-        logits, after a softmax); then from the last layer to the first ``{layer}/dx``, ``{layer}/dW``, ``{layer}/db``.
+        ``{layer}/out`` for each layer; ``loss``; ``loss/dx``, the gradient of the loss with respect to its input (of a
+        cross-entropy after a softmax: the logits); then from the last layer to the first ``{layer}/dx``,
+        ``{layer}/dW``, ``{layer}/db``.
 
     Raises:
         ValueError: if the model is not built or not compiled, or has variables other than a trained kernel and bias.
     """
     _check_model(model)
     inputs = np.asarray(x).astype(model.layers[0].compute_dtype)
-    shifts = _zero_shifts(model, len(inputs))
+    fused = _is_fused_with_softmax(model)
+    shifts = _zero_shifts(model, len(inputs), fused)
 
     def loss_and_outputs(tensors: Tensors) -> tuple[Any, Tensors]:
         x, *rest = tensors
         weights = zip(model.trainable_variables, rest[len(shifts) :], strict=True)
         with keras.StatelessScope(state_mapping=list(weights)):
-            outputs, y_pred = _forward(model.layers, x, rest[: len(shifts)])
+            outputs, y_pred = _forward(model.layers, x, rest[: len(shifts)], fused)
             loss = model.compute_loss(y=keras.ops.convert_to_tensor(t), y_pred=y_pred)
         return loss, [*outputs, loss]
 
@@ -70,25 +73,35 @@ def _check_model(model: keras.Sequential) -> None:
             raise ValueError(f"Layer {layer.name!r} can't be traced: it has variables other than a kernel and a bias.")
 
 
-def _is_softmax(layer: keras.layers.Layer) -> bool:
-    """Return whether the layer is or ends in a softmax, whose logits the loss uses instead of its output."""
-    activation = getattr(layer, "activation", None)
-    return isinstance(layer, keras.layers.Softmax) or activation is keras.activations.softmax
+def _is_fused_with_softmax(model: keras.Sequential) -> bool:
+    """Return whether the last layer is or ends in a softmax, and the loss takes its logits instead of its output."""
+    last = model.layers[-1]
+    if (
+        not isinstance(last, keras.layers.Softmax)
+        and getattr(last, "activation", None) is not keras.activations.softmax
+    ):
+        return False
+    of_logits = [(name, loss.__name__) for name, loss in LOSSES.items() if loss().for_logits() is not None]
+    return any(
+        loss is getattr(keras.losses, function_name) or isinstance(loss, getattr(keras.losses, class_name))
+        for loss in map(keras.losses.get, keras.tree.flatten(model.loss))
+        for function_name, class_name in of_logits
+    )
 
 
-def _zero_shifts(model: keras.Sequential, samples: int) -> Arrays:
+def _zero_shifts(model: keras.Sequential, samples: int, fused: bool) -> Arrays:
     """Return zeros of the shapes of all layers' outputs.
 
-    The last layer's are those of its logits if it is a Dense with a softmax.  They are left out if it is a softmax and
-    nothing else, since its logits are the output of the layer before.
+    If the loss is fused with a softmax, the last layer's are those of the logits of a Dense, and are left out for a
+    layer that is a softmax and nothing else, since its logits are the output of the layer before.
     """
     *layers, last = model.layers
-    if not _is_softmax(last) or isinstance(last, keras.layers.Dense):
+    if not fused or isinstance(last, keras.layers.Dense):
         layers.append(last)
     return [np.zeros((samples, *layer.output.shape[1:]), layer.compute_dtype) for layer in layers]
 
 
-def _forward(layers: list[keras.layers.Layer], x: Any, shifts: Tensors) -> tuple[Tensors, Any]:
+def _forward(layers: list[keras.layers.Layer], x: Any, shifts: Tensors, fused: bool) -> tuple[Tensors, Any]:
     """Return the output of each layer, and the last one as the loss takes it, with the shifts added on the way."""
     outputs = []
     for layer, shift in zip(layers[:-1], shifts, strict=False):
@@ -97,7 +110,7 @@ def _forward(layers: list[keras.layers.Layer], x: Any, shifts: Tensors) -> tuple
     last = layers[-1]
     if len(shifts) < len(layers):
         out = y_pred = last(x)
-    elif _is_softmax(last):
+    elif fused:
         with _shifted_logits(last, shifts[-1]):
             out = y_pred = last(x)
     else:
@@ -126,7 +139,7 @@ def _by_name(
         layers: the layers, first to last.
         values: the output of each layer, and the loss.
         input_gradients: the gradient with respect to the input of each layer, and last to that of the loss.  If the
-            last layer is a softmax, both are one.
+            last layer is a softmax that is fused with the loss, both are one.
         weight_gradients: in the order of ``get_weights()``.
     """
     *outputs, loss = values

@@ -5,33 +5,37 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from keras_impl import missing
-from scratch.cli.options import add_data_option
+from scratch.cli.options import add_data_option, add_version_option, file_name
 from scratch.cli.terminal import run_command
 from scratch.datasets import mnist
+from scratch.files import check_writable
+from scratch.utils import printable
 
 LOG_WIDTH = 150  # columns of the tables where the output is not a terminal
+MIN_WIDTH = 80  # columns without which words would be broken; a terminal that is narrower wraps the lines
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Compare, and return the exit status: 0 if all agrees, 1 if something differs, 2 for input that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m parity_tests", description="Compare scratch with Keras.")
-    parser.add_argument("--report", metavar="FILE.html", help="also write the report as one self-contained page")
+    parser.add_argument(
+        "--report", metavar="FILE.html", type=file_name, help="also write the report as one self-contained page"
+    )
     parser.add_argument("--slow", action="store_true", help="also train on all 70,000 digits (takes minutes)")
     add_data_option(parser)
-    options = parser.parse_args(arguments)
-    return run_command("parity_tests", lambda: compare_programs(options))
+    add_version_option(parser)
+    return run_command("parity_tests", lambda: compare_programs(parser.parse_args(arguments)))
 
 
 def compare_programs(options: argparse.Namespace) -> int:
     """Run all checks, print the report, and return the exit status."""
-    if options.report and (Path(options.report).is_dir() or not Path(options.report).resolve().parent.is_dir()):
-        raise OSError(f"--report must be a file in a folder that exists; got {options.report}.")
+    if options.report is not None:
+        check_writable(options.report)
     load_keras()
     from parity_tests.report.results import Report, plan
 
@@ -41,13 +45,14 @@ def compare_programs(options: argparse.Namespace) -> int:
     report, console = Report(), Console()
     if not console.is_terminal:
         console = Console(width=LOG_WIDTH)
+    console.width = max(console.width, MIN_WIDTH)
     run_steps(plan(report, digits, options.slow), console)
     print_report(report, console, digits.source)
     if options.report:
         from parity_tests.report.page import write_page
 
         write_page(options.report, report)
-        console.print(f"Page: {options.report}")
+        console.print(f"Page: {printable(options.report)}", markup=False, highlight=False, soft_wrap=True)
     return 1 if report.first_divergence else 0
 
 

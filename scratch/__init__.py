@@ -1,11 +1,14 @@
 """A neural network from scratch in NumPy: the words of "Deep Learning from Scratch" behind the API of Keras."""
 
-from scratch import callbacks, datasets, initializers, layers, losses, metrics, models, optimizers, utils
-from scratch.gradient_check import gradient_check
+import sys
+
+from scratch import callbacks, datasets, gradients, initializers, layers, losses, metrics, models, optimizers, utils
+from scratch.gradients import gradient_check, numerical_gradient
 from scratch.layers import Input
 from scratch.models import Sequential
 
 __version__ = "0.1.0"
+sys.modules["scratch.gradient_check"] = gradients  # the module's old name, which the function of that name hides
 
 __all__ = [
     "Input",
@@ -13,11 +16,13 @@ __all__ = [
     "callbacks",
     "datasets",
     "gradient_check",
+    "gradients",
     "initializers",
     "layers",
     "losses",
     "metrics",
     "models",
+    "numerical_gradient",
     "optimizers",
     "utils",
 ]

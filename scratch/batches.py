@@ -23,7 +23,7 @@ def batches(n: int, batch_size: int, rng: np.random.Generator | None = None) -> 
     Yields:
         The rows of each batch: a slice without ``rng``, else an array of row numbers.
     """
-    order = None if rng is None else rng.permutation(n)
+    order, batch_size = None if rng is None else rng.permutation(n), int(batch_size)  # an int8 cannot hold a row number
     for start in range(0, n, batch_size):
         rows = slice(start, start + batch_size)
         yield rows if order is None else order[rows]

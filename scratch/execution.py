@@ -13,6 +13,7 @@ Whether the compiled step applies is answered by the parts themselves: each laye
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -181,15 +182,23 @@ def fused_step(network: Network) -> "FusedStep | None":
         or not all(array.flags.carray for array in arrays)
         or not all(map(_has_its_shapes, network.layers))
     ):
-        return None  # the compiled step accesses the parameters by address, and does not check their shapes
+        return None  # the compiled step accesses the parameters by address
     if not set(activations) <= set(FUSED_ACTIVATIONS):
         return None
     if network.fused is None or not network.fused.is_for(weights, activations):
+        if _share_memory(arrays):
+            return None  # several threads would update the same numbers
         from scratch.kernels.fused_step import FusedStep
 
         network.fused = FusedStep(weights, activations)
     fused: FusedStep = network.fused
     return fused
+
+
+def _share_memory(arrays: Sequence[Array]) -> bool:
+    """Return whether two of several contiguous arrays have memory in common."""
+    starts = sorted((array.ctypes.data, array.nbytes) for array in arrays)
+    return any(start + size > following for (start, size), (following, _) in pairwise(starts))
 
 
 # Of Network: the compiled step does not use them.

@@ -183,7 +183,13 @@ class Layer:
         return self.out
 
     def activate_backward(self, dout: Array) -> Array:
-        """Return the gradient with respect to ``z``."""
+        """Return the gradient with respect to ``z``.
+
+        Raises:
+            ValueError: if ``dout`` does not have the shape of the output.
+        """
+        if dout.shape != self.out.shape:
+            raise ValueError(f"Layer {self.name!r} needs a dout of shape {self.out.shape}; got {dout.shape}.")
         dz: Array = getattr(self.ops, f"{self.activation}_backward")(dout, self.out)
         return dz
 
@@ -197,7 +203,7 @@ class Layer:
         self.compute_output_shape((None, *batch.shape[1:]))
         if not self.built:
             self.build((None, *batch.shape[1:]))
-        return self.forward(batch.astype(self.dtype, copy=False))
+        return self.forward(np.asarray(batch, self.dtype))
 
     def detached(self) -> Self:
         """Return a shallow copy that shares the parameters, so that its ``forward`` changes nothing in this layer.

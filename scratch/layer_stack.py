@@ -45,6 +45,7 @@ class LayerStack:
         self.input_shape: Shape | None = None
         self.lock = threading.RLock()
         self._layers: list[Layer] = []
+        self._by_name: dict[str, Layer] = {}  # as added: a layer may be renamed
         self._input: Input | None = None
         for layer in utils.check_list("layers", layers):
             self.add(layer)
@@ -78,7 +79,8 @@ class LayerStack:
             raise ValueError(f"A model is made of layers, such as Dense(10); got {layer!r}.")
         if layer.name == "loss":
             raise ValueError("A layer cannot be named 'loss', the name of the loss in a trace; choose another name.")
-        if layer.name in [other.name for other in self._layers]:
+        known = self._by_name.get(layer.name)
+        if known is not None and known.name == layer.name:
             raise ValueError(f"The model already has a layer named {layer.name!r}; give this one another name.")
         if isinstance(layer, Input):
             if self._layers or self._input:
@@ -89,9 +91,11 @@ class LayerStack:
         if input_shape is not None:
             layer.compute_output_shape(input_shape)
         layer.bind(self.backend, self.dtype)
-        self._layers.append(layer)
         if input_shape is not None:
-            self.build(self.input_shape or input_shape)
+            self._build_layer(layer, input_shape)
+            self.input_shape = self.input_shape or input_shape
+        self._layers.append(layer)
+        self._by_name[layer.name] = layer
 
     def pop(self) -> Layer:
         """Remove and return the last layer.
@@ -102,6 +106,7 @@ class LayerStack:
         if not self._layers:
             raise ValueError(f"Cannot pop from model {self.name!r}: there are no layers in the model.")
         layer = self._layers.pop()
+        self._by_name.pop(layer.name, None)
         if not self._layers and not self._input:
             self.input_shape = None
         return layer
@@ -125,17 +130,24 @@ class LayerStack:
         """Create the parameters of all layers that have none, for input of a shape such as ``(None, 784)``.
 
         Raises:
-            ValueError: if a layer does not accept its input; no layer is built then.
+            ValueError: if a layer does not accept its input, or two layers have one name; no layer is built then.
         """
         self.compute_output_shape(input_shape)
-        self.input_shape = shape = (None, *input_shape[1:])
-        if self.built:
-            return
-        with self.lock:
+        names = [layer.name for layer in self._layers]
+        if len(set(names)) < len(names):  # ``add`` has rejected equal names; a layer was renamed since
+            name = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"The model has two layers named {name!r}; give each layer its own name.")
+        shape: Shape = (None, *input_shape[1:])
+        if not self.built:
             for layer in self._layers:
-                if not layer.built:
-                    layer.build(shape, self.rng)
+                self._build_layer(layer, shape)
                 shape = layer.compute_output_shape(shape)
+        self.input_shape = (None, *input_shape[1:])
+
+    def _build_layer(self, layer: Layer, input_shape: Shape) -> None:
+        with self.lock:
+            if not layer.built:
+                layer.build(input_shape, self.rng)
 
     @property
     def ops(self) -> ModuleType:
@@ -150,10 +162,11 @@ class LayerStack:
     @property
     def output_shape(self) -> Shape | None:
         """Shape of the output, or None while the shape of the input is unknown."""
-        shape = self.input_shape
-        for layer in self._layers:
-            shape = None if shape is None else layer.compute_output_shape(shape)
-        return shape
+        if self.input_shape is None or not self._layers:
+            return self.input_shape
+        last = self._layers[-1]  # built, as all layers of a model with a known input shape
+        assert last.input_shape is not None
+        return None, *last.compute_output_shape(last.input_shape)[1:]
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the output for an input of that shape.

@@ -4,7 +4,8 @@
 ``CategoricalCrossentropy`` and ``SparseCategoricalCrossentropy`` are Keras's losses on probabilities.  A model that
 ends in a softmax trains through ``SoftmaxCrossEntropy`` in both cases, as Keras does on TensorFlow.
 
-To add a loss, derive a class from ``Loss`` and enter it in ``LOSSES``; README.md in this folder lists all files.
+To add a loss, derive a class from ``Loss`` that names its operation, and enter it in ``LOSSES``.  The arguments of its
+constructor are what a saved model contains of it.  README.md in this folder lists all files.
 """
 
 from types import ModuleType
@@ -14,7 +15,16 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops
-from scratch.utils import Array, Shape, check_array, check_labels, check_name, check_number, check_same_length
+from scratch.utils import (
+    Array,
+    Shape,
+    check_array,
+    check_labels,
+    check_name,
+    check_number,
+    check_same_length,
+    overridden,
+)
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "none")
 
@@ -24,13 +34,15 @@ class Loss:
 
     Attributes:
         op: the loss of each sample is ``ops.{op}_forward(y, t)``, its gradient ``ops.{op}_backward(y, t)``.
+        op_options: names of the attributes that both operations take as further arguments, such as Huber's delta.
         reduction: ``'sum_over_batch_size'`` (mean over the samples), ``'sum'`` or ``'none'``.
         label_smoothing: s between 0 and 1; the targets become ``t·(1 − s) + s/C``.
         backend: name of the backend whose operations are used.
         sparse: whether the user's targets are integer labels instead of rows.
     """
 
-    op: str
+    op: str | None = None
+    op_options: ClassVar[tuple[str, ...]] = ()
     sparse: ClassVar[bool] = False
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", label_smoothing: float = 0.0) -> None:
@@ -54,17 +66,32 @@ class Loss:
     def forward(self, y: Array, t: Array) -> Array:
         """Return the loss of a batch: a scalar of y's dtype, or one loss per sample (N,) without a reduction."""
         self.y, self.t = y, self.smooth(t)
-        return self.reduce(getattr(self.ops, f"{self.op}_forward")(y, self.t))
+        return self.reduce(self._compute("forward"))
 
     def backward(self) -> Array:
         """Return the gradient (N, C) of the last ``forward`` with respect to y; without a reduction, of the sum."""
-        dy: Array = getattr(self.ops, f"{self.op}_backward")(self.y, self.t)
+        dy = self._compute("backward")
         return dy / len(self.y) if self.reduction == "sum_over_batch_size" else dy
+
+    def _compute(self, direction: str) -> Array:
+        options = {name: getattr(self, name) for name in self.op_options}
+        result: Array = getattr(self.ops, f"{self.op}_{direction}")(self.y, self.t, **options)
+        return result
+
+    def check_op(self) -> None:
+        """Raise a ``ValueError`` if the backend lacks an operation that ``forward`` or ``backward`` calls."""
+        for direction in ("forward", "backward"):
+            if not overridden(self, Loss, direction) and not hasattr(self.ops, f"{self.op}_{direction}"):
+                raise ValueError(
+                    f"The op of the loss {type(self).__name__} must name a forward and a backward function of "
+                    f"{self.ops.__name__}; got {self.op!r}, for which there is no {self.op}_{direction}. Add the "
+                    f"function, or override {direction}."
+                )
 
     def smooth(self, t: Array) -> Array:
         """Return the targets (N, C) after label smoothing."""
         s = self.label_smoothing
-        return t * (1 - s) + s / t.shape[-1] if s else t
+        return t * (1 - s) + s / t.shape[1] if s else t
 
     def reduce(self, losses: Array) -> Array:
         """Apply the reduction to one loss per sample (N,); the sum is taken in float64 and rounded once."""
@@ -102,7 +129,7 @@ class Loss:
         y = y if y.dtype.kind == "f" else y.astype(np.float32)
         truth = self.check_targets(y_true, (None, *y.shape[1:]), "y_true")
         check_same_length("y_true", truth, "y_pred", y)
-        return self.forward(y, self.targets(truth, y.shape[-1], y.dtype))
+        return self.forward(y, self.targets(truth, y.shape[1], y.dtype))
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -215,7 +242,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 
     def targets(self, y: Array, units: int, dtype: DTypeLike) -> Array:
         """Return the labels as one-hot rows (N, units)."""
-        return np.eye(units, dtype=dtype)[y.reshape(-1)]
+        return np.eye(units, dtype=dtype)[y.ravel()]
 
 
 LOSSES: dict[str, type[Loss]] = {

@@ -100,10 +100,10 @@ class Sequential(Trainer):
         weights.save_weights(self, filepath)
 
     def load_weights(self, filepath: str | os.PathLike[str]) -> None:
-        """Replace all weights by those of a file that ``save_weights`` wrote, in scratch or in Keras.
+        """Replace all weights by those of a file that ``save_weights`` or ``save`` wrote, in scratch or in Keras.
 
-        Layers are matched by class and order, not by name.  If the model is compiled, a ``.weights.h5`` file also
-        restores the optimizer's state: number of steps, learning rate and velocities.
+        Layers are matched by class and order, not by name.  If the model is compiled, a ``.weights.h5`` or ``.keras``
+        file also restores the optimizer's state: number of steps, learning rate and velocities.
 
         Raises:
             FileError: (a ``ValueError``) if the file is missing, damaged, or of another model; nothing is changed.

@@ -45,7 +45,7 @@ class Network(LayerStack):
         """Return the output of the last layer for a batch x (順伝播); a ``trace`` receives every layer's output."""
         out = x
         for layer in self._layers:
-            out = layer.forward(out.astype(layer.dtype, copy=False))
+            out = layer.forward(np.asarray(out, layer.dtype))
             if trace is not None:
                 trace[f"{layer.name}/out"] = out.copy()
         return np.asarray(out)
@@ -80,7 +80,7 @@ class Network(LayerStack):
             is_last = layer is self._layers[-1]
             from_logits = is_last and layer.activation == "softmax" and isinstance(criterion, SoftmaxCrossEntropy)
             need_dx = trace is not None or (bool(trainable) and layer is not trainable[0])
-            dout = layer.backward(dout.astype(layer.dtype, copy=False), from_logits=from_logits, need_dx=need_dx)
+            dout = layer.backward(np.asarray(dout, layer.dtype), from_logits=from_logits, need_dx=need_dx)
             if trace is not None:
                 trace[f"{layer.name}/dx"] = np.array(dout)
                 trace.update({f"{layer.name}/d{key}": grad.copy() for key, grad in layer.grads.items()})
@@ -91,7 +91,7 @@ class Network(LayerStack):
         """Run one checked batch forward and backward, and return the trace that ``Sequential.trace`` describes."""
         trace: dict[str, Array] = {}
         out = self.forward(x, trace)
-        criterion, trace["loss"] = self.compute_loss(loss, out, loss.targets(y, out.shape[-1], out.dtype))
+        criterion, trace["loss"] = self.compute_loss(loss, out, loss.targets(y, out.shape[1], out.dtype))
         self.backward(criterion, trace)
         return trace
 
@@ -123,10 +123,13 @@ class Network(LayerStack):
         return self.lock
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "lock"}  # a lock belongs to one object
+        # The lock and a running fit belong to one object; a copy that a callback makes during fit is not being trained.
+        return {name: value for name, value in vars(self).items() if name not in ("lock", "fit_state")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, lock=threading.RLock())
+        if self.optimizer is not None and self.optimizer.owner is None:
+            self.optimizer.owner = self
 
     def detached(self) -> Self:
         """Return a shallow copy that shares the parameters.

@@ -5,6 +5,7 @@ decay the weights, then update them.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,9 @@ class SGD:
         self.iterations = 0
         self.owner: object | None = None  # the model that was compiled with this optimizer
         self.v: dict[str, Array] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"owner": None}  # a copied model is the owner of its optimizer: see Network.__setstate__
 
     @property
     def variables(self) -> list[Array]:

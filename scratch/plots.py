@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
 from scratch.callbacks import History
+from scratch.files import replacing
 from scratch.utils import Array
 
 MAX_MISTAKES = 12
@@ -33,6 +34,9 @@ def plot_training(
         labels: their classes (N,).
         probabilities: the network's outputs for them (N, C).
         W: weights of the first layer (height·width, units).
+
+    Raises:
+        FileError: if the file cannot be written; an existing file is kept.
     """
     figure = Figure(figsize=(14, 10), dpi=110, layout="constrained")
     accuracy = float((probabilities.argmax(axis=1) == labels).mean())
@@ -43,7 +47,8 @@ def plot_training(
     _draw_confusion(parts[0, 1], labels, probabilities)
     _draw_mistakes(parts[1, 0], images, labels, probabilities)
     _draw_weights(parts[1, 1], W, images.shape[1:])
-    figure.savefig(path)
+    with replacing(path) as part:
+        figure.savefig(part)
 
 
 def _draw_curves(figure: SubFigure, history: History) -> None:

@@ -9,7 +9,7 @@ from scratch.network import Network
 from scratch.utils import Array, Shape, check_integer
 
 COLUMN_ENDS = (0.45, 0.80, 1.0)  # as fractions of the width
-MAX_WIDTH = 88
+MIN_WIDTH, MAX_WIDTH = 20, 88
 
 
 def print_summary(
@@ -25,6 +25,7 @@ def print_summary(
     if print_fn:
         console = Console(highlight=False, force_terminal=False, color_system=None)
         console.begin_capture()
+    console.width = max(console.width, MIN_WIDTH)  # a terminal that is narrower wraps the lines
     console.print(f'[bold]Model: "{escape(model.name)}"[/]')
     console.print(table)
     weights = list(model.params.values())
@@ -42,7 +43,7 @@ def _table(model: Network, line_length: int | None) -> Any:
     from rich.markup import escape
     from rich.table import Column, Table
 
-    width = min(MAX_WIDTH, shutil.get_terminal_size().columns - 4)
+    width = max(MIN_WIDTH, min(MAX_WIDTH, shutil.get_terminal_size().columns - 4))
     if line_length is not None:
         width = check_integer("line_length", line_length)
     ends = [int(share * width) for share in COLUMN_ENDS]

@@ -49,7 +49,7 @@ class TrainableNetwork(Network):
 
         Args:
             optimizer: ``'sgd'`` or an ``SGD``.
-            loss: ``'categorical_crossentropy'``, ``'sparse_categorical_crossentropy'`` or a loss object.
+            loss: one of the names in ``scratch.losses.LOSSES``, or a loss object.
             loss_weights: Keras's argument for several outputs; must be None.
             metrics: names or metric objects, such as ``['accuracy']``.
             weighted_metrics: Keras's argument for sample weights; must be None.
@@ -57,8 +57,8 @@ class TrainableNetwork(Network):
                 ``layers.py`` is reached for every batch.
 
         Raises:
-            ValueError: if a name is unknown, the loss has no reduction to one number, or the optimizer belongs to
-                another model.
+            ValueError: if a name is unknown, the loss has no reduction to one number or no operation on the model's
+                backend, or the optimizer belongs to another model.
         """
         if loss_weights is not None or weighted_metrics is not None:
             raise ValueError(
@@ -66,13 +66,17 @@ class TrainableNetwork(Network):
                 f"Keras; got {loss_weights!r} and {weighted_metrics!r}. Pass metrics by name: metrics=['accuracy']."
             )
         new_optimizer, new_loss = optimizers.get(optimizer), copy.copy(losses.get(loss))
+        new_loss.backend = self.backend
+        new_loss.check_op()
         if new_loss.reduction == "none":
             raise ValueError("compile needs a loss that is one number per batch; got one with reduction=None.")
         if new_optimizer.owner not in (None, self):
             raise ValueError("The optimizer holds the velocities of another model; create a new optimizer.")
         self.metrics = metrics_module.get(metrics, new_loss)
+        if new_optimizer.owner is None:  # new, or a copy of another model's optimizer, whose velocities do not apply
+            new_optimizer.iterations, new_optimizer.v = 0, {}
         self.optimizer, self.loss, self.run_eagerly = new_optimizer, new_loss, bool(run_eagerly)
-        self.optimizer.owner, self.loss.backend = self, self.backend
+        self.optimizer.owner = self
         self.mean_loss, self.history = Mean("loss"), History()
 
     def train_step(self, x: Array | Pixels, y: Array) -> tuple[float, Array]:
@@ -91,7 +95,7 @@ class TrainableNetwork(Network):
         loss, optimizer = self.loss_and_optimizer("train_step")
         with np.errstate(over="ignore", invalid="ignore"):  # reported by the warning
             out = self.forward(x)
-            criterion, value = self.compute_loss(loss, out, loss.targets(y, out.shape[-1], out.dtype))
+            criterion, value = self.compute_loss(loss, out, loss.targets(y, out.shape[1], out.dtype))
             self.backward(criterion)
             if not np.isfinite(value):
                 self.warn_nonfinite_loss(x, y)
@@ -139,10 +143,9 @@ class TrainableNetwork(Network):
             if state.nonfinite_loss_reported:
                 return
             state.nonfinite_loss_reported, place = True, state.place
-        loss, _ = self.loss_and_optimizer("trace")
-        bad = next(
-            name for name, tensor in self.detached().trace_batch(loss, x, y).items() if not np.isfinite(tensor).all()
-        )
+        assert self.loss is not None
+        trace = self.detached().trace_batch(self.loss, x, y)
+        bad = next(name for name, tensor in trace.items() if not np.isfinite(tensor).all())
         warn_user(
             f"The loss is not finite any more: {place}; the first tensor with NaN or infinity is {bad!r}. "
             "A smaller learning rate or clipnorm may help."

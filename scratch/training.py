@@ -74,12 +74,11 @@ class Trainer(TrainableNetwork):
         Warns:
             UserWarning: once, if the loss is not finite: the epoch, the batch, and the first tensor that is not finite.
         """
-        self.loss_and_optimizer("fit")
         batch_size, epochs = check_integer("batch_size", batch_size), check_integer("epochs", epochs)
         initial_epoch = check_integer("initial_epoch", initial_epoch, minimum=0)
         data, validation = self._training_data(x, y, validation_split, validation_data)
         steps = math.ceil(len(data[0]) / batch_size)
-        callback_list = self._callback_list(callbacks, verbose, epochs=epochs, steps=steps, record=True)
+        callback_list = self._callback_list(callbacks, verbose, epochs=epochs, steps=steps)
         self.build(data[0].shape)
 
         arrays = [*data, *(validation or ())]
@@ -157,9 +156,8 @@ class Trainer(TrainableNetwork):
         return self._returned(self._evaluate(samples, targets, batch_size, callback_list), return_dict)
 
     def _evaluate(self, x: Array | Pixels, y: Array, batch_size: int, callback_list: CallbackList) -> Logs:
-        loss, _ = self.loss_and_optimizer("evaluate")
-        logs: Logs = {}
-        model = self.detached()
+        loss, model = self.loss, self.detached()
+        assert loss is not None
         model.reset_metrics()
         self.stop_evaluating = False
         callback_list.on_test_begin({})
@@ -167,14 +165,14 @@ class Trainer(TrainableNetwork):
             callback_list.on_test_batch_begin(step, {})
             with self.reading(), np.errstate(over="ignore", invalid="ignore"):
                 out = model.forward(x[rows])
-                _, value = model.compute_loss(loss, out, loss.targets(y[rows], out.shape[-1], out.dtype))
+                _, value = model.compute_loss(loss, out, loss.targets(y[rows], out.shape[1], out.dtype))
                 if not np.isfinite(value) and self.fit_state is not None and self.fit_state.validating:
                     self.warn_nonfinite_loss(x[rows], y[rows])
             model.update_metrics(Steps([float(value)], y[rows], out, len(out)))
-            logs = model.metric_values()
-            callback_list.on_test_batch_end(step, logs)
+            callback_list.on_test_batch_end(step, model.metric_values())
             if self.stop_evaluating:
                 break
+        logs = model.metric_values()
         callback_list.on_test_end(logs)
         return logs
 
@@ -226,7 +224,7 @@ class Trainer(TrainableNetwork):
         self.build(samples.shape)
         with Uninterrupted(), self.lock:
             self.reset_metrics()
-            self.update_metrics(self.make_train_function(samples, targets, len(samples))([slice(0, len(samples))]))
+            self.update_metrics(self.make_train_function(samples, targets, len(samples))([slice(None)]))
             return self._returned(self.metric_values(), return_dict)
 
     def test_on_batch(
@@ -264,16 +262,15 @@ class Trainer(TrainableNetwork):
         *,
         epochs: int,
         steps: int,
-        record: bool = False,
     ) -> CallbackList:
-        """Return the user's callbacks, with a progress bar and a ``History`` where they are needed."""
+        """Return the user's callbacks, with a ``History`` and, unless silent, a progress bar."""
         if verbose not in ("auto", 0, 1, 2):
             raise ValueError(f"verbose must be 'auto', 0, 1 or 2; got {verbose!r}.")
         verbose = (1 if interactive() else 2) if verbose == "auto" else int(verbose)
         found = [callbacks] if isinstance(callbacks, Callback) else check_list("callbacks", callbacks)
         if verbose and not any(isinstance(callback, ProgbarLogger) for callback in found):
             found.append(ProgbarLogger())
-        if record and not any(isinstance(callback, History) for callback in found):
+        if not any(isinstance(callback, History) for callback in found):
             found.append(History())  # last, as in Keras: other callbacks may add to the logs
         found.sort(key=lambda callback: isinstance(callback, BackupAndRestore))  # last: it saves the others' states
         return CallbackList(found, self, {"verbose": verbose, "epochs": epochs, "steps": steps})

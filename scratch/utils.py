@@ -102,10 +102,25 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 def encodable(text: str, fallback: str) -> str:
     """Return the text, or the fallback if the encoding of standard output lacks one of its characters."""
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         return fallback
     return text
+
+
+def printable(text: str) -> str:
+    r"""Return the text with escapes, such as ``\x1b``, in place of characters that could control a terminal.
+
+    Names from a file or a server may hold such characters: control codes, line breaks, invisible characters, bytes of
+    a file name that are not text.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def print_now(text: str, end: str = "\n") -> None:
+    """Print a text and flush standard output; do nothing if standard output is closed."""
+    if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
+        print(text, end=end, flush=hasattr(sys.stdout, "flush"))
 
 
 def overridden(instance: object, base: type, *methods: str) -> bool:

@@ -8,6 +8,8 @@ from rich import progress
 from rich.console import Console
 from rich.table import Column
 
+from scratch.utils import printable
+
 
 class Progress:
     """Progress of a series of measurements, used as a context manager.
@@ -39,7 +41,7 @@ class Progress:
 
     def announce(self, line: str) -> None:
         """Print a line, above the bars if there are any."""
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     def start(self, name: str, total: int) -> None:
         """Begin a series of ``total`` measurements."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.measurement import environment
 from benchmarks.measurement.ratios import Ratio
+from scratch.files import write_bytes
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,12 @@ class Results:
             self.remarks.append(line)
 
     def save(self, file: Path) -> None:
-        """Write all results as JSON."""
-        file.write_text(json.dumps(_to_json(asdict(self)), indent=1) + "\n")
+        """Write all results as JSON.
+
+        Raises:
+            FileError: if the file cannot be written; an existing file is kept.
+        """
+        write_bytes(file, (json.dumps(_to_json(asdict(self)), indent=1) + "\n").encode())
 
 
 def _to_json(value: Any) -> Any:

@@ -14,6 +14,7 @@ from benchmarks.measurement.ratios import Times, paired_ratio
 from benchmarks.measurement.results import Results
 from benchmarks.peers.registry import KERAS, PEERS, SCRATCH
 from benchmarks.questions.grid import MIDDLE
+from scratch.files import replacing
 
 # Paul Tol's bright colour scheme. Peers without an entry are grey; the curves of scaling.png show peers with an entry.
 COLOURS = {
@@ -30,6 +31,7 @@ OTHER_COLOUR = "#bbbbbb"
 AXES = ("batch", "width", "depth")
 AXIS_LABELS = ("batch: samples in a step", "width: units of each layer", "depth: hidden layers")
 PLAIN_NUMBERS = FuncFormatter(lambda value, _: f"{value:,g}")
+PICTURES = ("epoch.png", "scaling.png", "grid.png")
 Points = list[dict[str, Any]]
 Curves = dict[str, list[float]]  # seconds of each peer
 
@@ -37,14 +39,15 @@ Curves = dict[str, list[float]]  # seconds of each peer
 def draw(folder: Path, results: Results) -> list[Path]:
     """Draw the pictures for which there are measurements, and return their files."""
     machine, raw = f"{results.environment['cpu']}, {results.environment['cores']} cores", results.raw
-    figures = {
-        "epoch.png": draw_epoch(raw.get("epoch", {}), machine),
-        "scaling.png": draw_scaling(raw.get("grid", []), raw.get("threads", {}), machine),
-        "grid.png": draw_grid(raw.get("grid", []), machine),
-    }
-    drawn = {folder / name: figure for name, figure in figures.items() if figure is not None}
+    figures = (
+        draw_epoch(raw.get("epoch", {}), machine),
+        draw_scaling(raw.get("grid", []), raw.get("threads", {}), machine),
+        draw_grid(raw.get("grid", []), machine),
+    )
+    drawn = {folder / name: figure for name, figure in zip(PICTURES, figures, strict=True) if figure is not None}
     for file, figure in drawn.items():
-        figure.savefig(file, dpi=130)
+        with replacing(file) as part:
+            figure.savefig(part, dpi=130)
     return list(drawn)
 
 

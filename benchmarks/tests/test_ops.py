@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scratch import ops
+from scratch import losses, ops
 from scratch.ops import numpy_ops
 
 Arguments = dict[str, Any]
@@ -38,6 +38,7 @@ def arguments(name: str, batch_size: int, inputs: int, units: int, classes: int 
     t = np.eye(width)[rng.integers(width, size=batch_size)]
     values |= {"y": y, "dout": rng.normal(size=(batch_size, width)), "t": t}
     values = {key: value.astype(np.float32) for key, value in values.items()} | {"need_dx": True}
+    values |= {option: getattr(loss(), option) for loss in losses.LOSSES.values() for option in loss.op_options}
     return {key: values[key] for key in inspect.signature(getattr(numpy_ops, name)).parameters}
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from parity_tests.comparison import Comparison, compare
 from parity_tests.reference.cases import CASES, Case, bounded_trace, keras_trace
 from scratch import gradient_check
-from scratch.gradient_check import numerical_gradient
+from scratch.gradients import numerical_gradient
 
-NUMERICAL = 1e-7  # relative error of a numerical gradient in float64, see scratch.gradient_check
+NUMERICAL = 1e-7  # relative error of a numerical gradient in float64, see scratch.gradients
 NOT_DIFFERENTIABLE = ("kink", "dead", "large", "extreme", "saturated")  # inputs at a kink, or gradients near 0
 MOST_INPUTS = 1000  # each entry costs four forward passes
 

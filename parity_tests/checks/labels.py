@@ -6,7 +6,7 @@ import numpy as np
 from parity_tests.comparison import Comparison, compare
 from scratch.utils import to_categorical
 
-LABELS = (np.array([0, 2, 1, 9]), np.array([[1], [3]]), np.array([[1, 0], [2, 2]]), [3, 0], 2)
+LABELS = (np.array([0, 2, 1, 9]), np.array([[1], [3]]), np.array([[1, 0], [2, 2]]), [3, 0], 2, [2], [[2]], [[[2]]])
 
 
 def check_to_categorical() -> list[Comparison]:

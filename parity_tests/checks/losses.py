@@ -1,5 +1,6 @@
 """Losses called on arrays, their gradients with respect to outputs, and the softmax of logits that are far apart."""
 
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from keras_impl.frameworks import FRAMEWORK, floatx, to_numpy, value_and_gradients
 from parity_tests.comparison import Comparison, compare
 from parity_tests.reference.error_model import Bounded, Rounding, exact
-from parity_tests.reference.losses import EPSILON, LOSSES, mean, mean_backward, total
+from parity_tests.reference.losses import EPSILON, LOSSES, LossRule, mean, mean_backward, total
 from scratch import losses
 from scratch.layers import Activation
 
@@ -17,30 +18,76 @@ SAMPLES, CLASSES = 40, 6
 DTYPES = ("float32", "float64") if FRAMEWORK == "tensorflow" else ("float32",)  # Keras on JAX and torch narrows
 
 
-REDUCTIONS = {"sum_over_batch_size": mean, "sum": total, None: lambda rounding, losses_of_samples: losses_of_samples}
+Reduce = Callable[[Rounding, Bounded], Bounded]
+
+
+def unreduced(rounding: Rounding, values: Bounded) -> Bounded:
+    """Return the losses or gradients of the samples as they are."""
+    return values
+
+
+REDUCTIONS: dict[str | None, tuple[Reduce, Reduce]] = {  # of the losses, and of their gradients
+    "sum_over_batch_size": (mean, mean_backward),
+    "sum": (total, unreduced),
+    None: (unreduced, unreduced),
+}
 
 
 class ArrayLoss(NamedTuple):
-    """A loss class and its arguments."""
+    """A loss class and the arguments of its constructor."""
 
     loss: str
-    options: dict[str, Any]
+    settings: dict[str, Any]
 
     def __str__(self) -> str:
-        return f"{self.loss}({', '.join(f'{name}={value!r}' for name, value in self.options.items())})"
+        return f"{self.loss}({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
+
+    @property
+    def from_logits(self) -> bool:
+        """Whether the predictions are logits."""
+        return bool(self.settings.get("from_logits"))
+
+    @property
+    def rule(self) -> LossRule:
+        """The error model of the loss of each sample."""
+        model = LOSSES[self.loss]
+        rule = model.logits if self.from_logits else model.outputs
+        assert rule is not None
+        return rule.with_options({name: value for name, value in self.settings.items() if name in model.options})
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The targets that the class takes: labels (N,) or one-hot rows (N, C)."""
+        return labels() if LOSSES[self.loss].integer_targets else np.eye(CLASSES)[labels()]
+
+    @property
+    def smoothed_targets(self) -> np.ndarray:
+        """The targets that the formula takes: one-hot rows, smoothed."""
+        s = self.settings.get("label_smoothing", 0)
+        return np.eye(CLASSES)[labels()] * (1 - s) + s / CLASSES
+
+    @property
+    def reductions(self) -> tuple[Reduce, Reduce]:
+        """The reduction of the losses of the samples, and that of their gradients."""
+        return REDUCTIONS[self.settings.get("reduction", "sum_over_batch_size")]
+
+    def scratch_loss(self, backend: str) -> losses.Loss:
+        """Return the loss in scratch."""
+        loss: losses.Loss = getattr(losses, self.loss)(**self.settings)
+        loss.backend = backend
+        return loss
 
 
-ARRAY_LOSSES = (
-    ArrayLoss("CategoricalCrossentropy", {}),
-    ArrayLoss("CategoricalCrossentropy", {"reduction": None}),
-    ArrayLoss("CategoricalCrossentropy", {"reduction": "sum"}),
-    ArrayLoss("CategoricalCrossentropy", {"label_smoothing": 0.25}),
-    ArrayLoss("CategoricalCrossentropy", {"from_logits": True}),
-    ArrayLoss("CategoricalCrossentropy", {"from_logits": True, "label_smoothing": 0.25, "reduction": None}),
-    ArrayLoss("SparseCategoricalCrossentropy", {}),
-    ArrayLoss("SparseCategoricalCrossentropy", {"reduction": None}),
-    ArrayLoss("SparseCategoricalCrossentropy", {"from_logits": True}),
-)
+def array_losses() -> Iterator[ArrayLoss]:
+    """Yield each loss of the error model with each reduction, on logits, and with its own options."""
+    for name, model in LOSSES.items():
+        settings: list[Mapping[str, Any]] = [{}, {"reduction": None}, {"reduction": "sum"}, *model.more_settings]
+        settings += [{"from_logits": True}] if model.logits else []
+        settings += [model.options] if model.options else []
+        yield from (ArrayLoss(name, dict(arguments)) for arguments in settings)
+
+
+ARRAY_LOSSES = tuple(array_losses())
 
 
 def labels() -> np.ndarray:
@@ -48,21 +95,21 @@ def labels() -> np.ndarray:
     return np.random.default_rng(9).integers(CLASSES, size=SAMPLES)
 
 
-def targets(loss: str) -> np.ndarray:
-    """Return the targets that a loss class takes: labels (N,) or one-hot rows (N, C)."""
-    return labels() if LOSSES[loss].integer_targets else np.eye(CLASSES)[labels()]
-
-
 def predictions(case: ArrayLoss) -> dict[str, np.ndarray]:
     """Return logits, or probabilities: proper ones, unscaled ones, and certain ones, right and wrong."""
     rng, shape = np.random.default_rng(8), (SAMPLES, CLASSES)
-    if case.options.get("from_logits"):
+    if case.from_logits:
         return {"normal": rng.normal(size=shape), "large": 1e4 * rng.normal(size=shape)}
     proper = {"proper": rng.dirichlet(np.ones(CLASSES), SAMPLES)}
-    if LOSSES[case.loss].integer_targets and FRAMEWORK != "tensorflow":
-        return proper  # Keras on JAX and torch rescales before it clips
+    if rescales_first(case):
+        return proper
     unscaled = rng.uniform(0.01, 3, shape)
     return proper | {"unscaled": unscaled, "certain": np.eye(CLASSES)[rng.integers(CLASSES, size=SAMPLES)]}
+
+
+def rescales_first(case: ArrayLoss) -> bool:
+    """Whether Keras rescales probabilities before it clips them, where scratch clips first: on JAX and torch."""
+    return LOSSES[case.loss].integer_targets and not case.from_logits and FRAMEWORK != "tensorflow"
 
 
 @lru_cache
@@ -73,24 +120,20 @@ def keras_losses() -> dict[tuple[int, str, str], np.ndarray]:
         for name, y in predictions(case).items():
             for dtype in DTYPES:
                 with floatx(dtype):
-                    loss = getattr(keras.losses, case.loss)(dtype=dtype, **case.options)
-                    t = targets(case.loss)
+                    loss = getattr(keras.losses, case.loss)(dtype=dtype, **case.settings)
+                    t = case.targets
                     found[i, name, dtype] = to_numpy(loss(t.astype(dtype) if t.ndim == 2 else t, y.astype(dtype)))
     return found
 
 
 def bounded_loss(case: ArrayLoss, y: np.ndarray) -> Bounded:
     """Return the loss in float64, with its bound."""
-    model, rounding, s = LOSSES[case.loss], Rounding(y.dtype.name), case.options.get("label_smoothing", 0)
-    rule = model.logits if case.options.get("from_logits") else model.outputs
-    assert rule is not None
-    t = np.eye(CLASSES)[labels()] * (1 - s) + s / CLASSES
-    reduce = REDUCTIONS[case.options.get("reduction", "sum_over_batch_size")]
-    reduced = reduce(rounding, rule.forward(rounding, exact(y), t))
+    rounding = Rounding(y.dtype.name)
+    reduced = case.reductions[0](rounding, case.rule.forward(rounding, exact(y), case.smoothed_targets))
     # The error model allows any order of summation, which is wide for 40 samples: all programs add them pairwise or in
     # vectors.  26 u times the largest term (a logit, or the logarithm of a clipped probability) is enough for them.
-    largest = float(np.abs(y).max()) if case.options.get("from_logits") else -np.log(EPSILON)
-    limit = 26 * rounding.u * (1 + largest) * (SAMPLES if case.options.get("reduction") == "sum" else 1)
+    largest = float(np.abs(y).max()) if case.from_logits else -np.log(EPSILON)
+    limit = 26 * rounding.u * (1 + largest) * (SAMPLES if case.settings.get("reduction") == "sum" else 1)
     return Bounded(reduced.value, np.minimum(reduced.bound, limit))
 
 
@@ -100,9 +143,8 @@ def check_array_losses(backend: str) -> list[Comparison]:
     for (i, name, dtype), expected in keras_losses().items():
         case = ARRAY_LOSSES[i]
         y = predictions(case)[name].astype(dtype)
-        loss = getattr(losses, case.loss)(**case.options)
-        loss.backend = backend
-        got, reference, label = loss(targets(case.loss), y), bounded_loss(case, y), f"{case}, {name} {dtype}"
+        got, reference = case.scratch_loss(backend)(case.targets, y), bounded_loss(case, y)
+        label = f"{case}, {name} {dtype}"
         rows.append(compare(label, got, expected, 2 * reference.bound))
         factor = 2 if dtype == "float64" else 1  # in float64 the reference rounds as much as the program
         bound = factor * reference.bound
@@ -116,28 +158,28 @@ def positive_outputs() -> np.ndarray:
 
 
 @lru_cache
-def keras_loss_gradient(name: str) -> np.ndarray:
-    """Return the gradient of Keras's loss with respect to the outputs."""
-    t = targets(name)
+def keras_loss_gradient(i: int) -> np.ndarray:
+    """Return the gradient of the loss ``ARRAY_LOSSES[i]`` of Keras with respect to the outputs."""
+    case = ARRAY_LOSSES[i]
+    t = case.targets
 
     def loss(tensors: list[Any]) -> tuple[Any, list[Any]]:
         truth = keras.ops.convert_to_tensor(t.astype("float32") if t.ndim == 2 else t)
-        return getattr(keras.losses, name)()(truth, tensors[0]), []
+        return keras.ops.sum(getattr(keras.losses, case.loss)(**case.settings)(truth, tensors[0])), []
 
     return value_and_gradients(loss, [positive_outputs()])[1][0]
 
 
 def check_loss_gradients(backend: str) -> list[Comparison]:
     """Gradients with respect to outputs that the loss rescales, as Keras differentiates it."""
-    y, t, rounding, rows = positive_outputs(), np.eye(CLASSES, dtype="float32")[labels()], Rounding("float32"), []
-    for name, model in LOSSES.items():
-        if model.integer_targets and FRAMEWORK != "tensorflow":
-            continue  # Keras on JAX and torch rescales before it clips
-        loss = getattr(losses, name)()
-        loss.backend = backend
+    y, rounding, rows = positive_outputs(), Rounding("float32"), []
+    for i, case in enumerate(ARRAY_LOSSES):
+        if rescales_first(case):
+            continue
+        loss, t = case.scratch_loss(backend), np.eye(CLASSES, dtype="float32")[labels()]
         loss.forward(y, t)
-        bound = 2 * mean_backward(rounding, model.outputs.backward(rounding, exact(y), t.astype(np.float64))).bound
-        rows.append(compare(f"gradient of {name}", loss.backward(), keras_loss_gradient(name), bound))
+        gradient = case.reductions[1](rounding, case.rule.backward(rounding, exact(y), case.smoothed_targets))
+        rows.append(compare(f"gradient of {case}", loss.backward(), keras_loss_gradient(i), 2 * gradient.bound))
     return rows
 
 

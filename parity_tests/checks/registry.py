@@ -14,9 +14,11 @@ from parity_tests.checks.gradients import check_gradients, check_numerical_gradi
 from parity_tests.checks.initial_weights import check_initial_weights
 from parity_tests.checks.labels import check_to_categorical
 from parity_tests.checks.lock_step import check_lock_step
+from parity_tests.checks.loss_training import check_loss_training
 from parity_tests.checks.losses import check_losses, check_saturated_softmax
 from parity_tests.checks.structure import check_structure
 from parity_tests.checks.traces import check_state, check_traces
+from parity_tests.checks.training import check_training
 from parity_tests.checks.updates import check_updates
 from parity_tests.comparison import Comparison
 from scratch.ops import BACKENDS
@@ -62,7 +64,9 @@ CHECKS = {
     "to_categorical": Check(check_to_categorical, shared=True),
     "shuffling": Check(check_shuffling),
     "epoch reports": Check(check_reports),
+    "losses in training": Check(check_loss_training, fused=True),
     "lock-step": Check(check_lock_step, fused=True),
+    "training": Check(check_training, fused=True),
     "gradients": Check(check_gradients),
     "numerical gradient": Check(check_numerical_gradient, shared=True),
 }

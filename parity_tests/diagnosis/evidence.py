@@ -102,8 +102,10 @@ class StepsScene:
                 layer, key = layers_of(self.activations)[i // 2], "Wb"[i % 2]
                 name = f"dense_{layer.index}/d{key}"
                 gradient = formulas.accumulate(gradients[name], [before[name] for before in earlier])
+                state = states.setdefault(name, {})
+                state["samples"] = np.asarray(len(step.x))
                 with np.errstate(all="ignore"):
-                    new = formulas.update(layer, key, W, gradient, states.setdefault(name, {}), step.rate)
+                    new = formulas.update(layer, key, W, gradient, state, step.rate)
                 predicted[f"step {number}: dense_{layer.index}/{key}"] = new
             earlier.append(gradients)
         return predicted

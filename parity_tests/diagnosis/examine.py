@@ -1,4 +1,4 @@
-"""Examine a network: what it computes in each situation, where it differs from Keras, and which mistakes explain that."""
+"""Examine a network: what it computes in each situation, where it differs from Keras, and which mistakes explain it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ import numpy as np
 
 from parity_tests.comparison import Comparison, compare
 from parity_tests.diagnosis.evidence import BatchScene, Scene, StepsScene, misses
-from parity_tests.diagnosis.formulas import Formulas, sgd
+from parity_tests.diagnosis.formulas import Formulas, Settings, sgd
 from parity_tests.diagnosis.judge import (
     Architecture,
     bounded_network,
@@ -75,9 +75,8 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
     observations = [observe(factory, case, architecture.dtype) for case in cases]
     steps = observe_steps(factory, sizes, architecture.dtype, seed) if hasattr(factory(), "step") else []
     scenes = scenes_of(architecture, observations, steps)
-    rule = architecture.settings
-    update = sgd(rule.momentum, nesterov=rule.nesterov, weight_decay=rule.weight_decay or 0.0)
-    right = Formulas(dtype=architecture.dtype, update=update)
+    rule = Settings(architecture.settings.momentum, architecture.settings.nesterov, architecture.settings.weight_decay or 0.0)
+    right = Formulas(dtype=architecture.dtype, update=sgd(**rule._asdict()), settings=rule)
     diagnosis = diagnose(scenes, len(architecture.activations), right)
     rows = compare_with_keras(architecture, scenes, steps)
     dtypes = observe(factory, cases[0], "float32").dtypes

@@ -18,11 +18,16 @@ Tensors = dict[str, Array]  # by name: 'dense_0/out', 'loss', 'loss/dx', 'dense_
 
 
 class Layer(NamedTuple):
-    """Where a formula is used: the index of the Dense layer, whether it is the last one, and its activation."""
+    """Where a formula is used: the index of the Dense layer, how many layers come after it, and its activation."""
 
     index: int
-    last: bool
+    after: int
     activation: str
+
+    @property
+    def last(self) -> bool:
+        """Whether it is the last layer."""
+        return self.after == 0
 
 
 class Calls(NamedTuple):
@@ -72,6 +77,14 @@ class Slope(NamedTuple):
 Update = Callable[[Layer, str, Array, Array, dict[str, Array], float], Array]
 
 
+class Settings(NamedTuple):
+    """Settings of SGD that the network under test declares; see ``sgd``."""
+
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+
 def sgd(momentum: float = 0.0, *, nesterov: bool = False, weight_decay: float = 0.0) -> Update:
     """Return Keras's update rule: v = μ·v − rate·gradient; W += v, or with Nesterov W += μ·v − rate·gradient.
 
@@ -111,8 +124,9 @@ class Formulas:
         bias_gradient: (layer, dz) → db.
         input_gradient: (layer, dz, W, dW, learning_rate) → dx; the learning rate is 0 outside a training step.
         accumulate: (gradient, the gradients of earlier calls) → the gradient that is returned.
-        update: (layer, key, W, gradient, state, learning_rate) → the new parameter; key is W or b; ``state`` is a dict,
-            empty at first, of each parameter.
+        update: (layer, key, W, gradient, state, learning_rate) → the new parameter; key is W or b; ``state`` is a dict of
+            each parameter: what the update keeps, and the number of "samples" of the batch.
+        settings: the declared settings of SGD, with which ``update`` was made.
     """
 
     dtype: str = "float64"
@@ -133,6 +147,7 @@ class Formulas:
     input_gradient: Callable[[Layer, Array, Array, Array, float], Array] = lambda layer, dz, W, dW, rate: dz @ W.T
     accumulate: Callable[[Array, Sequence[Array]], Array] = lambda gradient, earlier: gradient
     update: Update = SGD
+    settings: Settings = Settings()
 
 
 class Pass(NamedTuple):
@@ -145,7 +160,7 @@ class Pass(NamedTuple):
 
 def layers_of(activations: Sequence[str]) -> list[Layer]:
     """Return where the formulas of each layer are used."""
-    return [Layer(i, i == len(activations) - 1, kind) for i, kind in enumerate(activations)]
+    return [Layer(i, len(activations) - 1 - i, kind) for i, kind in enumerate(activations)]
 
 
 def forward(formulas: Formulas, layers: Sequence[Layer], weights: Sequence[Array], x: Array) -> list[Pass]:

@@ -26,7 +26,7 @@ class Observation:
         situation: the weights and the batch.
         tensors: what it offers, in float64, by name.
         dtypes: the dtype of each of them as it was returned.
-        modified: which of its arguments were changed in place.
+        modified: which of its arguments were changed in place, and which methods change the weights.
         not_offered: what it does not offer in this situation, with the reason.
         errors: what raised, and the exception.
     """
@@ -58,7 +58,7 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
     for method in ("outputs", *OBSERVED):
         x, t = given.x.copy(), given.t.copy()
         try:
-            raw = _call(factory(), method, given, x, t)
+            raw, changed = _call(factory(), method, given, x, t)
         except NotOffered as reason:
             missing.append(f"{method}: {reason}")
             continue
@@ -68,13 +68,14 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
         tensors |= named(method, raw, len(given.weights) // 2)
         pairs = (("x", x, given.x), ("t", t, given.t))
         modified += [f"{name} by {method}" for name, now, before in pairs if not same(now, before)]
+        modified += [f"weights by {method}"] * changed
     dtypes = {name: str(tensor.dtype) for name, tensor in tensors.items()}
     doubles = {name: np.asarray(tensor, np.float64) for name, tensor in tensors.items()}
     return Observation(situation, doubles, dtypes, tuple(modified), tuple(missing), tuple(errors))
 
 
-def _call(network: Any, method: str, given: Situation, x: Array, t: Array) -> Any:
-    """Return what a method returns for x and t, after the earlier batches of the situation."""
+def _call(network: Any, method: str, given: Situation, x: Array, t: Array) -> tuple[Any, bool]:
+    """Return what a method returns after the earlier batches of the situation, and whether it changed the weights."""
     call = getattr(network, method, None)
     if call is None and method == "gradients" and hasattr(network, "step"):
         call = partial(gradients_from_step, network)
@@ -86,7 +87,9 @@ def _call(network: Any, method: str, given: Situation, x: Array, t: Array) -> An
         for x_before, t_before in given.earlier:
             call(x_before) if method == "outputs" else call(x_before, t_before)
         network.set_weights([W.copy() for W in given.weights])
-        return call(x) if method == "outputs" else call(x, t)
+        before = [np.array(W) for W in network.get_weights()]
+        result = call(x) if method == "outputs" else call(x, t)
+        return result, not all(map(same, before, network.get_weights()))
 
 
 def same(a: Array, b: Array) -> bool:
@@ -124,7 +127,7 @@ def observe_steps(factory: Callable[[], Any], sizes: Sequence[int], dtype: str, 
         x, t = (a.astype("float32").astype(dtype) for a in draw_batch(rng, sizes, SHORT if i % 8 == 7 else BATCH))
         before = [np.array(W, np.float64) for W in network.get_weights()]
         rate = LEARNING_RATES[i // 3 % 3]
-        network.step(x, t, rate)
+        network.step(x.copy(), t.copy(), rate)
         after = [np.array(W, np.float64) for W in network.get_weights()]
         steps.append(Step(before, x.astype(np.float64), t.astype(np.float64), rate, after))
     return steps

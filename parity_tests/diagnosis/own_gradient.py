@@ -10,7 +10,7 @@ import numpy as np
 
 from parity_tests.diagnosis.situations import Situation
 from parity_tests.implementations.protocol import NotOffered
-from scratch.gradient_check import STEP
+from scratch.gradients import STEP
 
 ENTRIES = 12  # entries of each array that are differentiated, those with the largest gradients
 TOLERANCE = 1e-6  # relative error of a central difference in float64, with a margin for the curvature of the loss

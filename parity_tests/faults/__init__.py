@@ -2,13 +2,15 @@
 
 from parity_tests.faults import (  # noqa: F401  (each module enters its faults into the catalogue)
     activations,
+    compiled_core,
     epochs,
     evaluation,
+    execution,
     initialization,
     layers,
     losses,
     optimizer,
 )
-from parity_tests.faults.catalogue import FAULTS, PlantedFault
+from parity_tests.faults.catalogue import FAULTS, KernelFault, PlantedFault
 
-__all__ = ["FAULTS", "PlantedFault"]
+__all__ = ["FAULTS", "KernelFault", "PlantedFault"]

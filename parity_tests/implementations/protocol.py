@@ -14,11 +14,15 @@ class NotOffered(Exception):  # noqa: N818 (it is an answer, not an error)
     """A network does not offer something, for example soft labels; the message says what."""
 
 
+class CannotRunError(ValueError):
+    """A network cannot be tested at all: the command line prints the message, one sentence, and exits with status 2."""
+
+
 class Implementation(Protocol):
     """A network under test: Dense layers, softmax (or logits) and cross-entropy.
 
-    Weights are in Keras's order and layout: W (inputs, units) and b (units,) of each layer.  x is (N, inputs), targets t
-    are rows (N, classes), one-hot or soft.  A method may raise ``NotOffered``.
+    Weights are in Keras's order and layout: W (inputs, units) and b (units,) of each layer.  x is (N, inputs), and the
+    targets t are rows (N, classes), one-hot or soft.  A method may raise ``NotOffered``.
     """
 
     def get_weights(self) -> list[Array]:
@@ -47,7 +51,7 @@ class Trainable(Implementation, Protocol):
         """Return the gradients of Σ outputs·dout with respect to each of the weights: for a network without a loss."""
 
     def trace(self, x: Array, t: Array) -> Mapping[str, Array]:
-        """Return any of the tensors that ``scratch``'s ``model.trace`` returns, with layers named dense_0, dense_1, …."""
+        """Return any of the tensors that scratch's ``model.trace`` returns, with layers named dense_0, dense_1, …."""
 
 
 def offered(network: object) -> tuple[str, ...]:

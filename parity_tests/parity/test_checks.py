@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from keras_impl.frameworks import FRAMEWORK
 from parity_tests.checks.registry import CHECKS, run, runs
 from parity_tests.checks.traces import check_trace
 from parity_tests.comparison import assert_all
-from parity_tests.reference.cases import INPUTS, Case
+from parity_tests.reference.cases import ARTICLE, INPUTS, Case
 from parity_tests.reference.losses import LOSSES
 from scratch.kernels.fused_step import FusedStep
 from scratch.layers import ACTIVATIONS
@@ -41,6 +42,12 @@ def test_check(name: str, backend: str, fused_calls: list[str]) -> None:
     assert rows
     assert_all(rows)
     assert bool(fused_calls) == (CHECKS[name].code(backend) == "fused step")  # what the report says of this row
+
+
+def test_trace_with_several_blas_threads() -> None:
+    """All other comparisons have one thread: see ``conftest``."""
+    with threadpool_limits(4, user_api="blas"):
+        assert_all(check_trace("numpy", ARTICLE))
 
 
 @st.composite

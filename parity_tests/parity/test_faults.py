@@ -11,8 +11,8 @@ import pytest
 
 from parity_tests.checks.registry import CHECKS, SHARED, run, runs
 from parity_tests.comparison import first_failure
-from parity_tests.faults import FAULTS, PlantedFault
-from scratch.ops import BACKENDS
+from parity_tests.faults import FAULTS, KernelFault, PlantedFault, catalogue, switched
+from scratch.kernels import gemm
 
 PLANTED = [(fault, backend) for fault in FAULTS for backend in fault.backends]
 IDS = [f"{fault.name}-{backend}" for fault, backend in PLANTED]
@@ -51,15 +51,28 @@ def failure_of(name: str, backend: str) -> str | None:
 
 @pytest.mark.parametrize(("fault", "backend"), PLANTED, ids=IDS)
 @pytest.mark.filterwarnings("ignore")
-def test_planted_fault_is_caught(fault: PlantedFault, backend: str) -> None:
+def test_planted_fault_is_caught(fault: PlantedFault | KernelFault, backend: str) -> None:
     with fault.planted(backend):
         failure = failure_of(fault.caught_by, backend)
     assert failure, f"the check {fault.caught_by!r} does not catch {fault.name}"
     print(f"{fault.name}, {backend}: {fault.mistake} ← {fault.caught_by}: {failure[:150]}")
 
 
+def test_compiled_core_with_switched_off_faults_passes() -> None:
+    """Show that a fault of the compiled core is caught for its mistake, not because the core was compiled again."""
+    with switched.planted(catalogue.kernel_replacements(), 0):
+        for name in {fault.caught_by for fault in FAULTS if isinstance(fault, KernelFault)}:
+            assert failure_of(name, "numba") is None
+
+
+def test_lines_that_a_kernel_no_longer_has_cannot_be_replaced() -> None:
+    with pytest.raises(ValueError, match=r"gemm must contain these lines once, not 0 times: no such line"):
+        switched.source_with_faults(gemm, [switched.Replacement(gemm, "no such line", "pass")])
+
+
 def test_catalogue() -> None:
-    assert len(FAULTS) >= 76
+    assert len(FAULTS) >= 96
+    assert len([fault for fault in FAULTS if "numpy" not in fault.backends]) >= 20  # in the compiled core
     assert len({fault.name for fault in FAULTS}) == len(FAULTS)
     for fault in FAULTS:
         assert fault.caught_by in CHECKS
@@ -71,8 +84,9 @@ def test_catalogue() -> None:
 def test_every_check_with_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
     """Print which checks catch each fault, and run all checks once more without faults."""
     for fault in FAULTS:
-        with fault.planted("numpy"):
-            caught = [name for name, backend in runs() if backend != BACKENDS[1] and failure_of(name, backend)]
+        backend = fault.backends[0]
+        with fault.planted(backend):
+            caught = [name for name, other in runs() if other in (backend, SHARED) and failure_of(name, other)]
         with capsys.disabled():
             print(f"\n{fault.name}: {', '.join(caught)}", end="")
         assert fault.caught_by in caught

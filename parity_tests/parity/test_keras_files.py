@@ -156,3 +156,16 @@ def test_weights_files(backend: str, tmp_path: Path) -> None:
         assert_all(compare_training(case, settings, loaded, theirs))
         theirs.load_weights(tmp_path / "ours.weights.h5")
         assert_all(compare_training(case, settings, ours, theirs))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_weights_of_archives(backend: str, tmp_path: Path) -> None:
+    case, settings = random_case(1)[0], SGDSettings(0.0625, momentum=0.875)
+    with floatx(case.dtype):
+        theirs, loaded = trained_pair(case, settings, backend)[1], case.scratch_model(backend, settings)
+        theirs.save(tmp_path / "theirs.keras")
+        loaded.load_weights(tmp_path / "theirs.keras")
+        assert_all(compare_training(case, settings, loaded, theirs))
+        loaded.save(tmp_path / "ours.keras")
+        theirs.load_weights(tmp_path / "ours.keras")
+        assert_all(compare_training(case, settings, loaded, theirs))

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from keras import layers as kl
 
-from keras_impl.frameworks import FRAMEWORK
+from keras_impl.frameworks import FRAMEWORK, to_numpy
+from parity_tests.checks.losses import ARRAY_LOSSES, ArrayLoss, predictions
 from parity_tests.checks.updates import SETTINGS
 from parity_tests.comparison import assert_all, same
 from parity_tests.reference.sgd import SGDSettings
 from scratch import initializers, layers
 from scratch.layers import ACTIVATIONS, Dense
 from scratch.models import Sequential, load_model
+from scratch.saving import entries, settings
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
 OTHER_DTYPE = "float64" if FRAMEWORK == "tensorflow" else "float32"  # Keras on JAX and torch has no float64
@@ -128,6 +130,18 @@ def test_losses_and_metrics(loss: Any, metrics: Any, names: list[str] | None, re
     for logs in found:
         del logs["loss"]  # equal within a bound only: see test_keras_files
     assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("case", ARRAY_LOSSES, ids=str)
+def test_every_loss_with_its_settings(case: ArrayLoss) -> None:
+    """Keras reads every setting that scratch writes, and scratch every setting that Keras writes."""
+    ours, theirs = case.scratch_loss("numpy"), getattr(keras.losses, case.loss)(**case.settings)
+    back = keras.saving.deserialize_keras_object(entries.write(settings.LOSSES, ours, "The loss"))
+    y, t = next(iter(predictions(case).values())), case.targets
+    np.testing.assert_array_equal(to_numpy(back(t, y)), to_numpy(theirs(t, y)))
+    read = entries.read(settings.LOSSES, keras.saving.serialize_keras_object(theirs), "loss")
+    written = theirs.get_config().keys() & settings.LOSSES[case.loss].settings.keys()
+    assert {key: getattr(read, key) for key in written} == {key: getattr(ours, key) for key in written}
 
 
 @pytest.mark.parametrize("compiled", [False, True])

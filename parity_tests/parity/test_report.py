@@ -2,6 +2,7 @@
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
+import errno
 import os
 import re
 import subprocess
@@ -15,7 +16,9 @@ from parity_tests.checks import accuracy, registry
 from parity_tests.cli import discard_stderr, main
 from parity_tests.conftest import save_some
 from parity_tests.report import results
+from parity_tests.report.page import write_page
 from scratch.datasets import mnist
+from scratch.files import FileError
 from scratch.ops import BACKENDS, numpy_ops
 
 
@@ -31,7 +34,9 @@ def small(digits: mnist.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return save_some(digits, tmp_path / "small.npz", train=500, test=200)
 
 
-def test_report_of_agreement(small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_of_agreement(
+    small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = tmp_path / "parity.html"
     assert main(["--data", small, "--report", str(page)]) == 0
     out = capsys.readouterr().out
@@ -45,6 +50,16 @@ def test_report_of_agreement(small: str, tmp_path: Path, capsys: pytest.CaptureF
     assert content.count("data:image/png;base64,") == 2
     assert "http" not in content  # self-contained
     assert "They agree" in content
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        FileError, match=r"parity\.html can't be written: No space left on device; the previous file is"
+    ):
+        write_page(str(page), results.Report())
+    assert page.read_text(encoding="utf-8") == content
 
 
 def test_report_of_a_difference(
@@ -66,8 +81,15 @@ def test_report_of_a_difference(
     ("options", "message"),
     [
         (["--slow"], "--slow needs all 70,000 digits; set MNIST_PATH or --data."),
-        (["--report", "no/such/page.html"], "--report must be a file in a folder that exists; got no/such/page.html."),
-        (["--report", "."], "--report must be a file in a folder that exists; got .."),
+        (
+            ["--report", "no/such/page.html"],
+            "no/such/page.html can't be written: No such file or directory; name a file in an existing folder that you "
+            "can write to.",
+        ),
+        (
+            ["--report", "."],
+            ". can't be written: it is a folder; name a file in an existing folder that you can write to.",
+        ),
     ],
 )
 def test_rejected_options(options: list[str], message: str, small: str, capsys: pytest.CaptureFixture[str]) -> None:

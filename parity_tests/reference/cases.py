@@ -177,7 +177,7 @@ class Case:
             options["from_logits"] = self.from_logits
         if self.smoothing and not LOSSES[self.loss].integer_targets:
             options["label_smoothing"] = self.smoothing
-        return getattr(module, self.loss)(**options)
+        return getattr(module, self.loss)(**options, **LOSSES[self.loss].options)
 
     def scratch_model(self, backend: str = "numba", settings: SGDSettings | None = None) -> Sequential:
         """Return the compiled network in scratch."""
@@ -203,7 +203,7 @@ class Case:
         names = [f"dense_{i}/{key}" for i in range(len(self.widths)) for key in keys]
         params = {name: exact(W) for name, W in zip(names, self.data[2], strict=True)}
         model, fused = LOSSES[self.loss], self.activations[-1] == "softmax"
-        rule = model.outputs if model.logits is None else model.logits
+        rule = (model.outputs if model.logits is None else model.logits).with_options(model.options)
         loss_on_logits = fused and model.logits is not None
         rounding = Rounding(self.dtype)
         return BoundedNetwork(self.layer_specs(), params, rounding, rule, loss_on_logits, settings or SGDSettings())

@@ -1,11 +1,12 @@
 """The error model of each loss; numbers in parentheses are the rules of ``error_model``.
 
-To add a loss, add one entry to ``LOSSES`` (``cases.CASES`` then has a network that is trained with it), one line to
-``ARRAY_LOSSES`` in ``checks.losses``, and one planted fault.
+To add a loss, add one entry to ``LOSSES``, from which the checks of losses and the networks in ``cases.CASES`` are
+derived, and one planted fault.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,10 +22,16 @@ class LossRule(NamedTuple):
     Attributes:
         forward: (rounding, y, t) → losses (N,), for outputs y (N, C) and exact targets t (N, C).
         backward: (rounding, y, t) → the gradient of each sample's loss with respect to y, (N, C).
+
+    Both also take the options of the formula, such as Huber's delta, by name; the defaults are Keras's.
     """
 
-    forward: Callable[[Rounding, Bounded, Array], Bounded]
-    backward: Callable[[Rounding, Bounded, Array], Bounded]
+    forward: Callable[..., Bounded]
+    backward: Callable[..., Bounded]
+
+    def with_options(self, options: Mapping[str, float]) -> "LossRule":
+        """Return the formula with other options."""
+        return LossRule(partial(self.forward, **options), partial(self.backward, **options))
 
 
 class LossModel(NamedTuple):
@@ -35,11 +42,16 @@ class LossModel(NamedTuple):
         logits: the formula with ``from_logits=True``, which a network that ends in a softmax uses as well; None if the
             loss has no such formula.
         integer_targets: whether the targets are class indices instead of rows of one number a unit.
+        options: the options of the formula, each with a value that is not the default; the networks of the cases are
+            trained with them.
+        more_settings: other arguments of the class to compare on arrays, in addition to each reduction and logits.
     """
 
     outputs: LossRule
     logits: LossRule | None = None
     integer_targets: bool = False
+    options: Mapping[str, float] = {}
+    more_settings: Sequence[Mapping[str, Any]] = ()
 
 
 def mean(rounding: Rounding, losses: Bounded) -> Bounded:
@@ -149,7 +161,12 @@ def _log_clipped(rounding: Rounding, y: Bounded) -> Bounded:
 SOFTMAX_CROSS_ENTROPY = LossRule(cross_entropy, cross_entropy_backward)
 LOSSES = {  # by the name of the class in scratch.losses and keras.losses
     "CategoricalCrossentropy": LossModel(
-        LossRule(categorical_crossentropy, categorical_crossentropy_backward), SOFTMAX_CROSS_ENTROPY
+        LossRule(categorical_crossentropy, categorical_crossentropy_backward),
+        SOFTMAX_CROSS_ENTROPY,
+        more_settings=(
+            {"label_smoothing": 0.25},
+            {"label_smoothing": 0.25, "from_logits": True, "reduction": None},
+        ),
     ),
     "SparseCategoricalCrossentropy": LossModel(
         LossRule(sparse_categorical_crossentropy, sparse_categorical_crossentropy_backward),

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from parity_tests.report import figures
 from parity_tests.report.results import Report, tensor_results
 from parity_tests.report.tables import DIFFERS, Table, environment, gradient_table, summary_table, tensor_table
+from scratch.files import write_bytes
 from scratch.ops import BACKENDS
 
 PAGE = string.Template("""<!doctype html>
@@ -55,8 +56,7 @@ def write_page(path: str, report: Report) -> None:
         colour="#fdd" if report.first_divergence else "#dfd",
         body="\n".join(parts),
     )
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(page)
+    write_bytes(path, page.encode())
 
 
 def _table(table: Table) -> str:

@@ -14,6 +14,7 @@ from parity_tests.report.results import CheckResult, gradient_results, tensor_re
 from scratch.ops import BACKENDS
 
 DIFFERS = "differs"  # marks a row that failed
+UNLIMITED = 1000  # columns, more than any table has
 
 
 class Table(NamedTuple):
@@ -78,10 +79,24 @@ def margin(comparison: Comparison) -> str:
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table in the terminal; rows that failed are red."""
-    printed = RichTable(title=table.title, title_justify="left", title_style="bold")
-    for i, name in enumerate(table.head):
-        printed.add_column(name, justify="left" if i < 2 else "right", overflow="fold")
+    """Print a table in the terminal; rows that failed are red.
+
+    A table that is wider than the terminal gets columns as wide as their longest words, so that no word is broken.
+    """
+    printed = _rich_table(table, is_narrow=False)
+    if console.measure(printed, options=console.options.update_width(UNLIMITED)).maximum > console.width:
+        printed = _rich_table(table, is_narrow=True)
+    console.print(printed)
+
+
+def _rich_table(table: Table, is_narrow: bool) -> RichTable:
+    padding = 0 if is_narrow else 1
+    printed = RichTable(title=table.title, title_justify="left", title_style="bold", padding=(0, padding))
+    for i, (name, *cells) in enumerate(zip(table.head, *table.rows, strict=True)):
+        # The first three columns may have several words; the others have numbers such as "20 ×".
+        words = [*name.split(), *(cells if i > 2 else " ".join(cells).split()), ""]
+        width = max(map(len, words)) if is_narrow else None
+        printed.add_column(name, justify="left" if i < 2 else "right", overflow="fold", width=width)
     for row in table.rows:
         printed.add_row(*row, style="red" if DIFFERS in row else None)
-    console.print(printed)
+    return printed

@@ -123,13 +123,13 @@ def test_killed_between_the_renames_of_a_double_checkpoint(blobs: Data, tmp_path
 
 
 def test_temporary_files_of_killed_processes_are_removed(blobs: Data, tmp_path: Path) -> None:
-    other = tmp_path / ".log.csv.bak.0123abcd.part"  # of another file, which another process may be writing
-    other.touch()
-    for name in ("latest.npz", "log.csv", "epoch 1.keras"):
-        (tmp_path / f".{name}.0123abcd.part").write_bytes(b"half a fi")
-    callbacks = CSVLogger(tmp_path / "log.csv"), ModelCheckpoint(tmp_path / "epoch {epoch}.keras")
-    interrupt(new_model(), blobs, *callbacks, BackupAndRestore(tmp_path), at=(1, 0))
-    assert sorted(os.listdir(tmp_path)) == [other.name, "epoch 1.keras", "latest.npz", "log.csv"]
+    for folder, extension in (("log", "csv"), ("models", "keras"), ("backup", "npz")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f".scratch-{'0123abcd' * 2}.part.{extension}").write_bytes(b"half a fi")
+    callbacks = CSVLogger(tmp_path / "log/log.csv"), ModelCheckpoint(tmp_path / "models/{epoch}.keras")
+    interrupt(new_model(), blobs, *callbacks, BackupAndRestore(tmp_path / "backup"), at=(1, 0))
+    files = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
+    assert files == {"log/log.csv", "models/1.keras", "backup/latest.npz"}
 
 
 def test_full_disk_keeps_the_last_backup(blobs: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,10 +32,11 @@ EPOCHS = [
 ]
 
 
-class Recorder:
+class Recorder(Sequential):
     """A model that records which files it is asked to write."""
 
     def __init__(self, metrics: Sequence[Any]) -> None:
+        super().__init__()
         self.files: list[tuple[str, str]] = []
         self.metrics = metrics
 
@@ -243,7 +244,12 @@ def test_scratch_loads_what_the_keras_command_saves(digits: mnist.Dataset, tmp_p
     np.savez(tmp_path / "few.npz", x_train=x_train[:300], y_train=y_train[:300], x_test=x_test[:99], y_test=y_test[:99])
     options = ["--data", str(tmp_path / "few.npz"), "--epochs", "1", "--hidden", "", "--quiet"]
     framework = ["--backend", keras.backend.backend()]
+    (tmp_path / "target").touch(0o600)
+    (tmp_path / "model.keras").symlink_to("target")
     assert main([*options, *framework, "--save", str(tmp_path / "model.keras")]) == 0
+    assert sorted(os.listdir(tmp_path)) == ["few.npz", "model.keras", "target"]
+    assert os.readlink(tmp_path / "model.keras") == "target"
+    assert (tmp_path / "target").stat().st_mode & 0o777 == 0o600
     ours, theirs = load_model(tmp_path / "model.keras"), keras.models.load_model(tmp_path / "model.keras")
     assert ours.optimizer is not None
     assert ours.optimizer.iterations == 3

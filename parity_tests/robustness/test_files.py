@@ -57,6 +57,35 @@ def test_weights_load_into_model_with_same_layers(backend: str, tmp_path: Path) 
     assert_same(other, model)
 
 
+@backends
+def test_weights_of_an_archive_load_into_model_with_same_layers(backend: str, tmp_path: Path) -> None:
+    """With the optimizer's state, if the model is compiled."""
+    model, other = trained_model(backend, momentum=0.9), trained_model(backend, momentum=0.9)
+    model.fit(X, Y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    other.load_weights(tmp_path / "model.keras")
+    assert_same(other, model)
+
+
+def test_invalid_archives_of_weights_change_nothing(tmp_path: Path) -> None:
+    model = trained_model()
+    before = model.get_weights()
+    (tmp_path / "text.keras").write_text("no archive")
+    Sequential([Dense(2, input_shape=(3,))]).save(tmp_path / "other.keras")
+    with zipfile.ZipFile(tmp_path / "empty.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    for name, message in (
+        ("text.keras", r"is not a readable \.keras file"),
+        ("other.keras", r"The array 'layers/dense/vars/0' has shape \(3, 2\); the model needs"),
+        ("empty.keras", r"has no model\.weights\.h5, which every \.keras file of Keras 3 has"),
+        ("missing.keras", "does not exist"),
+    ):
+        with pytest.raises(FileError, match=f"{name}.*{message}"):
+            model.load_weights(tmp_path / name)
+        for a, b in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 def test_numpy_reads_npz(tmp_path: Path) -> None:
     model = trained_model()
     model.save_weights(tmp_path / "w.npz")
@@ -113,8 +142,9 @@ def test_file_names_with_wrong_suffix(name: str, tmp_path: Path) -> None:
     model = trained_model()
     with pytest.raises(FileError, match=r"must end in \.weights\.h5, which Keras opens, or in \.npz"):
         model.save_weights(tmp_path / name)
-    with pytest.raises(FileError, match=r"must end in \.weights\.h5, which Keras opens, or in \.npz"):
-        model.load_weights(tmp_path / name)
+    if not name.endswith(".keras"):
+        with pytest.raises(FileError, match=r"a file with weights must end in \.weights\.h5, \.keras or \.npz"):
+            model.load_weights(tmp_path / name)
     if not name.endswith(".keras"):
         with pytest.raises(FileError, match=r"must end in \.keras"):
             model.save(tmp_path / name)

@@ -1,18 +1,20 @@
 """Every README: its code runs as written, its links have a target, its translation has the same code.
 
-Python blocks of a file run in order in one process.  Commands in ``sh`` blocks run in order in one folder, with a few
+Python blocks of a file run in order as one program.  Commands in ``sh`` blocks run in order in one folder, with a few
 hundred digits and a photo; those in ``NOT_RUN`` and those in the running text are checked against the help text of
-the program.  A new README in a package is found by its name.
+the program.  Python programs, pytest among them, run in one process: see ``program_worker``.  A new README in a package
+is found by its name.
 """
 
 import ast
+import multiprocessing
 import os
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
-from functools import cache
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import groupby, takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +25,7 @@ from packaging.requirements import Requirement
 
 from parity_tests.conftest import save_some
 from parity_tests.robustness.photos import photograph
+from parity_tests.robustness.program_worker import run_program
 from scratch.datasets import mnist
 
 ROOT = Path(__file__).parents[2]
@@ -77,24 +80,35 @@ def commands(text: str) -> list[list[str]]:
     return found
 
 
-@pytest.fixture
-def environment(digits: mnist.Dataset, tmp_path: Path) -> dict[str, str]:
-    """Environment variables for a program in ``tmp_path``, where a few digits and the file ``photo.jpg`` are."""
-    data = save_some(digits, tmp_path / "few.npz", train=600, test=100)
-    photograph(digits.test[0][0], np.random.default_rng(0)).save(tmp_path / "photo.jpg")
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "MNIST_PATH": data, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+Python = Callable[..., str]
 
 
-def run_checked(words: list[str], folder: Path, environment: dict[str, str] | None = None) -> str:
-    """Run a program, which must succeed, and return its standard output."""
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8")
-    assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
-    return done.stdout
+@pytest.fixture(scope="module")
+def python(digits: mnist.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Python]:
+    """Return a function that runs ``python`` with arguments, where MNIST is a few digits, and returns what it prints.
+
+    The program must succeed.
+    """
+    data = save_some(digits, tmp_path_factory.mktemp("digits") / "few.npz", train=600, test=100)
+
+    def run(*arguments: str, folder: Path = ROOT, **variables: str) -> str:
+        program = pool.submit(run_program, arguments, folder, {"MNIST_PATH": data, **variables})
+        status, printed = program.result()
+        assert status == 0, f"python {shlex.join(arguments)}\n{printed}"
+        return printed
+
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        yield run
+
+
+def check_syntax(script: str) -> None:
+    """Raise an ``AssertionError`` if a shell script cannot be parsed."""
+    done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, f"{script}\n{done.stderr}"
 
 
 @EVERY_README
-def test_python_blocks_run(readme: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_python_blocks_run(readme: Path, python: Python, tmp_path: Path) -> None:
     lines = [""] * len(readme.read_text("utf-8").splitlines())
     for block in code_blocks(readme):
         if block.language == "python":
@@ -102,39 +116,40 @@ def test_python_blocks_run(readme: Path, environment: dict[str, str], tmp_path: 
     if any(lines):
         script = tmp_path / f"{readme.name}.py"  # a traceback names the line of the README
         script.write_text("\n".join(lines), "utf-8")
-        run_checked([sys.executable, str(script)], tmp_path, environment)
+        python(str(script), folder=tmp_path)
 
 
 @EVERY_README
-def test_shell_blocks_run(readme: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_shell_blocks_run(readme: Path, python: Python, digits: mnist.Dataset, tmp_path: Path) -> None:
+    photograph(digits.test[0][0], np.random.default_rng(0)).save(tmp_path / "photo.jpg")
     for block in code_blocks(readme):
         if block.language != "sh":
             continue
         text = "\n".join(block.lines)
-        run_checked(["bash", "-n", "-c", text], tmp_path)
+        check_syntax(text)
         for words in commands(text):
             if any(re.match(pattern, shlex.join(words)) for pattern in NOT_RUN) or is_installation(words):
-                check_without_running(words)
+                check_without_running(words, python)
             else:
-                execute(words, tmp_path, environment)
+                execute(words, python, tmp_path)
 
 
 @EVERY_README
-def test_commands_in_the_text_exist(readme: Path) -> None:
+def test_commands_in_the_text_exist(readme: Path, python: Python) -> None:
     text = re.sub(r"^ *```.*?^ *```$", "", readme.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     for command in re.findall(r"`((?:[A-Z_]+=\S+ )*(?:python|pytest) [^`]*)`", text):
         for words in commands(command.replace("\n", " ")):
-            check_without_running(split_variables(words)[1])
+            check_without_running(split_variables(words)[1], python)
 
 
-def execute(words: list[str], folder: Path, environment: dict[str, str]) -> None:
+def execute(words: list[str], python: Python, folder: Path) -> None:
     """Run one command; tests are collected only."""
     variables, words = split_variables(words)
     if is_pytest(words):
-        collect(tuple(words))
+        collect(words, python)
     else:
         assert words[:2] == ["python", "-m"], f"add a rule or a reason in NOT_RUN for: {shlex.join(words)}"
-        run_checked([sys.executable, *words[1:]], folder, environment | variables)
+        python(*words[1:], folder=folder, **variables)
 
 
 def split_variables(words: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -143,19 +158,20 @@ def split_variables(words: list[str]) -> tuple[dict[str, str], list[str]]:
     return dict(word.split("=", 1) for word in settings), words[len(settings) :]
 
 
-def check_without_running(words: list[str]) -> None:
+def check_without_running(words: list[str], python: Python) -> None:
     """Raise an ``AssertionError`` if a command names a program, an option, an extra or a test that does not exist."""
     if words[:4] == ["python", "-m", "pip", "install"]:
         check_requirements(words[4:])
     elif is_pytest(words):
-        collect(tuple(words))
+        collect(words, python)
     elif words[:2] == ["python", "-m"] and not is_installation(words):
         options = {word.partition("=")[0] for word in words if word.startswith("-")} - {"-m"}
-        unknown = options - set(re.findall(r"--?\w[\w-]*", help_text(tuple(words[2:4]))))
+        program = [word for word in words[2:4] if not word.startswith("-")]  # a module and perhaps a command
+        unknown = options - set(re.findall(r"--?\w[\w-]*", python("-m", *program, "--help")))
         assert not unknown, f"{shlex.join(words)}: no such option: {unknown}"
     elif words[0].startswith(".ci/"):
         assert os.access(ROOT / words[0], os.X_OK), f"{words[0]} is not executable"
-        run_checked(["bash", "-n", words[0]], ROOT)
+        check_syntax((ROOT / words[0]).read_text("utf-8"))
     else:
         known = ["python3", "-m", "venv", ".venv"], [".", ".venv/bin/activate"], ["rm", "-rf", "mutants"]
         assert words in known or words in (["mutmut", "run"], ["mutmut", "results"]), shlex.join(words)
@@ -181,19 +197,12 @@ def check_requirements(words: list[str]) -> None:
             Requirement(word)
 
 
-@cache
-def collect(words: tuple[str, ...]) -> None:
+def collect(words: list[str], python: Python) -> None:
     """Collect the tests that a pytest command selects by name or file; pytest fails if there are none."""
     options = words[1:] if words[0] == "pytest" else words[3:]
     if set(options) - {"-m", "slow"}:
-        run_checked([sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *options], ROOT)
-
-
-@cache
-def help_text(words: tuple[str, ...]) -> str:
-    """Return the help of a program: the name of its module and, if there is one, of a command."""
-    words = tuple(word for word in words if not word.startswith("-"))
-    return run_checked([sys.executable, "-m", *words, "--help"], ROOT, {**os.environ, "PYTHONPATH": str(ROOT)})
+        omitted = "no:cacheprovider", "-p", "no:unraisableexception"  # which collects garbage for half a second
+        python("-m", "pytest", "--collect-only", "-q", "-p", *omitted, *options)
 
 
 @EVERY_README

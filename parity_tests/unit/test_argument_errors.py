@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from scratch import initializers, losses
+from scratch import initializers, losses, metrics
 from scratch.callbacks import EarlyStopping, LambdaCallback
-from scratch.layers import Activation, Dense, Flatten, Input
+from scratch.layers import ACTIVATIONS, Activation, Dense, Flatten, Input
 from scratch.models import Sequential
 from scratch.optimizers import SGD
 from scratch.utils import set_random_seed, to_categorical
@@ -21,7 +21,7 @@ def classifier() -> Sequential:
     return model
 
 
-KNOWN_ACTIVATIONS = "linear, relu, sigmoid, softmax, tanh"
+KNOWN_ACTIVATIONS, KNOWN_LOSSES, KNOWN_METRICS = map(", ".join, (ACTIVATIONS, losses.LOSSES, metrics.METRICS))
 LAYERS = [
     (lambda: Dense(0), "units must be an integer, 1 or more; got 0"),
     (lambda: Dense(-1), "units must be"),
@@ -96,11 +96,11 @@ OPTIMIZERS = [
 ]
 COMPILE = [
     (lambda: classifier().compile("adam", "categorical_crossentropy"), "Unknown optimizer 'adam': choose one of sgd"),
-    (lambda: classifier().compile("sgd", "mse"), "Unknown loss 'mse': choose one of categorical_crossentropy, sparse_"),
+    (lambda: classifier().compile("sgd", "mse"), f"Unknown loss 'mse': choose one of {KNOWN_LOSSES}"),
     (lambda: classifier().compile("sgd"), "Unknown loss None"),
     (
         lambda: classifier().compile("sgd", "categorical_crossentropy", metrics=["auc"]),
-        "Unknown metric 'auc': choose one of accuracy, acc, categorical_accuracy, sparse_categorical_accuracy",
+        f"Unknown metric 'auc': choose one of accuracy, acc, {KNOWN_METRICS}",
     ),
     (
         lambda: classifier().compile("sgd", "categorical_crossentropy", metrics=["accuracy"] * 2),

@@ -200,3 +200,11 @@ def test_methods_that_need_compile_say_so(method: str, named: str) -> None:
     model = Sequential([Dense(5, "relu", input_shape=(4,)), Dense(3, "softmax")])
     with pytest.raises(ValueError, match=rf"^Call compile\(optimizer, loss, metrics=…\) before {named}\(\)\.$"):
         getattr(model, method)(X, Y)
+
+
+@pytest.mark.parametrize("part", ["loss", "optimizer"])
+def test_model_without_a_loss_or_an_optimizer_is_not_compiled(part: str) -> None:
+    model = classifier()
+    setattr(model, part, None)
+    with pytest.raises(ValueError, match=r"^Call compile\(optimizer, loss, metrics=…\) before fit\(\)\.$"):
+        model.fit(X, Y)

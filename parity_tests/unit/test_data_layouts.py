@@ -10,6 +10,7 @@ import pytest
 from parity_tests.unit.trainings import classifier
 from scratch.layers import Dense
 from scratch.models import Sequential
+from scratch.pixels import Pixels
 from scratch.utils import set_random_seed
 
 LAYOUTS: dict[str, Callable[[np.ndarray, Path], np.ndarray]] = {
@@ -58,3 +59,8 @@ def test_the_data_set_is_not_copied(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 25e6
+
+
+def test_pixels_are_not_converted_before_they_are_used() -> None:
+    pixels = Pixels(np.zeros((3, 4), "uint8"))
+    assert classifier().check_inputs(pixels) is pixels

@@ -10,8 +10,10 @@ from scratch import losses, ops
 from scratch.layers import ACTIVATIONS
 
 ROUNDING = Rounding("float64")
-RULES = [pytest.param(m.outputs, False, id=name) for name, m in LOSSES.items()]
-RULES += [pytest.param(m.logits, True, id=f"{name}-logits") for name, m in LOSSES.items() if m.logits]
+RULES = [pytest.param(m.outputs.with_options(m.options), False, id=name) for name, m in LOSSES.items()]
+RULES += [
+    pytest.param(m.logits.with_options(m.options), True, id=f"{name}-logits") for name, m in LOSSES.items() if m.logits
+]
 
 
 def largest_ratio(difference: Array, bound: Array) -> float:

@@ -251,6 +251,7 @@ FUSED = {
     "Flatten first": Training(lambda: [Flatten(), Dense(8, "sigmoid"), Dense(3, "softmax")]),
     "linear layers without biases": Training(lambda: [Dense(8, use_bias=False), Dense(3, "softmax", use_bias=False)]),
     "float64": Training(lambda: [Dense(8, "relu", dtype="float64"), Dense(3, "softmax", dtype="float64")]),
+    "every activation": Training(lambda: [*(Dense(8, f) for f in ("relu", "sigmoid", "tanh", None)), *dense_layers()]),
     "label smoothing": Training(loss=lambda: CategoricalCrossentropy(label_smoothing=0.2)),
     "nesterov without momentum": optimizer(nesterov=True),
     "clipnorm=0, which does not clip": optimizer(clipnorm=0.0),

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import scratch
 from scratch import gradient_check, losses, ops
-from scratch.gradient_check import numerical_gradient
+from scratch.gradients import numerical_gradient
 from scratch.layers import ACTIVATIONS, Activation, Dense, Flatten, Layer, ReLU, Softmax
 from scratch.models import Sequential
 
@@ -180,3 +181,32 @@ def test_every_activation_has_forward_and_backward() -> None:
     for activation in ACTIVATIONS:
         assert callable(getattr(ops.get("numpy"), f"{activation}_forward"))
         assert callable(getattr(ops.get("numpy"), f"{activation}_backward"))
+
+
+def test_gradient_check_takes_any_function_and_arrays() -> None:
+    rng = np.random.default_rng(0)
+    x, W = rng.normal(size=(4, 3)), rng.normal(size=(3, 2))
+    squares = (x @ W) ** 2
+    assert gradient_check(lambda x: (x @ W) ** 2, x, 2 * (x @ W) @ W.T)["dx"] < 1e-7
+    both = gradient_check(lambda a: ((a[0] @ a[1]) ** 2).sum(), [x, W], [2 * (x @ W) @ W.T, x.T @ (x @ W)])
+    assert both["x[0]"] < 1e-7
+    assert both["x[1]"] == pytest.approx(0.5, rel=1e-6)  # the factor 2 is missing
+    named = gradient_check(lambda p: squares.sum() * p["s"], {"s": np.array(3.0)}, {"s": squares.sum()})
+    assert named["s"] < 1e-7
+    with pytest.raises(
+        ValueError, match=r"gradient_check of a function needs the gradient of x\[1\], arranged"
+    ):
+        gradient_check(lambda a: a[0].sum(), [x, W], [x])
+
+
+def test_gradient_check_leaves_the_arrays_as_they_are() -> None:
+    x = np.arange(3.0)
+    gradient_check(np.sum, x, np.ones(3))
+    assert x.tolist() == [0, 1, 2]
+
+
+def test_numerical_gradient_is_found_under_all_its_names() -> None:
+    from scratch.gradient_check import numerical_gradient as by_old_name
+
+    assert by_old_name is scratch.numerical_gradient is scratch.gradients.numerical_gradient
+    assert scratch.gradient_check is gradient_check

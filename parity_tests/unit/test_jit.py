@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from parity_tests.unit.kernels import ROOT, output, run_python
+from parity_tests.unit.forked_numba import run_forked
+from parity_tests.unit.kernels import ROOT, output
 from scratch.kernels.jit import source_digest
 
 TWO_KERNELS = """
@@ -37,7 +38,9 @@ def two_kernels(cwd: Path = ROOT, **environment: str | None) -> tuple[str, list[
         "compiled" or "from the cache"; the lines on standard error besides the message before compiling, which must
         appear once if the kernels were compiled, and not otherwise.
     """
-    done = run_python(TWO_KERNELS, cwd=cwd, **environment)
+    changed = {**os.environ, **environment}
+    variables = {name: value for name, value in changed.items() if value is not None}
+    done = run_forked(TWO_KERNELS, cwd, variables)
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
     others = [line for line in lines if not COMPILING.fullmatch(line)]

@@ -122,6 +122,13 @@ def test_batch_of_the_right_dtype_is_not_copied(rng: np.random.Generator) -> Non
     assert np.shares_memory(model.layers[0].x, x)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("x_dtype", ["uint8", "float32", "float64"])
+def test_layer_computes_in_its_own_dtype(x_dtype: str, dtype: str) -> None:
+    layer = Dense(2, dtype=dtype)
+    assert layer(np.ones((1, 3), x_dtype)).dtype == layer.x.dtype == dtype
+
+
 def test_layer_belongs_to_one_backend() -> None:
     layer = Dense(1)
     Sequential([layer], backend="numpy")
@@ -139,3 +146,16 @@ def test_dense_names_the_expected_shape_for_input_that_is_not_rows() -> None:
     for layer, shape in ((built, r"\(None, 4\)"), (given, r"\(None, 5\)"), (unknown, r"\(None, features\)")):
         with pytest.raises(ValueError, match=rf" expects input of shape {shape}; got \(None, 2, 2\)\. Put Flatten"):
             layer(np.ones((1, 2, 2)))
+
+
+@pytest.mark.parametrize("method", ["forward", "backward", "activate", "activate_backward"])
+def test_detached_layer_shares_the_parameters_unless_a_method_is_replaced_on_the_object(method: str) -> None:
+    layer = Dense(2)
+    layer(np.ones((1, 3)))
+    copy = layer.detached()
+    assert copy is not layer
+    assert copy.params["W"] is layer.params["W"]
+    copy.forward(np.zeros((1, 3), "float32"))
+    np.testing.assert_array_equal(layer.x, np.ones((1, 3)))
+    setattr(layer, method, getattr(layer, method))
+    assert layer.detached() is layer

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scratch.layers import Dense
-from scratch.losses import CategoricalCrossentropy, SoftmaxCrossEntropy, SparseCategoricalCrossentropy
+from scratch.losses import CategoricalCrossentropy, Loss, SoftmaxCrossEntropy, SparseCategoricalCrossentropy
 from scratch.metrics import CategoricalAccuracy, Mean, SparseCategoricalAccuracy
 from scratch.models import Sequential
 from scratch.ops import BACKENDS
@@ -35,6 +35,23 @@ def test_label_smoothing_adds_the_uniform_distribution() -> None:
     loss = CategoricalCrossentropy(label_smoothing=0.3)(T, Y)
     clipped = np.clip(Y, 1e-7, 1 - 1e-7)
     assert float(loss) == pytest.approx(-(smoothed * np.log(clipped)).sum(axis=1).mean(), rel=1e-12)
+
+
+def test_targets_without_label_smoothing_are_not_copied() -> None:
+    assert CategoricalCrossentropy().smooth(T) is T
+
+
+def test_a_loss_of_the_base_class_takes_rows_of_any_numbers() -> None:
+    """Other losses than cross-entropy, such as a squared error, accept targets outside of 0 to 1."""
+    targets = np.array([[-1.5, 0.0, 7.0]])
+    assert Loss().check_targets(targets, (None, 3)) is targets
+    message = r"^{} must be rows of 3 numbers, one per unit; got shape \(1, 2\)\.$"
+    with pytest.raises(ValueError, match=message.format("y")):
+        Loss().check_targets(targets[:, :2], (None, 3))
+    with pytest.raises(ValueError, match=message.format("validation y")):
+        Loss().check_targets(targets[:, :2], (None, 3), "validation y")
+    with pytest.raises(ValueError, match=r"^y must hold finite numbers"):
+        Loss().check_targets([[0, np.nan, 0]], (None, 3))
 
 
 def test_dtype_follows_the_predictions() -> None:
@@ -120,6 +137,25 @@ def test_of_equal_outputs_the_first_is_the_prediction() -> None:
     metric = CategoricalAccuracy()
     metric.update_state(np.full((3, 3), 1 / 3), np.eye(3)[[0, 0, 2]])
     assert metric.result() == 2 / 3
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("run_eagerly", [False, True])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_model_predicts_the_first_of_equal_outputs(backend: str, run_eagerly: bool, sparse: bool) -> None:
+    """All outputs of a softmax layer of zeros are equal, so the samples of class 0 count as right: 3 of 8."""
+    x, labels = np.random.default_rng(0).normal(size=(8, 3)), np.array([0, 1, 2, 0, 1, 2, 0, 1])
+    y = labels if sparse else np.eye(3)[labels]
+    model = Sequential([Dense(3, "softmax", kernel_initializer="zeros")], backend=backend)
+    loss = SparseCategoricalCrossentropy() if sparse else CategoricalCrossentropy()
+    model.compile(SGD(0.0), loss, metrics=["accuracy"], run_eagerly=run_eagerly)
+    accuracies = [
+        *model.fit(x, y, batch_size=3, epochs=2, verbose=0).history["accuracy"],
+        model.evaluate(x, y, verbose=0)[1],
+        model.train_on_batch(x, y)[1],
+    ]
+    assert accuracies == [3 / 8] * 4
+    assert (model.fused is not None) == (backend == "numba" and not run_eagerly)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

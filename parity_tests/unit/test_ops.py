@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scratch import losses
 from scratch.ops import BACKENDS, get, numpy_ops
 
 pytestmark = pytest.mark.parametrize("ops", [get(backend) for backend in BACKENDS], ids=BACKENDS)
@@ -29,6 +30,7 @@ def arguments(name: str, rng: np.random.Generator, dtype: str) -> dict[str, obje
         "y": probabilities,
         "t": t,
         "need_dx": True,
+        **{option: getattr(loss(), option) for loss in losses.LOSSES.values() for option in loss.op_options},
     }
     if "cross" in name:
         values["x"] = rng.normal(size=(5, 3)).astype(dtype)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from parity_tests.unit.trainings import classifier
+from parity_tests.unit.trainings import classifier, wrap
 from scratch.layers import Activation, Dense, Flatten, Input, Softmax
 from scratch.losses import CategoricalCrossentropy
 from scratch.models import Sequential
@@ -93,6 +93,17 @@ def test_loss_after_an_overridden_softmax_is_computed_from_its_outputs(blobs: Da
     assert loss == pytest.approx(-np.log(p[y == 1]).mean(), rel=1e-12)
     np.testing.assert_allclose(db, ((p - y) / 2 / 60).sum(axis=0), rtol=1e-9, atol=1e-15)
     np.testing.assert_allclose(dW, x.T @ ((p - y) / 2 / 60), rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("method", ["activate", "activate_backward"])
+def test_loss_after_a_softmax_with_a_replaced_method_is_computed_from_its_outputs(method: str, blobs: Data) -> None:
+    x, y = blobs
+    model = Sequential([Dense(3, "softmax", input_shape=(4,))], dtype="float64")
+    model.compile("sgd", "categorical_crossentropy")
+    p = model(x)
+    np.testing.assert_allclose(model.trace(x, y)["loss/dx"], (p - y) / 60, rtol=1e-9)  # with respect to the logits
+    wrap(model.layers[0], method, lambda method, *arguments: method(*arguments))
+    np.testing.assert_allclose(model.trace(x, y)["loss/dx"], (1 - y / p) / 60, rtol=1e-9)
 
 
 def test_loss_without_a_softmax_clips_the_probabilities() -> None:

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from parity_tests.unit.trainings import classifier, wrap
+from scratch import training
 from scratch.batches import batches
-from scratch.callbacks import Callback
+from scratch.callbacks import Callback, LambdaCallback
 from scratch.layers import Dense
+from scratch.losses import SoftmaxCrossEntropy
 from scratch.models import Sequential
+from scratch.ops import BACKENDS
 
 Data = tuple[np.ndarray, np.ndarray]
 
@@ -49,6 +52,53 @@ def test_labels_train_as_one_hot_rows(blobs: Data) -> None:
     for labels in (y.argmax(axis=1), y.argmax(axis=1)[:, None], y.argmax(axis=1).astype("float32")):
         expected = one_hot.fit(x, y, shuffle=False, verbose=0).history
         assert expected == sparse.fit(x, labels, shuffle=False, verbose=0).history
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.5}], ids=["fused", "layer by layer"])
+def test_labels_and_one_hot_rows_give_the_same_results_in_every_method(options: dict[str, float], blobs: Data) -> None:
+    x, y = blobs
+    results = []
+    for loss, targets in (
+        ("categorical_crossentropy", y),
+        ("sparse_categorical_crossentropy", y.argmax(axis=1)),
+    ):
+        model = classifier(loss, **options)
+        model.set_weights([np.linspace(-1, 1, W.size).reshape(W.shape) for W in model.get_weights()])
+        trace = list(model.trace(x, targets).values())
+        history = model.fit(x, targets, batch_size=25, shuffle=False, verbose=0).history
+        values = model.evaluate(x, targets, batch_size=25, verbose=0), model.test_on_batch(x, targets)
+        results.append((trace, history, values, model.train_on_batch(x, targets), model.get_weights()))
+    np.testing.assert_equal(*results)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_loss_is_computed_in_the_dtype_of_the_outputs(dtype: str, backend: str, blobs: Data) -> None:
+    dtypes: list[tuple[np.dtype, ...]] = []
+
+    class Recorder(SoftmaxCrossEntropy):
+        def forward(self, y: np.ndarray, t: np.ndarray) -> np.ndarray:
+            dtypes.append((y.dtype, t.dtype))
+            return super().forward(y, t)
+
+    model = Sequential([Dense(3, "softmax")], dtype=dtype, backend=backend)
+    model.compile("sgd", Recorder())
+    model.fit(*blobs, verbose=0, validation_data=blobs, batch_size=60)
+    trace = model.trace(*blobs)
+    assert dtypes == [(dtype, dtype)] * 3  # training, validation, trace
+    assert {tensor.dtype for tensor in trace.values()} == {np.dtype(dtype)}
+
+
+def test_train_on_batch_takes_all_samples_in_one_step(blobs: Data) -> None:
+    """The samples of float32 and momentum 0 train in the compiled core."""
+    model = classifier()
+    W = model.get_weights()
+    _, grads = model.gradients(blobs[0], blobs[1])
+    model.train_on_batch(blobs[0].astype("float32"), blobs[1])
+    assert model.optimizer.iterations == 1
+    assert model.fused is not None
+    for new, old, grad in zip(model.get_weights(), W, grads, strict=True):
+        np.testing.assert_allclose(new, old - 0.1 * grad, rtol=1e-5, atol=1e-7)
 
 
 def test_batches_contain_every_sample_once() -> None:
@@ -178,3 +228,21 @@ def test_interrupted_fit_leaves_a_usable_model(blobs: Data) -> None:
     assert model.optimizer.iterations == 3
     assert np.isfinite(model.evaluate(*blobs, verbose=0)).all()
     model.fit(*blobs, verbose=0)
+
+
+def test_fit_pauses_after_a_step_in_which_another_thread_asked_for_the_lock(
+    blobs: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread in ``predict`` waits for the lock, which the next step would take again at once."""
+    pauses: list[float] = []
+    monkeypatch.setattr(training.time, "sleep", pauses.append)
+    model = classifier()
+
+    def ask(batch: int, logs: dict[str, float]) -> None:
+        if batch in (1, 3):
+            model.reading()
+            assert model.inference_waits is True
+
+    model.fit(*blobs, batch_size=10, verbose=0, callbacks=[LambdaCallback(on_train_batch_begin=ask)])
+    assert pauses == [training.LOCK_PAUSE] * 2
+    assert model.inference_waits is False

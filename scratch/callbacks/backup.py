@@ -19,10 +19,10 @@ import numpy as np
 
 from scratch.callbacks.callback import Callback, Logs, may_skip_batches
 from scratch.callbacks.frequency import Frequency
-from scratch.files import FileError, make_folder, remove_leftovers
+from scratch.files import FileError, make_folder
 from scratch.layer import Layer
 from scratch.saving.npz import read_arrays, write_arrays
-from scratch.utils import Array
+from scratch.utils import Array, print_now
 
 State = dict[str, Any]
 DATA = "x", "y", "validation x", "validation y"
@@ -78,8 +78,6 @@ class BackupAndRestore(Callback):
         self._training = self._describe()
         self._not_before = 0.0  # the first backup shows how long one takes
         make_folder(self.folder)
-        for file in (self.latest, self.previous):
-            remove_leftovers(file)
         saved = self._read()
         if saved is None:
             self._save()
@@ -143,7 +141,7 @@ class BackupAndRestore(Callback):
         if self.params["verbose"]:
             next_step = f"at epoch {state.epoch + 1}, batch {state.step + 1}"
             place = next_step if state.epoch < epochs else "after the last epoch"
-            print(f"Resumed {place}, from {self.folder}.", flush=True)
+            print_now(f"Resumed {place}, from {self.folder}.")
 
     @property
     def _way_out(self) -> str:
@@ -173,13 +171,14 @@ class BackupAndRestore(Callback):
         optimizer, loss = model.optimizer, model.loss
         fixed = ("momentum", "nesterov", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
         options = [f"{name}={getattr(optimizer, name)}" for name in fixed]
+        loss_options = [f"{name}={getattr(loss, name)}" for name in ("label_smoothing", *loss.op_options)]
         return {
             "format": "1",
             **{name: str(value) for name, value in self.settings.items()},
             "backend": model.backend,
             **{f"layer {i}": _layer(layer) for i, layer in enumerate(model.layers, 1)},
             "optimizer": ", ".join([type(optimizer).__name__, *options]),
-            "loss": f"{type(loss).__name__}, {loss.op}, {loss.reduction}, label_smoothing={loss.label_smoothing}",
+            "loss": ", ".join([type(loss).__name__, str(loss.op), loss.reduction, *loss_options]),
             "metrics": ", ".join(metric.name for metric in model.metrics),
             "callbacks": ", ".join(type(callback).__name__ for callback in state.stateful_callbacks()),
             **{name: _array(array) for name, array in zip(DATA, state.data, strict=False)},

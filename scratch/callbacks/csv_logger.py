@@ -1,21 +1,21 @@
 """``CSVLogger``: the loss and the metrics of each epoch in a CSV file."""
 
 import csv
+import errno
 import io
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from scratch.callbacks.callback import Callback, Logs
-from scratch.files import FileError, remove_leftovers, replacing
+from scratch.files import FileError, check_writable, write_bytes
 
 
 class CSVLogger(Callback):
     """Writes one line per epoch to a CSV file, at the end of the epoch, below a header line.
 
-    The content of an existing file is kept until the first line of this run is written.
+    The content of an existing file is kept until the first line of this run replaces it atomically.  If a line cannot
+    be written completely, the lines before it are kept.
 
     Args:
         filename: the file to write.
@@ -39,15 +39,12 @@ class CSVLogger(Callback):
         """Restore the file: keep the saved lines and remove lines that were written after the backup."""
         self._start, self._lines = min(state["start"], self._size()), state["lines"]
         if self._lines:
-            before = Path(self.filename).read_bytes()[: self._start]
-            with replacing(self.filename) as part:  # atomic: if the disk is full, the existing lines are kept
-                part.write_bytes(before + self._lines.encode())
+            self._replace(self._lines)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Check that the file can be written, before the first epoch is trained."""
-        size = self._size()
-        remove_leftovers(self.filename)
-        self._start, self._lines = size if self.append else 0, ""
+        check_writable(self.filename)
+        self._start, self._lines = self._size() if self.append else 0, ""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the epoch's line, and above the first line the header."""
@@ -57,24 +54,33 @@ class CSVLogger(Callback):
         if self._start == 0 and not self._lines:
             writer.writeheader()
         writer.writerow(row)
-        self._write(text.getvalue())
-
-    def _size(self) -> int:
-        """Return the size of the file in bytes; create the file if it does not exist."""
-        with self._opened() as file:
-            return file.tell()
-
-    def _write(self, lines: str) -> None:
-        with self._opened() as file:
-            if not self._lines:
-                file.truncate(self._start)
-            file.write(lines)
+        lines = text.getvalue()
+        if self._lines:
+            self._append(lines)
+        else:
+            self._replace(lines)
         self._lines += lines
 
-    @contextmanager
-    def _opened(self) -> Iterator[TextIO]:
+    def _size(self) -> int:
+        """Return the size of the file in bytes; 0 if it does not exist."""
+        return os.path.getsize(self.filename) if os.path.exists(self.filename) else 0
+
+    def _replace(self, lines: str) -> None:
+        """Replace everything below the content that the file had before this run."""
+        before = Path(self.filename).read_bytes()[: self._start] if self._start else b""
+        write_bytes(self.filename, before + lines.encode())
+
+    def _append(self, lines: str) -> None:
+        """Append to the file, which a user may be watching; if the disk is full, remove the part that was written."""
+        content = lines.encode()
         try:
-            with open(self.filename, "a", newline="") as file:
-                yield file
+            with open(self.filename, "ab", buffering=0) as file:
+                size = file.tell()
+                try:
+                    if file.write(content) < len(content):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                except OSError:
+                    file.truncate(size)
+                    raise
         except OSError as error:
             raise FileError(f"{self.filename} can't be written: {error.strerror or error}.") from error

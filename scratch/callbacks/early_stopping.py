@@ -6,7 +6,7 @@ from typing import Any
 
 from scratch.callbacks.callback import Logs
 from scratch.callbacks.monitor import Monitor
-from scratch.utils import Array, check_integer, check_number
+from scratch.utils import Array, check_integer, check_number, print_now
 
 
 class EarlyStopping(Monitor):
@@ -86,10 +86,10 @@ class EarlyStopping(Monitor):
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Restore the best weights; with ``verbose=1`` print what has happened."""
         if self.stopped_epoch and self.verbose:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+            print_now(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.best_weights is not None:
             if self.verbose:
-                print(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
+                print_now(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
 
     def _monitored_value(self, logs: Logs) -> float | None:

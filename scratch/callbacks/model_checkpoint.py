@@ -9,8 +9,9 @@ from typing import Any
 from scratch.callbacks.callback import Logs, may_skip_batches
 from scratch.callbacks.frequency import Frequency
 from scratch.callbacks.monitor import Monitor
-from scratch.files import make_folder, remove_leftovers
-from scratch.utils import check_number
+from scratch.files import check_writable, make_folder, named
+from scratch.saving import archive, weights
+from scratch.utils import check_number, print_now
 
 
 class ModelCheckpoint(Monitor):
@@ -34,7 +35,8 @@ class ModelCheckpoint(Monitor):
     Raises:
         ValueError: if an argument is wrong; during ``fit``, if ``mode`` is ``'auto'`` and ``monitor`` is neither the
             loss nor a metric of the model, or if ``filepath`` contains a name that is not in the logs.
-        FileError: during ``fit``, if the file cannot be written; the previous file is kept.
+        FileError: during ``fit``, if the model cannot be saved or the file cannot be written, where possible before the
+            first epoch; the previous file is kept.
     """
 
     def __init__(
@@ -67,7 +69,6 @@ class ModelCheckpoint(Monitor):
                 f"The filepath provided must end in `.keras` (Keras model format). Received: filepath={self.filepath}"
             )
         self._folders: set[Path] = set()  # folders that exist or were created by this callback
-        self._files: set[Path] = set()  # files that this callback has saved
 
     @property
     def needs_batch_events(self) -> bool:
@@ -81,6 +82,16 @@ class ModelCheckpoint(Monitor):
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore the best value and the number of batches since the last save."""
         self.best, self.frequency.batches = state["best"], state["batches"]
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Check before the training that the model can be saved, and its file written if its folder is known."""
+        super().on_train_begin(logs)
+        with named(Path(self.filepath)):
+            (weights.to_hdf5 if self.save_weights_only else archive.to_entries)(self.model)
+        folder = Path(self.filepath).parent
+        if "{" not in str(folder):
+            self._make_folder(folder)
+            check_writable(self.filepath)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Remember the epoch, for the file names of saves after batches."""
@@ -101,17 +112,17 @@ class ModelCheckpoint(Monitor):
         file = self._file({"epoch": epoch + 1, **batch, **logs})
         if not self._should_save(epoch, logs, file):
             return
-        if file.parent not in self._folders:  # a folder that disappears later is an error, not created again
-            make_folder(file.parent)
-            self._folders.add(file.parent)
-        if file not in self._files:  # of an earlier process that was killed
-            remove_leftovers(file)
-            self._files.add(file)
+        self._make_folder(file.parent)
         if self.save_weights_only:
             self.model.save_weights(file)
         else:
             self.model.save(file)
         self._print(epoch, f"finished saving model to {file}")
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder not in self._folders:  # a folder that disappears later is an error, not created again
+            make_folder(folder)
+            self._folders.add(folder)
 
     def _file(self, values: dict[str, Any]) -> Path:
         """Return the file name with the values filled in."""
@@ -142,4 +153,4 @@ class ModelCheckpoint(Monitor):
 
     def _print(self, epoch: int, text: str) -> None:
         if self.verbose:
-            print(f"\nEpoch {epoch + 1}: {text}")
+            print_now(f"\nEpoch {epoch + 1}: {text}")

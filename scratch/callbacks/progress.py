@@ -3,13 +3,14 @@
 The texts are those of Keras's ``keras/src/utils/progbar.py``.  Unlike Keras, only complete lines go into a file.
 """
 
+import os
 import shutil
 import sys
 import time
 from typing import Any
 
 from scratch.callbacks.callback import Callback, Logs, may_skip_batches
-from scratch.utils import encodable
+from scratch.utils import encodable, print_now
 
 BAR_WIDTH = 20  # characters
 INTERVAL = 0.05  # seconds between two updates of the bar
@@ -17,7 +18,16 @@ INTERVAL = 0.05  # seconds between two updates of the bar
 
 def interactive() -> bool:
     """Return whether standard output is a terminal or a notebook, where a line can be overwritten."""
-    return sys.stdout.isatty() or "ipykernel" in sys.modules
+    if "ipykernel" in sys.modules:
+        return True
+    isatty = getattr(sys.stdout, "isatty", None)  # standard output may be closed, or an object with little but write()
+    is_open = not getattr(sys.stdout, "closed", False)
+    return isatty is not None and is_open and isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_colours() -> bool:
+    """Return whether standard output shows colours, and the environment variable NO_COLOR does not forbid them."""
+    return interactive() and not os.environ.get("NO_COLOR")
 
 
 class ProgbarLogger(Callback):
@@ -41,7 +51,7 @@ class ProgbarLogger(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Print a headline if there are several epochs, and start a bar."""
         if self.params["epochs"] > 1:
-            print(f"Epoch {epoch + 1}/{self.params['epochs']}", flush=True)
+            print_now(f"Epoch {epoch + 1}/{self.params['epochs']}")
         self._start()
 
     @may_skip_batches
@@ -120,17 +130,21 @@ class ProgbarLogger(Callback):
         mark = encodable("━", "-")
         done, left = mark * filled, mark * (BAR_WIDTH - filled)
         if self.params["verbose"] == 2:
-            print(f"{count} - {time_text} - {columns}", flush=True)
+            print_now(f"{count} - {time_text} - {columns}")
         elif not interactive():
-            print(f"{count} {done}{left} {time_text} {columns}", flush=True)
+            print_now(f"{count} {done}{left} {time_text} {columns}")
         else:
+            head = f"{count} {done}{left} {time_text}"
             # A line that reaches the last column of the terminal wraps, and the next update would start below it.
-            available = shutil.get_terminal_size().columns - len(f"{count} {done}{left} {time_text} ") - 1
-            columns = columns if final else columns[: max(available, 0)]
+            available = shutil.get_terminal_size().columns - len(f"{head} ") - 1
+            if not final and available < 0:
+                return
+            columns = columns if final else columns[:available]
             padding = " " * (self._length - len(columns))  # overwrites the end of a longer line
             self._length = len(columns)
-            head = f"\x1b[1m{count}\x1b[0m \x1b[32m{done}\x1b[0m\x1b[37m{left}\x1b[0m \x1b[1m{time_text}\x1b[0m"
-            print(f"\r{head} {columns}{padding}", end="\n" if final else "", flush=True)
+            if has_colours():
+                head = f"\x1b[1m{count}\x1b[0m \x1b[32m{done}\x1b[0m\x1b[37m{left}\x1b[0m \x1b[1m{time_text}\x1b[0m"
+            print_now(f"\r{head} {columns}{padding}", end="\n" if final else "")
 
     def _seconds_per_step(self, step: int, now: float) -> float:
         """Return the mean time of the steps; the first, which may include compilation, counts only if it is alone."""

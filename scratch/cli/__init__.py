@@ -15,7 +15,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: the command line after ``python -m scratch``; that of the process if not given.
 
     Returns:
-        The exit status: 0, or 2 for input that cannot be used, or 130 after Ctrl-C.
+        The exit status: 0, or 2 for input that cannot be used, or 130 after Ctrl-C, or 141 if the program that reads
+        the output has ended.
     """
     words = sys.argv[1:] if arguments is None else arguments
     command = words[0] if words and words[0] in COMMANDS else None

@@ -12,6 +12,11 @@ def add_data_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="PATH", type=file_name, help=meaning)
 
 
+def add_version_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--version``, which prints the version and exits."""
+    parser.add_argument("--version", action="version", version=f"scratch-keras {__version__}")
+
+
 def file_name(text: str) -> str:
     """Return the name of a file or folder; reject an empty one, such as an unset shell variable."""
     if not text:
@@ -42,7 +47,7 @@ def training_parser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"scratch-keras {__version__}")
+    add_version_option(parser)
     add_data_option(parser)
     for option, metavar, kind, default, meaning in (
         ("--epochs", "N", int, 10, "number of epochs"),

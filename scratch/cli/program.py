@@ -1,19 +1,16 @@
 """The training program that ``python -m scratch`` and ``python -m keras_impl`` share, from the data to the result."""
 
 import argparse
-import os
 import sys
 import time
-from pathlib import Path
 from typing import Any, Protocol
 
 from scratch.article import Samples
+from scratch.cli.outputs import check_output_files, save_model
 from scratch.cli.terminal import format_count, format_result
 from scratch.datasets import mnist
-from scratch.files import remove_leftovers
-from scratch.utils import Array
+from scratch.utils import Array, printable
 
-PLOT_FORMATS = (".png", ".pdf", ".svg", ".jpg")
 SAMPLE_NOTE = (
     "expect a test accuracy of about 0.85 after 10 epochs and 0.93 after 150; "
     "for all of MNIST, connect to a network or pass --data"
@@ -38,13 +35,14 @@ class Program(Protocol):
     def fit(self, model: Any, train: Samples, test: Samples) -> int:
         """Train the model, and return the number of epochs completed in this run."""
 
+    def save(self, model: Any, file: str) -> None:
+        """Write the model to a ``.keras`` file, atomically."""
+
 
 def run_program(program: Program) -> int:
     """Load the data, train, save, evaluate and plot; return the exit status."""
     options = program.options
     check_output_files(options)
-    if options.save:
-        remove_leftovers(options.save)
     digits = mnist.load(options.data)
     if not options.quiet:
         print(f"Data: {digits.source}{f'; {SAMPLE_NOTE}' if digits.source == mnist.SAMPLE_SOURCE else ''}.")
@@ -63,10 +61,12 @@ def run_program(program: Program) -> int:
         print(f"\nInterrupted after {done}. {_result(model, test)}.")
         return 130
     seconds, compiling = time.perf_counter() - start, _seconds_of_compilation() - compiled_before
-    if options.save:
-        model.save(options.save)
-        _report_file(options, "Model", options.save)
-    print(f"{_result(model, test)}, {_duration(seconds, compiling, epochs, len(model.history.epoch))}.")
+    try:
+        if options.save:
+            save_model(lambda file: program.save(model, file), options.save)
+            _report_file(options, "Model", options.save)
+    finally:  # the result is printed even if the model cannot be saved; nor does saving depend on printing
+        print(f"{_result(model, test)}, {_duration(seconds, compiling, epochs, len(model.history.epoch))}.")
     if options.plot:
         from scratch.plots import plot_training
 
@@ -74,27 +74,6 @@ def run_program(program: Program) -> int:
         plot_training(options.plot, model.history, images, labels, probabilities, model.get_weights()[0])
         _report_file(options, "Figure", options.plot)
     return 0
-
-
-def check_output_files(options: argparse.Namespace) -> None:
-    """Check before the training that every output file can be written after it.
-
-    Raises:
-        OSError: if a file cannot be written.
-        ValueError: if two files are the same, or the extension of one is not supported.
-    """
-    for name in filter(None, (options.plot, options.history, options.save)):
-        file = Path(name)
-        replaced = name == options.save or not file.exists()  # a saved model is renamed into its folder
-        if file.is_dir() or not file.parent.is_dir() or not os.access(file.parent if replaced else file, os.W_OK):
-            raise OSError(f"{file} cannot be written; name a file in an existing folder that you can write to.")
-    files = [Path(name).resolve() for name in (options.plot, options.history, options.save) if name]
-    if len(set(files)) < len(files):
-        raise ValueError("--plot, --history and --save must name different files; two of them are the same.")
-    if options.plot and Path(options.plot).suffix.lower() not in PLOT_FORMATS:
-        raise ValueError(f"--plot supports {', '.join(PLOT_FORMATS)}; got {options.plot!r}.")
-    if options.save and not options.save.endswith(".keras"):
-        raise ValueError(f"--save must name a .keras file; got {options.save!r}.")
 
 
 def _result(model: Any, test: Samples) -> str:
@@ -116,4 +95,4 @@ def _duration(seconds: float, compiling: float, epochs: int, all_epochs: int) ->
 
 def _report_file(options: argparse.Namespace, kind: str, name: str) -> None:
     if not options.quiet:
-        print(f"{kind}: {name}")
+        print(f"{kind}: {printable(name)}")

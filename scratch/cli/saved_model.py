@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from scratch.cli.options import file_name
 from scratch.layers import Activation
 from scratch.models import load_model
 from scratch.pixels import Pixels
@@ -14,7 +15,7 @@ from scratch.utils import Array
 def saved_model_parser(command: str, description: str) -> argparse.ArgumentParser:
     """Return a parser for a command whose first argument is a saved model."""
     parser = argparse.ArgumentParser(prog=f"python -m scratch {command}", description=description)
-    parser.add_argument("model", metavar="FILE.keras", help="a model saved by scratch or Keras")
+    parser.add_argument("model", metavar="FILE.keras", type=file_name, help="a model saved by scratch or Keras")
     return parser
 
 

@@ -1,14 +1,17 @@
 """``python -m scratch``: train the article's network on MNIST."""
 
 import argparse
+from pathlib import Path
 
 from scratch.article import Samples, build_model, compile_model, prepare_bytes
 from scratch.callbacks import BackupAndRestore, Callback, CSVLogger
 from scratch.callbacks.callback import Logs
 from scratch.cli.options import file_name, training_parser
 from scratch.cli.program import run_program
+from scratch.files import named
 from scratch.models import Sequential
 from scratch.ops import BACKENDS
+from scratch.saving.archive import to_entries
 from scratch.utils import set_random_seed
 
 DESCRIPTION = """\
@@ -51,6 +54,9 @@ class ScratchProgram:
     def fit(self, model: Sequential, train: Samples, test: Samples) -> int:
         """Train the model, and return the number of epochs completed in this run."""
         options, counter = self.options, EpochCounter()
+        if options.save:
+            with named(Path(options.save)):
+                to_entries(model)  # raises now what ``save`` would raise after the training
         callbacks: list[Callback] = [counter]
         if options.history:
             callbacks.append(CSVLogger(options.history))
@@ -67,6 +73,10 @@ class ScratchProgram:
             validation_data=test,
         )
         return counter.count
+
+    def save(self, model: Sequential, file: str) -> None:
+        """Write the model to a ``.keras`` file, atomically."""
+        model.save(file)
 
 
 def run(words: list[str]) -> int:

@@ -1,5 +1,7 @@
 """Download files from the first mirror that has them undamaged."""
 
+import contextlib
+import io
 import logging
 import os
 import sys
@@ -8,11 +10,20 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from scratch.utils import printable
 
 ANSWER_TIMEOUT = 3.0  # seconds within which a mirror must answer a request
 READ_TIMEOUT = 3.0  # seconds without data after which a download has failed
+TOTAL_TIMEOUT = 300.0  # seconds after which a download has failed: MNIST's largest file at 33 kB/s
+MAX_BYTES = 1 << 24  # size at which a download has failed; MNIST's largest file has 9.9 MB
 
 log = logging.getLogger(__name__)
+
+
+class SizeError(Exception):
+    """A download exceeds ``MAX_BYTES``."""
 
 
 def find_answering(mirrors: Sequence[str]) -> list[str]:
@@ -26,11 +37,9 @@ def find_answering(mirrors: Sequence[str]) -> list[str]:
     has_answered = dict.fromkeys(mirrors, False)
 
     def ask(mirror: str) -> None:
-        try:
+        with contextlib.suppress(Exception):  # a malformed answer may raise anything
             requests.head(mirror, timeout=ANSWER_TIMEOUT)
             has_answered[mirror] = True
-        except requests.RequestException:
-            pass
 
     threads = [threading.Thread(target=ask, args=[mirror], daemon=True) for mirror in mirrors]
     for thread in threads:
@@ -44,6 +53,10 @@ def find_answering(mirrors: Sequence[str]) -> list[str]:
 def download_file(file: Path, mirrors: list[str], find_fault: Callable[[Path], str | None]) -> None:
     """Download a file to a temporary name beside it, check it, and rename it.
 
+    A mirror has failed if it answers with an error or not within ``ANSWER_TIMEOUT``, if no data arrives for
+    ``READ_TIMEOUT``, if the file is not complete after ``TOTAL_TIMEOUT`` or larger than ``MAX_BYTES``, or if
+    ``find_fault`` rejects it.
+
     Args:
         file: the target; its name is also that of the file on a mirror.
         mirrors: addresses of folders.  A mirror that fails is removed from the list, so that its timeout is waited for
@@ -54,9 +67,6 @@ def download_file(file: Path, mirrors: list[str], find_fault: Callable[[Path], s
         ConnectionError: if no mirror has the file undamaged.
         OSError: if the folder cannot be written to.
     """
-    import pooch
-    import requests
-
     if not mirrors:
         raise ConnectionError(f"{file.name} could not be downloaded: no mirror answers.")
     descriptor, name = tempfile.mkstemp(prefix=file.name, suffix=".part", dir=file.parent)
@@ -64,30 +74,70 @@ def download_file(file: Path, mirrors: list[str], find_fault: Callable[[Path], s
     part = Path(name)
     try:
         for mirror in list(mirrors):
-            downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=(ANSWER_TIMEOUT, READ_TIMEOUT))
-            try:
-                downloader(mirror + file.name, part, None)
+            buffer = _Limited()
+            fault = _fetch(mirror + file.name, buffer)
+            if fault is None:
+                part.write_bytes(buffer.getvalue())
                 fault = find_fault(part)
-            except requests.RequestException as error:
-                fault = _describe(error)
             if fault is None:
                 part.replace(file)
                 return
             next_step = "Trying the next mirror." if len(mirrors) > 1 else "That was the last mirror."
-            log.warning("%s: %s %s", mirror + file.name, fault, next_step)
+            log.warning("%s: %s %s", mirror + file.name, printable(fault), next_step)
             mirrors.remove(mirror)
     finally:
         part.unlink(missing_ok=True)
     raise ConnectionError(f"{file.name} could not be downloaded: no mirror has a complete copy.")
 
 
+class _Limited(io.BytesIO):
+    """A buffer of at most ``MAX_BYTES``."""
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        """Append data, or raise a ``SizeError`` if there is too much."""
+        if self.tell() + len(data) > MAX_BYTES:
+            raise SizeError
+        return super().write(data)
+
+
+def _fetch(address: str, buffer: _Limited) -> str | None:
+    """Append the content of a file to the buffer; return a sentence about what went wrong, or None.
+
+    The download runs in a daemon thread, which is abandoned after ``TOTAL_TIMEOUT``: the timeouts of a socket start
+    again with each byte that arrives.
+    """
+    import pooch
+
+    is_visible = sys.stderr is not None and sys.stderr.isatty()
+    downloader = pooch.HTTPDownloader(progressbar=is_visible, timeout=(ANSWER_TIMEOUT, READ_TIMEOUT))
+    faults: SimpleQueue[str | None] = SimpleQueue()
+
+    def download() -> None:
+        try:
+            downloader(address, buffer, None)
+            faults.put(None)
+        except Exception as error:  # not only those of requests: for example ValueError for a malformed header
+            faults.put(_describe(error))
+
+    threading.Thread(target=download, daemon=True).start()
+    try:
+        return faults.get(timeout=TOTAL_TIMEOUT)
+    except Empty:
+        buffer.close()  # ends the thread when it writes again
+        return f"It was not complete after {TOTAL_TIMEOUT:g} s."
+
+
 def _describe(error: Exception) -> str:
     """Return one sentence about a failed request."""
     import requests
 
+    if isinstance(error, SizeError):
+        return f"It has more than {MAX_BYTES:,} bytes."
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"The server answered {error.response.status_code} {error.response.reason}."
     # requests has no exception class for a read timeout within a response body.
     if isinstance(error, requests.Timeout) or "timed out" in str(error):
         return f"No data arrived for {READ_TIMEOUT:g} s."
-    return "The connection was closed early."
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "The connection was closed early."
+    return f"The download failed ({type(error).__name__})."

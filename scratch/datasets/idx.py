@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scratch.files import FileError, check_unpacked
+from scratch.files import FileError, check_unpacked, existing
 from scratch.utils import Array
 
 # Array of a data set: IDX file that holds it.
@@ -48,7 +48,7 @@ def read_idx(path: Path) -> Array:
         FileError: if the file is anything else, or shorter or longer than its header declares.
     """
     try:
-        with path.open("rb") as raw:
+        with existing(path).open("rb") as raw:
             is_compressed = raw.read(2) == b"\x1f\x8b"
         with gzip.open(path) if is_compressed else path.open("rb") as stream:
             return _read_stream(path, stream)

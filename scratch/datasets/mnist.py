@@ -17,7 +17,7 @@ import numpy as np
 from scratch.datasets import formats, idx
 from scratch.datasets.download import download_file, find_answering
 from scratch.files import FileError
-from scratch.utils import Array
+from scratch.utils import Array, printable
 
 # MD5 checksums of the original, uncompressed IDX files.
 CHECKSUMS = {
@@ -69,6 +69,8 @@ def load_data(path: str | os.PathLike[str] | None = None) -> tuple[tuple[Array, 
 
 def load(path: str | os.PathLike[str] | None = None) -> Dataset:
     """Return the arrays of ``load_data`` and their source."""
+    if path is not None and not os.fspath(path):
+        raise ValueError("path must name a file or a folder; got an empty name.")
     given = path if path is not None else os.environ.get("MNIST_PATH")
     if given:
         return _read(Path(given), must_be_mnist=False)
@@ -113,10 +115,11 @@ def _read(path: Path, must_be_mnist: bool = True) -> Dataset:
     wrong = [key for key in formats.KEYS if md5(arrays[key]) != CHECKSUMS[key]]
     if wrong and (must_be_mnist or len(wrong) < len(CHECKSUMS) or path.name == "mnist.npz"):
         raise FileError(f"{path} is not MNIST: the MD5 checksums of {', '.join(wrong)} differ from the original.")
-    source = f"MNIST, 60,000 + 10,000 digits, from {path}"
+    name = printable(str(path))
+    source = f"MNIST, 60,000 + 10,000 digits, from {name}"
     if wrong:
         counts = f"{len(arrays['x_train']):,} + {len(arrays['x_test']):,}"
-        source = f"{counts} images from {path} (not MNIST: checksums differ)"
+        source = f"{counts} images from {name} (not MNIST: checksums differ)"
     return Dataset((arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"]), source)
 
 

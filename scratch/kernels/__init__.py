@@ -9,6 +9,7 @@ module                    contents
 ``jit``                   decorators that compile a function, the disk cache, the measured compile time
 ``atomics``               ``load``, ``fetch_add`` and ``compare_exchange`` on shared counters
 ``threads``               the thread pool
+``arguments``             the check of arrays where Python calls compiled code
 ``arrays``                aligned allocation, copies, transposes, sums
 ``elementwise``           activations, and one row of softmax with cross-entropy
 ``simd``                  the micro-kernel of the matrix product, written in LLVM's language

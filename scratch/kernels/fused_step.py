@@ -78,9 +78,13 @@ class FusedStep:
 
     Attributes:
         steps: number of complete steps of the last call of ``train``, also if that call raised an exception.
+
+    Raises:
+        ValueError: if the parameters do not fit together: the compiled step accesses them by address.
     """
 
     def __init__(self, weights: Weights, activations: Sequence[str]) -> None:
+        _check_parameters(weights)
         self.weights = list(weights)
         self.activations = list(activations)
         self.dtype = self.weights[0][0].dtype
@@ -120,9 +124,15 @@ class FusedStep:
             of its batch.
 
         Raises:
-            ValueError: if the samples do not have as many numbers as the first layer has inputs.
+            ValueError: if the samples do not have as many numbers as the first layer has inputs, or the other arguments
+                do not fit them.
         """
         self.steps = 0
+        _check_order(order, len(x), batch_size)
+        classes = self.weights[-1][0].shape[1]
+        if t.shape != (len(order), classes) or t.dtype != self.dtype:
+            expected = f"{self.dtype} targets of shape {(len(order), classes)}"
+            raise ValueError(f"A fused step needs {expected}; got {t.dtype} of shape {t.shape}.")
         if not self.reads(x):
             x, order = writeable(x[order].astype(self.dtype)), np.arange(len(order))
         rows = (x.bytes if isinstance(x, Pixels) else x).reshape(len(x), -1)
@@ -145,6 +155,28 @@ class FusedStep:
             self.plan = None  # releases the old buffers; stays None if there is no memory for new ones
             self.plan = Plan(self.weights, self.activations, chunks, batch_size)
         return self.plan
+
+
+def _check_parameters(weights: Weights) -> None:
+    """Raise a ``ValueError`` unless the parameters have one dtype, are contiguous, and their shapes form a chain."""
+    dtype, inputs = weights[0][0].dtype, len(weights[0][0])
+    for W, b in weights:
+        units = W.shape[-1]
+        for array, shape in ((W, (inputs, units)), (b, (units,))):
+            if array is not None and not (array.shape == shape and array.dtype == dtype and array.flags.carray):
+                found = f"{array.dtype} of shape {array.shape}"
+                raise ValueError(f"A fused step needs a contiguous {dtype} parameter of shape {shape}; got {found}.")
+        inputs = units
+
+
+def _check_order(order: Array, samples: int, batch_size: int) -> None:
+    """Raise a ``ValueError`` unless the order has the numbers of one or more samples."""
+    is_order = order.ndim == 1 and order.dtype == np.int64 and len(order) > 0 and batch_size > 0
+    if not is_order or order.min() < 0 or order.max() >= samples:
+        raise ValueError(
+            f"A fused step needs batches of int64 numbers (n,) from 0 to {samples - 1}; "
+            f"got {order.dtype} of shape {order.shape}, batch_size={batch_size}."
+        )
 
 
 def _create_job(plan: Plan, rows: Array, order: Array, t: Array, learning_rate: float) -> Job:

@@ -94,8 +94,15 @@ def product(A: Array, B: Array, bias: Array | None = None) -> Array:
         A: C-contiguous, or the transpose of a C-contiguous array.
         B: C-contiguous.
         bias: zeros if None.
+
+    Raises:
+        ValueError: if the shapes or the dtypes do not fit together.
     """
     (M, K), N = A.shape, B.shape[1]
+    fits = len(B) == K and A.dtype == B.dtype and (bias is None or (bias.shape == (N,) and bias.dtype == A.dtype))
+    if not fits:  # the compiled loops would access memory outside the arrays
+        arrays = ", ".join(f"{a.dtype} {a.shape}" for a in (A, B, bias) if a is not None)
+        raise ValueError(f"product needs A (M, K), B (K, N) and a bias (N,) of one dtype; got {arrays}.")
     is_transposed = not A.flags.c_contiguous
     bias = np.zeros(N, A.dtype) if bias is None else bias
     operands = A.T if is_transposed else A, is_transposed, B, False, bias
@@ -127,7 +134,7 @@ def product_tile(
     i0, i1, j0, j1 = tile
     M, K = A.shape[1] if is_transposed else A.shape[0], B.shape[0]
     limit = KC_PACKED if M >= MIN_ROWS_TO_PACK else KC_IN_PLACE
-    KC = 4 * math.ceil(K / max(1, math.ceil(K / limit)) / 4)  # blocks of equal size
+    KC = 4 * max(1, math.ceil(K / max(1, math.ceil(K / limit)) / 4))  # blocks of equal size; there may be no terms
     NR = VECTORS_PER_TILE * (VECTOR_BYTES // A.itemsize)
     groups = (min(MC, i1 - i0) + MR - 1) // MR
     lists = TermLists(np.empty(groups, np.int64), np.empty(groups * KC + 1, np.int32), KC)

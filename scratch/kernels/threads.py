@@ -16,6 +16,7 @@ Several Python threads may call ``run`` at the same time.  The result of a task 
 executes it, so the bits of a result do not depend on the number of threads.
 """
 
+import _thread
 import math
 import os
 import threading
@@ -34,6 +35,7 @@ from scratch.utils import Array
 
 Task = Callable[[], object]
 SPIN_SECONDS = 0.3e-3
+HELPER_MEMORY = 1 << 20  # bytes; with less, a helper thread ends, because Numba crashes in one that cannot allocate any
 POLL_SECONDS = 1e-3  # between two checks, after an interrupt, whether helpers are still active
 wake_counter = np.zeros(1, np.int64)
 idle_counter = np.zeros(1, np.int64)
@@ -132,10 +134,10 @@ def _start_helpers() -> "SimpleQueue[_Job]":
         if _queue is None:
             queue: SimpleQueue[_Job] = SimpleQueue()
             _helpers = 0
-            for i in range(config.NUMBA_NUM_THREADS - 1):
-                try:
-                    threading.Thread(target=_helper_loop, args=(queue,), name=f"scratch-{i + 1}", daemon=True).start()
-                except RuntimeError:  # the system allows no more threads
+            for _ in range(config.NUMBA_NUM_THREADS - 1):
+                try:  # not threading.Thread, whose start() waits forever for a thread that runs out of memory first
+                    _thread.start_new_thread(_helper_loop, (queue,))
+                except (MemoryError, RuntimeError):  # the system allows no more threads
                     break
                 _helpers += 1
             _queue = queue
@@ -143,6 +145,13 @@ def _start_helpers() -> "SimpleQueue[_Job]":
 
 
 def _helper_loop(queue: "SimpleQueue[_Job]") -> None:
+    global _helpers
+    try:
+        bytearray(HELPER_MEMORY)
+    except MemoryError:
+        with _lock:
+            _helpers -= 1
+        return
     while True:
         wakes = int(wake_counter[0])
         try:

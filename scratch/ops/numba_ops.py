@@ -3,6 +3,8 @@
 Written independently of the specification, with loops over numbers in place of operations on whole arrays.  Sums are
 accumulated in float64 and rounded once.  The matrix product is in ``scratch.kernels.gemm``; the rules of activations
 and of softmax, which the fused training step also uses, are in ``scratch.kernels.elementwise``.
+
+``checked`` states the shapes of the arrays; with others, an operation raises a ``ValueError``.
 """
 
 from typing import Any
@@ -10,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scratch.kernels.arguments import checked
 from scratch.kernels.arrays import (
     MIN_ROWS_TO_TRANSPOSE,
     column_sums,
     float64_sum,
     product_with_transpose,
     transposed,
-    writeable,
 )
 from scratch.kernels.elementwise import (
     RELU,
@@ -35,14 +37,15 @@ Array = NDArray[np.floating]
 LOW, HIGH = 1e-7, 1 - 1e-7  # the limits that Keras clips probabilities to: keras.config.epsilon() and 1 minus it
 
 
+@checked("N D", "D H", "H?")
 def dense_forward(x: Array, W: Array, b: Array | None) -> Array:
     """Affine transformation: (N, D), (D, H), (H,) → (N, H)."""
-    return product(writeable(x), writeable(W), b if b is None else writeable(b))
+    return product(x, W, b)
 
 
+@checked("N H", "N D", "D H")
 def dense_backward(dout: Array, x: Array, W: Array, need_dx: bool) -> tuple[Array | None, Array, Array]:
     """Gradients of ``dense_forward``: dout (N, H) → dx (N, D), or None if not needed; dW (D, H); db (H,)."""
-    dout, x, W = writeable(dout), writeable(x), writeable(W)
     dx = None
     if need_dx:
         few = len(dout) < MIN_ROWS_TO_TRANSPOSE
@@ -60,31 +63,37 @@ def linear_backward(dout: Array, out: Array) -> Array:
     return dout
 
 
+@checked("...")
 def relu_forward(x: Array) -> Array:
     """Rectified linear unit: the larger of x and 0."""
     return _activation_forward(RELU, x)
 
 
+@checked("...", "...")
 def relu_backward(dout: Array, out: Array) -> Array:
     """Gradient of ReLU."""
     return _activation_backward(RELU, dout, out)
 
 
+@checked("...")
 def sigmoid_forward(x: Array) -> Array:
     """Logistic function 1 / (1 + exp(-x))."""
     return _activation_forward(SIGMOID, x)
 
 
+@checked("...", "...")
 def sigmoid_backward(dout: Array, out: Array) -> Array:
     """Gradient of the sigmoid, from its output."""
     return _activation_backward(SIGMOID, dout, out)
 
 
+@checked("...")
 def tanh_forward(x: Array) -> Array:
     """Hyperbolic tangent."""
     return _activation_forward(TANH, x)
 
 
+@checked("...", "...")
 def tanh_backward(dout: Array, out: Array) -> Array:
     """Gradient of tanh, from its output."""
     return _activation_backward(TANH, dout, out)
@@ -104,10 +113,11 @@ def _activation_backward(activation: int, dout: Array, out: Array) -> Array:
     return dx.reshape(dout.shape)
 
 
+@checked("... C")
 @compiled
 def softmax_forward(x: Array) -> Array:
     """Softmax of each row: probabilities that sum to 1."""
-    rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
+    rows = x.reshape(-1, x.shape[-1])
     out = np.empty_like(rows)
     for i in range(len(rows)):
         _, total = exponentials(rows[i], out[i])
@@ -116,11 +126,12 @@ def softmax_forward(x: Array) -> Array:
     return out.reshape(x.shape)
 
 
+@checked("... C", "... C")
 @compiled
 def softmax_backward(dout: Array, out: Array) -> Array:
     """Gradient of softmax, from its output."""
-    dout_rows = np.ascontiguousarray(dout).reshape(-1, out.shape[-1])
-    y = np.ascontiguousarray(out).reshape(-1, out.shape[-1])
+    dout_rows = dout.reshape(-1, out.shape[-1])
+    y = out.reshape(-1, out.shape[-1])
     dx = np.empty_like(y)
     for i in range(len(y)):
         mean = 0.0
@@ -131,6 +142,7 @@ def softmax_backward(dout: Array, out: Array) -> Array:
     return dx.reshape(out.shape)
 
 
+@checked("N C", "N C")
 @compiled
 def softmax_cross_entropy_forward(x: Array, t: Array) -> Array:
     """Cross-entropy of softmax(x) with t, by the log-softmax: logits (N, C), t (N, C) → one loss per sample (N,)."""
@@ -141,17 +153,21 @@ def softmax_cross_entropy_forward(x: Array, t: Array) -> Array:
     return losses
 
 
+@checked("N C", "N C")
 @compiled
 def softmax_cross_entropy_backward(x: Array, t: Array) -> Array:
     """Gradient of each sample's loss with respect to its logits: (N, C); y - t if the rows of t sum to 1."""
-    dx = softmax_forward(x)
+    dx = np.empty_like(x)
     for i in range(len(x)):
+        _, total = exponentials(x[i], dx[i])
         t_sum = float64_sum(t[i])
         for c in range(x.shape[1]):
+            dx[i, c] /= total
             dx[i, c] = cross_entropy_gradient(dx[i, c], t[i, c], t_sum)
     return dx
 
 
+@checked("N C", "N C")
 @compiled
 def categorical_crossentropy_forward(y: Array, t: Array) -> Array:
     """Keras's rule for probabilities: rescale each row to sum 1, clip, take the logarithm: (N, C), (N, C) → (N,)."""
@@ -165,6 +181,7 @@ def categorical_crossentropy_forward(y: Array, t: Array) -> Array:
     return losses
 
 
+@checked("N C", "N C")
 @compiled
 def categorical_crossentropy_backward(y: Array, t: Array) -> Array:
     """Gradient of ``categorical_crossentropy_forward`` with respect to y: (N, C); 0 for clipped entries."""
@@ -181,6 +198,7 @@ def categorical_crossentropy_backward(y: Array, t: Array) -> Array:
     return dy
 
 
+@checked("N C", "N C")
 @compiled
 def sparse_categorical_crossentropy_forward(y: Array, t: Array) -> Array:
     """Keras's rule for probabilities and integer labels: clip first, then rescale (t is the labels' one-hot form)."""
@@ -194,6 +212,7 @@ def sparse_categorical_crossentropy_forward(y: Array, t: Array) -> Array:
     return losses
 
 
+@checked("N C", "N C")
 @compiled
 def sparse_categorical_crossentropy_backward(y: Array, t: Array) -> Array:
     """Gradient of ``sparse_categorical_crossentropy_forward`` with respect to y; 0 for clipped entries."""

@@ -21,12 +21,10 @@ def _product(a: Array, b: Array) -> Array:
     products in float64.  One running float32 sum of 784 terms had an RMS error up to 1.35 times that of Keras on JAX;
     this has at most 0.98 times, and takes an eighth longer.
     """
-    n = a.shape[-1]
-    if a.size * b.shape[-1] <= MAX_FLOAT64_WORK:
-        return (a.astype(np.float64) @ b.astype(np.float64)).astype(a.dtype)
-    return (
-        a @ b if n <= MAX_TERMS else _product(a[..., : n // 2], b[: n // 2]) + _product(a[..., n // 2 :], b[n // 2 :])
-    )
+    n = a.shape[1]
+    if a.size * b.shape[1] <= MAX_FLOAT64_WORK:
+        return np.matmul(a, b, dtype=np.float64).astype(a.dtype)
+    return a @ b if n <= MAX_TERMS else _product(a[:, : n // 2], b[: n // 2]) + _product(a[:, n // 2 :], b[n // 2 :])
 
 
 def dense_forward(x: Array, W: Array, b: Array | None) -> Array:
@@ -98,38 +96,38 @@ def softmax_cross_entropy_forward(x: Array, t: Array) -> Array:
 
     Neither a probability nor the logarithm of a small number is computed: a logit gap of 50 costs 50.
     """
-    z = x - x.max(axis=-1, keepdims=True)
-    log_p = z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
-    return -(t * log_p).sum(axis=-1)
+    z = x - x.max(axis=1, keepdims=True)
+    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return -(t * log_p).sum(axis=1)
 
 
 def softmax_cross_entropy_backward(x: Array, t: Array) -> Array:
     """Gradient of each sample's loss with respect to its logits: (N, C); y - t if the row of t sums to 1."""
-    return softmax_forward(x) * t.sum(axis=-1, keepdims=True) - t
+    return softmax_forward(x) * t.sum(axis=1, keepdims=True) - t
 
 
 def categorical_crossentropy_forward(y: Array, t: Array) -> Array:
     """Keras's rule for probabilities: rescale each row to sum to 1, clip, take the logarithm: (N, C) → (N,)."""
-    q = np.clip(y / y.sum(axis=-1, keepdims=True), EPSILON, 1 - EPSILON)
-    return -(t * np.log(q)).sum(axis=-1)
+    q = np.clip(y / y.sum(axis=1, keepdims=True), EPSILON, 1 - EPSILON)
+    return -(t * np.log(q)).sum(axis=1)
 
 
 def categorical_crossentropy_backward(y: Array, t: Array) -> Array:
     """Gradient of ``categorical_crossentropy_forward`` with respect to y; 0 for clipped entries."""
-    total = y.sum(axis=-1, keepdims=True)
+    total = y.sum(axis=1, keepdims=True)
     q = y / total
-    dq = np.where((q >= EPSILON) & (q <= 1 - EPSILON), -t / np.clip(q, EPSILON, 1 - EPSILON), 0)
-    return (dq - (dq * q).sum(axis=-1, keepdims=True)) / total
+    dq = np.where((q >= EPSILON) & (q <= 1 - EPSILON), -t / np.maximum(q, EPSILON), 0)
+    return (dq - (dq * q).sum(axis=1, keepdims=True)) / total
 
 
 def sparse_categorical_crossentropy_forward(y: Array, t: Array) -> Array:
     """Keras's rule for probabilities and integer labels: clip first, rescale after (t is their one-hot form)."""
     q = np.clip(y, EPSILON, 1 - EPSILON)
-    return -(t * np.log(q / q.sum(axis=-1, keepdims=True))).sum(axis=-1)
+    return -(t * np.log(q / q.sum(axis=1, keepdims=True))).sum(axis=1)
 
 
 def sparse_categorical_crossentropy_backward(y: Array, t: Array) -> Array:
     """Gradient of ``sparse_categorical_crossentropy_forward`` with respect to y; 0 for clipped entries."""
     q = np.clip(y, EPSILON, 1 - EPSILON)
-    dq = t.sum(axis=-1, keepdims=True) / q.sum(axis=-1, keepdims=True) - t / q
+    dq = t.sum(axis=1, keepdims=True) / q.sum(axis=1, keepdims=True) - t / q
     return np.where((y >= EPSILON) & (y <= 1 - EPSILON), dq, 0)

@@ -15,23 +15,32 @@ from scratch.saving import config, hdf5, weights
 from scratch.saving.zips import read_entries
 from scratch.utils import Array
 
-CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", weights.ARCHIVE_ENTRY
 KERAS_VERSION = "3.15.1"  # the version of Keras whose format is written
 
 
 def write(path: str | os.PathLike[str], model: Network) -> None:
     """Write a model to an archive; see ``Sequential.save``."""
     _check_suffix(path)
-    now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     with named(Path(path)):
-        entries: dict[str, str | bytes] = {
-            METADATA: json.dumps({"keras_version": KERAS_VERSION, "date_saved": now}),
-            CONFIG: config.to_json(model),
-            WEIGHTS: weights.to_hdf5(model),
-        }
+        entries = to_entries(model)
         with replacing(path) as part, zipfile.ZipFile(part, "w") as archive:
             for name, content in entries.items():
                 archive.writestr(name, content)
+
+
+def to_entries(model: Network) -> dict[str, str | bytes]:
+    """Return the content of an archive by the names of its files.
+
+    Raises:
+        ValueError: if Keras has no counterpart of a part of the model, or if the files would be too large to be read.
+    """
+    now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
+    return {
+        METADATA: json.dumps({"keras_version": KERAS_VERSION, "date_saved": now}),
+        CONFIG: config.to_json(model),
+        WEIGHTS: weights.to_hdf5(model),
+    }
 
 
 def read(path: str | os.PathLike[str], with_compile: bool) -> tuple[config.Description, dict[str, Array]]:
@@ -50,10 +59,7 @@ def read(path: str | os.PathLike[str], with_compile: bool) -> tuple[config.Descr
     """
     _check_suffix(path)
     file = Path(path)
-    entries = read_entries(file, ".keras")
-    for name in (CONFIG, WEIGHTS):
-        if name not in entries:
-            raise FileError(f"{file} has no {name}, which every .keras archive of Keras 3 has.")
+    entries = read_entries(file, ".keras", [CONFIG, WEIGHTS])
     with named(file):
         description = config.from_json(entries[CONFIG], with_compile)
         arrays = hdf5.from_bytes(entries[WEIGHTS])

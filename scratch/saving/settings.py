@@ -1,10 +1,13 @@
 """The classes that Keras and scratch share, and their settings: layers, losses, metrics, optimizers, initializers.
 
 These tables are the only description of the settings: ``scratch.saving`` reads and writes files with it, and
-``keras_impl.convert`` converts models.  A new class needs one entry here.  A new activation or initializer needs none
-if scratch gives it the name that it has in Keras.
+``keras_impl.convert`` converts models.  A new layer or optimizer needs one entry here.  A new activation, initializer,
+loss or metric needs none if scratch gives it the name that it has in Keras.  The settings of a loss or an optimizer are
+the arguments of its constructor.
 """
 
+import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from scratch import initializers, layers, losses, metrics, optimizers
@@ -81,6 +84,36 @@ def _initializers() -> Table:
     return table
 
 
+def _constructor_settings(class_: type) -> dict[str, Setting]:
+    """Return a setting for each argument of a constructor.
+
+    An argument with a default may be missing in a file, as in Keras: Keras 3.15 does not write the delta of Huber.
+    """
+    settings = {}
+    for name, argument in inspect.signature(class_).parameters.items():
+        read_value = _read_boolean if argument.annotation is bool else _read_scalar
+        settings[name] = Setting(read_value, required=argument.default is argument.empty)
+    return settings
+
+
+def loss_table(loss_classes: Iterable[type[losses.Loss]]) -> Table:
+    """Return the table of losses; what only Keras's classes have is fixed."""
+    fixed: dict[str, dict[str, Json]] = {
+        "CategoricalCrossentropy": {"axis": -1},
+        "SparseCategoricalCrossentropy": {"ignore_class": None},
+    }
+    return {
+        loss.__name__: KerasClass(
+            "keras.losses",
+            loss,
+            _constructor_settings(loss),
+            fixed=fixed.get(loss.__name__, {}),
+            ignored=("name", "dtype"),
+        )
+        for loss in loss_classes
+    }
+
+
 def _input(batch_shape: tuple[int, ...], name: str, dtype: str) -> layers.Input:
     return layers.Input(batch_shape, dtype, name)
 
@@ -149,36 +182,13 @@ OPTIMIZERS: Table = {
     "SGD": KerasClass(
         "keras.optimizers",
         optimizers.SGD,
-        {
-            "learning_rate": SCALAR,
-            "momentum": SCALAR,
-            "nesterov": BOOLEAN,
-            "weight_decay": SCALAR,
-            "clipnorm": SCALAR,
-            "clipvalue": SCALAR,
-            "global_clipnorm": SCALAR,
-        },
+        _constructor_settings(optimizers.SGD),
         fixed={"use_ema": False, "loss_scale_factor": None, "gradient_accumulation_steps": None},
         ignored=("name", "ema_momentum", "ema_overwrite_frequency"),
     )
 }
-LOSSES: Table = {
-    "CategoricalCrossentropy": KerasClass(
-        "keras.losses",
-        losses.CategoricalCrossentropy,
-        {"from_logits": BOOLEAN, "label_smoothing": SCALAR, "reduction": SCALAR},
-        fixed={"axis": -1},
-        ignored=("name", "dtype"),
-    ),
-    "SparseCategoricalCrossentropy": KerasClass(
-        "keras.losses",
-        losses.SparseCategoricalCrossentropy,
-        {"from_logits": BOOLEAN, "reduction": SCALAR},
-        fixed={"ignore_class": None},
-        ignored=("name", "dtype"),
-    ),
-}
+LOSSES = loss_table(losses.LOSSES.values())
 METRICS: Table = {
-    class_name: KerasClass("keras.metrics", getattr(metrics, class_name), {"name": NAME}, ignored=("dtype",))
-    for class_name in ("CategoricalAccuracy", "SparseCategoricalAccuracy")
+    metric.__name__: KerasClass("keras.metrics", metric, {"name": NAME}, ignored=("dtype",))
+    for metric in metrics.METRICS.values()
 }

@@ -19,15 +19,19 @@ from scratch.layer import Layer
 from scratch.network import Network
 from scratch.optimizers import SGD
 from scratch.saving import hdf5, npz
+from scratch.saving.zips import read_entries
 from scratch.utils import Array, check_number, snake_case
 
 OPTIMIZER = "optimizer/vars"
+ARCHIVE_ENTRY = "model.weights.h5"  # in a .keras archive
+SUFFIXES = (".weights.h5", ".npz")
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 def save_weights(model: Network, path: str | os.PathLike[str]) -> None:
     """Write the weights to a ``.weights.h5`` or ``.npz`` file; see ``Sequential.save_weights``."""
-    _check_suffix(path)
+    if not str(path).endswith(SUFFIXES):
+        raise FileError(f"{path}: the name of a weights file must end in .weights.h5, which Keras opens, or in .npz.")
     model.check_built()
     if str(path).endswith(".npz"):
         npz.write_arrays(path, dict(zip(_npz_names(model), model.params.values(), strict=True)))
@@ -38,12 +42,13 @@ def save_weights(model: Network, path: str | os.PathLike[str]) -> None:
 
 def load_weights(model: Network, path: str | os.PathLike[str]) -> None:
     """Replace the weights by those of a file of scratch or Keras; see ``Sequential.load_weights``."""
-    _check_suffix(path)
+    if not str(path).endswith((*SUFFIXES, ".keras")):
+        raise FileError(f"{path}: the name of a file with weights must end in .weights.h5, .keras or .npz.")
     model.check_built()
     file = Path(path)
     with named(file):
         if not file.name.endswith(".npz"):
-            restore(model, hdf5.from_bytes(existing(file).read_bytes()))
+            restore(model, hdf5.from_bytes(_read_hdf5(file)))
             return
         arrays, params = npz.read_arrays(file), variables(model)
         path_of_name = dict(zip(_npz_names(model), params, strict=True))
@@ -51,9 +56,11 @@ def load_weights(model: Network, path: str | os.PathLike[str]) -> None:
         restore(model, {path: arrays[name] for name, path in path_of_name.items()})
 
 
-def _check_suffix(path: str | os.PathLike[str]) -> None:
-    if not str(path).endswith((".weights.h5", ".npz")):
-        raise FileError(f"{path}: the name of a weights file must end in .weights.h5, which Keras opens, or in .npz.")
+def _read_hdf5(file: Path) -> bytes | bytearray:
+    """Return the content of a .weights.h5 file, or of the one in a .keras archive."""
+    if file.name.endswith(".keras"):
+        return read_entries(file, ".keras", [ARCHIVE_ENTRY])[ARCHIVE_ENTRY]
+    return existing(file).read_bytes()
 
 
 # --- names and paths ----------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from scratch.files import FileError, check_unpacked, existing
@@ -24,23 +25,27 @@ DAMAGED = (
 )
 
 
-def read_entries(path: Path, kind: str) -> dict[str, bytearray]:
+def read_entries(path: Path, kind: str, required: Sequence[str] = ()) -> dict[str, bytearray]:
     """Return the content of all entries of a zip archive, by name, after a check of their CRC.
 
     Args:
         path: the archive.
         kind: the kind of file for errors, such as ``'.npz'``.
+        required: names of entries that there must be.
 
     Raises:
         FileError: if the file is missing, not a zip archive, damaged, encrypted or compressed by anything but deflate,
-            if it would unpack to far more than its size, if two entries have one name, or if an entry is a link or has
-            a path outside the archive.
+            if it would unpack to far more than its size, if two entries have one name, if a required entry is missing,
+            or if an entry is a link or has a path outside the archive.
     """
     existing(path)
     try:
         with zipfile.ZipFile(path) as archive:
             infos = [info for info in archive.infolist() if info.file_size or not info.filename.endswith("/")]
             _check_entries(path, infos)
+            for name in required:
+                if name not in archive.namelist():
+                    raise FileError(f"{path} has no {name}, which every {kind} file of Keras 3 has.")
             return {info.filename: _read_entry(archive, info) for info in infos}
     except FileError:
         raise

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from parity_tests.diagnosis.formulas import ACTIVATIONS, Array, Formulas, Layer
+from parity_tests.diagnosis.formulas import ACTIVATIONS, SLOPES, Array, Formulas, Layer
 from parity_tests.diagnosis.mistakes.catalogue import mistake
 
 
@@ -83,6 +83,34 @@ def activation_missing(f: Formulas) -> Formulas:
 
 
 @mistake(
+    "The hidden activation is missing in the forward pass; the backward pass has its derivative.",
+    "Apply it after x·W + b: out = activation(z).",
+)
+def activation_missing_forward_only(f: Formulas) -> Formulas:
+    return replace(
+        hidden(f, lambda z: z),
+        slope=lambda layer, at: SLOPES[layer.activation](ACTIVATIONS[layer.activation](at.z)),
+    )
+
+
+@mistake(
+    "The activation is applied before x·W + b, not after it: two layers are swapped.",
+    "Apply it to the result: out = activation(np.dot(x, W) + b).",
+)
+def activation_before_affine(f: Formulas) -> Formulas:
+    def given(layer: Layer, x: Array) -> Array:
+        return ACTIVATIONS[layer.activation](x) if layer.index == 0 and not layer.last else x
+
+    return replace(
+        f,
+        affine=lambda layer, x, W, b: f.affine(layer, given(layer, x), W, b),
+        inputs=lambda layer, calls: given(layer, f.inputs(layer, calls)),
+        activate=lambda layer, z: z if layer.after == 1 else f.activate(layer, z),
+        slope=lambda layer, at: np.ones_like(at.z) if layer.after == 1 else f.slope(layer, at),
+    )
+
+
+@mistake(
     "The ReLU has a slope of {p:g} for negative inputs.",
     "Return 0 there: np.maximum(0, z).",
     values=(0.01, 0.1, 0.2, 0.3, 0.001),
@@ -149,6 +177,14 @@ def softmax_overflows(f: Formulas) -> Formulas:
         losses=lambda z, out, t: -(t * np.log(out)).sum(axis=1),
         loss_gradient=lambda z, out, t: out * t.sum(axis=1, keepdims=True) - t,
     )
+
+
+@mistake(
+    "Softmax overflows, in the outputs and the gradient: exp(z) is infinite from z = 710 on (88 in float32).",
+    "Subtract each row's maximum first: np.exp(z - z.max(axis=1, keepdims=True)).",
+)
+def softmax_overflows_outside_loss(f: Formulas) -> Formulas:
+    return replace(softmax_overflows(f), losses=f.losses)
 
 
 @mistake(

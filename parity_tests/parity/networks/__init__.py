@@ -1,1 +1,1 @@
-"""Right networks that are not ours, one for each style of writing; ``foreign_faults`` plants mistakes into their text."""
+"""Right networks in the styles in which people write them; the diagnosis must find no mistake in any of them."""

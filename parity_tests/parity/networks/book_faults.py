@@ -82,8 +82,7 @@ FORWARD = [
         "        for k in range(len(W)):\n"
         "            out += (x[:, k : k + 1] * W[k : k + 1]).astype(np.float32)\n"
         "        out = out.astype(x.dtype) + b",
-        "float32_sums",
-        "computes in float32",
+        "float32 sums",
         dtypes=("float64",),
     ),
     fault("output_in_float64", OUT, "out = np.dot(x.astype(np.float64), W) + b", "float64 leaks"),
@@ -108,8 +107,7 @@ FORWARD = [
         "        self.out = np.exp(x) / (1 + np.exp(x))", "sigmoid_overflows", hidden="Sigmoid",
     ),
     fault(
-        "layers_swapped", "for layer in self.layers:",
-        "for layer in [self.layers[i] for i in (1, 0, *range(2, len(self.layers)))]:",
+        "layers_swapped", "self.layers.append(globals()[hidden]())", "self.layers.insert(-1, globals()[hidden]())",
         "activation_before_affine",
     ),
 ]
@@ -119,7 +117,7 @@ SOFTMAX = [
         "softmax_overflows", EXP, "    e = np.exp(z)\n    return e / e.sum(axis=1, keepdims=True)",
         "softmax_overflows", more=[FROM_LOGITS],
     ),
-    fault("softmax_overflows_outputs_only", EXP, "    e = np.exp(z)\n    return e / e.sum(axis=1, keepdims=True)", "softmax_overflows"),
+    fault("softmax_overflows_outputs_only", EXP, "    e = np.exp(z)\n    return e / e.sum(axis=1, keepdims=True)", "softmax_overflows_outside_loss"),
     fault(
         "softmax_maximum_of_batch", EXP, "    e = np.exp(z - z.max())\n    return e / e.sum(axis=1, keepdims=True)",
         "softmax_maximum_of_batch", more=[FROM_LOGITS],
@@ -140,9 +138,9 @@ SOFTMAX = [
     fault(
         "softmax_twice", "        z = self.predict(x)\n        return self.last_layer",
         "        z = softmax(self.predict(x))\n        return self.last_layer", "softmax_twice_in_loss",
-        "softmax_twice_in_loss_not_differentiated",
+        "softmax_twice_in_loss_differentiated_once",
     ),
-    fault("softmax_missing", "return softmax(self.predict(x))", "return self.predict(x)", "softmax_missing", "softmax_missing_in_outputs"),
+    fault("softmax_missing", EXP, "    return z", "softmax_missing", more=[FROM_LOGITS]),
     fault(
         "sigmoid_for_softmax", EXP, "    return 1 / (1 + np.exp(-z))", "sigmoid_instead_of_softmax", more=[FROM_LOGITS],
     ),
@@ -185,7 +183,7 @@ LOSSES = [
         "soft_labels_hardened_in_gradient",
     ),
     fault("label_smoothing", SOFTMAX_IN_LOSS, "t = 0.9 * t + 0.1 / t.shape[1]\n        " + SOFTMAX_IN_LOSS, "targets_smoothed"),
-    fault("smoothing_without_uniform_part", SOFTMAX_IN_LOSS, "t = 0.9 * t\n        " + SOFTMAX_IN_LOSS, "targets_scaled", "targets_scaled_outright"),
+    fault("smoothing_without_uniform_part", SOFTMAX_IN_LOSS, "t = 0.9 * t\n        " + SOFTMAX_IN_LOSS, "targets_scaled", "targets_scaled_beside_probabilities"),
     fault("labels_shifted", SOFTMAX_IN_LOSS, "t = np.roll(t, 1, axis=1)\n        " + SOFTMAX_IN_LOSS, "labels_shifted_up"),
     fault("labels_shifted_down", SOFTMAX_IN_LOSS, "t = np.roll(t, -1, axis=1)\n        " + SOFTMAX_IN_LOSS, "labels_shifted_down"),
     fault(
@@ -285,7 +283,7 @@ LAYERS = [
     ),
     fault(
         "first_layer_not_updated", GRADS, GRADS + "        self.grads['W1'], self.grads['b1'] = self.grads['W1'] * 0, self.grads['b1'] * 0\n",
-        "gradient_of_layer_zero", "weight_gradient_zero", "gradient_not_sent_back",
+        "gradients_zero",
     ),
     fault(
         "updated_before_backward_by_constant", DX, "dx = np.dot(dout, (W - 0.01 * self.dW).T)",
@@ -350,7 +348,6 @@ STEPS = [
               ("class Affine:\n", "class Affine:\n    rate = 0.0\n\n")], settings=MOMENTUM,
     ),
     fault("short_batch_dropped", STEP, "        if len(x) < 32:\n            return\n" + STEP, "short_batch_ignored"),
-    fault("step_on_previous_batch", STEP, "        x, t, self.waiting = *getattr(self, 'waiting', (x, t)), (x, t)\n" + STEP, "previous_batch_used"),
     fault("momentum_negated", VELOCITY, "v = -self.momentum * self.velocities.get(key, 0) - learning_rate * grad", "momentum_negated", settings=MOMENTUM),
     fault(
         "momentum_dampened", VELOCITY,
@@ -359,7 +356,7 @@ STEPS = [
     ),
     fault("nesterov_ignored", UPDATE, "W += v", "nesterov_ignored", settings=NESTEROV),
     fault("nesterov_looks_ahead_unasked", UPDATE, "W += self.momentum * v - learning_rate * grad", "nesterov_unasked", settings=MOMENTUM),
-    fault("velocity_forgotten", "self.velocities[key] = v", "pass", "velocity_forgotten", settings=MOMENTUM),
+    fault("velocity_forgotten", "self.velocities[key] = v", "pass", "velocity_forgotten", "momentum_missing", settings=MOMENTUM),
     fault("velocity_forgotten_nesterov", "self.velocities[key] = v", "pass", "velocity_forgotten", settings=NESTEROV),
     fault(
         "learning_rate_outside_declared_velocity", VELOCITY, "v = self.momentum * self.velocities.get(key, 0) + grad",
@@ -370,7 +367,7 @@ STEPS = [
         "learning_rate_outside_velocity", settings=NESTEROV,
         more=[(UPDATE, "W -= learning_rate * (self.momentum * v + grad)")],
     ),
-    fault("declared_momentum_missing", VELOCITY, "v = -learning_rate * grad", "velocity_forgotten", settings=MOMENTUM),
+    fault("declared_momentum_missing", VELOCITY, "v = -learning_rate * grad", "momentum_missing", "velocity_forgotten", settings=MOMENTUM),
     fault(
         "weight_decay_coupled", DECAY, "grad = grad + self.weight_decay * W", "weight_decay_coupled",
         settings=DECAYING | MOMENTUM,

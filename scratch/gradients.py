@@ -1,6 +1,7 @@
 """Gradient check (勾配確認): compare backpropagation with numerical differentiation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,24 +39,28 @@ def numerical_gradient(f: Callable[[], float], x: Array) -> Array:
     return gradient
 
 
-def gradient_check(part: Layer | Loss | Sequential, x: ArrayLike, t: ArrayLike | None = None) -> dict[str, float]:
-    """Compare every gradient that ``part`` computes for the batch x with a numerical gradient.
+def gradient_check(part: Layer | Loss | Sequential | Callable[[Any], Any], x: Any, t: Any = None) -> dict[str, float]:
+    """Compare every gradient that ``part`` computes for x with a numerical gradient.
 
     A ReLU has no derivative at 0: keep its inputs further from 0 than 2e-4.
 
     Args:
-        part: a layer or a compiled model, with ``dtype="float64"``, or a loss.
-        x: its input, (N, …); for a loss, outputs of a network.
-        t: targets: one-hot rows for a loss, what its loss requires for a model, None for a layer.
+        part: a layer or a compiled model, with ``dtype="float64"``, or a loss; or any function of x that returns a
+            number, or an array whose sum is differentiated.
+        x: its input, (N, …); for a loss, outputs of a network; for a function, an array or a list or dict of arrays.
+        t: targets: one-hot rows for a loss, what its loss requires for a model, None for a layer; for a function, the
+            gradient to check, arranged as x is.
 
     Returns:
-        For ``dx`` and each parameter the largest difference, relative to the largest entry of the gradient or to the
-        smallest gradient that central differences resolve to 1e-7; infinity if a gradient is missing, has another
-        shape, or is NaN.
+        For ``dx`` and each parameter, or for each array of a list (``x[0]``, …) or dict (its keys), the largest
+        difference, relative to the largest entry of the gradient or to the smallest gradient that central differences
+        resolve to 1e-7; infinity if a gradient is missing, has another shape, or is NaN.
 
     Raises:
-        ValueError: if a layer or model computes in float32, which is too coarse, or targets are missing.
+        ValueError: if a layer or model computes in float32, which is too coarse, or targets or gradients are missing.
     """
+    if not isinstance(part, Layer | Loss | Sequential):
+        return _check_function(part, x, t)
     x = np.array(x, dtype=np.float64)
     if not isinstance(part, Loss) and part.dtype != np.float64:
         raise ValueError(f"gradient_check needs float64; create {part.name!r} with dtype='float64'.")
@@ -64,6 +69,25 @@ def gradient_check(part: Layer | Loss | Sequential, x: ArrayLike, t: ArrayLike |
     if t is None:
         raise ValueError("gradient_check of a loss or a model needs its targets t.")
     return _check_loss(part, x, np.asarray(t, np.float64)) if isinstance(part, Loss) else _check_model(part, x, t)
+
+
+def _check_function(f: Callable[[Any], Any], x: Any, gradient: Any) -> dict[str, float]:
+    copy: Any
+    if isinstance(x, Mapping):
+        copy = {name: np.array(array, np.float64) for name, array in x.items()}
+        arrays, given = copy, gradient
+    elif isinstance(x, Sequence) and np.ndim(x[0]):
+        copy = [np.array(array, np.float64) for array in x]
+        arrays = {f"x[{i}]": array for i, array in enumerate(copy)}
+        given = {f"x[{i}]": array for i, array in enumerate(() if gradient is None else gradient)}
+    else:
+        copy = np.array(x, np.float64)
+        arrays, given = {"dx": copy}, {"dx": gradient}
+    missing = [name for name in arrays if given is None or given.get(name) is None]
+    if missing:
+        raise ValueError(f"gradient_check of a function needs the gradient of {missing[0]}, arranged as x is.")
+    pairs: Gradients = {name: (np.asarray(given[name], np.float64), array) for name, array in arrays.items()}
+    return _differences(pairs, lambda: np.asarray(f(copy), np.float64))
 
 
 def _check_layer(layer: Layer, x: Array) -> dict[str, float]:

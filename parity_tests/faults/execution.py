@@ -1,0 +1,67 @@
+"""Faults in how ``fit`` uses the compiled core: when it applies, what it is given, what is made of its results."""
+
+from typing import Any
+
+import numpy as np
+
+from parity_tests.faults.catalogue import planted_fault
+from scratch import execution
+from scratch.execution import FusedSteps, Steps
+from scratch.kernels import plan
+from scratch.kernels.fused_step import FusedStep
+from scratch.kernels.plan import BACKWARD, KIND, UPDATE
+from scratch.optimizers import SGD
+
+Array = np.ndarray
+run_fused, train, passes, declared = FusedSteps._run_fused, FusedStep.train, plan._passes, execution._declared
+
+
+@planted_fault(FusedSteps, "_run_fused", caught_by="training", backends=["numba"])
+def metric_of_other_rows(self: Any, fused: FusedStep, batches: Any) -> Steps:
+    """The outputs are compared with the targets of other samples."""
+    steps = run_fused(self, fused, batches)
+    return steps._replace(y=np.roll(steps.y, 1, axis=0))
+
+
+@planted_fault(FusedStep, "train", caught_by="training", backends=["numba"])
+def learning_rate_read_once(self: Any, x: Any, order: Array, t: Array, batch_size: int, learning_rate: float) -> Any:
+    """The learning rate is read before the first step only."""
+    first = vars(self).setdefault("learning_rate", learning_rate)
+    return train(self, x, order, t, batch_size, first)
+
+
+@planted_fault(FusedStep, "train", caught_by="training", backends=["numba"])
+def stale_losses(self: Any, *arguments: Any) -> Any:
+    """The losses are those of the call before."""
+    taken, losses, out = train(self, *arguments)
+    before, self.losses = vars(self).get("losses", losses), losses
+    return taken, before, out
+
+
+@planted_fault(FusedStep, "is_for", caught_by="training", backends=["numba"])
+def stale_weights(self: Any, weights: Any, activations: Any) -> bool:
+    """Parameters that were replaced by other arrays are not noticed."""
+    return len(weights) == len(self.weights)
+
+
+@planted_fault(plan, "_passes", caught_by="training", backends=["numba"])
+def barrier_left_out(by_units: Any) -> Any:
+    """The first update does not wait for the gradients of all samples."""
+    operations, starts = passes(by_units)
+    first = int(np.argmax(operations[:, KIND] == UPDATE))
+    return operations, np.where(starts == first, first + 1, starts)
+
+
+@planted_fault(plan, "_passes", caught_by="training", backends=["numba"])
+def updated_before_backward(by_units: Any) -> Any:
+    """The last layer is updated before the gradient flows back through it."""
+    operations, starts = passes(by_units)
+    first = int(np.argmax(operations[:, KIND] == BACKWARD))
+    order = [*range(first), len(operations) - 1, *range(first, len(operations) - 1)]
+    return operations[order], starts + ((starts >= first) & (starts < len(operations)))
+
+
+@planted_fault(execution, "_declared", caught_by="epoch reports", backends=["numba"])
+def momentum_ignored(part: object, attribute: str, *methods: str) -> Any:
+    """The compiled core, which has no momentum, trains with every optimizer."""
+    return "sgd" if isinstance(part, SGD) else declared(part, attribute, *methods)

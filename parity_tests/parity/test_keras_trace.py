@@ -1,0 +1,71 @@
+"""``keras_impl.trace`` after a softmax: the gradient that the loss returns is that of the logits or of the output."""
+
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers as kl
+
+import keras_impl
+
+X = np.random.default_rng(0).normal(size=(7, 4)).astype("float32")
+LABELS = np.arange(7) % 3
+T = np.eye(3, dtype="float32")[LABELS]
+ENDS: dict[str, Callable[[], list[kl.Layer]]] = {
+    "Dense": lambda: [kl.Dense(3, "softmax", name="z")],
+    "Activation": lambda: [kl.Dense(3, name="z"), kl.Activation("softmax", name="p")],
+    "Softmax": lambda: [kl.Dense(3, name="z"), kl.Softmax(name="p")],
+}
+
+
+class MyCrossentropy(keras.losses.CategoricalCrossentropy):
+    """A loss class of the user, which Keras computes from the logits as well."""
+
+
+def traced(end: str, loss: Any, t: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the trace of a model and its probabilities."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), kl.Dense(5, "tanh", name="h"), *ENDS[end]()])
+    model.compile("sgd", loss)
+    trace = keras_impl.trace(model, X, t)
+    return trace, trace["z/out" if end == "Dense" else "p/out"]
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    ("loss", "t"),
+    [
+        ("categorical_crossentropy", T),
+        ("CategoricalCrossentropy", T),
+        (["categorical_crossentropy"], T),
+        (keras.losses.categorical_crossentropy, T),
+        (keras.losses.CategoricalCrossentropy(), T),
+        (MyCrossentropy(), T),
+        (keras.losses.SparseCategoricalCrossentropy(), LABELS),
+    ],
+)
+def test_a_cross_entropy_takes_the_logits(end: str, loss: Any, t: np.ndarray) -> None:
+    trace, p = traced(end, loss, t)
+    dz = (p - T) / len(X)
+    np.testing.assert_allclose(trace["loss/dx"], dz, atol=1e-7)
+    np.testing.assert_allclose(trace["z/db"], dz.sum(axis=0), atol=1e-6)
+    if end != "Dense":
+        np.testing.assert_array_equal(trace["p/dx"], trace["loss/dx"])
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    "loss", ["mean_squared_error", keras.losses.MeanSquaredError(), keras.losses.mean_squared_error]
+)
+def test_another_loss_takes_the_output_of_the_softmax(end: str, loss: Any) -> None:
+    trace, p = traced(end, loss, T)
+    dp = 2 * (p - T) / p.size
+    dz = p * (dp - (dp * p).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(trace["loss/dx"], dp, atol=1e-7)
+    np.testing.assert_allclose(trace["z/db"], dz.sum(axis=0), atol=1e-7)
+    if end != "Dense":
+        np.testing.assert_allclose(trace["p/dx"], dz, atol=1e-7)

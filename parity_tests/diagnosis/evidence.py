@@ -64,7 +64,7 @@ class BatchScene:
         at = self.observation.situation
         if last in ("outputs", "loss"):
             return evaluate(formulas, self.activations, at.weights, at.x, at.t)
-        first = at.earlier[0][0] if at.earlier else None
+        first = (at.weights, at.earlier[0][0]) if at.earlier else None
         tensors = run(formulas, self.activations, at.weights, at.x, at.t, first)
         earlier = [run(formulas, self.activations, at.weights, x, t) for x, t in at.earlier]
         for name in tensors:
@@ -96,8 +96,11 @@ class StepsScene:
         predicted: Tensors = {}
         states: dict[str, dict[str, Array]] = {}
         earlier: list[Tensors] = []
+        first = self.steps[0]
         for number, step in enumerate(self.steps, 1):
-            gradients = run(formulas, self.activations, step.before, step.x, step.t, self.steps[0].x, step.rate)
+            first = first if len(first.x) == len(step.x) else step  # arrays of another size are not kept
+            kept = (first.before, first.x)
+            gradients = run(formulas, self.activations, step.before, step.x, step.t, kept, step.rate)
             for i, W in enumerate(step.before):
                 layer, key = layers_of(self.activations)[i // 2], "Wb"[i % 2]
                 name = f"dense_{layer.index}/d{key}"

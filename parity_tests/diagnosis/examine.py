@@ -47,6 +47,7 @@ class Examination:
         scenes: what the diagnosis explained.
         right: the formulas of a network without a mistake.
         diagnosis: the mistakes, if something differs.
+        returned: the dtype of the outputs when weights and batch are float64.
         float32_dtypes: the dtype of each tensor in the usual situation when weights and batch are float32.
     """
 
@@ -56,6 +57,7 @@ class Examination:
     scenes: list[Scene]
     right: Formulas
     diagnosis: Diagnosis
+    returned: str
     float32_dtypes: dict[str, str]
 
 
@@ -79,8 +81,9 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
     right = Formulas(dtype=architecture.dtype, update=sgd(**rule._asdict()), settings=rule)
     diagnosis = diagnose(scenes, len(architecture.activations), right)
     rows = compare_with_keras(architecture, scenes, steps)
-    dtypes = observe(factory, cases[0], "float32").dtypes
-    return Examination(architecture, observations, rows, scenes, right, diagnosis, dtypes)
+    returned, dtypes = (observe(factory, cases[0], dtype).dtypes for dtype in ("float64", "float32"))
+    outputs = returned[f"dense_{len(sizes) - 2}/out"]
+    return Examination(architecture, observations, rows, scenes, right, diagnosis, outputs, dtypes)
 
 
 def sizes_of(weights: Sequence[np.ndarray]) -> tuple[int, ...]:
@@ -128,7 +131,7 @@ def scenes_of(architecture: Architecture, observations: Sequence[Observation], s
     """Return the scenes of all batches, and of the first training steps and all of them."""
     scenes: list[Scene] = [batch_scene(architecture, observation) for observation in observations]
     bounded = bounded_steps(architecture, steps) if steps else []
-    for count in PREFIXES if steps else ():
+    for count in sorted({min(count, len(steps)) for count in PREFIXES}) if steps else ():
         names = f"{count} step" + "s" * (count > 1)
         right = {f"step {i}: {name}": W for i, params in enumerate(bounded[:count], 1) for name, W in params.items()}
         scenes.append(StepsScene(names, steps[:count], right, architecture.activations))

@@ -197,7 +197,7 @@ def run(
     weights: Sequence[Array],
     x: Array,
     t: Array,
-    first: Array | None = None,
+    first: tuple[Sequence[Array], Array] | None = None,
     rate: float = 0.0,
 ) -> Tensors:
     """Return the tensors of one forward and backward pass.
@@ -208,13 +208,13 @@ def run(
         weights: W and b of each layer, in order.
         x: a batch (N, D).
         t: its targets (N, C).
-        first: the batch of an earlier call on the same network; None if there was none.
+        first: weights and batch of an earlier call on the same network; None if there was none.
         rate: learning rate, if the pass is part of a training step; 0 otherwise.
     """
     layers = layers_of(activations)
     with np.errstate(all="ignore"):  # mistakes overflow
         passes = forward(formulas, layers, weights, x)
-        earlier = passes if first is None else forward(formulas, layers, weights, first)
+        earlier = passes if first is None else forward(formulas, layers, *first)
         calls = [Calls(now.x, before.x) for now, before in zip(passes, earlier, strict=True)]
         targets, (_, z, out) = formulas.targets(t), passes[-1]
         tensors = _evaluated(formulas, layers, passes, weights, t)

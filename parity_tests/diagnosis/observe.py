@@ -14,6 +14,7 @@ from parity_tests.implementations.protocol import NotOffered
 Array = np.ndarray
 Tensors = dict[str, Array]
 STEPS = 100
+DIVERGED = 100.0  # from here on weights have no significant digits: rounding errors grow with every step
 OBSERVED = ("loss", "gradients", "trace")  # optional methods of a network
 LEARNING_RATES = (0.1, 0.05, 0.2)  # in turn, each for three steps: some mistakes show when the rate changes
 
@@ -119,7 +120,7 @@ def named(method: str, result: Any, layers: int) -> Tensors:
 
 
 def observe_steps(factory: Callable[[], Any], sizes: Sequence[int], dtype: str, seed: int = 0) -> list[Step]:
-    """Train a fresh network; every eighth batch is a short one."""
+    """Train a fresh network until its weights diverge; every eighth batch is a short one."""
     network, rng = factory(), np.random.default_rng([seed, 1, *sizes])
     network.set_weights([W.astype("float32").astype(dtype) for W in draw_weights(rng, sizes)])
     steps = []
@@ -129,5 +130,7 @@ def observe_steps(factory: Callable[[], Any], sizes: Sequence[int], dtype: str, 
         rate = LEARNING_RATES[i // 3 % 3]
         network.step(x.copy(), t.copy(), rate)
         after = [np.array(W, np.float64) for W in network.get_weights()]
+        if steps and not all(np.abs(W).max(initial=0) < DIVERGED for W in after):
+            break
         steps.append(Step(before, x.astype(np.float64), t.astype(np.float64), rate, after))
     return steps

@@ -133,7 +133,7 @@ def make_report(name: str, examination: Examination, own_gradient: OwnGradient, 
     missing = sorted({text for observation in examination.observations for text in observation.not_offered})
     missing += [] if any("steps" in row for row in cells.values()) else ["step: there is no such method"]
     effects = _side_effects(examination)
-    first = [finding for finding in effects if finding.name == "inputs modified"]  # other findings may follow from it
+    first = [finding for finding in effects if finding.name.endswith(" modified")]  # other findings may follow from it
     others = [finding for finding in effects if finding not in first]
     findings = [*first, *mistakes, *_unexplained(examination), *others]
     return Report(name, examination, own_gradient, findings, cells, missing, environment)
@@ -230,8 +230,7 @@ def _side_effects(examination: Examination) -> list[Finding]:
             what = f"{method} raises {type(error).__name__}: {error}"
             remedy = f"It must work for this batch as well: {name}."
             found.setdefault(f"error {method}", Finding("exception", what, remedy, "outputs", name))
-    outputs = f"dense_{len(examination.architecture.activations) - 1}/out"
-    if examination.observations[0].dtypes.get(outputs) == "float64" and examination.architecture.dtype == "float32":
+    if examination.returned == "float64" and examination.architecture.dtype == "float32":
         what = "It computes in float32 although weights and inputs are float64."
         found["float32"] = Finding("float32 sums", what, "Sum in the dtype of the inputs: np.dot(x, W).", "outputs", "")
     for tensor, dtype in examination.float32_dtypes.items():

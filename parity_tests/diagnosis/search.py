@@ -84,7 +84,7 @@ def _explain(
     if alone:
         return alone
     left = {single: misses(scenes, single.applied(formulas), stages) for single in singles}
-    better = sorted((e for e, missed in left.items() if missed < wrong), key=lambda e: len(left[e]))
+    better = sorted((e for e, missed in left.items() if missed < wrong and _significant(e, len(wrong - missed))), key=lambda e: len(left[e]))
     for first in better[:FIRST]:  # one that explains a part of it, and another one the rest
         rest = _plausible(_first_wrong(scenes, left[first]), layers, first.applied(formulas), stages, left[first])
         pair = _best([(first, second) for second in rest], scenes, formulas, stages, wrong)
@@ -92,6 +92,12 @@ def _explain(
             return pair
     pairs = _pairs(probe, singles, formulas, stages, wrong)
     return _best(pairs, scenes, formulas, stages, wrong) or tuple(better[:1])
+
+
+def _significant(explanation: Explanation, explained: int) -> bool:
+    """Return whether a mistake explains more tensors than it has parameters that were fitted."""
+    fitted = explanation.parameter is not None and explanation.parameter not in explanation.mistake.values
+    return explained > fitted
 
 
 def _best(

@@ -163,6 +163,15 @@ def activation_before_softmax(f: Formulas) -> Formulas:
 
 
 @mistake(
+    "The last layer has the hidden activation before its softmax, and its derivative in the backward pass.",
+    "Give the softmax x·W + b as it is.",
+)
+def activation_in_last_layer(f: Formulas) -> Formulas:
+    changed = activation_before_softmax(f)
+    return replace(changed, loss_gradient=lambda z, out, t: f.loss_gradient(z, out, t) * (z > 0))
+
+
+@mistake(
     "Softmax overflows: exp(z) is infinite from z = 710 on (88 in float32).",
     "Subtract each row's maximum first: np.exp(z - z.max(axis=1, keepdims=True)).",
 )
@@ -235,6 +244,11 @@ def softmax_over_everything(f: Formulas) -> Formulas:
 @mistake("Softmax is applied twice.", "Apply it once, in the network or in the loss.")
 def softmax_twice(f: Formulas) -> Formulas:
     return other_softmax(f, lambda z: ACTIVATIONS["softmax"](ACTIVATIONS["softmax"](z)))
+
+
+@mistake("Softmax is applied twice in the outputs, and once in the loss.", "Apply it once.")
+def softmax_twice_in_outputs(f: Formulas) -> Formulas:
+    return output(f, lambda z: ACTIVATIONS["softmax"](ACTIVATIONS["softmax"](z)))
 
 
 @mistake(

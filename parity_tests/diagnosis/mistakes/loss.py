@@ -106,7 +106,7 @@ def logarithm_of_zero_at_label(f: Formulas) -> Formulas:
 )
 def binary_cross_entropy(f: Formulas) -> Formulas:
     def losses(p: Array, t: Array) -> Array:
-        return -(np.where(t > 0, t * np.log(p), 0) + np.where(t < 1, (1 - t) * np.log1p(-p), 0)).sum(axis=1)
+        return -(t * np.log(p) + (1 - t) * np.log(1 - p)).sum(axis=1)
 
     return probability_losses(f, losses)
 

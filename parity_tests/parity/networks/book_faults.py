@@ -134,7 +134,7 @@ SOFTMAX = [
         "softmax_not_normalised", EXP, "    return np.exp(z - z.max(axis=1, keepdims=True))",
         "softmax_not_normalised", more=[FROM_LOGITS],
     ),
-    fault("softmax_twice_in_outputs", "return softmax(self.predict(x))", "return softmax(softmax(self.predict(x)))", "softmax_twice"),
+    fault("softmax_twice_in_outputs", "return softmax(self.predict(x))", "return softmax(softmax(self.predict(x)))", "softmax_twice_in_outputs"),
     fault(
         "softmax_twice", "        z = self.predict(x)\n        return self.last_layer",
         "        z = softmax(self.predict(x))\n        return self.last_layer", "softmax_twice_in_loss",
@@ -156,7 +156,7 @@ LOSSES = [
     fault("logarithm_shifted", *log_of("np.log(p + 1e-7)"), "logarithm_shifted"),
     fault("logarithm_shifted_by_eps", *log_of("np.log(p + np.finfo(p.dtype).eps)"), "logarithm_shifted"),
     fault("probabilities_clipped", *log_of("np.log(np.clip(p, 1e-7, 1 - 1e-7))"), "probabilities_clipped"),
-    fault("probabilities_clipped_below", *log_of("np.log(np.maximum(p, 1e-12))"), "probabilities_clipped_below"),
+    fault("probabilities_clipped_below", *log_of("np.log(np.maximum(p, 1e-12))"), "probabilities_clipped_below", "probabilities_clipped"),
     fault("logarithm_of_zero", *log_of("np.log(p)"), "logarithm_of_zero"),
     fault(
         "logarithm_of_zero_at_label", *log_of("np.where(t > 0, np.log(p), 0)"), "logarithm_of_zero_at_label",

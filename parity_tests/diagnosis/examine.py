@@ -77,7 +77,9 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
     observations = [observe(factory, case, architecture.dtype) for case in cases]
     steps = observe_steps(factory, sizes, architecture.dtype, seed) if hasattr(factory(), "step") else []
     scenes = scenes_of(architecture, observations, steps)
-    rule = Settings(architecture.settings.momentum, architecture.settings.nesterov, architecture.settings.weight_decay or 0.0)
+    rule = Settings(
+        architecture.settings.momentum, architecture.settings.nesterov, architecture.settings.weight_decay or 0.0
+    )
     right = Formulas(dtype=architecture.dtype, update=sgd(**rule._asdict()), settings=rule)
     diagnosis = diagnose(scenes, len(architecture.activations), right)
     rows = compare_with_keras(architecture, scenes, steps)

@@ -173,9 +173,7 @@ def forward(formulas: Formulas, layers: Sequence[Layer], weights: Sequence[Array
     return passes
 
 
-def evaluate(
-    formulas: Formulas, activations: Sequence[str], weights: Sequence[Array], x: Array, t: Array
-) -> Tensors:
+def evaluate(formulas: Formulas, activations: Sequence[str], weights: Sequence[Array], x: Array, t: Array) -> Tensors:
     """Return the tensors of a forward pass, the loss included; see ``run`` for the arguments."""
     layers = layers_of(activations)
     with np.errstate(all="ignore"):  # mistakes overflow

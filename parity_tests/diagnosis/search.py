@@ -12,7 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
-from parity_tests.diagnosis.evidence import STAGES, Key, Scene, explains, misses
+from parity_tests.diagnosis.evidence import STAGES, Key, Scene, explains, misses, reproduces
 from parity_tests.diagnosis.formulas import Array, Formulas
 from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
 
@@ -84,7 +84,10 @@ def _explain(
     if alone:
         return alone
     left = {single: misses(scenes, single.applied(formulas), stages) for single in singles}
-    better = sorted((e for e, missed in left.items() if missed < wrong and _significant(e, len(wrong - missed))), key=lambda e: len(left[e]))
+    better = sorted(
+        (e for e, missed in left.items() if missed < wrong and _significant(e, len(wrong - missed))),
+        key=lambda e: len(left[e]),
+    )
     for first in better[:FIRST]:  # one that explains a part of it, and another one the rest
         rest = _plausible(_first_wrong(scenes, left[first]), layers, first.applied(formulas), stages, left[first])
         pair = _best([(first, second) for second in rest], scenes, formulas, stages, wrong)
@@ -101,7 +104,11 @@ def _significant(explanation: Explanation, explained: int) -> bool:
 
 
 def _best(
-    attempts: Iterable[Explanations], scenes: Sequence[Scene], formulas: Formulas, stages: Sequence[str], wrong: set[Key]
+    attempts: Iterable[Explanations],
+    scenes: Sequence[Scene],
+    formulas: Formulas,
+    stages: Sequence[str],
+    wrong: set[Key],
 ) -> Explanations:
     """Return the attempt that explains all wrong tensors, and most of the later stages; nothing if there is none."""
     fitting = [e for e in attempts if explains(scenes, applied(e, formulas), stages, wrong)]
@@ -120,7 +127,9 @@ def _pairs(
     for single in singles:
         for candidate in _usual_parameters(single):
             after = probe.predict(candidate.applied(formulas), stages[-1])
-            changes[candidate] = {name for name in names if not np.array_equal(after[name], before[name], equal_nan=True)}
+            changes[candidate] = {
+                name for name in names if not np.array_equal(after[name], before[name], equal_nan=True)
+            }
     for first, second in combinations(changes, 2):
         if first.mistake is not second.mistake and names <= changes[first] | changes[second]:
             yield first, second
@@ -190,8 +199,12 @@ def _fit(
     def error(parameter: float) -> float:  # 0 would be a mistake that was not made
         return float(np.abs(residual(parameter)).max())
 
+    def fits(parameter: float) -> bool:
+        predicted = probe.predict(mistake.applied(formulas, parameter, layer), stage)
+        return all(reproduces(probe.observed[name], predicted[name], probe.right[name]) for name in names)
+
     best = min(mistake.values, key=error)
-    if not 0 < error(best) < 1e300:
+    if fits(best) or not error(best) < 1e300:
         return best
     p = best
     for _ in range(NEWTON_STEPS):
@@ -201,4 +214,4 @@ def _fit(
             break
         p -= float(slope @ r / (slope @ slope))
     rounded = float(f"{p:.3g}")
-    return min((best, p, rounded), key=lambda value: (error(value) > 1.01 * error(p), abs(value - rounded)))
+    return rounded if fits(rounded) or error(rounded) <= 1.01 * error(p) else p

@@ -7,9 +7,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from parity_tests.diagnosis.examine import examine
+from parity_tests.diagnosis.own_gradient import OwnGradient
+from parity_tests.diagnosis.report import Report, make_report
+
 Edit = tuple[str, str]  # old text and new text
 NETWORKS = Path(__file__).parent / "networks"
 SIZES = (20, 16, 12, 5)
+NOT_ASKED = OwnGradient(None, "not asked")
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,9 @@ def edited(source: str, edits: Sequence[Edit]) -> str:
     """
     for old, new in edits:
         if source.count(old) != 1:
-            raise ValueError(f"the text of a fault must occur once in the network; it occurs {source.count(old)} times: {old}")
+            raise ValueError(
+                f"the text of a fault must occur once in the network; it occurs {source.count(old)} times: {old}"
+            )
         source = source.replace(old, new)
     return source
 
@@ -68,5 +75,19 @@ def module_of(network: str, edits: tuple[Edit, ...]) -> ModuleType:
 def factory(
     network: str, edits: tuple[Edit, ...] = (), hidden: str = "Relu", dtype: str | None = None, **settings: Any
 ) -> Callable[[], Any]:
-    """Return a function that returns a fresh network whose text has some edits."""
+    """Return a function that returns a fresh network whose text has some edits; the dtype None is that of its inputs."""
     return partial(module_of(network, tuple(edits)).Network, SIZES, hidden, dtype, **settings)
+
+
+def diagnosis_of(factory: Callable[[], Any], **settings: Any) -> Report:
+    """Return what is found in a network; its own loss is not differentiated."""
+    return make_report("network", examine(factory, **settings), NOT_ASKED)
+
+
+def confusion_table(results: Sequence[tuple[str, Sequence[str], Sequence[str]]]) -> str:
+    """Return a table in Markdown of what was planted, what may be found, and what was found, first finding first."""
+    lines = ["| planted fault | right diagnosis | found | first |", "|---|---|---|---|"]
+    for name, right, found in results:
+        mark = "right" if found and found[0] in right else "WRONG" if found else "MISSED"
+        lines.append(f"| {name} | {' or '.join(right)} | {', '.join(found) or '-'} | {mark} |")
+    return "\n".join(lines)

@@ -297,6 +297,8 @@ def gradients_accumulated(f: Formulas) -> Formulas:
     return replace(f, accumulate=lambda gradient, earlier: f.accumulate(gradient, earlier) + sum(earlier))
 
 
-@mistake("Gradients are limited to [-{p:g}, {p:g}].", "Remove the clipping.", values=(1.0, 5.0, 0.5, 10.0, 0.1, 0.05, 0.01))
+@mistake(
+    "Gradients are limited to [-{p:g}, {p:g}].", "Remove the clipping.", values=(1.0, 5.0, 0.5, 10.0, 0.1, 0.05, 0.01)
+)
 def gradients_clipped(f: Formulas, limit: float) -> Formulas:
     return replace(f, accumulate=lambda gradient, earlier: np.clip(f.accumulate(gradient, earlier), -limit, limit))

@@ -8,8 +8,12 @@ from parity_tests.diagnosis.formulas import Array, Formulas, Layer, Settings, sg
 from parity_tests.diagnosis.mistakes.catalogue import mistake
 
 MOMENTUM = "Use Keras's rule: v = μ·v - learning rate·dW, W += v."
-NESTEROV = "Use Keras's rule: v = μ·v - learning rate·dW, W += μ·v - learning rate·dW with Nesterov momentum, W += v without."
-DECAY = "Use Keras's rule: W -= learning rate·decay·W before the update, for every parameter; the gradient is unchanged."
+NESTEROV = (
+    "Use Keras's rule: v = μ·v - learning rate·dW, W += μ·v - learning rate·dW with Nesterov momentum, W += v without."
+)
+DECAY = (
+    "Use Keras's rule: W -= learning rate·decay·W before the update, for every parameter; the gradient is unchanged."
+)
 State = dict[str, Array]
 
 

@@ -171,6 +171,15 @@ def activation_in_last_layer(f: Formulas) -> Formulas:
     return replace(changed, loss_gradient=lambda z, out, t: f.loss_gradient(z, out, t) * (z > 0))
 
 
+def other_softmax(f: Formulas, softmax: Callable[[Array], Array]) -> Formulas:
+    """Return formulas with another softmax, whose outputs the loss and its gradient p − t use."""
+    return replace(
+        output(f, softmax),
+        losses=lambda z, out, t: -(t * np.log(out.astype(f.dtype).astype(float))).sum(axis=1),
+        loss_gradient=lambda z, out, t: out * t.sum(axis=1, keepdims=True) - t,
+    )
+
+
 @mistake(
     "Softmax overflows: exp(z) is infinite from z = 710 on (88 in float32).",
     "Subtract each row's maximum first: np.exp(z - z.max(axis=1, keepdims=True)).",
@@ -180,12 +189,7 @@ def softmax_overflows(f: Formulas) -> Formulas:
         e = np.exp(z.astype(f.dtype)).astype(float)
         return e / e.sum(axis=1, keepdims=True)
 
-    changed = output(f, softmax)
-    return replace(
-        changed,
-        losses=lambda z, out, t: -(t * np.log(out)).sum(axis=1),
-        loss_gradient=lambda z, out, t: out * t.sum(axis=1, keepdims=True) - t,
-    )
+    return other_softmax(f, softmax)
 
 
 @mistake(
@@ -206,15 +210,6 @@ def softmax_maximum_of_batch(f: Formulas) -> Formulas:
         return e / e.sum(axis=1, keepdims=True)
 
     return replace(output(f, softmax), loss_gradient=lambda z, out, t: out * t.sum(axis=1, keepdims=True) - t)
-
-
-def other_softmax(f: Formulas, softmax: Callable[[Array], Array]) -> Formulas:
-    """Return formulas with another softmax, whose outputs the loss and its gradient p − t use."""
-    return replace(
-        output(f, softmax),
-        losses=lambda z, out, t: -(t * np.log(out)).sum(axis=1),
-        loss_gradient=lambda z, out, t: out * t.sum(axis=1, keepdims=True) - t,
-    )
 
 
 @mistake(

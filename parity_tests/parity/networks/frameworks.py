@@ -6,8 +6,16 @@ import numpy as np
 def torch_module(*, log_probabilities=False):
     import torch
 
-    layers = [torch.nn.Linear(20, 16), torch.nn.ReLU(), torch.nn.Linear(16, 12), torch.nn.ReLU(), torch.nn.Linear(12, 5)]
-    return torch.nn.Sequential(*layers, torch.nn.LogSoftmax(dim=1)) if log_probabilities else torch.nn.Sequential(*layers)
+    layers = [
+        torch.nn.Linear(20, 16),
+        torch.nn.ReLU(),
+        torch.nn.Linear(16, 12),
+        torch.nn.ReLU(),
+        torch.nn.Linear(12, 5),
+    ]
+    return (
+        torch.nn.Sequential(*layers, torch.nn.LogSoftmax(dim=1)) if log_probabilities else torch.nn.Sequential(*layers)
+    )
 
 
 def jax_function():

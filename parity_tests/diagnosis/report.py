@@ -15,6 +15,8 @@ from parity_tests.diagnosis.own_gradient import OwnGradient
 from parity_tests.diagnosis.search import Explanation, applied
 
 COLUMNS = ("outputs", "loss", "gradients")
+COPY = "Work on a copy: the caller's array must not change."
+LEAVE_WEIGHTS = "Only a training step may change the weights."
 UNEXPLAINED = "Nothing in the dictionary of mistakes explains this."
 
 
@@ -137,7 +139,10 @@ def make_report(name: str, examination: Examination, own_gradient: OwnGradient, 
     mistakes = [_finding(examination, i, cells) for i in range(len(examination.diagnosis.explanations))]
     missing = sorted({text for observation in examination.observations for text in observation.not_offered})
     missing += [] if any("steps" in row for row in cells.values()) else ["step: there is no such method"]
-    findings = [*mistakes, *_unexplained(examination), *_side_effects(examination)]
+    effects = _side_effects(examination)
+    first = [finding for finding in effects if finding.name.endswith(" modified")]  # other findings may follow from it
+    others = [finding for finding in effects if finding not in first]
+    findings = [*first, *mistakes, *_unexplained(examination), *others]
     return Report(name, examination, own_gradient, findings, cells, missing, environment)
 
 
@@ -231,13 +236,20 @@ def _side_effects(examination: Examination) -> list[Finding]:
     for observation in examination.observations:
         name = observation.situation.name
         for text in observation.modified:
-            what = f"An argument is modified in place: {text}."
-            remedy = "Work on a copy: the caller's array must not change."
-            found.setdefault(f"modified {text}", Finding("inputs modified", what, remedy, "outputs", name))
+            what, _, method = text.partition(" by ")
+            if what == "weights":
+                finding = Finding("weights modified", f"{method} changes the weights.", LEAVE_WEIGHTS, "outputs", name)
+            else:
+                sentence = f"{method} modifies its argument {what} in place."
+                finding = Finding("inputs modified", sentence, COPY, "outputs", name)
+            found.setdefault(f"modified {text}", finding)
         for method, error in observation.errors:
             what = f"{method} raises {type(error).__name__}: {error}"
             remedy = f"It must work for this batch as well: {name}."
             found.setdefault(f"error {method}", Finding("exception", what, remedy, "outputs", name))
+    if examination.returned == "float64" and examination.architecture.dtype == "float32":
+        what = "It computes in float32 although weights and inputs are float64."
+        found["float32"] = Finding("float32 sums", what, "Sum in the dtype of the inputs: np.dot(x, W).", "outputs", "")
     for tensor, dtype in examination.float32_dtypes.items():
         if dtype == "float64" and tensor != "loss":
             what = f"{tensor} is float64 although weights and inputs are float32."

@@ -114,7 +114,7 @@ class Formulas:
         affine: (layer, x, W, b) → z.
         activate: (layer, z) → out.
         targets: t → the targets that the loss uses.
-        losses: (z, out, t) → the loss of each sample (N,), from logits z and outputs of the last layer.
+        losses: (z, out, t) → the loss of each sample (N,), from logits z and probabilities out.
         reduce: (losses, C) → the loss.
         penalty: kernels → what is added to the loss.
         loss_gradient: (z, out, t) → the gradient of each sample's loss with respect to z, (N, C).
@@ -184,9 +184,15 @@ def _evaluated(
     formulas: Formulas, layers: Sequence[Layer], passes: Sequence[Pass], weights: Sequence[Array], t: Array
 ) -> Tensors:
     """Return the output of each layer, and the loss."""
-    losses = formulas.losses(passes[-1].z, passes[-1].out, formulas.targets(t))
+    _, z, out = passes[-1]
+    losses = formulas.losses(z, _probabilities(formulas, layers[-1], z, out), formulas.targets(t))
     tensors = {f"dense_{layer.index}/out": at.out for layer, at in zip(layers, passes, strict=True)}
     return tensors | {"loss": np.asarray(formulas.reduce(losses, t.shape[1]) + formulas.penalty(weights[::2]))}
+
+
+def _probabilities(formulas: Formulas, last: Layer, z: Array, out: Array) -> Array:
+    """Return the probabilities that the loss uses: the outputs, or the softmax of a network that returns logits."""
+    return formulas.activate(last._replace(activation="softmax"), z) if last.activation == "linear" else out
 
 
 def run(
@@ -216,6 +222,7 @@ def run(
         calls = [Calls(now.x, before.x) for now, before in zip(passes, earlier, strict=True)]
         targets, (_, z, out) = formulas.targets(t), passes[-1]
         tensors = _evaluated(formulas, layers, passes, weights, t)
+        out = _probabilities(formulas, layers[-1], z, out)
         tensors["loss/dx"] = formulas.loss_gradient(z, out, targets) * formulas.scale(*t.shape)
         return tensors | _backward(formulas, layers, weights, passes, calls, tensors["loss/dx"], rate)
 

@@ -1,29 +1,38 @@
 """Check a network of your own against Keras: ``check_implementation``, and ``parametrize_with_checks`` for pytest."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import keras
 import pytest
 
-from parity_tests.comparison import first_failure
+from parity_tests.checks.networks import OwnNetworks
+from parity_tests.checks.registry import CHECKS as CHECKS_OF_THE_SUITE
+from parity_tests.comparison import Comparison, first_failure
+from parity_tests.diagnosis.digits import train_on_digits
 from parity_tests.diagnosis.evidence import STAGES, stage_of
-from parity_tests.diagnosis.examine import examine
+from parity_tests.diagnosis.examine import Examination, examine
 from parity_tests.diagnosis.own_gradient import check_own_gradient
-from parity_tests.diagnosis.report import Report, make_report
+from parity_tests.diagnosis.report import Report, make_report, with_checks
 from parity_tests.diagnosis.situations import situations
 from parity_tests.implementations.adapters import adapt
+from parity_tests.implementations.conventions import Conventions
+from parity_tests.implementations.protocol import CannotRunError, NotOffered
+from scratch.datasets.mnist import Dataset
 
-SIZES = (20, 16, 12, 5)
 CHECKS = (*STAGES, "own gradient", "side effects")
+NUMERICAL = ("trace", "state", "lock-step", "gradients")  # checks of the suite that take any implementation
 
 
 def check_implementation(
     implementation: Any,
-    sizes: Sequence[int] = SIZES,
+    sizes: Sequence[int] | None = None,
     *,
     activations: Sequence[str] | None = None,
+    conventions: Conventions | None = None,
+    digits: Dataset | None = None,
     on_fail: str = "return",
     seed: int = 0,
     **settings: Any,
@@ -32,8 +41,10 @@ def check_implementation(
 
     Args:
         implementation: a class, an instance, or a function that returns a fresh network; see ``implementations``.
-        sizes: inputs, hidden units, classes.  Small networks are examined in about a second.
+        sizes: inputs, hidden units, classes; for a class or function (20, 16, 12, 5) if not given, or (20, 16, 5).
         activations: the activation of each layer; recognised from the outputs if not given.
+        conventions: what the network does otherwise than Keras on purpose, for example ``Conventions(loss="sum")``.
+        digits: MNIST, to train the network for two epochs beside Keras as well; it takes 784 inputs and 10 classes.
         on_fail: ``"return"``, or ``"raise"``: raise an ``AssertionError`` if something differs.
         seed: seed of weights and batches.
         settings: settings of SGD that the network's own ``step`` uses, for example ``momentum=0.9``.
@@ -43,19 +54,41 @@ def check_implementation(
 
     Raises:
         AssertionError: if something differs and ``on_fail`` is ``"raise"``; the message is the report.
-        ValueError: if the network can't be adapted, or ``on_fail`` is something else.
+        ValueError: if the network can't be run (``CannotRunError``), or ``on_fail`` is something else.
     """
     if on_fail not in ("return", "raise"):
         raise ValueError(f"on_fail must be 'return' or 'raise'; got {on_fail!r}.")
-    factory = adapt(implementation, sizes)
+    conventions = conventions or Conventions()
+    factory = adapt(implementation, sizes, conventions)
     examination = examine(factory, activations, seed, **settings)
-    usual = situations(examination.architecture.sizes, seed)[0]
-    own_gradient = check_own_gradient(factory, usual, examination.architecture.dtype)
+    architecture = examination.architecture
+    own_gradient = check_own_gradient(factory, situations(architecture.sizes, seed)[0], architecture.dtype)
+    numerical = numerical_checks(implementation, conventions, examination) if not settings else {}
+    trained = train_on_digits(factory, architecture, digits) if digits else None
     versions = {"keras": keras.__version__, "framework": keras.backend.backend(), "seed": seed}
     report = make_report(name_of(implementation), examination, own_gradient, **versions)
+    report = with_checks(report, numerical, trained)
     if on_fail == "raise" and not report.agrees:
         raise AssertionError(f"\n{report!r}")
     return report
+
+
+def numerical_checks(
+    implementation: Any, conventions: Conventions, examination: Examination
+) -> dict[str, list[Comparison]]:
+    """Run the suite's own numerical checks with networks of an implementation: those of its activations and dtypes."""
+    architecture = examination.architecture
+    hidden = set(architecture.activations[:-1])
+    if len(hidden) != 1:
+        return {}
+    dtypes = {architecture.dtype, *examination.float32_dtypes.values()}
+    kinds = (hidden.pop(), architecture.activations[-1])
+    networks = OwnNetworks(lambda sizes: adapt(implementation, sizes, conventions)(), kinds, tuple(dtypes))
+    found: dict[str, list[Comparison]] = {}
+    for name in NUMERICAL:
+        with suppress(NotOffered, CannotRunError):
+            found[name] = list(CHECKS_OF_THE_SUITE[name].compare(networks))
+    return found
 
 
 def name_of(implementation: Any) -> str:

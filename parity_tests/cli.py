@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -10,11 +11,14 @@ from typing import Any
 from rich.console import Console
 
 from keras_impl import missing
+from parity_tests.implementations.skeleton import write_skeleton
+from parity_tests.own_network import add_network_options, check_network
 from scratch.cli.options import add_data_option, add_version_option, file_name
 from scratch.cli.terminal import run_command
 from scratch.datasets import mnist
-from scratch.files import check_writable
-from scratch.utils import printable
+from scratch.files import check_writable, write_bytes
+from scratch.ops import BACKENDS
+from scratch.utils import print_now, printable
 
 LOG_WIDTH = 150  # columns of the tables where the output is not a terminal
 MIN_WIDTH = 80  # columns without which words would be broken; a terminal that is narrower wraps the lines
@@ -22,23 +26,51 @@ MIN_WIDTH = 80  # columns without which words would be broken; a terminal that i
 
 def main(arguments: list[str] | None = None) -> int:
     """Compare, and return the exit status: 0 if all agrees, 1 if something differs, 2 for input that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m parity_tests", description="Compare scratch with Keras.")
-    parser.add_argument(
-        "--report", metavar="FILE.html", type=file_name, help="also write the report as one self-contained page"
+    return run_command("parity_tests", lambda: run(new_parser().parse_args(arguments)))
+
+
+def new_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m parity_tests", description="Compare scratch, or a network of your own, with Keras."
     )
-    parser.add_argument("--slow", action="store_true", help="also train on all 70,000 digits (takes minutes)")
+    for option, metavar, meaning in (
+        ("--report", "FILE.html", "also write the report as one self-contained page"),
+        ("--json", "FILE.json", "also write the results as JSON"),
+    ):
+        parser.add_argument(option, metavar=metavar, type=file_name, help=meaning)
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of weights and batches (default: 0)")
+    group = parser.add_argument_group("the suite")
+    group.add_argument("--only", metavar="CHECK", nargs="+", action="extend", help="run these checks only")
+    group.add_argument("--backend", choices=sorted(BACKENDS), help="run the checks of this backend only")
+    group.add_argument("--slow", action="store_true", help="also train on all 70,000 digits (takes minutes)")
+    add_network_options(parser)
     add_data_option(parser)
     add_version_option(parser)
-    return run_command("parity_tests", lambda: compare_programs(parser.parse_args(arguments)))
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the options ask for, and return the exit status."""
+    if options.new_adapter:
+        path = write_skeleton(options.new_adapter)
+        print_now(f"Wrote {printable(str(path))}. Try it: python -m parity_tests --implementation {path}:Net")
+        return 0
+    for path in (options.report, options.json):
+        if path is not None:
+            check_writable(path)
+    os.environ["PARITY_SEED"] = str(options.seed)  # read by reference.cases
+    load_keras()
+    return check_network(options) if options.implementation else compare_programs(options)
 
 
 def compare_programs(options: argparse.Namespace) -> int:
-    """Run all checks, print the report, and return the exit status."""
-    if options.report is not None:
-        check_writable(options.report)
-    load_keras()
-    from parity_tests.report.results import Report, plan
+    """Run the checks of the suite, print the report, and return the exit status."""
+    from parity_tests.checks.registry import CHECKS
+    from parity_tests.report.results import Report, plan, to_json
 
+    if unknown := set(options.only or ()) - set(CHECKS):
+        raise ValueError(f"--only takes {', '.join(map(repr, CHECKS))}; got {', '.join(map(repr, sorted(unknown)))}.")
     digits = mnist.load(options.data)
     if options.slow and len(digits.train[0]) != 60_000:
         raise ValueError("--slow needs all 70,000 digits; set MNIST_PATH or --data.")
@@ -46,8 +78,10 @@ def compare_programs(options: argparse.Namespace) -> int:
     if not console.is_terminal:
         console = Console(width=LOG_WIDTH)
     console.width = max(console.width, MIN_WIDTH)
-    run_steps(plan(report, digits, options.slow), console)
-    print_report(report, console, digits.source)
+    run_steps(plan(report, digits, options.slow, options.only, options.backend), console)
+    print_report(report, console, digits.source, details=options.only is None)
+    if options.json:
+        write_bytes(options.json, (json.dumps(to_json(report), indent=1) + "\n").encode())
     if options.report:
         from parity_tests.report.page import write_page
 
@@ -98,17 +132,19 @@ def run_steps(steps: list[tuple[str, Any]], console: Console) -> None:
             step()
 
 
-def print_report(report: Any, console: Console, source: str) -> None:
+def print_report(report: Any, console: Console, source: str, *, details: bool = True) -> None:
     """Print the tables and the verdict.
 
     Args:
         report: a ``parity_tests.report.results.Report``.
         console: where to print.
         source: where the digits came from.
+        details: whether to print the tensors and gradients of the article's network as well.
     """
     from parity_tests.report import tables
 
-    for table in (tables.summary_table(report.results), tables.tensor_table(), tables.gradient_table()):
+    tables.print_table(console, tables.summary_table(report.results))
+    for table in (tables.tensor_table(), tables.gradient_table()) if details else ():
         tables.print_table(console, table)
     for name, p in report.p_values.items():
         console.print(f"Final accuracies from independent initial weights, {name}: p = {p:.3f}")

@@ -4,43 +4,42 @@ import argparse
 import json
 from typing import Any
 
-from parity_tests.implementations.conventions import Conventions
+from parity_tests.implementations.conventions import CHOICES, Conventions
 from parity_tests.implementations.loading import load
 from scratch.datasets import mnist
-from scratch.files import check_writable, write_bytes
+from scratch.files import write_bytes
 from scratch.utils import print_now, printable
+
+MNIST_SIZES = (784, 50, 10)
+CONVENTIONS = {  # by the field of Conventions
+    "loss": "its loss is the mean over the batch, or the sum (default: mean)",
+    "samples": "where x has the samples of a batch (default: recognised)",
+    "weights": "the shape of its W (default: recognised)",
+    "targets": "it takes rows of targets, or class numbers (default: rows)",
+    "dtype": "the dtype that it computes in (default: recognised)",
+}
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that concern a network of the user's own."""
-    group = parser.add_argument_group("a network of your own (see parity_tests/README.md)")
+    group = parser.add_argument_group("a network of your own")
     group.add_argument(
         "--implementation", metavar="FILE:NAME", help="compare this class, function or object with Keras"
     )
     group.add_argument("--new-adapter", metavar="FILE", help="write a commented adapter to fill in")
     meaning = "inputs, hidden units and classes (default: 20,16,12,5, or 784,50,10 with --mnist)"
-    group.add_argument("--sizes", metavar="N,…", type=integers, help=meaning)
-    group.add_argument("--activations", metavar="NAME,…", type=names, help="of each layer (default: recognised)")
+    group.add_argument("--sizes", metavar="N,N", type=integers, help=meaning)
+    group.add_argument("--activations", metavar="A,A", type=names, help="of each layer (default: recognised)")
     group.add_argument("--mnist", action="store_true", help="also train two epochs on real digits")
-    group.add_argument("--momentum", metavar="M", type=float, default=0.0, help="momentum of the network's own step")
+    group.add_argument("--momentum", metavar="M", type=float, help="momentum of its own training step")
     group.add_argument("--nesterov", action="store_true", help="its momentum is Nesterov's")
-    group.add_argument("--weight-decay", metavar="D", type=float, help="its (decoupled) weight decay")
-    group.add_argument(
-        "--loss", choices=["mean", "sum"], default="mean", help="its loss is the mean over the batch, or the sum"
-    )
-    group.add_argument(
-        "--samples", choices=["rows", "columns"], default="rows", help="where it has the samples of a batch"
-    )
-    group.add_argument(
-        "--weights", choices=["inputs,units", "units,inputs"], default="inputs,units", help="shape of its W"
-    )
-    group.add_argument(
-        "--dtype", choices=["float32", "float64"], help="dtype that it computes in (default: recognised)"
-    )
+    group.add_argument("--weight-decay", metavar="D", type=float, help="its decoupled weight decay")
+    for name, meaning in CONVENTIONS.items():
+        group.add_argument(f"--{name}", choices=[c for c in CHOICES[name] if c], help=meaning)
 
 
 def integers(text: str) -> tuple[int, ...]:
-    """Return integers from 20,16,5."""
+    """Return integers from a text such as 20,16,5."""
     try:
         found = tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -51,32 +50,30 @@ def integers(text: str) -> tuple[int, ...]:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Return names from relu,softmax."""
+    """Return names from a text such as relu,softmax."""
     return tuple(text.split(","))
 
 
 def check_network(options: argparse.Namespace) -> int:
     """Examine the network, print the report, and return the exit status: 0 if it agrees with Keras, 1 if not."""
-    for path in (options.report, options.json):
-        if path is not None:
-            check_writable(path)
     network = load(options.implementation)
     digits = mnist.load(options.data) if options.mnist else None
-    from parity_tests.checking import SIZES, check_implementation
+    from parity_tests.checking import check_implementation
+    from parity_tests.report.page import write_network_page
 
+    declared = {name: getattr(options, name) for name in CONVENTIONS if getattr(options, name)}
     report = check_implementation(
         network,
-        options.sizes or ((784, 50, 10) if options.mnist else SIZES),
+        options.sizes or (MNIST_SIZES if options.mnist else None),
         activations=options.activations,
-        conventions=Conventions(options.loss, options.samples, options.weights, options.dtype),
+        conventions=Conventions(**declared),
         digits=digits,
         seed=options.seed,
         **sgd_settings(options),
     )
-    print_now(printable(repr(report), keep="\n"))
+    for line in repr(report).splitlines():
+        print_now(printable(line))
     if options.report:
-        from parity_tests.report.network_page import write_network_page
-
         write_network_page(options.report, report)
     if options.json:
         write_bytes(options.json, (json.dumps(report.to_json(), indent=1) + "\n").encode())
@@ -84,5 +81,6 @@ def check_network(options: argparse.Namespace) -> int:
 
 
 def sgd_settings(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings of the network's own training step."""
-    return {"momentum": options.momentum, "nesterov": options.nesterov, "weight_decay": options.weight_decay}
+    """Return the settings of the network's own training step that were given."""
+    given = {name: getattr(options, name) for name in ("momentum", "nesterov", "weight_decay")}
+    return {name: value for name, value in given.items() if value}

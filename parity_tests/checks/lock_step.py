@@ -64,7 +64,7 @@ def train(network: Trainable, x: np.ndarray, t: np.ndarray) -> tuple[float, floa
     if isinstance(network, ScratchCase):
         loss, accuracy = network.model.train_on_batch(x, t)
         return float(loss), float(accuracy)
-    network.step(x, t, LEARNING_RATE)
+    network.step(x, t.astype(x.dtype), LEARNING_RATE)
     return None
 
 

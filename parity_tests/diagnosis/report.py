@@ -2,18 +2,21 @@
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from parity_tests.comparison import Comparison
+from parity_tests.comparison import Comparison, first_failure
+from parity_tests.diagnosis.digits import DigitsResult
 from parity_tests.diagnosis.evidence import STAGES, misses, stage_of
 from parity_tests.diagnosis.examine import Examination, Row
 from parity_tests.diagnosis.own_gradient import OwnGradient
 from parity_tests.diagnosis.search import Explanation, applied
 
 COLUMNS = ("outputs", "loss", "gradients")
+COPY = "Work on a copy: the caller's array must not change."
+LEAVE_WEIGHTS = "Only a training step may change the weights."
 UNEXPLAINED = "Nothing in the dictionary of mistakes explains this."
 
 
@@ -69,6 +72,8 @@ class Report:
         cells: the table: by scene, by stage.
         not_offered: what was not tested, because the network does not offer it.
         environment: versions and options, for the header of the report.
+        checks: the comparisons of the suite's own checks with networks of this implementation.
+        digits: the accuracy on real digits, if it was asked for.
     """
 
     name: str
@@ -78,6 +83,8 @@ class Report:
     cells: dict[str, dict[str, Cell]]
     not_offered: list[str]
     environment: dict[str, Any] = field(default_factory=dict)
+    checks: dict[str, list[Comparison]] = field(default_factory=dict)
+    digits: DigitsResult | None = None
 
     @property
     def agrees(self) -> bool:
@@ -106,6 +113,8 @@ class Report:
                 for row in self.rows
                 for tensor, comparison in row.comparisons.items()
             ],
+            "checks": {name: first_failure(rows) for name, rows in self.checks.items()},
+            "digits": self.digits._asdict() if self.digits else None,
             "not_offered": self.not_offered,
             "environment": self.environment,
         }
@@ -130,8 +139,21 @@ def make_report(name: str, examination: Examination, own_gradient: OwnGradient, 
     mistakes = [_finding(examination, i, cells) for i in range(len(examination.diagnosis.explanations))]
     missing = sorted({text for observation in examination.observations for text in observation.not_offered})
     missing += [] if any("steps" in row for row in cells.values()) else ["step: there is no such method"]
-    findings = [*mistakes, *_unexplained(examination), *_side_effects(examination)]
+    effects = _side_effects(examination)
+    first = [finding for finding in effects if finding.name.endswith(" modified")]  # other findings may follow from it
+    others = [finding for finding in effects if finding not in first]
+    findings = [*first, *mistakes, *_unexplained(examination), *others]
     return Report(name, examination, own_gradient, findings, cells, missing, environment)
+
+
+def with_checks(report: Report, checks: dict[str, list[Comparison]], digits: DigitsResult | None) -> Report:
+    """Return the report with the suite's own checks; one that fails is a finding if nothing else was found."""
+    failures = [(name, failure) for name, rows in checks.items() if (failure := first_failure(rows))]
+    findings = list(report.findings)
+    if failures and not findings:
+        name, failure = failures[0]
+        findings.append(Finding("unexplained", f"The check {name!r} of the suite fails.", UNEXPLAINED, name, failure))
+    return replace(report, findings=findings, checks=checks, digits=digits)
 
 
 def _stages(row: Row) -> Sequence[str]:
@@ -214,13 +236,20 @@ def _side_effects(examination: Examination) -> list[Finding]:
     for observation in examination.observations:
         name = observation.situation.name
         for text in observation.modified:
-            what = f"An argument is modified in place: {text}."
-            remedy = "Work on a copy: the caller's array must not change."
-            found.setdefault(f"modified {text}", Finding("inputs modified", what, remedy, "outputs", name))
+            what, _, method = text.partition(" by ")
+            if what == "weights":
+                finding = Finding("weights modified", f"{method} changes the weights.", LEAVE_WEIGHTS, "outputs", name)
+            else:
+                sentence = f"{method} modifies its argument {what} in place."
+                finding = Finding("inputs modified", sentence, COPY, "outputs", name)
+            found.setdefault(f"modified {text}", finding)
         for method, error in observation.errors:
             what = f"{method} raises {type(error).__name__}: {error}"
             remedy = f"It must work for this batch as well: {name}."
             found.setdefault(f"error {method}", Finding("exception", what, remedy, "outputs", name))
+    if examination.returned == "float64" and examination.architecture.dtype == "float32":
+        what = "It computes in float32 although weights and inputs are float64."
+        found["float32"] = Finding("float32 sums", what, "Sum in the dtype of the inputs: np.dot(x, W).", "outputs", "")
     for tensor, dtype in examination.float32_dtypes.items():
         if dtype == "float64" and tensor != "loss":
             what = f"{tensor} is float64 although weights and inputs are float32."
@@ -243,6 +272,9 @@ def text_lines(report: Report) -> list[str]:
     lines += ["", f"  The gradient is that of the network's own loss: {report.own_gradient.text}."]
     steps = [f"{scene} {row['steps']}" for scene, row in report.cells.items() if "steps" in row]
     lines += [f"  SGD beside Keras: {', '.join(steps)}."] if steps else []
+    counts = [f"{name} {'✗' if first_failure(rows) else '✓'} ({len(rows)})" for name, rows in report.checks.items()]
+    lines += [f"  Checks of the suite (comparisons): {', '.join(counts)}."] if counts else []
+    lines += [f"  Real digits: {report.digits}."] if report.digits else []
     lines += [f"  Not offered: {text}." for text in report.not_offered]
     lines.append("")
     for i, finding in enumerate(report.findings, 1):

@@ -4,6 +4,7 @@ The weights are drawn here, by neither program, so that no initializer can hide 
 computes or caches depends on scratch's arithmetic, so a planted fault cannot change it.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -32,6 +33,7 @@ SAMPLES: dict[str, Callable[[np.random.Generator, Array], Array]] = {
 }
 # … and by what else ``Case._labels`` and ``Case._parameters`` do: units that are never active, logits far apart.
 INPUTS = ("normal", *SAMPLES, "dead", "extreme", "saturated", "one class")
+SEED = int(os.environ.get("PARITY_SEED", "0"))  # other weights and batches for every case; --seed sets it
 LAST_KERNEL_SCALE = {"extreme": 1e4, "saturated": 50.0}
 
 
@@ -72,7 +74,7 @@ class Case:
         flags = [name for name in ("separate", "classes") if getattr(self, name)]
         flags += [] if self.use_bias else ["no bias"]
         flags += [f"smoothing {self.smoothing:g}"] if self.smoothing else []
-        words = [f"batch {self.batch}", self.inputs, self.dtype, self.loss, *flags, f"seed {self.seed}"]
+        words = [f"batch {self.batch}", self.inputs, self.dtype, self.loss, *flags, f"seed {self.seed + 1000 * SEED}"]
         return f"{self.features}-{network} ({', '.join(words)})"
 
     @property
@@ -96,7 +98,7 @@ class Case:
     @cached_property
     def data(self) -> tuple[Array, Array, list[Array]]:
         """Samples (batch, features), labels (batch,), and weights in the order of ``get_weights()``, read-only."""
-        rng = np.random.default_rng([self.seed, self.features, self.batch, *self.widths])
+        rng = np.random.default_rng([self.seed + 1000 * SEED, self.features, self.batch, *self.widths])
         x = rng.normal(size=(self.batch, self.features))
         if self.inputs in SAMPLES:
             x = SAMPLES[self.inputs](rng, x)

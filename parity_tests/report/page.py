@@ -7,6 +7,7 @@ import string
 
 from matplotlib.figure import Figure
 
+from parity_tests.diagnosis.report import Report as NetworkReport
 from parity_tests.report import figures
 from parity_tests.report.results import Report, tensor_results
 from parity_tests.report.tables import DIFFERS, Table, environment, gradient_table, summary_table, tensor_table
@@ -74,3 +75,8 @@ def _image(figure: Figure) -> str:
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=110)
     return f'<img alt="see the text above" src="data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}">'
+
+
+def write_network_page(path: str, report: NetworkReport) -> None:
+    """Write the report on a network of the user's own as one HTML file."""
+    write_bytes(path, f"<!doctype html><meta charset='utf-8'>{report._repr_html_()}".encode())

@@ -1,6 +1,6 @@
 """The results of a run of ``python -m parity_tests``, without any formatting."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ from keras_impl.frameworks import FRAMEWORK
 from parity_tests.checks import full_runs
 from parity_tests.checks.accuracy import keras_rms_errors, own_rms_errors
 from parity_tests.checks.networks import ScratchNetworks
-from parity_tests.checks.registry import CHECKS, run, runs
+from parity_tests.checks.registry import CHECKS, SHARED, run, runs
 from parity_tests.comparison import Comparison, compare_traces, first_failure
 from parity_tests.reference.cases import ARTICLE, Case, bounded_trace, keras_trace
 from scratch import gradient_check
@@ -78,13 +78,21 @@ class Report:
         return f"They agree: {count:,} comparisons, each within its bound."
 
 
-def plan(report: Report, digits: mnist.Dataset, slow: bool) -> list[tuple[str, Callable[[], None]]]:
+def plan(
+    report: Report,
+    digits: mnist.Dataset,
+    slow: bool = False,
+    only: Sequence[str] | None = None,
+    backend: str | None = None,
+) -> list[tuple[str, Callable[[], None]]]:
     """Return the steps of a run in order: a name, and a function that adds its results to the report.
 
     Args:
         report: takes the results.
         digits: MNIST, or part of it.
         slow: whether to train for ten epochs on all digits instead of five epochs on a few.
+        only: names of the checks to run, and no training on MNIST; all if not given.
+        backend: the only backend to run on.
     """
     few = mnist.Dataset(_first(digits.train, FEWER_TRAIN), _first(digits.test, FEWER_TEST), "the first digits")
     data, epochs = (digits, full_runs.EPOCHS) if slow else (few, FEWER_EPOCHS)
@@ -95,13 +103,16 @@ def plan(report: Report, digits: mnist.Dataset, slow: bool) -> list[tuple[str, C
             (f"{name}, {backend}", lambda: report.results.append(CheckResult(name, backend, code, list(compare()))))
         )
 
-    for name, backend in runs():
-        add(name, backend, CHECKS[name].code(backend), lambda name=name, backend=backend: run(name, backend))
-    for backend in BACKENDS:
-        code = "fused step" if backend == "numba" else "layer by layer"
+    for name, b in runs():
+        if (only is None or name in only) and (backend is None or b in (backend, SHARED)):
+            add(name, b, CHECKS[name].code(b), lambda name=name, b=b: run(name, b))
+    if only is not None:
+        return steps
+    for b in [backend] if backend else BACKENDS:
+        code = "fused step" if b == "numba" else "layer by layer"
         if slow:
-            add("every step of an epoch", backend, code, lambda b=backend: full_runs.check_every_step(b, digits))
-        add(f"{epochs} epochs", backend, code, lambda b=backend: full_runs.check_epochs(b, data, epochs))
+            add("every step of an epoch", b, code, lambda b=b: full_runs.check_every_step(b, digits))
+        add(f"{epochs} epochs", b, code, lambda b=b: full_runs.check_epochs(b, data, epochs))
     steps.append(("trajectories", lambda: _add_histories(report, data, epochs)))
     if slow:
         steps.append(("final accuracies", lambda: _add_accuracies(report, digits)))
@@ -147,3 +158,22 @@ def gradient_results(backend: str) -> dict[str, tuple[float, float]]:
         scale = np.abs(automatic[name]).max()
         found[name] = error, float(np.abs(backward[name] - automatic[name]).max() / scale) if scale else 0.0
     return found
+
+
+def to_json(report: Report) -> dict[str, object]:
+    """Return the checks as numbers and texts that ``json.dumps`` takes."""
+    return {
+        "agrees": report.first_divergence is None,
+        "verdict": report.verdict,
+        "checks": [
+            {
+                "check": r.check,
+                "backend": r.backend,
+                "code": r.code,
+                "comparisons": len(r.comparisons),
+                "ratio": r.worst.ratio if np.isfinite(r.worst.ratio) else None,
+                "failure": r.failure,
+            }
+            for r in report.results
+        ],
+    }

@@ -145,7 +145,8 @@ def test_a_redirect_loop(
     mirrors: list[Mirror], arrays: Arrays, isolated: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     location = f"Location: {mirrors[0].address}{FILE_NAMES['x_train']}.gz".encode()
-    mirrors[0].answer = with_headers(location, b"Content-Length: 0", status=b"HTTP/1.1 301 Moved\r\n")
+    headers = location, b"Content-Length: 0", b"Connection: close"  # the server closes: the client must not reuse it
+    mirrors[0].answer = with_headers(*headers, status=b"HTTP/1.1 301 Moved\r\n")
     assert_next_mirror_is_used(arrays, isolated, caplog, "The download failed (TooManyRedirects).")
 
 

@@ -130,7 +130,7 @@ def reproduces(observed: Array, predicted: Array, right: Bounded) -> bool:
     with np.errstate(invalid="ignore"):
         unchanged = np.abs(predicted - right.value) <= right.bound
         bound = np.where(unchanged, right.bound, right.bound.max(initial=0)) + relative * max(0.0, largest - size)
-        near = np.abs(observed - predicted) <= bound
+        near = np.abs(observed - predicted) <= 2 * bound
     return bool(np.all(near | (observed == predicted) | (np.isnan(observed) & np.isnan(predicted))))
 
 

@@ -16,6 +16,7 @@ from parity_tests.diagnosis.evidence import STAGES, stage_of
 from parity_tests.diagnosis.examine import Examination, examine
 from parity_tests.diagnosis.own_gradient import check_own_gradient
 from parity_tests.diagnosis.report import Report, make_report, with_checks
+from parity_tests.diagnosis.reproduction import source_of
 from parity_tests.diagnosis.situations import situations
 from parity_tests.implementations.adapters import adapt
 from parity_tests.implementations.conventions import Conventions
@@ -65,8 +66,9 @@ def check_implementation(
     own_gradient = check_own_gradient(factory, situations(architecture.sizes, seed)[0], architecture.dtype)
     numerical = numerical_checks(implementation, conventions, examination) if not settings else {}
     trained = train_on_digits(factory, architecture, digits) if digits else None
-    versions = {"keras": keras.__version__, "framework": keras.backend.backend(), "seed": seed}
-    report = make_report(name_of(implementation), examination, own_gradient, **versions)
+    versions = {"keras": keras.__version__, "framework": keras.backend.backend()}
+    source = source_of(implementation, architecture.sizes, conventions)
+    report = make_report(name_of(implementation), examination, own_gradient, source, seed, **versions)
     report = with_checks(report, numerical, trained)
     if on_fail == "raise" and not report.agrees:
         raise AssertionError(f"\n{report!r}")

@@ -14,6 +14,7 @@ from parity_tests.comparison import Comparison, first_failure
 from parity_tests.diagnosis.digits import train_on_digits
 from parity_tests.diagnosis.evidence import STAGES, stage_of
 from parity_tests.diagnosis.examine import Examination, examine
+from parity_tests.diagnosis.findings import SIDE_EFFECTS
 from parity_tests.diagnosis.own_gradient import check_own_gradient
 from parity_tests.diagnosis.report import Report, make_report, with_checks
 from parity_tests.diagnosis.reproduction import source_of
@@ -138,7 +139,7 @@ def assert_check(report: Report, name: str) -> None:
             pytest.skip(report.own_gradient.text)
         assert report.own_gradient.agrees, report.own_gradient.text
     elif name == "side effects":
-        effects = [f.what for f in report.findings if f.name in ("inputs modified", "exception", "float64 leaks")]
+        effects = [f.what for f in report.findings if f.name in SIDE_EFFECTS]
         assert not effects, effects[0]
     else:
         comparisons = [c for row in report.rows for n, c in row.comparisons.items() if stage_of(n) == name]

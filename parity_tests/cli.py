@@ -79,7 +79,7 @@ def compare_programs(options: argparse.Namespace) -> int:
         console = Console(width=LOG_WIDTH)
     console.width = max(console.width, MIN_WIDTH)
     run_steps(plan(report, digits, options.slow, options.only, options.backend), console)
-    print_report(report, console, digits.source)
+    print_report(report, console, digits.source, details=options.only is None)
     if options.json:
         write_bytes(options.json, (json.dumps(to_json(report), indent=1) + "\n").encode())
     if options.report:
@@ -132,17 +132,19 @@ def run_steps(steps: list[tuple[str, Any]], console: Console) -> None:
             step()
 
 
-def print_report(report: Any, console: Console, source: str) -> None:
+def print_report(report: Any, console: Console, source: str, *, details: bool = True) -> None:
     """Print the tables and the verdict.
 
     Args:
         report: a ``parity_tests.report.results.Report``.
         console: where to print.
         source: where the digits came from.
+        details: whether to print the tensors and gradients of the article's network as well.
     """
     from parity_tests.report import tables
 
-    for table in (tables.summary_table(report.results), tables.tensor_table(), tables.gradient_table()):
+    tables.print_table(console, tables.summary_table(report.results))
+    for table in (tables.tensor_table(), tables.gradient_table()) if details else ():
         tables.print_table(console, table)
     for name, p in report.p_values.items():
         console.print(f"Final accuracies from independent initial weights, {name}: p = {p:.3f}")

@@ -1,19 +1,18 @@
 """What was observed in each scene, and whether a network with given formulas reproduces it within its bounds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
-from parity_tests.diagnosis.formulas import Array, Formulas, Tensors, layers_of, run
+from parity_tests.diagnosis.formulas import Array, Formulas, Tensors, evaluate, layers_of, run
 from parity_tests.diagnosis.observe import Observation, Step
 from parity_tests.reference.error_model import Bounded
 
 STAGES = ("outputs", "loss", "gradients", "steps")  # in order of computation
 Key = tuple[str, str]  # scene and tensor
-DEGENERATE = 1e-6  # relative error that is allowed where the right tensor is 0 everywhere
 
 
 def stage_of(tensor: str) -> str:
@@ -38,8 +37,8 @@ class Scene(Protocol):
     observed: Tensors
     right: dict[str, Bounded]
 
-    def predict(self, formulas: Formulas) -> Tensors:
-        """Return the tensors of a network with these formulas."""
+    def predict(self, formulas: Formulas, last: str = STAGES[-1]) -> Tensors:
+        """Return the tensors of a network with these formulas, up to the last stage that is needed."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,13 @@ class BatchScene:
         """The observed tensors."""
         return self.observation.tensors
 
-    def predict(self, formulas: Formulas) -> Tensors:
-        """Return the tensors of a network with these formulas."""
+    def predict(self, formulas: Formulas, last: str = STAGES[-1]) -> Tensors:
+        """Return the tensors of a network with these formulas, up to the last stage that is needed."""
         at = self.observation.situation
-        first = at.earlier[0][0] if at.earlier else None
         rate = 1.0 if self.observation.from_step else 0.0
+        if last in ("outputs", "loss"):
+            return evaluate(formulas, self.activations, at.weights, at.x, at.t)
+        first = (at.weights, at.earlier[0][0]) if at.earlier else None
         tensors = run(formulas, self.activations, at.weights, at.x, at.t, first, rate)
         earlier = [run(formulas, self.activations, at.weights, x, t) for x, t in at.earlier]
         for name in tensors:
@@ -91,19 +92,24 @@ class StepsScene:
             for i, W in enumerate(step.after)
         }
 
-    def predict(self, formulas: Formulas) -> Tensors:
+    def predict(self, formulas: Formulas, last: str = STAGES[-1]) -> Tensors:
         """Return the weights after each step of a network with these formulas."""
         predicted: Tensors = {}
         states: dict[str, dict[str, Array]] = {}
         earlier: list[Tensors] = []
+        first = self.steps[0]
         for number, step in enumerate(self.steps, 1):
-            gradients = run(formulas, self.activations, step.before, step.x, step.t, self.steps[0].x, step.rate)
+            first = first if len(first.x) == len(step.x) else step  # arrays of another size are not kept
+            kept = (first.before, first.x)
+            gradients = run(formulas, self.activations, step.before, step.x, step.t, kept, step.rate)
             for i, W in enumerate(step.before):
                 layer, key = layers_of(self.activations)[i // 2], "Wb"[i % 2]
                 name = f"dense_{layer.index}/d{key}"
                 gradient = formulas.accumulate(gradients[name], [before[name] for before in earlier])
+                state = states.setdefault(name, {})
+                state["samples"] = np.asarray(len(step.x))
                 with np.errstate(all="ignore"):
-                    new = formulas.update(layer, key, W, gradient, states.setdefault(name, {}), step.rate)
+                    new = formulas.update(layer, key, W, gradient, state, step.rate)
                 predicted[f"step {number}: dense_{layer.index}/{key}"] = new
             earlier.append(gradients)
         return predicted
@@ -112,29 +118,40 @@ class StepsScene:
 def reproduces(observed: Array, predicted: Array, right: Bounded) -> bool:
     """Return whether a prediction equals an observed tensor within twice the error model's bound: both are rounded.
 
-    The bound belongs to the right tensor.  Where a mistake changes an entry, its rounding error is one of the size of the
-    whole tensor: the largest bound, which grows with the mistaken tensor's largest entry.
+    The bounds belong to the right entries.  An entry that a mistake changes, for example from an exact zero, has the
+    largest of them.  A mistaken tensor of another size has the same relative error: its bound grows with its largest
+    entry.
     """
     if observed.shape != np.shape(predicted):
         return False
     size, mistaken = float(np.abs(right.value).max(initial=0)), np.abs(predicted)
     largest = float(mistaken[np.isfinite(mistaken)].max(initial=0))
-    changed = float(right.bound.max(initial=0)) * max(1.0, largest / size) if size else DEGENERATE * largest
-    bound = np.where(predicted == right.value, right.bound, np.maximum(right.bound, changed))
+    relative = float(right.bound.max(initial=0)) / size if size else 0.0
     with np.errstate(invalid="ignore"):
-        near = np.abs(observed - predicted) <= bound
+        unchanged = np.abs(predicted - right.value) <= right.bound
+        bound = np.where(unchanged, right.bound, right.bound.max(initial=0)) + relative * max(0.0, largest - size)
+        near = np.abs(observed - predicted) <= 2 * bound
     return bool(np.all(near | (observed == predicted) | (np.isnan(observed) & np.isnan(predicted))))
 
 
 def misses(scenes: Iterable[Scene], formulas: Formulas, stages: Iterable[str] = STAGES) -> set[Key]:
     """Return the tensors of these stages that a network with these formulas does not reproduce."""
-    missed, stages = set(), set(stages)
+    return set(_missed(scenes, formulas, set(stages)))
+
+
+def explains(scenes: Iterable[Scene], formulas: Formulas, stages: Iterable[str], wrong: Collection[Key]) -> bool:
+    """Return whether a network with these formulas reproduces all of the wrong tensors of these stages."""
+    affected = {name for name, _ in wrong}
+    scenes = (scene for scene in scenes if scene.name in affected)
+    return not any(key in wrong for key in _missed(scenes, formulas, set(stages)))
+
+
+def _missed(scenes: Iterable[Scene], formulas: Formulas, stages: set[str]) -> Iterator[Key]:
+    """Yield the tensors of these stages that a network with these formulas does not reproduce, scene by scene."""
+    last = max(stages, key=STAGES.index)
     for scene in scenes:
         wanted = [name for name in scene.observed if stage_of(name) in stages]
-        predicted = scene.predict(formulas) if wanted else {}
-        missed |= {
-            (scene.name, name)
-            for name in wanted
-            if not reproduces(scene.observed[name], predicted[name], scene.right[name])
-        }
-    return missed
+        predicted = scene.predict(formulas, last) if wanted else {}
+        for name in wanted:
+            if not reproduces(scene.observed[name], predicted[name], scene.right[name]):
+                yield scene.name, name

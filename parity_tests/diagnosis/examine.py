@@ -9,7 +9,7 @@ import numpy as np
 
 from parity_tests.comparison import Comparison, compare
 from parity_tests.diagnosis.evidence import BatchScene, Scene, StepsScene, misses
-from parity_tests.diagnosis.formulas import Formulas, sgd
+from parity_tests.diagnosis.formulas import Formulas, Settings, sgd
 from parity_tests.diagnosis.judge import (
     Architecture,
     bounded_network,
@@ -21,6 +21,8 @@ from parity_tests.diagnosis.judge import (
 from parity_tests.diagnosis.observe import Observation, Step, observe, observe_steps
 from parity_tests.diagnosis.search import Diagnosis, diagnose, single_explanations
 from parity_tests.diagnosis.situations import Situation, situations
+from parity_tests.implementations.loading import users_line
+from parity_tests.implementations.protocol import CannotRunError
 from parity_tests.reference.error_model import Bounded, Rounding, exact
 
 Factory = Callable[[], Any]
@@ -48,6 +50,7 @@ class Examination:
         scenes: what the diagnosis explained.
         right: the formulas of a network without a mistake.
         diagnosis: the mistakes, if something differs.
+        returned: the dtype of the outputs when weights and batch are float64.
         float32_dtypes: the dtype of each tensor in the usual situation when weights and batch are float32.
     """
 
@@ -57,6 +60,7 @@ class Examination:
     scenes: list[Scene]
     right: Formulas
     diagnosis: Diagnosis
+    returned: str
     float32_dtypes: dict[str, str]
 
 
@@ -76,13 +80,15 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
     observations = [observe(factory, case, architecture.dtype) for case in cases]
     steps = observe_steps(factory, sizes, architecture.dtype, seed) if hasattr(factory(), "step") else []
     scenes = scenes_of(architecture, observations, steps)
-    rule = architecture.settings
-    update = sgd(rule.momentum, nesterov=rule.nesterov, weight_decay=rule.weight_decay or 0.0)
-    right = Formulas(dtype=architecture.dtype, update=update)
+    rule = Settings(
+        architecture.settings.momentum, architecture.settings.nesterov, architecture.settings.weight_decay or 0.0
+    )
+    right = Formulas(dtype=architecture.dtype, update=sgd(**rule._asdict()), settings=rule)
     diagnosis = diagnose(scenes, len(architecture.activations), right)
     rows = compare_with_keras(architecture, scenes, steps)
-    dtypes = observe(factory, cases[0], "float32").dtypes
-    return Examination(architecture, observations, rows, scenes, right, diagnosis, dtypes)
+    returned, dtypes = (observe(factory, cases[0], dtype).dtypes for dtype in ("float64", "float32"))
+    outputs = returned[f"dense_{len(sizes) - 2}/out"]
+    return Examination(architecture, observations, rows, scenes, right, diagnosis, outputs, dtypes)
 
 
 def sizes_of(weights: Sequence[np.ndarray]) -> tuple[int, ...]:
@@ -97,7 +103,11 @@ def recognise(
     layers = len(sizes) - 1
     observation = observe(factory, usual, "float64")
     if observation.errors:
-        raise observation.errors[0][1]
+        method, error = observation.errors[0]
+        where = users_line(error)
+        raise CannotRunError(
+            f"{method} raises {type(error).__name__} for a usual batch: {error}" + (f" ({where})." if where else ".")
+        ) from error
     own = observation.dtypes[f"dense_{layers - 1}/out"]
     kinds = [(*h, out) for out in LAST for h in product(HIDDEN, repeat=layers - 1)]
     kinds = [tuple(activations)] if activations else kinds
@@ -145,7 +155,7 @@ def scenes_of(architecture: Architecture, observations: Sequence[Observation], s
     """Return the scenes of all batches, and of the first training steps and all of them."""
     scenes: list[Scene] = [batch_scene(architecture, observation) for observation in observations]
     bounded = bounded_steps(architecture, steps) if steps else []
-    for count in PREFIXES if steps else ():
+    for count in sorted({min(count, len(steps)) for count in PREFIXES}) if steps else ():
         names = f"{count} step" + "s" * (count > 1)
         right = {f"step {i}: {name}": W for i, params in enumerate(bounded[:count], 1) for name, W in params.items()}
         scenes.append(StepsScene(names, steps[:count], right, architecture.activations))

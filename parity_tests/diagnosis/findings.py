@@ -9,6 +9,11 @@ from parity_tests.diagnosis.examine import Examination, Row
 from parity_tests.diagnosis.search import Explanation, applied
 
 COLUMNS = ("outputs", "loss", "gradients")
+SIDE_EFFECTS = ("inputs modified", "weights modified", "exception", "float32 sums", "float64 leaks")
+COPY = "Work on a copy: the caller's array must not change."
+LEAVE_WEIGHTS = "Only a training step may change the weights."
+SUM_IN_FLOAT64 = "Sum in the dtype of the inputs: np.dot(x, W)."
+CONVERT = "Convert constants and new arrays to x.dtype."
 UNEXPLAINED = "Nothing in the dictionary of mistakes explains this."
 Table = dict[str, dict[str, "Cell"]]  # by scene, by stage
 
@@ -61,24 +66,31 @@ class Cell:
         return "✓" if self.agrees else f"follows from {numbers}" if self.follows else f"✗ {numbers or '?'}"
 
 
-def table(examination: Examination) -> Table:
-    """Return whether each stage of each scene agrees with Keras, and what explains it if it does not."""
-    return {row.name: {stage: _cell(examination, row, stage) for stage in _stages(row)} for row in examination.rows}
+def findings(examination: Examination) -> tuple[list[Finding], Table]:
+    """Return what differs from Keras, and the table that says where each finding shows.
 
-
-def findings(examination: Examination, cells: Table) -> list[Finding]:
-    """Return what differs from Keras, in order of computation: mistakes, what none explains, and side effects."""
+    Arguments that are modified come first, because other findings may follow from them; then mistakes in order of
+    computation, what none of them explains, and other side effects.
+    """
+    cells = {row.name: {stage: _cell(examination, row, stage) for stage in _stages(row)} for row in examination.rows}
     mistakes = [_mistake(examination, i, cells) for i in range(len(examination.diagnosis.explanations))]
-    return [*mistakes, *_unexplained(examination), *_side_effects(examination)]
+    effects = [*_modified(examination), *_exceptions(examination), *_dtypes(examination)]
+    first = [finding for finding in effects if finding.name.endswith(" modified")]
+    found = [*first, *mistakes, *_unexplained(examination), *effects[len(first) :]]
+    for row in cells.values():
+        for stage, cell in row.items():
+            row[stage] = replace(cell, causes=tuple(len(first) + i for i in cell.causes))
+    _mark_exceptions(examination, cells, found)
+    return found, cells
 
 
-def mark_exceptions(examination: Examination, cells: Table, found: list[Finding]) -> None:
+def _mark_exceptions(examination: Examination, cells: Table, found: list[Finding]) -> None:
     """Enter the methods that raised into the table, with their findings: they are offered, and fail."""
     causes = {finding.method: i for i, finding in enumerate(found) if finding.name == "exception"}
     for observation in examination.observations:
         for method, _ in observation.errors:
             if method in COLUMNS:
-                cells[observation.situation.name][method] = Cell(False, (causes[method],))
+                cells[observation.situation.name][method] = Cell(False, (causes[_called(examination, method)],))
 
 
 def _stages(row: Row) -> Sequence[str]:
@@ -170,32 +182,51 @@ def _unexplained(examination: Examination) -> list[Finding]:
     return [finding for finding in found if finding.evidence]
 
 
-def _side_effects(examination: Examination) -> list[Finding]:
-    """Return findings that are not differences of numbers: arguments modified, another dtype, exceptions."""
+def _called(examination: Examination, method: str) -> str:
+    """Return the method that was called: gradients that are not offered were read off a training step."""
+    from_step = "step" in examination.observations[0].methods.values()
+    return "step" if method == "gradients" and from_step else method
+
+
+def _modified(examination: Examination) -> list[Finding]:
+    """Return a finding for each method and each of its arguments that it changed in place, or the weights."""
     found: dict[str, Finding] = {}
     for observation in examination.observations:
         scene = observation.situation.name
         for text in observation.modified:
-            what, method = f"An argument is modified in place: {text}.", text.rpartition(" ")[2]
-            remedy = "Work on a copy: the caller's array must not change."
-            effect = Finding("inputs modified", what, remedy, "outputs", scene, scene, method=method)
-            found.setdefault(f"modified {text}", effect)
+            array, _, method = text.partition(" by ")
+            name, what, remedy = "inputs modified", f"{method} modifies its argument {array} in place.", COPY
+            if array == "weights":
+                name, what, remedy = "weights modified", f"{method} changes the weights.", LEAVE_WEIGHTS
+            called = _called(examination, method)
+            found.setdefault(text, Finding(name, what, remedy, "outputs", scene, scene, array, method=called))
+    return list(found.values())
+
+
+def _exceptions(examination: Examination) -> list[Finding]:
+    """Return a finding for each method that raised."""
+    found: dict[str, Finding] = {}
+    for observation in examination.observations:
+        scene = observation.situation.name
         for method, error in observation.errors:
             what = f"{method} raises {type(error).__name__}: {error}"
             remedy = f"It must work for this batch as well: {scene}."
-            found.setdefault(
-                f"error {method}", Finding("exception", what, remedy, "outputs", scene, scene, method=method)
-            )
-    return [*found.values(), *_leaks(examination)]
+            called = _called(examination, method)
+            found.setdefault(method, Finding("exception", what, remedy, "outputs", scene, scene, method=called))
+    return list(found.values())
 
 
-def _leaks(examination: Examination) -> list[Finding]:
-    """Return a finding for the first tensor that is float64 although everything given is float32."""
-    usual = examination.observations[0]
-    for tensor, dtype in examination.float32_dtypes.items():
-        if dtype == "float64" and tensor != "loss":
-            what = f"{tensor} is float64 although weights and inputs are float32."
-            remedy, scene = "Convert constants and new arrays to x.dtype.", usual.situation.name
-            method = usual.methods.get(tensor, "step")
-            return [Finding("float64 leaks", what, remedy, stage_of(tensor), "", scene, tensor, method=method)]
-    return []
+def _dtypes(examination: Examination) -> list[Finding]:
+    """Return findings on dtypes: float64 computed in float32, and the first tensor that is float64 without a reason."""
+    usual, found = examination.observations[0], []
+    scene, architecture = usual.situation.name, examination.architecture
+    if examination.returned == "float64" and architecture.dtype == "float32":
+        what, remedy = "It computes in float32 although weights and inputs are float64.", SUM_IN_FLOAT64
+        tensor = f"dense_{len(architecture.activations) - 1}/out"
+        found.append(Finding("float32 sums", what, remedy, "outputs", "", scene, tensor, (0, 0), "outputs"))
+    leaks = [n for n, dtype in examination.float32_dtypes.items() if dtype == "float64" and n != "loss"]
+    for tensor in leaks[:1]:
+        what = f"{tensor} is float64 although weights and inputs are float32."
+        stage, method = stage_of(tensor), usual.methods.get(tensor, "step")
+        found.append(Finding("float64 leaks", what, CONVERT, stage, "", scene, tensor, method=method))
+    return found

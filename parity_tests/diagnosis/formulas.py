@@ -18,11 +18,16 @@ Tensors = dict[str, Array]  # by name: 'dense_0/out', 'loss', 'loss/dx', 'dense_
 
 
 class Layer(NamedTuple):
-    """Where a formula is used: the index of the Dense layer, whether it is the last one, and its activation."""
+    """Where a formula is used: the index of the Dense layer, how many layers come after it, and its activation."""
 
     index: int
-    last: bool
+    after: int
     activation: str
+
+    @property
+    def last(self) -> bool:
+        """Whether it is the last layer."""
+        return self.after == 0
 
 
 class Calls(NamedTuple):
@@ -72,6 +77,14 @@ class Slope(NamedTuple):
 Update = Callable[[Layer, str, Array, Array, dict[str, Array], float], Array]
 
 
+class Settings(NamedTuple):
+    """Settings of SGD that the network under test declares; see ``sgd``."""
+
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+
 def sgd(momentum: float = 0.0, *, nesterov: bool = False, weight_decay: float = 0.0) -> Update:
     """Return Keras's update rule: v = μ·v − rate·gradient; W += v, or with Nesterov W += μ·v − rate·gradient.
 
@@ -101,7 +114,7 @@ class Formulas:
         affine: (layer, x, W, b) → z.
         activate: (layer, z) → out.
         targets: t → the targets that the loss uses.
-        losses: (z, out, t) → the loss of each sample (N,), from logits z and outputs of the last layer.
+        losses: (z, out, t) → the loss of each sample (N,), from logits z and probabilities out.
         reduce: (losses, C) → the loss.
         penalty: kernels → what is added to the loss.
         loss_gradient: (z, out, t) → the gradient of each sample's loss with respect to z, (N, C).
@@ -111,8 +124,9 @@ class Formulas:
         bias_gradient: (layer, dz) → db.
         input_gradient: (layer, dz, W, dW, learning_rate) → dx; the learning rate is 0 outside a training step.
         accumulate: (gradient, the gradients of earlier calls) → the gradient that is returned.
-        update: (layer, key, W, gradient, state, learning_rate) → the new parameter; key is W or b; ``state`` is a dict,
-            empty at first, of each parameter.
+        update: (layer, key, W, gradient, state, learning_rate) → the new parameter; key is W or b; ``state`` is a dict of
+            each parameter: what the update keeps, and the number of "samples" of the batch.
+        settings: the declared settings of SGD, with which ``update`` was made.
     """
 
     dtype: str = "float64"
@@ -133,6 +147,7 @@ class Formulas:
     input_gradient: Callable[[Layer, Array, Array, Array, float], Array] = lambda layer, dz, W, dW, rate: dz @ W.T
     accumulate: Callable[[Array, Sequence[Array]], Array] = lambda gradient, earlier: gradient
     update: Update = SGD
+    settings: Settings = Settings()
 
 
 class Pass(NamedTuple):
@@ -145,7 +160,7 @@ class Pass(NamedTuple):
 
 def layers_of(activations: Sequence[str]) -> list[Layer]:
     """Return where the formulas of each layer are used."""
-    return [Layer(i, i == len(activations) - 1, kind) for i, kind in enumerate(activations)]
+    return [Layer(i, len(activations) - 1 - i, kind) for i, kind in enumerate(activations)]
 
 
 def forward(formulas: Formulas, layers: Sequence[Layer], weights: Sequence[Array], x: Array) -> list[Pass]:
@@ -158,13 +173,35 @@ def forward(formulas: Formulas, layers: Sequence[Layer], weights: Sequence[Array
     return passes
 
 
+def evaluate(formulas: Formulas, activations: Sequence[str], weights: Sequence[Array], x: Array, t: Array) -> Tensors:
+    """Return the tensors of a forward pass, the loss included; see ``run`` for the arguments."""
+    layers = layers_of(activations)
+    with np.errstate(all="ignore"):  # mistakes overflow
+        return _evaluated(formulas, layers, forward(formulas, layers, weights, x), weights, t)
+
+
+def _evaluated(
+    formulas: Formulas, layers: Sequence[Layer], passes: Sequence[Pass], weights: Sequence[Array], t: Array
+) -> Tensors:
+    """Return the output of each layer, and the loss."""
+    _, z, out = passes[-1]
+    losses = formulas.losses(z, _probabilities(formulas, layers[-1], z, out), formulas.targets(t))
+    tensors = {f"dense_{layer.index}/out": at.out for layer, at in zip(layers, passes, strict=True)}
+    return tensors | {"loss": np.asarray(formulas.reduce(losses, t.shape[1]) + formulas.penalty(weights[::2]))}
+
+
+def _probabilities(formulas: Formulas, last: Layer, z: Array, out: Array) -> Array:
+    """Return the probabilities that the loss uses: the outputs, or the softmax of a network that returns logits."""
+    return formulas.activate(last._replace(activation="softmax"), z) if last.activation == "linear" else out
+
+
 def run(
     formulas: Formulas,
     activations: Sequence[str],
     weights: Sequence[Array],
     x: Array,
     t: Array,
-    first: Array | None = None,
+    first: tuple[Sequence[Array], Array] | None = None,
     rate: float = 0.0,
 ) -> Tensors:
     """Return the tensors of one forward and backward pass.
@@ -175,18 +212,17 @@ def run(
         weights: W and b of each layer, in order.
         x: a batch (N, D).
         t: its targets (N, C).
-        first: the batch of an earlier call on the same network; None if there was none.
+        first: weights and batch of an earlier call on the same network; None if there was none.
         rate: learning rate, if the pass is part of a training step; 0 otherwise.
     """
     layers = layers_of(activations)
     with np.errstate(all="ignore"):  # mistakes overflow
         passes = forward(formulas, layers, weights, x)
-        earlier = passes if first is None else forward(formulas, layers, weights, first)
+        earlier = passes if first is None else forward(formulas, layers, *first)
         calls = [Calls(now.x, before.x) for now, before in zip(passes, earlier, strict=True)]
         targets, (_, z, out) = formulas.targets(t), passes[-1]
-        losses = formulas.losses(z, out, targets)
-        tensors = {f"dense_{layer.index}/out": at.out for layer, at in zip(layers, passes, strict=True)}
-        tensors["loss"] = np.asarray(formulas.reduce(losses, t.shape[1]) + formulas.penalty(weights[::2]))
+        tensors = _evaluated(formulas, layers, passes, weights, t)
+        out = _probabilities(formulas, layers[-1], z, out)
         tensors["loss/dx"] = formulas.loss_gradient(z, out, targets) * formulas.scale(*t.shape)
         return tensors | _backward(formulas, layers, weights, passes, calls, tensors["loss/dx"], rate)
 

@@ -14,6 +14,7 @@ from parity_tests.implementations.protocol import NotOffered
 Array = np.ndarray
 Tensors = dict[str, Array]
 STEPS = 100
+DIVERGED = 100.0  # from here on weights have no significant digits: rounding errors grow with every step
 OBSERVED = ("loss", "gradients", "trace")  # optional methods of a network
 LEARNING_RATES = (0.1, 0.05, 0.2)  # in turn, each for three steps: some mistakes show when the rate changes
 
@@ -26,7 +27,7 @@ class Observation:
         situation: the weights and the batch.
         tensors: what it offers, in float64, by name.
         dtypes: the dtype of each of them as it was returned.
-        modified: which of its arguments were changed in place.
+        modified: which of its arguments were changed in place, and which methods change the weights.
         not_offered: what it does not offer in this situation, with the reason.
         errors: what raised, and the exception.
         from_step: whether the gradients were read off a training step with learning rate 1.
@@ -64,7 +65,7 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
         x, t = given.x.copy(), given.t.copy()
         try:
             network = factory()
-            raw = _call(network, method, given, x, t)
+            raw, changed = _call(network, method, given, x, t)
             from_step |= method == "gradients" and not hasattr(network, method)
         except NotOffered as reason:
             missing.append(f"{method}: {reason}")
@@ -77,14 +78,15 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
         methods |= dict.fromkeys(found, method if hasattr(network, method) else "step")
         pairs = (("x", x, given.x), ("t", t, given.t))
         modified += [f"{name} by {method}" for name, now, before in pairs if not same(now, before)]
+        modified += [f"weights by {method}"] * changed
     dtypes = {name: str(tensor.dtype) for name, tensor in tensors.items()}
     doubles = {name: np.asarray(tensor, np.float64) for name, tensor in tensors.items()}
     results = tuple(modified), tuple(missing), tuple(errors)
     return Observation(situation, doubles, dtypes, *results, from_step, methods)
 
 
-def _call(network: Any, method: str, given: Situation, x: Array, t: Array) -> Any:
-    """Return what a method returns for x and t, after the earlier batches of the situation."""
+def _call(network: Any, method: str, given: Situation, x: Array, t: Array) -> tuple[Any, bool]:
+    """Return what a method returns after the earlier batches of the situation, and whether it changed the weights."""
     call = getattr(network, method, None)
     if call is None and method == "gradients" and hasattr(network, "step"):
         call = partial(gradients_from_step, network)
@@ -96,7 +98,9 @@ def _call(network: Any, method: str, given: Situation, x: Array, t: Array) -> An
         for x_before, t_before in given.earlier:
             call(x_before) if method == "outputs" else call(x_before, t_before)
         network.set_weights([W.copy() for W in given.weights])
-        return call(x) if method == "outputs" else call(x, t)
+        before = [np.array(W) for W in network.get_weights()]
+        result = call(x) if method == "outputs" else call(x, t)
+        return result, not all(map(same, before, network.get_weights()))
 
 
 def same(a: Array, b: Array) -> bool:
@@ -126,7 +130,7 @@ def named(method: str, result: Any, layers: int) -> Tensors:
 
 
 def observe_steps(factory: Callable[[], Any], sizes: Sequence[int], dtype: str, seed: int = 0) -> list[Step]:
-    """Train a fresh network; every eighth batch is a short one."""
+    """Train a fresh network until its weights diverge; every eighth batch is a short one."""
     network, rng = factory(), np.random.default_rng([seed, 1, *sizes])
     network.set_weights([W.astype("float32").astype(dtype) for W in draw_weights(rng, sizes)])
     steps = []
@@ -136,5 +140,7 @@ def observe_steps(factory: Callable[[], Any], sizes: Sequence[int], dtype: str, 
         rate = LEARNING_RATES[i // 3 % 3]
         network.step(x.copy(), t.copy(), rate)
         after = [np.array(W, np.float64) for W in network.get_weights()]
+        if steps and not all(np.abs(W).max(initial=0) < DIVERGED for W in after):
+            break
         steps.append(Step(before, x.astype(np.float64), t.astype(np.float64), rate, after))
     return steps

@@ -6,7 +6,7 @@ from typing import Any
 from parity_tests.comparison import Comparison, first_failure
 from parity_tests.diagnosis.digits import DigitsResult
 from parity_tests.diagnosis.examine import Examination, Row
-from parity_tests.diagnosis.findings import COLUMNS, UNEXPLAINED, Cell, Finding, findings, mark_exceptions, table
+from parity_tests.diagnosis.findings import COLUMNS, UNEXPLAINED, Cell, Finding, findings
 from parity_tests.diagnosis.own_gradient import OwnGradient
 from parity_tests.diagnosis.reproduction import Source, reproduction
 from parity_tests.report.json_numbers import comparison_json
@@ -24,7 +24,7 @@ class Report:
         cells: the table: by scene, by stage.
         not_offered: what was not tested, because the network does not offer it.
         seed: seed of weights and batches.
-        source: how a reproduction gets at the network.
+        source: how a reproduction gets at the network; there are no reproductions without it.
         environment: versions and options, for the header of the report.
         checks: the comparisons of the suite's own checks with networks of this implementation.
         digits: the accuracy on real digits, if it was asked for.
@@ -37,7 +37,7 @@ class Report:
     cells: dict[str, dict[str, Cell]]
     not_offered: list[str]
     seed: int
-    source: Source
+    source: Source | None
     environment: dict[str, Any] = field(default_factory=dict)
     checks: dict[str, list[Comparison]] = field(default_factory=dict)
     digits: DigitsResult | None = None
@@ -87,14 +87,17 @@ class Report:
 
 
 def make_report(
-    name: str, examination: Examination, own_gradient: OwnGradient, source: Source, seed: int, **environment: Any
+    name: str,
+    examination: Examination,
+    own_gradient: OwnGradient,
+    source: Source | None = None,
+    seed: int = 0,
+    **environment: Any,
 ) -> Report:
     """Return the report on an examination; see ``Report`` for the arguments."""
-    cells = table(examination)
+    found, cells = findings(examination)
     missing = sorted({text for observation in examination.observations for text in observation.not_offered})
     missing += [] if any("steps" in row for row in cells.values()) else ["step: there is no such method"]
-    found = findings(examination, cells)
-    mark_exceptions(examination, cells, found)
     return Report(name, examination, own_gradient, found, cells, missing, seed, source, environment)
 
 

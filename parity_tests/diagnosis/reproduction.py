@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from parity_tests.diagnosis.report import Report
 
 LOADED = "under_test_"  # how the modules are named that ``implementations.loading`` imports from files
+NO_NUMBERS = ("inputs modified", "weights modified", "exception", "float64 leaks")  # findings that are no differences
+DTYPES = {"float64 leaks": "float32", "float32 sums": "float64"}  # of the batch; otherwise the network's own
 ARGUMENTS = {"outputs": "at.x", "step": "at.x, at.t, 1.0"}  # of the others: at.x, at.t
 
 
@@ -48,10 +50,10 @@ def source_of(implementation: Any, sizes: Sequence[int], conventions: Convention
 
 
 def reproduction(report: "Report", finding: "Finding") -> str:
-    """Return the program, or "" if the finding is not tied to a situation."""
-    if not finding.scene:
-        return ""
+    """Return the program, or "" if the finding is not tied to a situation, or the report does not know the source."""
     source = report.source
+    if source is None or not finding.scene:
+        return ""
     if finding.stage == "steps":
         imports, lines = _training(report, finding, source.factory)
     else:
@@ -67,14 +69,14 @@ def keras_tensors(situation: Situation, activations: Sequence[str]) -> dict[str,
 
 def _batch(report: "Report", finding: "Finding", factory: str) -> tuple[list[str], list[str]]:
     """Return the imports and the lines that call one method in the situation of the finding."""
-    architecture, leaks = report.examination.architecture, finding.name == "float64 leaks"
+    architecture = report.examination.architecture
     names = [situation.name for situation in situations(architecture.sizes, report.seed)]
-    number, dtype = names.index(finding.scene), "float32" if leaks else architecture.dtype
+    number, dtype = names.index(finding.scene), DTYPES.get(finding.name, architecture.dtype)
     imports = ["from parity_tests.diagnosis.situations import situations"]
     lines = [
         f'at = situations({architecture.sizes}, seed={report.seed})[{number}].astype("{dtype}")  # {finding.scene}'
     ]
-    if finding.tensor and not leaks:
+    if finding.name not in NO_NUMBERS:
         imports.append("from parity_tests.diagnosis.reproduction import keras_tensors")
         expected = f'keras_tensors(at, {_quoted(architecture.activations)})["{finding.tensor}"]'
         lines.append(_print("Keras:", expected, finding))
@@ -89,8 +91,11 @@ def _batch(report: "Report", finding: "Finding", factory: str) -> tuple[list[str
 def _observation(finding: "Finding", call: str) -> list[str]:
     """Return the lines that call the method and print what it does."""
     if finding.name == "inputs modified":
-        argument = f"at.{finding.what.partition(': ')[2].split()[0]}"
+        argument = f"at.{finding.tensor}"
         return [f"before = {argument}.copy()", call, f'print("unchanged:", ({argument} == before).all())']
+    if finding.name == "weights modified":
+        unchanged = "all((a == b).all() for a, b in zip(before, network.get_weights()))"
+        return ["before = network.get_weights()", call, f'print("unchanged:", {unchanged})']
     if finding.name == "exception":
         return [call]
     layer, _, key = finding.tensor.partition("_")[2].partition("/d")

@@ -6,17 +6,18 @@ is left in the end is unexplained.  Among explanations that fit equally well, th
 later stages as well.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from parity_tests.diagnosis.evidence import STAGES, Key, Scene, misses
+from parity_tests.diagnosis.evidence import STAGES, Key, Scene, explains, misses, reproduces
 from parity_tests.diagnosis.formulas import Array, Formulas
 from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
 
 MOST = 3  # rounds of the search in one stage
+FIRST = 4  # partial explanations that are tried as the first of a pair
 NEWTON_STEPS = 8
 
 
@@ -79,15 +80,59 @@ def _explain(
     """Return the mistakes, one or two, that explain the wrong tensors best; nothing if none of them does."""
     probe = _first_wrong(scenes, wrong)
     singles = _plausible(probe, layers, formulas, stages, wrong)
-    combined = [e for single in singles for e in _usual_parameters(single)]
-    for attempts in ([(single,) for single in singles], combinations(combined, 2)):
-        fitting = [e for e in attempts if not misses([probe], applied(e, formulas), stages) & wrong]
-        fitting = [e for e in fitting if not misses(scenes, applied(e, formulas), stages) & wrong]
-        if fitting:
-            return min(fitting, key=lambda e: (len(misses(scenes, applied(e, formulas))), _parameters(e)))
-    left = {(single,): misses(scenes, single.applied(formulas), stages) for single in singles}
-    better = [e for e, missed in left.items() if missed < wrong]
-    return min(better, key=lambda e: len(left[e]), default=())
+    alone = _best([(single,) for single in singles], scenes, formulas, stages, wrong)
+    if alone:
+        return alone
+    left = {single: misses(scenes, single.applied(formulas), stages) for single in singles}
+    better = sorted(
+        (e for e, missed in left.items() if missed < wrong and _significant(e, len(wrong - missed))),
+        key=lambda e: len(left[e]),
+    )
+    for first in better[:FIRST]:  # one that explains a part of it, and another one the rest
+        rest = _plausible(_first_wrong(scenes, left[first]), layers, first.applied(formulas), stages, left[first])
+        pair = _best([(first, second) for second in rest], scenes, formulas, stages, wrong)
+        if pair:
+            return pair
+    pairs = _pairs(probe, singles, formulas, stages, wrong)
+    return _best(pairs, scenes, formulas, stages, wrong) or tuple(better[:1])
+
+
+def _significant(explanation: Explanation, explained: int) -> bool:
+    """Return whether a mistake explains more tensors than it has parameters that were fitted."""
+    fitted = explanation.parameter is not None and explanation.parameter not in explanation.mistake.values
+    return explained > fitted
+
+
+def _best(
+    attempts: Iterable[Explanations],
+    scenes: Sequence[Scene],
+    formulas: Formulas,
+    stages: Sequence[str],
+    wrong: set[Key],
+) -> Explanations:
+    """Return the attempt that explains all wrong tensors, and most of the later stages; nothing if there is none."""
+    fitting = [e for e in attempts if explains(scenes, applied(e, formulas), stages, wrong)]
+    if len(fitting) < 2:
+        return next(iter(fitting), ())
+    return min(fitting, key=lambda e: (len(misses(scenes, applied(e, formulas))), _parameters(e)))
+
+
+def _pairs(
+    probe: Scene, singles: Sequence[Explanation], formulas: Formulas, stages: Sequence[str], wrong: set[Key]
+) -> Iterator[Explanations]:
+    """Yield the pairs of mistakes that together change every wrong tensor of the scene."""
+    names = {tensor for name, tensor in wrong if name == probe.name}
+    before = probe.predict(formulas, stages[-1])
+    changes = {}
+    for single in singles:
+        for candidate in _usual_parameters(single):
+            after = probe.predict(candidate.applied(formulas), stages[-1])
+            changes[candidate] = {
+                name for name in names if not np.array_equal(after[name], before[name], equal_nan=True)
+            }
+    for first, second in combinations(changes, 2):
+        if first.mistake is not second.mistake and names <= changes[first] | changes[second]:
+            yield first, second
 
 
 def single_explanations(
@@ -108,14 +153,14 @@ def _plausible(
 ) -> list[Explanation]:
     """Return the mistakes that change a wrong tensor of the scene, and no right one."""
     names = [tensor for name, tensor in wrong if name == probe.name]
-    before, missed = probe.predict(formulas), misses([probe], formulas, stages)
+    before, missed = probe.predict(formulas, stages[-1]), misses([probe], formulas, stages)
     found = []
     for mistake, layer in _candidates(layers):
         usual = mistake.applied(formulas, next(iter(mistake.values), None), layer)
-        after = probe.predict(usual)
+        after = probe.predict(usual, stages[-1])
         if all(np.array_equal(after[name], before[name], equal_nan=True) for name in names):
             continue
-        parameter = _fit(probe, mistake, layer, formulas, names) if mistake.values else None
+        parameter = _fit(probe, mistake, layer, formulas, names, stages[-1]) if mistake.values else None
         candidate = Explanation(mistake, parameter, layer)
         if misses([probe], candidate.applied(formulas), stages) <= missed:
             found.append(candidate)
@@ -141,19 +186,25 @@ def _parameters(explanations: Explanations) -> int:
     return sum(explanation.parameter is not None for explanation in explanations)
 
 
-def _fit(probe: Scene, mistake: Mistake, layer: int | None, formulas: Formulas, names: Sequence[str]) -> float:
+def _fit(
+    probe: Scene, mistake: Mistake, layer: int | None, formulas: Formulas, names: Sequence[str], stage: str
+) -> float:
     """Return the parameter that fits best: the best usual value, improved by Newton's method for least squares."""
 
     def residual(parameter: float) -> Array:
-        predicted = probe.predict(mistake.applied(formulas, parameter, layer))
+        predicted = probe.predict(mistake.applied(formulas, parameter, layer), stage)
         parts = [(predicted[name] - probe.observed[name]).ravel() for name in names]
         return np.nan_to_num(np.concatenate(parts), nan=1e300, posinf=1e300, neginf=-1e300)
 
     def error(parameter: float) -> float:  # 0 would be a mistake that was not made
         return float(np.abs(residual(parameter)).max())
 
+    def fits(parameter: float) -> bool:
+        predicted = probe.predict(mistake.applied(formulas, parameter, layer), stage)
+        return all(reproduces(probe.observed[name], predicted[name], probe.right[name]) for name in names)
+
     best = min(mistake.values, key=error)
-    if not 0 < error(best) < 1e300:
+    if fits(best) or not error(best) < 1e300:
         return best
     p = best
     for _ in range(NEWTON_STEPS):
@@ -163,4 +214,4 @@ def _fit(probe: Scene, mistake: Mistake, layer: int | None, formulas: Formulas, 
             break
         p -= float(slope @ r / (slope @ slope))
     rounded = float(f"{p:.3g}")
-    return min((best, p, rounded), key=lambda value: (error(value) > 1.01 * error(p), abs(value - rounded)))
+    return rounded if fits(rounded) or error(rounded) <= 1.01 * error(p) else p

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from parity_tests.implementations.loading import users_line
 from parity_tests.implementations.protocol import CannotRunError, Implementation
 
 DEFAULT_SIZES = ((20, 16, 12, 5), (20, 16, 5))  # two hidden layers show more mistakes than one
@@ -48,7 +49,8 @@ def constructed(build: Callable[..., Any], sizes: Sequence[int] | None, wrap: Wr
             except CannotRunError:  # it is a network, but of no known style
                 raise
             except Exception as error:  # whatever the user's constructor raises
-                tried.append(f"{call} raised {type(error).__name__}: {error}")
+                line = users_line(error)
+                tried.append(f"{call} raised {type(error).__name__}: {error}" + (f", at {line}" if line else ""))
                 continue
             if wanted in (None, found):
                 return lambda chosen=arguments: wrap(build(*chosen))  # type: ignore[misc]

@@ -29,8 +29,8 @@ class Conventions:
             rate of a step are divided by the batch size.
         samples: ``"rows"``, or ``"columns"`` if x is (inputs, N) and targets and outputs are (classes, N).
         weights: the shape of W, ``"inputs,units"`` or ``"units,inputs"``.
-        targets: ``"rows"`` (N, classes), or ``"labels"`` if the network takes class numbers (N,).
         dtype: ``"float32"`` or ``"float64"`` if the network is given all numbers in this dtype, whatever is tested.
+        targets: ``"rows"`` (N, classes), or ``"labels"`` if the network takes class numbers (N,).
 
     Raises:
         CannotRunError: if a value is none of these.
@@ -39,8 +39,8 @@ class Conventions:
     loss: str = "mean"
     samples: str | None = None
     weights: str | None = None
-    targets: str = "rows"
     dtype: str | None = None
+    targets: str = "rows"
 
     def __post_init__(self) -> None:
         for field in fields(self):

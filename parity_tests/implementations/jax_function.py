@@ -11,18 +11,20 @@ import numpy as np
 
 from parity_tests.implementations.protocol import Array, NotOffered
 
-
 Function = Callable[..., Any]
 
 
 @lru_cache(maxsize=4)  # fresh networks share the compiled functions
-def compiled(function: Function) -> tuple[Function, Function, Function]:
-    """Return a function of (params, x), its loss of (params, x, t) and the gradient of the loss, compiled."""
+def compiled(function: Function) -> tuple[Function, ...]:
+    """Return a function of (params, x), its loss, the gradient of the loss, and that of Σ outputs·dout, compiled."""
+
+    def weighted(params: Any, x: Any, dout: Any) -> Any:
+        return (function(params, x) * dout).sum()
 
     def loss(params: Any, x: Any, t: Any) -> Any:
         return -(t * jax.nn.log_softmax(function(params, x))).sum(axis=1).mean()
 
-    return jax.jit(function), jax.jit(loss), jax.jit(jax.grad(loss))
+    return jax.jit(function), jax.jit(loss), jax.jit(jax.grad(loss)), jax.jit(jax.grad(weighted))
 
 
 class JaxFunction:
@@ -36,7 +38,7 @@ class JaxFunction:
     """
 
     def __init__(self, function: Function, sizes: Sequence[int]):
-        self._outputs, self._loss, self._gradient = compiled(function)
+        self._outputs, self._loss, self._gradient, self._weighted = compiled(function)
         self.params = [(np.zeros(shape), np.zeros(shape[1])) for shape in pairwise(sizes)]
         name = getattr(function, "__name__", "f")
         loss = f"the mean of -sum(t * log_softmax({name}(params, x)))"
@@ -58,6 +60,9 @@ class JaxFunction:
     def gradients(self, x: Array, t: Array) -> list[Array]:
         self._check_logits(self.outputs(x))
         return [np.asarray(dW) for layer in self._call(self._gradient, x, t) for dW in layer]
+
+    def backward(self, x: Array, dout: Array) -> list[Array]:
+        return [np.asarray(dW) for layer in self._call(self._weighted, x, dout) for dW in layer]
 
     def _call(self, function: Function, *arrays: Array) -> Any:
         """Return function(params, …); without 64-bit numbers, JAX would convert float64 to float32."""

@@ -21,6 +21,8 @@ class SequentialModel:
         names = [layer.name for layer in model.layers if len(layer.get_weights()) == 2]
         if not names or 2 * len(names) != len(model.get_weights()):
             raise CannotRunError(f"Model {model.name!r} must be built, and of Dense layers with a bias.")
+        if getattr(model, "optimizer", None) is None:
+            raise CannotRunError(f"Model {model.name!r} must be compiled with SGD and categorical cross-entropy.")
         self.names = names
         self.calls = {"outputs": "__call__", "loss": "trace", "gradients": "trace", "step": "train_on_batch"}
 
@@ -45,30 +47,17 @@ class SequentialModel:
         if len(self.names) != len(self.model.layers):
             raise NotOffered("the trace of a model with layers other than Dense")
         numbers = {name: f"dense_{i}" for i, name in enumerate(self.names)}
-        return {"/".join([numbers.get(layer, layer), *rest]): T for (layer, *rest), T in _split(tensors)}
+        split = [(*name.partition("/"), tensor) for name, tensor in tensors.items()]
+        return {numbers.get(layer, layer) + slash + rest: tensor for layer, slash, rest, tensor in split}
 
     def step(self, x: Array, t: Array, learning_rate: float) -> None:
-        self._check_compiled()
         self.model.optimizer.learning_rate = learning_rate
         self.model.train_on_batch(x, t)
 
-    def _check_compiled(self) -> None:
-        if getattr(self.model, "optimizer", None) is None:
-            raise NotOffered("the model is not compiled")
-
     def _trace(self, x: Array, t: Array) -> Mapping[str, Array]:
-        self._check_compiled()
-        tensors: Mapping[str, Array] = self.traced(x, t)
-        return tensors
-
-    def traced(self, x: Array, t: Array) -> Mapping[str, Array]:
         """Return the model's trace of a batch."""
         tensors: Mapping[str, Array] = self.model.trace(x, t)
         return tensors
-
-
-def _split(tensors: Mapping[str, Array]) -> list[tuple[list[str], Array]]:
-    return [(name.split("/"), tensor) for name, tensor in tensors.items()]
 
 
 def duplicate_keras_model(model: Any) -> Any:
@@ -89,7 +78,7 @@ class ScratchModel(SequentialModel):
 class KerasModel(SequentialModel):
     """A ``keras.Sequential``; a model of another kind offers its outputs only."""
 
-    def traced(self, x: Array, t: Array) -> Mapping[str, Array]:
+    def _trace(self, x: Array, t: Array) -> Mapping[str, Array]:
         """Return the model's trace of a batch."""
         import keras
 

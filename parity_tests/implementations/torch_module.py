@@ -1,21 +1,24 @@
 """Adapter for ``torch.nn.Module``."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
 from parity_tests.implementations.calling import find_method
-from parity_tests.implementations.protocol import Array, CannotRunError, NotOffered
+from parity_tests.implementations.protocol import Array, CannotRunError
+
+LOSS_LAYERS = ("loss", "criterion", "loss_fn")
 
 
 class TorchModule:
     """A module of Dense layers that returns logits, log-probabilities or probabilities; gradients are autograd's.
 
     The loss is the module's own ``loss(x, t)`` or its loss layer ``loss`` or ``criterion``, otherwise torch's
-    ``cross_entropy``, which takes logits.  A step is the module's own ``step(x, t, learning_rate)``, otherwise one of
-    ``torch.optim.SGD``.
+    ``cross_entropy``, which takes logits: a module that returns probabilities has no other loss than its own.  A step
+    is the module's own ``step(x, t, learning_rate)``, otherwise one of ``torch.optim.SGD``.
 
     Attributes:
         module: the module.
@@ -29,67 +32,90 @@ class TorchModule:
         if [p.ndim for p in self.parameters] != [2, 1] * (len(self.parameters) // 2) or not self.parameters:
             shapes = ", ".join(str(tuple(p.shape)) for p in self.parameters) or "none"
             raise CannotRunError(
-                f"A module must have a W and a b for each layer, in order; got parameters of shape {shapes}."
+                f"A module must have W and b for each layer, in order; got parameters of shape {shapes}."
             )
         is_linear = any(isinstance(layer, torch.nn.Linear) for layer in module.modules())
         self.layout = "units,inputs" if is_linear else "inputs,units"
-        layers = (getattr(module, name, None) for name in ("loss", "criterion", "loss_fn"))
+        layers = (getattr(module, name, None) for name in LOSS_LAYERS)
         self.loss_layer = next((layer for layer in layers if isinstance(layer, torch.nn.Module)), None)
-        self.own_loss = (
-            None if self.loss_layer else find_method(module, ("loss", "compute_loss"), {"x", "t", "out"}, {"t"})
-        )
+        methods = () if self.loss_layer else ("loss", "compute_loss")
+        self.own_loss = find_method(module, methods, {"x", "t", "out"}, {"t"})
         self.own_step = find_method(module, ("step", "train_step"), {"x", "t", "rate"}, {"x", "t", "rate"})
-        self.optimizer = torch.optim.SGD(self.parameters, lr=1.0)
-        loss = self.own_loss or type(self.loss_layer or torch.nn.CrossEntropyLoss()).__name__
-        self.calls = {"outputs": "forward", "loss": str(loss), "gradients": "autograd of the loss"}
-        self.calls["step"] = str(self.own_step or "torch.optim.SGD")
+        self._offer()
+
+    def _offer(self) -> None:
+        self.calls = {"outputs": "forward"}
+        own = self.own_loss or self.loss_layer
+        if own is not None or not self._returns_probabilities():
+            name = str(own or "torch.nn.functional.cross_entropy").splitlines()[0]
+            self.loss, self.calls["loss"] = self._loss_value, name
+            self.gradients, self.calls["gradients"] = self._loss_gradients, "autograd of the loss"
+            self.step, self.calls["step"] = self._sgd_step, "torch.optim.SGD"
+        if self.own_step:
+            self.step, self.calls["step"] = self._own_step, str(self.own_step)
+
+    def _returns_probabilities(self) -> bool:
+        kernel = self.parameters[0]
+        inputs = kernel.shape[1] if self.layout == "units,inputs" else kernel.shape[0]
+        with torch.no_grad():
+            out = self.module(torch.zeros(1, inputs, dtype=kernel.dtype))
+        return bool((out > 0).all()) and abs(float(out.sum()) - 1) < 1e-4
+
+    @cached_property
+    def optimizer(self) -> torch.optim.SGD:
+        """Plain SGD; the learning rate is set before each step."""
+        return torch.optim.SGD(self.parameters, lr=1.0)
 
     def get_weights(self) -> list[Array]:
         return [p.detach().numpy().copy() for p in self.parameters]
 
     def set_weights(self, weights: Sequence[Array]) -> None:
-        self.module.to(torch.from_numpy(np.asarray(weights[0])).dtype)
+        self.module.to(_tensor(weights[0]).dtype)
         with torch.no_grad():
             for p, W in zip(self.parameters, weights, strict=True):
-                p.copy_(torch.from_numpy(W))
+                p.copy_(_tensor(W))
 
     def outputs(self, x: Array) -> Array:
         with torch.no_grad():
-            return np.asarray(self.module(torch.from_numpy(np.ascontiguousarray(x))).numpy())
-
-    def loss(self, x: Array, t: Array) -> Array:
-        with torch.no_grad():
-            return np.asarray(self._loss(x, t).numpy())
-
-    def gradients(self, x: Array, t: Array) -> list[Array]:
-        self.module.zero_grad()
-        self._loss(x, t).backward()
-        return [np.zeros(p.shape) if p.grad is None else p.grad.numpy().copy() for p in self.parameters]
+            return np.asarray(self.module(_tensor(x)).numpy())
 
     def backward(self, x: Array, dout: Array) -> list[Array]:
         self.module.zero_grad()
-        out = self.module(torch.from_numpy(np.ascontiguousarray(x)))
-        out.backward(torch.from_numpy(np.ascontiguousarray(dout)))
-        return [np.zeros(p.shape) if p.grad is None else p.grad.numpy().copy() for p in self.parameters]
+        self.module(_tensor(x)).backward(_tensor(dout))
+        return self._gradients()
 
-    def step(self, x: Array, t: Array, learning_rate: float) -> None:
-        if self.own_step:
-            inputs, targets = (torch.from_numpy(np.ascontiguousarray(a)) for a in (x, t))
-            self.own_step({"x": inputs, "t": targets, "rate": learning_rate})
-            return
+    def _loss_value(self, x: Array, t: Array) -> Array:
+        with torch.no_grad():
+            return np.asarray(self._loss(x, t).numpy())
+
+    def _loss_gradients(self, x: Array, t: Array) -> list[Array]:
+        self.module.zero_grad()
+        self._loss(x, t).backward()
+        return self._gradients()
+
+    def _sgd_step(self, x: Array, t: Array, learning_rate: float) -> None:
         self.optimizer.param_groups[0]["lr"] = learning_rate
         self.optimizer.zero_grad()
         self._loss(x, t).backward()
         self.optimizer.step()
 
+    def _own_step(self, x: Array, t: Array, learning_rate: float) -> None:
+        assert self.own_step is not None
+        self.own_step({"x": _tensor(x), "t": _tensor(t), "rate": learning_rate})
+
+    def _gradients(self) -> list[Array]:
+        return [np.zeros(p.shape) if p.grad is None else p.grad.numpy().copy() for p in self.parameters]
+
     def _loss(self, x: Array, t: Array) -> Any:
-        inputs, targets = (torch.from_numpy(np.ascontiguousarray(a)) for a in (x, t))
-        if self.own_loss:
-            values = {"x": inputs, "t": targets}
-            return self.own_loss(values | {"out": self.module(inputs)} if self.own_loss.takes("out") else values)
+        inputs, targets = _tensor(x), _tensor(t)
+        if self.own_loss and not self.own_loss.takes("out"):
+            return self.own_loss({"x": inputs, "t": targets})
         out = self.module(inputs)
-        if self.loss_layer:
-            return self.loss_layer(out, targets)
-        if bool((out >= 0).all()) and torch.allclose(out.sum(dim=1), torch.ones(1, dtype=out.dtype), atol=1e-4):
-            raise NotOffered("the module returns probabilities, and cross_entropy takes logits; give it a loss(x, t)")
-        return torch.nn.functional.cross_entropy(out, targets)
+        if self.own_loss:
+            return self.own_loss({"x": inputs, "t": targets, "out": out})
+        return (self.loss_layer or torch.nn.functional.cross_entropy)(out, targets)
+
+
+def _tensor(array: Array) -> torch.Tensor:
+    """Return a tensor that shares the array's memory where it can."""
+    return torch.from_numpy(np.ascontiguousarray(array))

@@ -154,3 +154,50 @@ def test_new_adapter_does_not_overwrite(tmp_path: Any) -> None:
         write_skeleton(tmp_path / "mine")
     with pytest.raises(CannotRunError, match="No such file or directory"):
         write_skeleton(tmp_path / "missing" / "mine.py")
+
+
+def test_torch_module_with_its_own_loss_and_step() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Module(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self, inputs: int, hidden: int, classes: int) -> None:
+            super().__init__()
+            self.hidden, self.last = torch.nn.Linear(inputs, hidden), torch.nn.Linear(hidden, classes)
+
+        def forward(self, x: Any) -> Any:
+            return torch.softmax(self.last(torch.tanh(self.hidden(x))), dim=1)
+
+    class Own(Module):
+        def loss(self, x: Any, t: Any) -> Any:
+            return torch.nn.functional.cross_entropy(self.last(torch.tanh(self.hidden(x))), t)
+
+        def step(self, x: Any, t: Any, lr: float) -> None:
+            gradients = torch.autograd.grad(self.loss(x, t), list(self.parameters()))
+            with torch.no_grad():
+                for p, gradient in zip(self.parameters(), gradients, strict=True):
+                    p -= lr * gradient
+
+    assert offered(adapt(Module, TWO)()) == ("backward",)  # cross_entropy would apply the softmax twice
+    network = adapt(Own, TWO)()
+    assert network.network.calls["step"] == "step(x, t, lr)"  # type: ignore[attr-defined]
+    examination = examine(adapt(Own, TWO))
+    assert failures(examination) == []
+    assert examination.diagnosis.explanations == ()
+
+
+def test_gradients_of_logits_without_a_loss() -> None:
+    pytest.importorskip("jax")
+    x, dout = np.random.default_rng(0).normal(size=(2, 4, 20))
+    network, expected = adapt(frameworks.jax_function(), TWO)(), adapt(book.LayeredNet, TWO)()
+    network.set_weights(expected.get_weights())
+    gradients = network.backward(x, dout[:, :5])  # type: ignore[attr-defined]
+    assert gradients[-1] == pytest.approx(dout[:, :5].sum(axis=0))
+    assert gradients[-1].dtype == network.outputs(x).dtype == np.float64  # not JAX's float32
+
+
+def test_uncompiled_model_is_refused() -> None:
+    from scratch import Input, Sequential
+    from scratch.layers import Dense
+
+    with pytest.raises(CannotRunError, match="must be compiled with SGD and categorical cross-entropy"):
+        adapt(Sequential([Input((3,)), Dense(2)]))

@@ -98,6 +98,34 @@ class Keeping(Net):
         return self.total
 
 
+class OnlyInPlace(Net):
+    """Its only training method modifies the batch, and raises for one sample; outputs change the weights."""
+
+    gradients = None  # type: ignore[assignment]
+
+    def outputs(self, x: Array) -> Array:
+        z = super().outputs(x)
+        self.weights[3] = self.weights[3] + 1
+        return z
+
+    def step(self, x: Array, t: Array, learning_rate: float) -> None:
+        if len(x) == 1:
+            raise ValueError("<b>one</b> sample & more")
+        weights = self.weights
+        dW = Net.gradients(self, x, t)
+        self.weights = [W - learning_rate * d for W, d in zip(weights, dW, strict=True)]
+        t -= 1
+
+
+class Float32(Net):
+    """It computes in float32, and returns float64 for float64."""
+
+    def outputs(self, x: Array) -> Array:
+        W1, b1, W2, b2 = (W.astype("float32") for W in self.weights)
+        self.x, self.h = x, np.maximum(x.astype("float32") @ W1 + b1, 0)
+        return (self.h @ W2 + b2).astype(x.dtype)
+
+
 class Tracing(Net):
     """It offers its gradients in a trace, that of W doubled."""
 
@@ -116,7 +144,7 @@ def report_on(network: type) -> Report:
     return make_report(network.__name__, examination, own, source_of(network, SIZES), 0, keras="3")
 
 
-@pytest.mark.parametrize("network", [Net, WrongNet, OnlyStep, Keeping, Tracing])
+@pytest.mark.parametrize("network", [Net, WrongNet, OnlyStep, Keeping, OnlyInPlace, Float32, Tracing])
 def test_reproductions_run_as_pasted(network: type, capsys: pytest.CaptureFixture[str]) -> None:
     report = report_on(network)
     assert report.agrees == (network is Net)
@@ -135,10 +163,13 @@ def test_reproductions_run_as_pasted(network: type, capsys: pytest.CaptureFixtur
 
 def check_numbers(finding: Any, out: str) -> None:
     """Check that a reproduction prints what the finding says."""
-    if finding.name == "inputs modified":
+    if finding.name in ("inputs modified", "weights modified"):
         assert out == "unchanged: False\n"
     elif finding.name == "float64 leaks":
         assert out == "expected: float32; yours: float64\n"
+    elif finding.name == "float32 sums":
+        theirs, ours = (float(line.split()[1]) for line in out.splitlines())
+        assert 0 < abs(ours - theirs) < 1e-6
     else:
         theirs, ours = (float(line.split()[1]) for line in out.splitlines())
         got, expected = re.search(r"got (.*), Keras (.*)\.$", finding.evidence).groups()
@@ -164,6 +195,15 @@ def test_a_method_that_raises_is_not_called_not_offered() -> None:
     assert report_on(Tracing).cells["one sample"]["gradients"].agrees is False
 
 
+def test_the_table_refers_to_the_findings_by_their_place() -> None:
+    """A side effect that comes first moves the others."""
+    report = report_on(WrongNet)
+    cells = report.cells
+    assert [report.findings[i].name for i in cells["a usual batch"]["loss"].causes] == ["loss_summed"]
+    assert [report.findings[i].name for i in cells["1 step"]["steps"].causes] == ["update_negated"]
+    assert report.findings[0].name == "inputs modified"
+
+
 def test_findings_have_their_methods() -> None:
     assert {f.method for f in report_on(WrongNet).findings} == {"loss", "gradients", "step"}
     assert {f.method for f in report_on(OnlyStep).findings} == {"step"}
@@ -171,6 +211,10 @@ def test_findings_have_their_methods() -> None:
     assert {f.scene for f in report_on(Keeping).findings if f.stage == "gradients"} >= {"a second call"}
     effects = {f.name for f in report_on(WrongNet).findings}
     assert {"inputs modified", "exception"} <= effects
+    in_place = report_on(OnlyInPlace)
+    methods = {(f.name, f.method) for f in in_place.findings}
+    assert methods >= {("inputs modified", "step"), ("exception", "step"), ("weights modified", "outputs")}
+    assert "float32 sums" in {f.name for f in report_on(Float32).findings}
 
 
 @pytest.mark.parametrize("network", [Net, WrongNet])
@@ -208,7 +252,7 @@ def test_json_has_the_same_keys_whatever_is_found() -> None:
     finding = "name what remedy stage evidence scene tensor index method reproduction"
     assert all(list(entry) == finding.split() for entry in found[1]["findings"])
     assert found[0]["table"]["a usual batch"]["loss"] == {"agrees": True, "causes": [], "follows": False}
-    assert found[1]["table"]["a usual batch"]["loss"] == {"agrees": False, "causes": [0], "follows": False}
+    assert found[1]["table"]["a usual batch"]["loss"] == {"agrees": False, "causes": [1], "follows": False}
 
 
 @pytest.mark.parametrize(

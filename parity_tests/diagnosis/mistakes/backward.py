@@ -143,6 +143,11 @@ def weight_gradient_zero(f: Formulas) -> Formulas:
     return replace(f, weight_gradient=lambda layer, x, dz, W: 0 * W)
 
 
+@mistake("The gradients of W and b are zero.", "dW = np.dot(x.T, dout), db = np.sum(dout, axis=0).")
+def gradients_zero(f: Formulas) -> Formulas:
+    return bias_gradient_zero(weight_gradient_zero(f))
+
+
 @mistake("The gradient of W is computed from |x|.", "Use the inputs with their signs: dW = np.dot(x.T, dout).")
 def weight_gradient_of_absolute_inputs(f: Formulas) -> Formulas:
     return replace(f, weight_gradient=lambda layer, x, dz, W: f.weight_gradient(layer, np.abs(x), dz, W))
@@ -292,6 +297,8 @@ def gradients_accumulated(f: Formulas) -> Formulas:
     return replace(f, accumulate=lambda gradient, earlier: f.accumulate(gradient, earlier) + sum(earlier))
 
 
-@mistake("Gradients are limited to [-{p:g}, {p:g}].", "Remove the clipping.", values=(1.0, 5.0, 0.5, 10.0, 0.1))
+@mistake(
+    "Gradients are limited to [-{p:g}, {p:g}].", "Remove the clipping.", values=(1.0, 5.0, 0.5, 10.0, 0.1, 0.05, 0.01)
+)
 def gradients_clipped(f: Formulas, limit: float) -> Formulas:
     return replace(f, accumulate=lambda gradient, earlier: np.clip(f.accumulate(gradient, earlier), -limit, limit))

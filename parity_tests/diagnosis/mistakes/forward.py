@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from parity_tests.diagnosis.formulas import ACTIVATIONS, Array, Formulas, Layer
+from parity_tests.diagnosis.formulas import ACTIVATIONS, SLOPES, Array, Formulas, Layer
 from parity_tests.diagnosis.mistakes.catalogue import mistake
 
 
@@ -83,6 +83,34 @@ def activation_missing(f: Formulas) -> Formulas:
 
 
 @mistake(
+    "The hidden activation is missing in the forward pass; the backward pass has its derivative.",
+    "Apply it after x·W + b: out = activation(z).",
+)
+def activation_missing_forward_only(f: Formulas) -> Formulas:
+    return replace(
+        hidden(f, lambda z: z),
+        slope=lambda layer, at: SLOPES[layer.activation](ACTIVATIONS[layer.activation](at.z)),
+    )
+
+
+@mistake(
+    "The activation is applied before x·W + b, not after it: two layers are swapped.",
+    "Apply it to the result: out = activation(np.dot(x, W) + b).",
+)
+def activation_before_affine(f: Formulas) -> Formulas:
+    def given(layer: Layer, x: Array) -> Array:
+        return ACTIVATIONS[layer.activation](x) if layer.index == 0 and not layer.last else x
+
+    return replace(
+        f,
+        affine=lambda layer, x, W, b: f.affine(layer, given(layer, x), W, b),
+        inputs=lambda layer, calls: given(layer, f.inputs(layer, calls)),
+        activate=lambda layer, z: z if layer.after == 1 else f.activate(layer, z),
+        slope=lambda layer, at: np.ones_like(at.z) if layer.after == 1 else f.slope(layer, at),
+    )
+
+
+@mistake(
     "The ReLU has a slope of {p:g} for negative inputs.",
     "Return 0 there: np.maximum(0, z).",
     values=(0.01, 0.1, 0.2, 0.3, 0.001),
@@ -135,6 +163,24 @@ def activation_before_softmax(f: Formulas) -> Formulas:
 
 
 @mistake(
+    "The last layer has the hidden activation before its softmax, and its derivative in the backward pass.",
+    "Give the softmax x·W + b as it is.",
+)
+def activation_in_last_layer(f: Formulas) -> Formulas:
+    changed = activation_before_softmax(f)
+    return replace(changed, loss_gradient=lambda z, out, t: f.loss_gradient(z, out, t) * (z > 0))
+
+
+def other_softmax(f: Formulas, softmax: Callable[[Array], Array]) -> Formulas:
+    """Return formulas with another softmax, whose outputs the loss and its gradient p − t use."""
+    return replace(
+        output(f, softmax),
+        losses=lambda z, out, t: -(t * np.log(out.astype(f.dtype).astype(float))).sum(axis=1),
+        loss_gradient=lambda z, out, t: out * t.sum(axis=1, keepdims=True) - t,
+    )
+
+
+@mistake(
     "Softmax overflows: exp(z) is infinite from z = 710 on (88 in float32).",
     "Subtract each row's maximum first: np.exp(z - z.max(axis=1, keepdims=True)).",
 )
@@ -143,12 +189,15 @@ def softmax_overflows(f: Formulas) -> Formulas:
         e = np.exp(z.astype(f.dtype)).astype(float)
         return e / e.sum(axis=1, keepdims=True)
 
-    changed = output(f, softmax)
-    return replace(
-        changed,
-        losses=lambda z, out, t: -(t * np.log(out)).sum(axis=1),
-        loss_gradient=lambda z, out, t: out * t.sum(axis=1, keepdims=True) - t,
-    )
+    return other_softmax(f, softmax)
+
+
+@mistake(
+    "Softmax overflows, in the outputs and the gradient: exp(z) is infinite from z = 710 on (88 in float32).",
+    "Subtract each row's maximum first: np.exp(z - z.max(axis=1, keepdims=True)).",
+)
+def softmax_overflows_outside_loss(f: Formulas) -> Formulas:
+    return replace(softmax_overflows(f), losses=f.losses)
 
 
 @mistake(
@@ -161,15 +210,6 @@ def softmax_maximum_of_batch(f: Formulas) -> Formulas:
         return e / e.sum(axis=1, keepdims=True)
 
     return replace(output(f, softmax), loss_gradient=lambda z, out, t: out * t.sum(axis=1, keepdims=True) - t)
-
-
-def other_softmax(f: Formulas, softmax: Callable[[Array], Array]) -> Formulas:
-    """Return formulas with another softmax, whose outputs the loss and its gradient p − t use."""
-    return replace(
-        output(f, softmax),
-        losses=lambda z, out, t: -(t * np.log(out)).sum(axis=1),
-        loss_gradient=lambda z, out, t: out * t.sum(axis=1, keepdims=True) - t,
-    )
 
 
 @mistake(
@@ -199,6 +239,11 @@ def softmax_over_everything(f: Formulas) -> Formulas:
 @mistake("Softmax is applied twice.", "Apply it once, in the network or in the loss.")
 def softmax_twice(f: Formulas) -> Formulas:
     return other_softmax(f, lambda z: ACTIVATIONS["softmax"](ACTIVATIONS["softmax"](z)))
+
+
+@mistake("Softmax is applied twice in the outputs, and once in the loss.", "Apply it once.")
+def softmax_twice_in_outputs(f: Formulas) -> Formulas:
+    return output(f, lambda z: ACTIVATIONS["softmax"](ACTIVATIONS["softmax"](z)))
 
 
 @mistake(

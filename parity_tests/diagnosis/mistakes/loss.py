@@ -73,6 +73,15 @@ def probabilities_clipped(f: Formulas, epsilon: float) -> Formulas:
 
 
 @mistake(
+    "The loss raises probabilities below {p:.2g} to it.",
+    "Compute log p from the logits, z - max z - log Σ exp(z - max z), without a limit.",
+    values=EPSILONS,
+)
+def probabilities_clipped_below(f: Formulas, epsilon: float) -> Formulas:
+    return probability_losses(f, lambda p, t: -(t * np.log(np.maximum(p, epsilon))).sum(axis=1))
+
+
+@mistake(
     "The loss takes the logarithm of probabilities that have become 0: it is infinite or NaN.",
     "Compute log p from the logits: z - max z - log Σ exp(z - max z).",
 )
@@ -97,7 +106,7 @@ def logarithm_of_zero_at_label(f: Formulas) -> Formulas:
 )
 def binary_cross_entropy(f: Formulas) -> Formulas:
     def losses(p: Array, t: Array) -> Array:
-        return -(np.where(t > 0, t * np.log(p), 0) + np.where(t < 1, (1 - t) * np.log1p(-p), 0)).sum(axis=1)
+        return -(t * np.log(p) + (1 - t) * np.log(1 - p)).sum(axis=1)
 
     return probability_losses(f, losses)
 
@@ -173,6 +182,16 @@ def targets_scaled(f: Formulas, factor: float) -> Formulas:
     return replace(f, targets=lambda t: f.targets(t) * factor)
 
 
+@mistake(
+    "The targets are multiplied by {p:g}, and the gradient is p - {p:g}·t: label smoothing leaves out its uniform part.",
+    "Use the targets as they are.",
+    values=(0.9, 0.95, 0.8, 0.99),
+)
+def targets_scaled_beside_probabilities(f: Formulas, factor: float) -> Formulas:
+    changed = replace(f, losses=lambda z, out, t: f.losses(z, out, factor * t))
+    return replace(changed, loss_gradient=lambda z, out, t: f.loss_gradient(z, out, t) + (1 - factor) * t)
+
+
 @mistake("The labels are counted from 1: each target is that of the next class.", "Count classes from 0.")
 def labels_shifted_up(f: Formulas) -> Formulas:
     return replace(f, targets=lambda t: np.roll(f.targets(t), 1, axis=1))
@@ -193,6 +212,14 @@ def softmax_twice_in_loss(f: Formulas) -> Formulas:
         return out * (flowing - (flowing * out).sum(axis=1, keepdims=True))
 
     return replace(f, losses=lambda z, out, t: f.losses(out, softmax(out), t), loss_gradient=gradient)
+
+
+@mistake(
+    "Softmax is applied twice: the loss applies it to probabilities, and its gradient takes them for logits.",
+    "Give the loss logits, or let it take the logarithm of the probabilities as they are.",
+)
+def softmax_twice_in_loss_differentiated_once(f: Formulas) -> Formulas:
+    return replace(softmax_twice_in_loss(f), loss_gradient=lambda z, out, t: f.loss_gradient(out, softmax(out), t))
 
 
 @mistake(
@@ -323,6 +350,16 @@ def gradient_of_first_sample(f: Formulas) -> Formulas:
     def gradient(z: Array, out: Array, t: Array) -> Array:
         dz = f.loss_gradient(z, out, t).copy()
         dz[1:] = 0
+        return dz
+
+    return replace(f, loss_gradient=gradient)
+
+
+@mistake("The last sample is left out of every gradient.", "Sum over all samples of the batch.")
+def gradient_without_last_sample(f: Formulas) -> Formulas:
+    def gradient(z: Array, out: Array, t: Array) -> Array:
+        dz = f.loss_gradient(z, out, t).copy()
+        dz[-1] = 0
         return dz
 
     return replace(f, loss_gradient=gradient)

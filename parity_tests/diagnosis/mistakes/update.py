@@ -157,3 +157,15 @@ def updates_in_half_precision(f: Formulas) -> Formulas:
         return f.update(layer, key, W, gradient, state, rate).astype(np.float16).astype(float)
 
     return replace(f, update=update)
+
+
+@mistake(
+    "A batch with fewer than {p:g} samples is not trained on.",
+    "Train on the last batch too, whatever its size, and divide by len(x).",
+    values=(32.0, 64.0, 100.0, 128.0),
+)
+def short_batch_ignored(f: Formulas, size: float) -> Formulas:
+    def update(layer: Layer, key: str, W: Array, gradient: Array, state: State, rate: float) -> Array:
+        return W if state["samples"] < size else f.update(layer, key, W, gradient, state, rate)
+
+    return replace(f, update=update)

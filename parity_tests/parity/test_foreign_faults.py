@@ -1,0 +1,142 @@
+"""The diagnosis finds the mistakes that are planted into networks that are not ours, and names them.
+
+``python -m pytest -s -m slow parity_tests/parity/test_foreign_faults.py`` prints a table of each fault and its diagnosis.
+"""
+
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from parity_tests.parity.foreign_faults import (
+    NETWORKS,
+    Fault,
+    confusion_table,
+    diagnosis_of,
+    edited,
+    factory,
+)
+from parity_tests.parity.networks import book_faults, torch_faults
+
+FAULTS = {"book_style": book_faults.FAULTS, "torch_style": torch_faults.FAULTS}
+BOOK = {fault.name: fault for fault in book_faults.FAULTS}
+QUICK = [
+    "bias_not_added",
+    "softmax_over_samples",
+    "logarithm_shifted",
+    "argmax_of_soft_labels_in_loss",
+    "gradient_summed",
+    "short_batch_averaged_wrongly",
+    "relu_gradient_where_input_is_zero",
+    "bias_gradient_one_number",
+    "first_batch_kept",
+    "updated_before_backward",
+    "nesterov_ignored",
+    "inputs_overwritten",
+]
+QUICK_PAIRS = [
+    ("bias_not_added", "loss_summed"),
+    ("gradient_summed", "weights_decay"),
+    ("logarithm_shifted", "bias_gradient_averaged"),
+    ("relu_gradient_everywhere", "bias_not_updated"),
+]
+PAIRS = 100
+
+
+def found_in(fault: Fault, network: str, dtype: str | None) -> list[str]:
+    """Return the names of the findings in a network with a fault, first one first."""
+    report = diagnosis_of(fault.factory(network, dtype), **fault.settings)
+    return list(dict.fromkeys(finding.name for finding in report.findings))
+
+
+def both(first: Fault, second: Fault) -> Fault:
+    """Return the fault that is both."""
+    hidden = first.hidden if second.hidden == "Relu" else second.hidden
+    return Fault(
+        f"{first.name} + {second.name}", first.edits + second.edits, (), hidden, first.settings | second.settings
+    )
+
+
+def compatible(first: Fault, second: Fault) -> bool:
+    """Return whether both faults can be planted together: in other lines, and with the same settings."""
+    hidden = {fault.hidden for fault in (first, second)} - {"Relu"}
+    relu = any("self.mask" in old + new for fault in (first, second) for old, new in fault.edits)
+    if first.settings != second.settings or len(hidden) > 1 or (hidden and relu):
+        return False
+    source = (NETWORKS / "book_style.py").read_text("utf-8")
+    try:
+        edited(source, first.edits + second.edits)
+        edited(source, second.edits + first.edits)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("hidden", ["Relu", "Sigmoid", "Tanh"])
+def test_right_network(hidden: str) -> None:
+    report = diagnosis_of(factory("book_style", hidden=hidden))
+    assert report.agrees, report
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_fault_is_named(name: str) -> None:
+    fault = BOOK[name]
+    found = found_in(fault, "book_style", None)
+    assert found, f"{name} is not detected"
+    assert found[0] in fault.mistakes
+
+
+@pytest.mark.parametrize(("first", "second"), QUICK_PAIRS)
+def test_pair_of_faults_is_named(first: str, second: str) -> None:
+    found = found_in(both(BOOK[first], BOOK[second]), "book_style", None)
+    for name in (first, second):
+        assert set(BOOK[name].mistakes) & set(found), found
+
+
+@pytest.mark.parametrize("network", FAULTS)
+def test_texts_of_faults_occur(network: str) -> None:
+    source = (NETWORKS / f"{network}.py").read_text("utf-8")
+    assert len({fault.name for fault in FAULTS[network]}) == len(FAULTS[network])
+    for fault in FAULTS[network]:
+        assert edited(source, fault.edits) != source
+
+
+def test_text_that_does_not_occur() -> None:
+    with pytest.raises(ValueError, match="occurs 0 times: out = x"):
+        edited("def forward(x): return x", [("out = x", "out = 2 * x")])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("network", FAULTS)
+def test_every_fault(network: str, dtype: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every fault is detected, and the first finding is right in at least 90 % of them."""
+    if network == "torch_style":
+        pytest.importorskip("torch")
+    faults = [fault for fault in FAULTS[network] if dtype in fault.dtypes]
+    results = [(fault.name, fault.mistakes, found_in(fault, network, dtype)) for fault in faults]
+    with capsys.disabled():
+        print(f"\n{network}, {dtype}\n\n{confusion_table(results)}")
+    missed = [name for name, _, found in results if not found]
+    wrong = [name for name, right, found in results if found and found[0] not in right]
+    assert not missed
+    assert len(wrong) <= 0.1 * len(results), wrong
+
+
+@pytest.mark.slow
+def test_random_pairs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both faults are named in at least 70 % of 100 random pairs."""
+    possible = [pair for pair in combinations(book_faults.FAULTS, 2) if compatible(*pair)]
+    drawn = np.random.default_rng(0).choice(len(possible), PAIRS, replace=False)
+    results = []
+    for first, second in (possible[i] for i in drawn):
+        found = found_in(both(first, second), "book_style", None)
+        results.append((first.name, second.name, found, all(set(f.mistakes) & set(found) for f in (first, second))))
+    named = sum(right for *_, right in results)
+    with capsys.disabled():
+        print(f"\n{named} of {PAIRS} pairs: both faults are named\n")
+        for first, second, found, right in results:
+            print(f"| {first} | {second} | {', '.join(found) or '-'} | {'both' if right else 'NOT BOTH'} |")
+    assert named >= 0.7 * PAIRS

@@ -1,0 +1,94 @@
+"""Every mistake of the dictionary can be found: the reference network with it is diagnosed as having it."""
+
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from parity_tests.diagnosis.examine import examine
+from parity_tests.diagnosis.formulas import Array, Formulas, Settings, Tensors, layers_of, run, sgd
+from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
+
+SIZES = (20, 16, 12, 5)
+EQUIVALENT: dict[str, set[str]] = {}  # mistakes that give the same numbers in a network of this kind
+QUICK = ("bias_missing", "loss_summed", "gradient_divided_by_constant", "slope_of_other_layer", "short_batch_ignored")
+
+
+class ReferenceNetwork:
+    """The reference network as an implementation under test."""
+
+    def __init__(self, formulas: Formulas, activations: Sequence[str]):
+        self.formulas, self.activations = formulas, activations
+        self.weights = [a for i, o in zip(SIZES, SIZES[1:], strict=False) for a in (np.zeros((i, o)), np.zeros(o))]
+        self.states: list[dict[str, Array]] = [{} for _ in self.weights]
+        self.earlier: list[list[Array]] = []
+        self.first: tuple[list[Array], Array] | None = None
+
+    def get_weights(self) -> list[Array]:
+        return list(self.weights)
+
+    def set_weights(self, weights: Sequence[Array]) -> None:
+        self.weights = list(weights)
+
+    def tensors(self, x: Array, t: Array, rate: float = 0.0) -> Tensors:
+        if self.first is None or len(self.first[1]) != len(x):
+            self.first = (list(self.weights), x)
+        return run(self.formulas, self.activations, self.weights, x, t, self.first, rate)
+
+    def outputs(self, x: Array) -> Array:
+        targets = np.eye(SIZES[-1])[np.zeros(len(x), int)]
+        return self.tensors(x, targets)[f"dense_{len(SIZES) - 2}/out"]
+
+    def loss(self, x: Array, t: Array) -> float:
+        return float(self.tensors(x, t)["loss"])
+
+    def gradients(self, x: Array, t: Array, rate: float = 0.0) -> list[Array]:
+        tensors = self.tensors(x, t, rate)
+        now = [tensors[f"dense_{i}/d{key}"] for i in range(len(self.activations)) for key in "Wb"]
+        earlier, self.earlier = self.earlier, [*self.earlier, now]
+        return [self.formulas.accumulate(dW, [before[i] for before in earlier]) for i, dW in enumerate(now)]
+
+    def step(self, x: Array, t: Array, rate: float) -> None:
+        layers, gradients = layers_of(self.activations), self.gradients(x, t, rate)
+        for i, (dW, state) in enumerate(zip(gradients, self.states, strict=True)):
+            state["samples"] = np.asarray(len(x))
+            W = self.weights[i]
+            self.weights[i] = self.formulas.update(layers[i // 2], "Wb"[i % 2], W, dW, state, rate)
+
+
+def names_found(mistake: Mistake, settings: Settings = Settings()) -> set[str]:  # noqa: B008 (immutable)
+    """Return what is found in a reference network with a mistake, in all layers."""
+    hidden = next((kind for kind in ("sigmoid", "tanh") if mistake.name.startswith(f"{kind}_")), "relu")
+    hidden = "relu" if mistake.name in ("sigmoid_instead_of_softmax", "sigmoid_slope_after_softmax") else hidden
+    right = Formulas(update=sgd(**settings._asdict()), settings=settings)
+    wrong = mistake.applied(right, *mistake.values[:1])
+    declared = settings._asdict() if settings != Settings() else {}
+    diagnosis = examine(lambda: ReferenceNetwork(wrong, (hidden, hidden, "softmax")), **declared).diagnosis
+    assert not diagnosis.unexplained
+    return {explanation.mistake.name for explanation in diagnosis.explanations}
+
+
+def settings_for(mistake: Mistake) -> Settings:
+    """Return the settings of SGD that a mistake in declared settings needs."""
+    if not mistake.change.__module__.endswith("declared"):
+        return Settings()
+    return Settings(0.9, nesterov=mistake.name == "nesterov_ignored", weight_decay=0.1 * ("decay" in mistake.name))
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [pytest.param(m, id=m.name, marks=[] if m.name in QUICK else pytest.mark.slow) for m in MISTAKES],
+)
+def test_mistake_is_found(mistake: Mistake) -> None:
+    found = names_found(mistake, settings_for(mistake))
+    assert len(found) == 1
+    assert found <= {mistake.name} | EQUIVALENT.get(mistake.name, set())
+
+
+def test_dictionary() -> None:
+    assert len({mistake.name for mistake in MISTAKES}) == len(MISTAKES)
+    for mistake in MISTAKES:
+        for sentence in (mistake.what, mistake.remedy):
+            assert sentence.format(p=0.1).endswith("."), sentence

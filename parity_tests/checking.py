@@ -15,8 +15,10 @@ from parity_tests.comparison import Comparison, first_failure
 from parity_tests.diagnosis.digits import train_on_digits
 from parity_tests.diagnosis.evidence import STAGES, stage_of
 from parity_tests.diagnosis.examine import Examination, examine
+from parity_tests.diagnosis.findings import SIDE_EFFECTS
 from parity_tests.diagnosis.own_gradient import check_own_gradient
 from parity_tests.diagnosis.report import Report, make_report, with_checks
+from parity_tests.diagnosis.reproduction import source_of
 from parity_tests.diagnosis.situations import situations
 from parity_tests.implementations.adapters import adapt
 from parity_tests.implementations.conventions import Conventions
@@ -82,8 +84,9 @@ def _report(
     own_gradient = check_own_gradient(factory, situations(architecture.sizes, seed)[0], architecture.dtype)
     numerical = numerical_checks(implementation, conventions, examination) if not settings else {}
     trained = train_on_digits(implementation, sizes, conventions, architecture, digits) if digits else None
-    versions = {"keras": keras.__version__, "framework": keras.backend.backend(), "seed": seed}
-    report = make_report(name_of(implementation), examination, own_gradient, **versions)
+    versions = {"keras": keras.__version__, "framework": keras.backend.backend()}
+    source = source_of(implementation, architecture.sizes, conventions)
+    report = make_report(name_of(implementation), examination, own_gradient, source, seed, **versions)
     return with_checks(report, numerical, trained)
 
 
@@ -150,7 +153,7 @@ def assert_check(report: Report, name: str) -> None:
             pytest.skip(report.own_gradient.text)
         assert report.own_gradient.agrees, report.own_gradient.text
     elif name == "side effects":
-        effects = [f.what for f in report.findings if f.name in ("inputs modified", "exception", "float64 leaks")]
+        effects = [f.what for f in report.findings if f.name in SIDE_EFFECTS]
         assert not effects, effects[0]
     else:
         comparisons = [c for row in report.rows for n, c in row.comparisons.items() if stage_of(n) == name]

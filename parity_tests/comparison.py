@@ -1,7 +1,8 @@
 """Compare two arrays entry by entry against a bound: first the shape, then the dtype, then the values."""
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class Comparison:
         bound: largest difference allowed at the deciding entry.
         ratio: difference / bound at the deciding entry; the comparison fails if it is above 1.
         failure: None if the arrays agree, otherwise one line that says where and by how much they differ.
+        index: indices of the deciding entry, () in a scalar; None if it is not the values that were compared.
     """
 
     name: str
@@ -29,11 +31,31 @@ class Comparison:
     bound: float
     ratio: float
     failure: str | None
+    index: tuple[int, ...] | None = None
 
     @property
-    def margin(self) -> float:
-        """How many times the difference fits into the bound."""
-        return 1 / self.ratio if self.ratio else float("inf")
+    def used(self) -> str:
+        """The difference as part of its bound: ``equal``, ``3.1 %`` or, if it is larger, ``1,200 ×``."""
+        if not self.ratio:
+            return "equal"
+        if math.isinf(self.ratio):
+            return "differs"
+        return _percent(self.ratio) if self.ratio <= 1 else _times(self.ratio)
+
+
+def _percent(ratio: float) -> str:
+    """Return a ratio of at most 1 in percent, with two digits."""
+    percent = 100 * ratio
+    if percent < 0.01:
+        return "<0.01 %"
+    return f"{percent:.0f} %" if percent >= 9.95 else f"{round(percent, 2):.2g} %"
+
+
+def _times(ratio: float) -> str:
+    """Return a ratio above 1 as a multiple, with two digits; rounded up, so that it is never 1."""
+    if ratio >= 1e6:
+        return ">1,000,000 ×"
+    return f"{float(f'{ratio:.2g}'):,.0f} ×" if ratio >= 10 else f"{math.ceil(100 * ratio) / 100:.3g} ×"
 
 
 def compare(name: str, actual: np.ndarray, expected: np.ndarray, bound: np.ndarray | float) -> Comparison:
@@ -62,14 +84,16 @@ def compare(name: str, actual: np.ndarray, expected: np.ndarray, bound: np.ndarr
     worst = np.unravel_index(np.argmax(ratio), ratio.shape)
     failure = None
     if ratio[worst] > 1:
-        index = ", ".join(map(str, worst)) if actual.ndim else "scalar"
+        entry = ", ".join(map(str, worst)) if actual.ndim else "scalar"
         spacing = float(np.spacing(np.abs(np.atleast_1d(expected)[worst]))) if expected.dtype.kind == "f" else 1.0
         failure = (
-            f"{name}[{index}]: got {float(a[worst])!r}, expected {float(b[worst])!r}; "
-            f"{_describe(float(difference[worst]), float(b[worst]), spacing)}, bound {bounds[worst]:.3g}; "
+            f"{name}[{entry}]: got {float(a[worst])!r}, expected {float(b[worst])!r}; "
+            f"{_describe(float(difference[worst]), float(b[worst]), spacing)}, "
+            f"{_beyond(float(ratio[worst]), float(bounds[worst]))}; "
             f"{np.count_nonzero(ratio > 1):,} of {ratio.size:,} entries exceed their bound"
         )
-    return Comparison(name, float(difference[worst]), float(bounds[worst]), float(ratio[worst]), failure)
+    index = tuple(map(int, worst)) if actual.ndim else ()
+    return Comparison(name, float(difference[worst]), float(bounds[worst]), float(ratio[worst]), failure, index)
 
 
 def _failed(name: str, reason: str) -> Comparison:
@@ -82,6 +106,11 @@ def _describe(difference: float, expected: float, spacing: float) -> str:
     relative = difference / abs(expected) if expected else np.inf
     ulps = difference / spacing if spacing else np.inf
     return f"difference {difference:.3g} (relative {relative:.3g}, {ulps:.3g} ULP)"
+
+
+def _beyond(ratio: float, bound: float) -> str:
+    """Return by how much a bound is exceeded."""
+    return f"{_times(ratio)} its bound of {bound:.3g}" if math.isfinite(ratio) else f"bound {bound:.3g}"
 
 
 def compare_traces(
@@ -118,6 +147,14 @@ def same(name: str, actual: np.ndarray, expected: np.ndarray) -> Comparison:
     if result.failure is None and actual.tobytes() != expected.tobytes():
         return _failed(name, "equal values, different bits: a zero has another sign, or a NaN another payload")
     return result
+
+
+def labelled(label: str, comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """Return the comparisons with a label, for example the network, before each name and each failure."""
+    return [
+        replace(row, name=f"{label}: {row.name}", failure=row.failure and f"{label}: {row.failure}")
+        for row in comparisons
+    ]
 
 
 def first_failure(comparisons: Iterable[Comparison]) -> str | None:

@@ -60,7 +60,7 @@ def check_network(options: argparse.Namespace) -> int:
     network = load(options.implementation)
     digits = mnist.load(options.data) if options.mnist else None
     from parity_tests.checking import check_implementation
-    from parity_tests.report.page import write_network_page
+    from parity_tests.report.network_page import write_network_page
 
     declared = {name: getattr(options, name) for name in CONVENTIONS if getattr(options, name)}
     report = check_implementation(

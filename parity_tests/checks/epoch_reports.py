@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.comparison import Comparison, compare, equal
+from parity_tests.comparison import Comparison, compare, equal, labelled
 from parity_tests.reference.cases import SPARSE, Case
 from parity_tests.reference.error_model import Bounded, Rounding
 from parity_tests.reference.sgd import SGDSettings
@@ -51,7 +51,7 @@ def check_report(backend: str, case: Case) -> list[Comparison]:
             rows.append(compare(f"{name}: array {i}", a, b, 2 * bounded.bound))
     for name in ("text of verbose=2", "text of verbose=1", "text of evaluate"):
         rows += compare_texts(name, ours[name], theirs[name], 2 * float(reference["loss of the second fit"].bound))
-    return rows
+    return labelled(str(case), rows)
 
 
 def reports(model: Any, case: Case) -> dict[str, Any]:

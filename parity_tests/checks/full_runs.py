@@ -20,7 +20,7 @@ import keras_impl
 from keras_impl.data import Batches
 from parity_tests.checks.lock_step import lock_step
 from parity_tests.checks.networks import ScratchNetworks
-from parity_tests.comparison import Comparison, compare, equal
+from parity_tests.comparison import Comparison, compare, equal, labelled
 from parity_tests.reference.cases import ARTICLE
 from scratch.article import build_model, prepare_floats
 from scratch.datasets import mnist
@@ -32,6 +32,7 @@ LOSS_BOUND = 1e-4
 CORRECT_BOUND, CORRECT_BOUND_BEFORE = 2, 5  # in 10,000 samples: at the end, and after earlier epochs
 EPOCHS, SEEDS, BATCH = 10, 10, 100
 SIGNIFICANCE = 0.01
+NETWORK = f"784-256 relu-100 relu-10 softmax (batch {BATCH}, digits, seed 0)"
 History = dict[str, list[float]]
 _keras_histories: dict[tuple[str, int], History] = {}  # by source of the digits and number of epochs
 
@@ -93,7 +94,7 @@ def check_epochs(backend: str, digits: mnist.Dataset, epochs: int = EPOCHS) -> l
                 allowed = CORRECT_BOUND if epoch == epochs - 1 else CORRECT_BOUND_BEFORE
                 a, b, bound = np.round(a * n), np.round(b * n), allowed * n / 10_000
             rows.append(compare(f"epoch {epoch + 1}: {name}", a, b, bound))
-    return [*rows, compare_predictions(model, digits)]
+    return labelled(NETWORK, [*rows, compare_predictions(model, digits)])
 
 
 def compare_predictions(model: Sequential, digits: mnist.Dataset) -> Comparison:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from parity_tests.checks.networks import Networks, ScratchCase, tensors
-from parity_tests.comparison import Comparison, compare, compare_traces, equal, same
+from parity_tests.comparison import Comparison, compare, compare_traces, equal, labelled, same
 from parity_tests.implementations.protocol import NotOffered
 from parity_tests.reference.cases import CASES, Case, bounded_trace, keras_trace
 
@@ -50,7 +50,8 @@ def check_state(networks: Networks) -> list[Comparison]:
     rows += [same(f"{name} after other batches", again[name], copies[name]) for name in copies]
     rows += [same("weights after a pass", a, b) for a, b in zip(network.get_weights(), weights, strict=True)]
     last = f"{SMALL.layer_specs()[-1].name}/out"
-    return [*rows, equal("outputs of a smaller batch", smaller[last].shape, (3, 5))]
+    rows.append(equal("outputs of a smaller batch", smaller[last].shape, (3, 5)))
+    return labelled(str(SMALL), rows)
 
 
 def check_layers(backend: str) -> list[Comparison]:
@@ -67,4 +68,5 @@ def check_layers(backend: str) -> list[Comparison]:
     layer = model.layers[1]
     dout = np.ones_like(layer.out)
     layer.backward(dout)
-    return [*rows, same("dout after backward", dout, np.ones_like(dout))]
+    rows.append(same("dout after backward", dout, np.ones_like(dout)))
+    return labelled(str(SMALL), rows)

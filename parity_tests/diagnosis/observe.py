@@ -1,8 +1,8 @@
 """Run a network under test in every situation, and record what it returns under the names of ``model.trace``."""
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,7 @@ class Observation:
         not_offered: what it does not offer in this situation, with the reason.
         errors: what raised, and the exception.
         from_step: whether the gradients were read off a training step with learning rate 1.
+        methods: the method that returned each tensor; ``step`` if gradients were read off a training step.
     """
 
     situation: Situation
@@ -40,6 +41,7 @@ class Observation:
     not_offered: tuple[str, ...] = ()
     errors: tuple[tuple[str, Exception], ...] = ()
     from_step: bool = False
+    methods: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
     """Run fresh networks in a situation, one for each method, with all numbers in the given dtype."""
     given = situation.astype(dtype)
     tensors: Tensors = {}
+    methods: dict[str, str] = {}
     modified, missing, errors, from_step = [], [], [], False
     for method in ("outputs", *OBSERVED):
         x, t = given.x.copy(), given.t.copy()
@@ -70,13 +73,16 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
         except Exception as error:  # whatever the user's code raises is a result
             errors.append((method, error))
             continue
-        tensors |= named(method, raw, len(given.weights) // 2)
+        found = named(method, raw, len(given.weights) // 2)
+        tensors |= found
+        methods |= dict.fromkeys(found, method if hasattr(network, method) else "step")
         pairs = (("x", x, given.x), ("t", t, given.t))
         modified += [f"{name} by {method}" for name, now, before in pairs if not same(now, before)]
         modified += [f"weights by {method}"] * changed
     dtypes = {name: str(tensor.dtype) for name, tensor in tensors.items()}
     doubles = {name: np.asarray(tensor, np.float64) for name, tensor in tensors.items()}
-    return Observation(situation, doubles, dtypes, tuple(modified), tuple(missing), tuple(errors), from_step)
+    results = tuple(modified), tuple(missing), tuple(errors)
+    return Observation(situation, doubles, dtypes, *results, from_step, methods)
 
 
 def _call(network: Any, method: str, given: Situation, x: Array, t: Array) -> tuple[Any, bool]:

@@ -1,63 +1,15 @@
 """The result of examining a network, for a terminal, a notebook and programs."""
 
-import html
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
-
-import numpy as np
 
 from parity_tests.comparison import Comparison, first_failure
 from parity_tests.diagnosis.digits import DigitsResult
-from parity_tests.diagnosis.evidence import STAGES, misses, stage_of
 from parity_tests.diagnosis.examine import Examination, Row
+from parity_tests.diagnosis.findings import COLUMNS, UNEXPLAINED, Cell, Finding, findings
 from parity_tests.diagnosis.own_gradient import OwnGradient
-from parity_tests.diagnosis.search import Explanation, applied
-
-COLUMNS = ("outputs", "loss", "gradients")
-COPY = "Work on a copy: the caller's array must not change."
-LEAVE_WEIGHTS = "Only a training step may change the weights."
-UNEXPLAINED = "Nothing in the dictionary of mistakes explains this."
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that differs from Keras.
-
-    Attributes:
-        name: the mistake's name in the dictionary, ``unexplained``, or a side effect such as ``inputs modified``.
-        what: one sentence that says what is wrong.
-        remedy: one sentence that says what to change.
-        stage: where it shows first: outputs, loss, gradients or steps.
-        evidence: the numbers in which it shows first.
-    """
-
-    name: str
-    what: str
-    remedy: str
-    stage: str
-    evidence: str
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One entry of the table: whether a stage agrees in a scene, and which findings explain it if it does not.
-
-    Attributes:
-        agrees: True, False, or None if the network does not offer it.
-        causes: indices into the findings.
-        follows: whether all of them show already in an earlier stage.
-    """
-
-    agrees: bool | None
-    causes: tuple[int, ...] = ()
-    follows: bool = False
-
-    def __str__(self) -> str:
-        if self.agrees is None:
-            return "not offered"
-        numbers = " ".join(str(cause + 1) for cause in self.causes)
-        return "✓" if self.agrees else f"follows from {numbers}" if self.follows else f"✗ {numbers or '?'}"
+from parity_tests.diagnosis.reproduction import Source, reproduction
+from parity_tests.report.json_numbers import comparison_json
 
 
 @dataclass(frozen=True)
@@ -71,6 +23,8 @@ class Report:
         findings: what differs from Keras, in order of computation; empty if the network agrees.
         cells: the table: by scene, by stage.
         not_offered: what was not tested, because the network does not offer it.
+        seed: seed of weights and batches.
+        source: how a reproduction gets at the network; there are no reproductions without it.
         environment: versions and options, for the header of the report.
         checks: the comparisons of the suite's own checks with networks of this implementation.
         digits: the accuracy on real digits, if it was asked for.
@@ -82,6 +36,8 @@ class Report:
     findings: list[Finding]
     cells: dict[str, dict[str, Cell]]
     not_offered: list[str]
+    seed: int
+    source: Source | None
     environment: dict[str, Any] = field(default_factory=dict)
     checks: dict[str, list[Comparison]] = field(default_factory=dict)
     digits: DigitsResult | None = None
@@ -97,7 +53,7 @@ class Report:
         return self.examination.rows
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as numbers and texts that ``json.dumps`` takes."""
+        """Return the report as numbers and texts that ``json.dumps`` takes, with the same keys whatever is found."""
         architecture = self.examination.architecture
         return {
             "implementation": self.name,
@@ -105,9 +61,10 @@ class Report:
             "sizes": list(architecture.sizes),
             "activations": list(architecture.activations),
             "dtype": architecture.dtype,
-            "findings": [vars(finding) for finding in self.findings],
+            "seed": self.seed,
+            "findings": [asdict(finding) | {"reproduction": reproduction(self, finding)} for finding in self.findings],
             "own_gradient": {"agrees": self.own_gradient.agrees, "text": self.own_gradient.text},
-            "table": {scene: {stage: str(cell) for stage, cell in row.items()} for scene, row in self.cells.items()},
+            "table": {scene: {stage: asdict(cell) for stage, cell in row.items()} for scene, row in self.cells.items()},
             "comparisons": [
                 {"scene": row.name, "tensor": tensor} | comparison_json(comparison)
                 for row in self.rows
@@ -124,140 +81,34 @@ class Report:
 
     def _repr_html_(self) -> str:
         """Return the report for a notebook."""
-        return f"<pre>{html.escape(repr(self))}</pre>"
+        from parity_tests.report.network_page import notebook_fragment
+
+        return notebook_fragment(self)
 
 
-def comparison_json(comparison: Comparison) -> dict[str, Any]:
-    """Return a comparison with finite numbers: JSON has no infinity."""
-    numbers = {"difference": comparison.difference, "bound": comparison.bound, "ratio": comparison.ratio}
-    return {k: v if np.isfinite(v) else str(v) for k, v in numbers.items()} | {"failure": comparison.failure}
-
-
-def make_report(name: str, examination: Examination, own_gradient: OwnGradient, **environment: Any) -> Report:
-    """Return the report on an examination."""
-    cells = {row.name: {s: _cell(examination, row, s) for s in _stages(row)} for row in examination.rows}
-    mistakes = [_finding(examination, i, cells) for i in range(len(examination.diagnosis.explanations))]
+def make_report(
+    name: str,
+    examination: Examination,
+    own_gradient: OwnGradient,
+    source: Source | None = None,
+    seed: int = 0,
+    **environment: Any,
+) -> Report:
+    """Return the report on an examination; see ``Report`` for the arguments."""
+    found, cells = findings(examination)
     missing = sorted({text for observation in examination.observations for text in observation.not_offered})
     missing += [] if any("steps" in row for row in cells.values()) else ["step: there is no such method"]
-    effects = _side_effects(examination)
-    first = [finding for finding in effects if finding.name.endswith(" modified")]  # other findings may follow from it
-    others = [finding for finding in effects if finding not in first]
-    findings = [*first, *mistakes, *_unexplained(examination), *others]
-    return Report(name, examination, own_gradient, findings, cells, missing, environment)
+    return Report(name, examination, own_gradient, found, cells, missing, seed, source, environment)
 
 
 def with_checks(report: Report, checks: dict[str, list[Comparison]], digits: DigitsResult | None) -> Report:
     """Return the report with the suite's own checks; one that fails is a finding if nothing else was found."""
     failures = [(name, failure) for name, rows in checks.items() if (failure := first_failure(rows))]
-    findings = list(report.findings)
-    if failures and not findings:
+    found = list(report.findings)
+    if failures and not found:
         name, failure = failures[0]
-        findings.append(Finding("unexplained", f"The check {name!r} of the suite fails.", UNEXPLAINED, name, failure))
-    return replace(report, findings=findings, checks=checks, digits=digits)
-
-
-def _stages(row: Row) -> Sequence[str]:
-    """Return the stages that a scene has: those of a batch, or training steps."""
-    return ("steps",) if any(stage_of(name) == "steps" for name in row.comparisons) else COLUMNS
-
-
-def _cell(examination: Examination, row: Row, stage: str) -> Cell:
-    """Return whether a stage of a scene agrees with Keras, and the mistakes that the diagnosis needs there."""
-    wrong = {n for n, c in row.comparisons.items() if stage_of(n) == stage and c.failure}
-    if not any(stage_of(name) == stage for name in row.comparisons):
-        return Cell(None)
-    if not wrong:
-        return Cell(True)
-    explanations, scene = examination.diagnosis.explanations, _scene(examination, row.name)
-    if misses([scene], examination.diagnosis.formulas, [stage]):
-        return Cell(False)
-    causes = [
-        i
-        for i in range(len(explanations))
-        if misses([scene], applied(explanations[:i] + explanations[i + 1 :], examination.right), [stage])
-    ]
-    earlier = [STAGES.index(_first_stage(examination, i)) < STAGES.index(stage) for i in causes]
-    return Cell(False, tuple(causes), bool(causes) and all(earlier))
-
-
-def _scene(examination: Examination, name: str) -> Any:
-    return next(scene for scene in examination.scenes if scene.name == name)
-
-
-def _first_stage(examination: Examination, i: int) -> str:
-    """Return the first stage that explanation i changes."""
-    explanations, scenes = examination.diagnosis.explanations, examination.scenes
-    before = misses(scenes, applied(explanations[:i], examination.right))
-    after = misses(scenes, applied(explanations[: i + 1], examination.right))
-    return min((stage_of(tensor) for _, tensor in before - after), key=STAGES.index, default="steps")
-
-
-def _finding(examination: Examination, i: int, cells: dict[str, dict[str, Cell]]) -> Finding:
-    """Return the finding of explanation i, with the first numbers that it explains."""
-    explanation, stage = examination.diagnosis.explanations[i], _first_stage(examination, i)
-    shown = [row for row in examination.rows if i in cells[row.name].get(stage, Cell(None)).causes]
-    evidence = _evidence(shown[0], [n for n in shown[0].comparisons if stage_of(n) == stage]) if shown else ""
-    what, remedy = describe(explanation, len(examination.architecture.activations))
-    return Finding(explanation.mistake.name, what, remedy, stage, evidence)
-
-
-def describe(explanation: Explanation, layers: int) -> tuple[str, str]:
-    """Return the two sentences of a mistake, with its parameter and the layer."""
-    mistake, p = explanation.mistake, explanation.parameter
-    where = (
-        f" Only layer {explanation.layer + 1} of {layers} has this mistake." if explanation.layer is not None else ""
-    )
-    return mistake.what.format(p=p) + where, mistake.remedy.format(p=p)
-
-
-def _evidence(row: Row, tensors: Sequence[str]) -> str:
-    """Return the first failure among some tensors of a scene: what was returned, and what Keras returns."""
-    failure = next((row.comparisons[n].failure for n in tensors if row.comparisons[n].failure), None)
-    return f"{row.name}: {failure.partition(';')[0].replace('expected', 'Keras')}." if failure else ""
-
-
-def _unexplained(examination: Examination) -> list[Finding]:
-    """Return a finding for each stage in which something is left unexplained."""
-    found = []
-    for stage in STAGES:
-        for row in examination.rows:
-            tensors = [n for s, n in examination.diagnosis.unexplained if s == row.name and stage_of(n) == stage]
-            evidence = _evidence(row, [name for name in row.comparisons if name in tensors])
-            if evidence:
-                where = f"The {stage} differ" if stage != "loss" else "The loss differs"
-                found.append(Finding("unexplained", f"{where} from Keras's.", UNEXPLAINED, stage, evidence))
-                break
-    return found
-
-
-def _side_effects(examination: Examination) -> list[Finding]:
-    """Return findings that are not differences of numbers: arguments modified, another dtype, exceptions."""
-    found: dict[str, Finding] = {}
-    for observation in examination.observations:
-        name = observation.situation.name
-        for text in observation.modified:
-            what, _, method = text.partition(" by ")
-            if what == "weights":
-                finding = Finding("weights modified", f"{method} changes the weights.", LEAVE_WEIGHTS, "outputs", name)
-            else:
-                sentence = f"{method} modifies its argument {what} in place."
-                finding = Finding("inputs modified", sentence, COPY, "outputs", name)
-            found.setdefault(f"modified {text}", finding)
-        for method, error in observation.errors:
-            what = f"{method} raises {type(error).__name__}: {error}"
-            remedy = f"It must work for this batch as well: {name}."
-            found.setdefault(f"error {method}", Finding("exception", what, remedy, "outputs", name))
-    if examination.returned == "float64" and examination.architecture.dtype == "float32":
-        what = "It computes in float32 although weights and inputs are float64."
-        found["float32"] = Finding("float32 sums", what, "Sum in the dtype of the inputs: np.dot(x, W).", "outputs", "")
-    for tensor, dtype in examination.float32_dtypes.items():
-        if dtype == "float64" and tensor != "loss":
-            what = f"{tensor} is float64 although weights and inputs are float32."
-            found.setdefault(
-                "dtype",
-                Finding("float64 leaks", what, "Convert constants and new arrays to x.dtype.", stage_of(tensor), ""),
-            )
-    return list(found.values())
+        found.append(Finding("unexplained", f"The check {name!r} of the suite fails.", UNEXPLAINED, name, failure))
+    return replace(report, findings=found, checks=checks, digits=digits)
 
 
 def text_lines(report: Report) -> list[str]:
@@ -281,4 +132,7 @@ def text_lines(report: Report) -> list[str]:
         number = "?" if finding.name == "unexplained" else str(i)
         lines += [f"  {number}. {finding.what}", f"     {finding.remedy}"]
         lines += [f"     {finding.evidence}"] if finding.evidence else []
-    return lines + ([] if report.findings else ["  All that it offers agrees with Keras."])
+    if not report.findings:
+        return [*lines, "  All that it offers agrees with Keras."]
+    program = reproduction(report, report.findings[0]).splitlines()
+    return [*lines, "", "  To see finding 1:", "", *(f"    {line}" for line in program)] if program else lines

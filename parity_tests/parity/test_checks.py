@@ -2,6 +2,7 @@
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
+import re
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from scratch.kernels.fused_step import FusedStep
 from scratch.layers import ACTIVATIONS
 from scratch.ops import BACKENDS
 
+OF_NETWORKS = {name for name in CHECKS if CHECKS[name].numerical or CHECKS[name].fused} | {"layers", "epoch reports"}
 EXAMPLES = 100 if FRAMEWORK != "jax" else 5  # JAX compiles every operation for every shape
 
 
@@ -42,6 +44,8 @@ def test_check(name: str, backend: str, fused_calls: list[str]) -> None:
     rows = list(run(name, backend))
     assert rows
     assert_all(rows)
+    if name in OF_NETWORKS:  # a failure says which network, batch and seed it is about
+        assert all(re.search(r"batch(es of)? \d+.*seed \d", row.name) for row in rows)
     assert bool(fused_calls) == (CHECKS[name].code(backend) == "fused step")  # what the report says of this row
 
 

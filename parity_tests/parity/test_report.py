@@ -3,20 +3,27 @@
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
 import errno
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from parity_tests.checks import accuracy, registry
 from parity_tests.cli import discard_stderr, main
+from parity_tests.comparison import compare, equal
 from parity_tests.conftest import save_some
-from parity_tests.report import results
-from parity_tests.report.page import write_page
+from parity_tests.parity.html_pages import check_page
+from parity_tests.report import environment, results
+from parity_tests.report.page import page, write_page
+from parity_tests.report.tables import has_failed, summary_table
+from scratch import __version__
 from scratch.datasets import mnist
 from scratch.files import FileError
 from scratch.ops import BACKENDS, numpy_ops
@@ -37,19 +44,26 @@ def small(digits: mnist.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_report_of_agreement(
     small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = tmp_path / "parity.html"
-    assert main(["--data", small, "--report", str(page)]) == 0
+    path, numbers = tmp_path / "parity.html", tmp_path / "parity.json"
+    assert main(["--data", small, "--report", str(path), "--json", str(numbers)]) == 0
     out = capsys.readouterr().out
     assert re.search(r"They agree: [\d,]+ comparisons, each within its bound\.", out)
-    for text in ("to_categorical", "shared", "fused step", "dense_0/dW", "automatic", "5 epochs", f"Page: {page}"):
+    for text in ("to_categorical", "shared", "fused step", "dense_0/dW", "automatic", "5 epochs", f"Page: {path}"):
         assert text in out
-    shared = [line for line in out.splitlines() if "to_categorical" in line]
-    assert len(shared) == 1  # code that both backends share has one row
-    assert "shared code" in shared[0]
-    content = page.read_text(encoding="utf-8")
-    assert content.count("data:image/png;base64,") == 2
-    assert "http" not in content  # self-contained
-    assert "They agree" in content
+    for row, texts in {"trace": ["layer by layer"], "to_categorical": ["same code", "shared code"]}.items():
+        (line,) = [line for line in out.splitlines() if line.startswith(f"│ {row} ")]  # both backends side by side
+        assert all(text in line for text in texts)
+    assert re.search(r"│ trace +│ ok +│ +[\d.]+ % of [\de.-]+ │ +[\d.]+ % of [\de.-]+ │", out)
+    content = path.read_text(encoding="utf-8")
+    found = check_page(content)
+    assert 'name="viewport" content="width=device-width' in content
+    assert found.tags.count("svg") == 2
+    expected = {"checks", "check-trace", "check-5-epochs", "tensor-dense-0-dw", "glossary-ulp", "environment-commit"}
+    assert expected <= set(found.ids)
+    assert "failures" not in found.ids
+    for text in ("✓ They agree", "RMS distance from float64", np.__version__, environment.commit(), "python -m pytest"):
+        assert text in found.text
+    check_json(json.loads(numbers.read_text(encoding="utf-8")), agrees=True)
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -58,8 +72,8 @@ def test_report_of_agreement(
     with pytest.raises(
         FileError, match=r"parity\.html can't be written: No space left on device; the previous file is"
     ):
-        write_page(str(page), results.Report())
-    assert page.read_text(encoding="utf-8") == content
+        write_page(str(path), results.Report())
+    assert path.read_text(encoding="utf-8") == content
 
 
 def test_report_of_a_difference(
@@ -68,13 +82,79 @@ def test_report_of_a_difference(
     for backend in BACKENDS:
         list(registry.run("trace", backend))  # Keras's results are cached from here on
     monkeypatch.setattr(numpy_ops, "relu_backward", lambda dout, out: np.where(out >= 0, dout, 0))
-    page = tmp_path / "parity.html"
-    assert main(["--data", small, "--report", str(page)]) == 1
+    path, numbers = tmp_path / "parity.html", tmp_path / "parity.json"
+    assert main(["--data", small, "--report", str(path), "--json", str(numbers)]) == 1
     out = capsys.readouterr().out
     message = re.search(r"They differ\. First divergence: trace \(numpy\): 20-8 relu.*: dense_0/dx\[0, \d\]: got", out)
     assert message
-    assert message.group() in page.read_text(encoding="utf-8")
-    assert "exceeded" in out
+    alone = "python -m parity_tests --only trace --backend numpy --seed 0"
+    assert alone in out
+    content = path.read_text(encoding="utf-8")
+    found = check_page(content)
+    assert message.group() in found.text
+    assert alone in found.text[found.text.rindex("Failures") : found.text.index("code on numba")]
+    assert {"failure-trace-numpy", "failures"} <= set(found.ids)
+    first = content[content.index("<tbody>") :].partition("</tr>")[0]  # failures come first
+    assert 'id="check-trace" class="bad"' in first
+    check_json(json.loads(numbers.read_text(encoding="utf-8")), agrees=False)
+
+
+def check_json(found: dict[str, Any], agrees: bool) -> None:
+    """Check the keys, which are the same whatever is found, and that failures are complete."""
+    keys = "agrees verdict environment checks tensors gradients histories accuracies p_values"
+    assert list(found) == keys.split()
+    assert found["agrees"] == agrees
+    trace, *_ = found["checks"]
+    assert list(trace) == ["check", "backend", "code", "seed", "command", "comparisons", "worst", "failures"]
+    assert (trace["check"], trace["backend"], trace["code"]) == ("trace", "numpy", "layer by layer")
+    assert list(trace["worst"]) == ["name", "difference", "bound", "ratio", "failure"]
+    assert bool(trace["failures"]) == (not agrees)
+    assert list(found["tensors"][0])[:2] == ["backend", "tensor"]
+    assert {row["backend"] for row in found["gradients"]} == set(BACKENDS)
+
+
+def test_summary_has_both_backends_in_one_row_and_failures_first() -> None:
+    def result(check: str, backend: str, difference: float) -> results.CheckResult:
+        code = "shared code" if backend == "shared" else "fused step" if backend == "numba" else "layer by layer"
+        return results.CheckResult(
+            check, backend, code, [compare("W", np.float64(difference), np.float64(0), bound=1e-7)]
+        )
+
+    found = [result("right", b, 3e-9) for b in BACKENDS] + [result("shared", "shared", 0)]
+    table = summary_table([*found, result("wrong", "numpy", 0), result("wrong", "numba", 2e-6)])
+    assert table.head[2:4] == list(BACKENDS) == ["numpy", "numba"]
+    assert table.rows == [
+        ["wrong", "differs", "equal", "20 × 1e-07", "fused step", "1"],
+        ["right", "ok", "3 % of 1e-07", "3 % of 1e-07", "fused step", "1"],
+        ["shared", "ok", "equal", "same code", "shared code", "1"],
+    ]
+    assert [has_failed(row) for row in table.rows] == [True, False, False]
+    assert has_failed(["dense_0/dW", "3 % of 1e-07", "20 × 1e-07"])
+
+
+def test_command_of_a_check() -> None:
+    result = results.CheckResult("epoch reports", "numba", "layer by layer", [])
+    assert result.command == "python -m parity_tests --only 'epoch reports' --backend numba --seed 0"
+    shared = results.CheckResult("updates", "shared", "shared code", [])
+    assert shared.command == "python -m parity_tests --only updates --seed 0"
+    assert results.CheckResult("5 epochs", "numpy", "", []).command == "python -m parity_tests --backend numpy --seed 0"
+
+
+def test_texts_are_escaped_on_the_page(small: str) -> None:
+    failure = equal("<b>&amp;", "<script>", "<i>")
+    report = results.Report([results.CheckResult("<trace>", "numpy", "<u>", [failure])])
+    content = page(report)
+    assert "<script>" in check_page(content).text
+    assert "<b>" not in content
+
+
+def test_commit_of_a_checkout_or_the_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    assert environment.commit() == f"scratch-keras {__version__}"
+    (tmp_path / ".git").mkdir()  # no checkout of git, which fails
+    assert environment.commit() == f"scratch-keras {__version__}"
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="v1-2-gabc\n"))
+    assert environment.commit() == "v1-2-gabc"
 
 
 @pytest.mark.parametrize(

@@ -1,82 +1,91 @@
-"""The report as one self-contained HTML page."""
-
-import base64
-import html
-import io
-import string
+"""The report of our own suite as one self-contained HTML page."""
 
 from matplotlib.figure import Figure
 
-from parity_tests.diagnosis.report import Report as NetworkReport
 from parity_tests.report import figures
-from parity_tests.report.results import Report, tensor_results
-from parity_tests.report.tables import DIFFERS, Table, environment, gradient_table, summary_table, tensor_table
+from parity_tests.report.environment import environment
+from parity_tests.report.glossary import OWN_SUITE, glossary
+from parity_tests.report.html import Markup, anchor, contents, definitions, document, escape, link, section, table
+from parity_tests.report.results import CheckResult, Report, tensor_results
+from parity_tests.report.tables import Table, gradient_table, has_failed, summary_table, tensor_table
 from scratch.files import write_bytes
 from scratch.ops import BACKENDS
 
-PAGE = string.Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Scratch ↔ Keras</title><style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }
-td { white-space: nowrap; }
-th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left; }
-tr.differs { background: #fdd; } img { max-width: 100%; } h2 { margin-top: 2.5rem; }
-.verdict { padding: .8rem 1rem; border-radius: .4rem; background: $colour; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; }
-</style></head><body>
-<h1>Scratch ↔ Keras</h1><p>$environment</p><p class="verdict">$verdict</p>
-$body
-</body></html>
-""")
-SUMMARY = """Difference and bound are those of the entry that comes closest to its bound; the margin says how many times
-the difference fits into the bound. The code column says what <code>backend="numba"</code> executes: the layers one by
-one, or the fused training step."""
-TENSORS = """The article's network, one batch of 100, tensor by tensor in order of computation: the difference between
-scratch and Keras, the bound from the error model, and the root mean square (RMS) distance of each program from
-float64."""
+TITLE = "Scratch ↔ Keras"
+CHECKS, FAILURES = "Checks", "Failures"
+SUMMARY = f"""<p>For each check and backend, the comparison that comes closest to its bound: its difference as
+{link("glossary-part-of-its-bound", "part of its bound")}. The numpy backend always runs
+{link("glossary-layer-by-layer", "layer by layer")}; the column <em>code on numba</em> says whether the check runs the
+same way on numba, or in the {link("glossary-fused-step", "fused step")}.</p>"""
+TENSORS = f"""<p>The article's network, one batch of 100, tensor by tensor in order of computation: the difference
+between scratch and Keras as {link("glossary-part-of-its-bound", "part of its bound")}. To the right, the
+{link("glossary-rms-distance-from-float64", "RMS distance from float64")} of Keras, and those of scratch as part of it:
+below 100 %, scratch is the more accurate program. In the picture, tensors that are equal stand at the left edge.</p>"""
 
 
 def write_page(path: str, report: Report) -> None:
     """Write the report as one HTML file without references to other files."""
-    parts = ["<h2>Checks</h2>", f"<p>{SUMMARY}</p>", _table(summary_table(report.results))]
-    parts += ["<h2>Differences and their bounds</h2>", f"<p>{TENSORS}</p>"]
-    parts += [_image(figures.draw_differences([row for row, _, _ in tensor_results(BACKENDS[0])]))]
-    parts += [_table(tensor_table())]
-    parts += ["<h2>Gradients computed in three ways</h2><p>Relative differences.</p>", _table(gradient_table())]
-    if report.histories:
-        parts += ["<h2>Trajectories</h2><p>Trained from the same weights on the same batches.</p>"]
-        parts += [_image(figures.draw_trajectories(report.histories))]
-    if report.accuracies:
-        text = ", ".join(f"{name}: p = {p:.3f}" for name, p in report.p_values.items())
-        parts += [f"<h2>Final accuracies from independent initial weights</h2><p>{html.escape(text)}</p>"]
-        parts += [_image(figures.draw_accuracies(report.accuracies))]
-    page = PAGE.substitute(
-        environment=html.escape(environment()),
-        verdict=html.escape(report.verdict),
-        colour="#fdd" if report.first_divergence else "#dfd",
-        body="\n".join(parts),
+    write_bytes(path, page(report).encode())
+
+
+def page(report: Report) -> str:
+    """Return the page."""
+    sections = {title: body for title, body in _sections(report).items() if body}
+    tone = "bad" if report.failed else "good"
+    verdict = f'<p class="verdict {tone}">{"✗" if report.failed else "✓"} {escape(report.verdict)}</p>'
+    parts = [section(title, body) for title, body in sections.items()]
+    found = environment()
+    origin = escape(f"{found['date']}, {found['commit']}, ") + Markup(f"<code>{escape(found['command'])}</code>")
+    head = f'<h1>{TITLE}</h1><p class="faint">{origin}</p>'
+    return document(TITLE, head, verdict, contents(sections), *parts)
+
+
+def _sections(report: Report) -> dict[str, str]:
+    """Return the content of each section by its title; those without content are left out."""
+    comparisons = {backend: [row for row, _, _ in tensor_results(backend)] for backend in BACKENDS}
+    p_values = ", ".join(f"{name}: p = {p:.3f}" for name, p in report.p_values.items())
+    trajectories = "<p>Trained from the same weights on the same batches.</p>"
+    return {
+        FAILURES: "".join(map(_failure, report.failed)),
+        CHECKS: SUMMARY + _table(summary_table(report.results), "check"),
+        "Differences and their bounds": TENSORS
+        + _figure(
+            figures.draw_differences(comparisons), "difference of each tensor as part of its bound", "34rem", "46rem"
+        )
+        + _table(tensor_table(), "tensor"),
+        "Gradients computed in three ways": "<p>Relative differences.</p>" + _table(gradient_table(), "gradient"),
+        "Trajectories": trajectories
+        + _figure(figures.draw_trajectories(report.histories), "loss and accuracy of both programs by epoch", "44rem")
+        if report.histories
+        else "",
+        "Final accuracies from independent initial weights": f"<p>{escape(p_values)}</p>"
+        + _figure(figures.draw_accuracies(report.accuracies), "final accuracies of both programs", "30rem")
+        if report.accuracies
+        else "",
+        "Glossary": glossary(OWN_SUITE),
+        "Environment": definitions(environment().items(), "environment-"),
+    }
+
+
+def _failure(result: CheckResult) -> Markup:
+    """Return what failed in a check, and how to run it alone."""
+    others = sum(row.failure is not None for row in result.comparisons) - 1
+    more = f"<p>{others:,} more of its {len(result.comparisons):,} comparisons fail.</p>" if others else ""
+    name = anchor("failure", result.check, result.backend)
+    title = f"{link(anchor('check', result.check), result.check)}, {escape(result.backend)}"
+    return Markup(
+        f'<div class="card" id="{name}"><h3>{title}</h3><p>{escape(result.failure)}</p>{more}'
+        f"<pre><code>{escape(result.command)}</code></pre></div>"
     )
-    write_bytes(path, page.encode())
 
 
-def _table(table: Table) -> str:
-    """Return a table as HTML."""
-
-    def line(tag: str, values: list[str]) -> str:
-        return "".join(f"<{tag}>{html.escape(value)}</{tag}>" for value in values)
-
-    rows = "".join(f'<tr class="{DIFFERS if DIFFERS in row else ""}">{line("td", row)}</tr>' for row in table.rows)
-    return f'<div class="scroll"><table><tr>{line("th", table.head)}</tr>{rows}</table></div>'
+def _table(found: Table, name: str) -> Markup:
+    """Return a table in which each row has an anchor."""
+    return table(found.head, found.rows, name, has_failed)
 
 
-def _image(figure: Figure) -> str:
-    """Return a figure as an HTML image that contains its data."""
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=110)
-    return f'<img alt="see the text above" src="data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}">'
-
-
-def write_network_page(path: str, report: NetworkReport) -> None:
-    """Write the report on a network of the user's own as one HTML file."""
-    write_bytes(path, f"<!doctype html><meta charset='utf-8'>{report._repr_html_()}".encode())
+def _figure(figure: Figure, label: str, narrowest: str, widest: str = "none") -> Markup:
+    """Return a figure that is never so narrow that its text can't be read; it scrolls in its own container."""
+    width = f"min-width: {narrowest}; max-width: {widest}"
+    image = f'<figure role="img" aria-label="{escape(label)}" style="{width}">{figures.svg(figure, label)}</figure>'
+    return Markup(f'<div class="scroll" tabindex="0">{image}</div>')

@@ -1,8 +1,10 @@
 """The results of a run of ``python -m parity_tests``, without any formatting."""
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,9 @@ from parity_tests.checks.accuracy import keras_rms_errors, own_rms_errors
 from parity_tests.checks.networks import ScratchNetworks
 from parity_tests.checks.registry import CHECKS, SHARED, run, runs
 from parity_tests.comparison import Comparison, compare_traces, first_failure
-from parity_tests.reference.cases import ARTICLE, Case, bounded_trace, keras_trace
+from parity_tests.reference.cases import ARTICLE, SEED, Case, bounded_trace, keras_trace
+from parity_tests.report.environment import environment
+from parity_tests.report.json_numbers import comparison_json
 from scratch import gradient_check
 from scratch.datasets import mnist
 from scratch.ops import BACKENDS
@@ -30,12 +34,21 @@ class CheckResult:
         backend: a backend of scratch, or ``'shared'``.
         code: which code the check exercises there.
         comparisons: its comparisons.
+        seed: the seed it ran with.
     """
 
     check: str
     backend: str
     code: str
     comparisons: list[Comparison]
+    seed: int = SEED
+
+    @property
+    def command(self) -> str:
+        """The command that runs this check alone; trainings on MNIST run with all checks only."""
+        backend = "" if self.backend == SHARED else f" --backend {self.backend}"
+        only = f" --only {shlex.quote(self.check)}" if self.check in CHECKS else ""
+        return f"python -m parity_tests{only}{backend} --seed {self.seed}"
 
     @property
     def worst(self) -> Comparison:
@@ -67,20 +80,25 @@ class Report:
     @property
     def first_divergence(self) -> str | None:
         """The first failure, with the check and the backend it was found in, or None."""
-        return next((f"{r.check} ({r.backend}): {r.failure}" for r in self.results if r.failure), None)
+        return next((f"{r.check} ({r.backend}): {r.failure}" for r in self.failed), None)
+
+    @property
+    def failed(self) -> list[CheckResult]:
+        """The results of the checks that failed."""
+        return [result for result in self.results if result.failure]
 
     @property
     def verdict(self) -> str:
         """One sentence that says whether the programs agree."""
         if self.first_divergence:
-            return f"They differ. First divergence: {self.first_divergence}"
+            return f"They differ. First divergence: {self.first_divergence}. Run it alone: {self.failed[0].command}"
         count = sum(len(result.comparisons) for result in self.results)
         return f"They agree: {count:,} comparisons, each within its bound."
 
 
 def plan(
     report: Report,
-    digits: mnist.Dataset,
+    digits: mnist.Dataset | None,
     slow: bool = False,
     only: Sequence[str] | None = None,
     backend: str | None = None,
@@ -89,13 +107,11 @@ def plan(
 
     Args:
         report: takes the results.
-        digits: MNIST, or part of it.
+        digits: MNIST, or part of it; None for the checks without the trainings on it.
         slow: whether to train for ten epochs on all digits instead of five epochs on a few.
-        only: names of the checks to run, and no training on MNIST; all if not given.
+        only: names of the checks to run; all if not given.
         backend: the only backend to run on.
     """
-    few = mnist.Dataset(_first(digits.train, FEWER_TRAIN), _first(digits.test, FEWER_TEST), "the first digits")
-    data, epochs = (digits, full_runs.EPOCHS) if slow else (few, FEWER_EPOCHS)
     steps: list[tuple[str, Callable[[], None]]] = []
 
     def add(name: str, backend: str, code: str, compare: Callable[[], Iterable[Comparison]]) -> None:
@@ -106,8 +122,10 @@ def plan(
     for name, b in runs():
         if (only is None or name in only) and (backend is None or b in (backend, SHARED)):
             add(name, b, CHECKS[name].code(b), lambda name=name, b=b: run(name, b))
-    if only is not None:
+    if digits is None:
         return steps
+    few = mnist.Dataset(_first(digits.train, FEWER_TRAIN), _first(digits.test, FEWER_TEST), "the first digits")
+    data, epochs = (digits, full_runs.EPOCHS) if slow else (few, FEWER_EPOCHS)
     for b in [backend] if backend else BACKENDS:
         code = "fused step" if b == "numba" else "layer by layer"
         if slow:
@@ -160,20 +178,38 @@ def gradient_results(backend: str) -> dict[str, tuple[float, float]]:
     return found
 
 
-def to_json(report: Report) -> dict[str, object]:
-    """Return the checks as numbers and texts that ``json.dumps`` takes."""
+def to_json(report: Report) -> dict[str, Any]:
+    """Return the report as numbers and texts that ``json.dumps`` takes, with the same keys whatever is found."""
     return {
-        "agrees": report.first_divergence is None,
+        "agrees": not report.failed,
         "verdict": report.verdict,
-        "checks": [
-            {
-                "check": r.check,
-                "backend": r.backend,
-                "code": r.code,
-                "comparisons": len(r.comparisons),
-                "ratio": r.worst.ratio if np.isfinite(r.worst.ratio) else None,
-                "failure": r.failure,
-            }
-            for r in report.results
+        "environment": environment(),
+        "checks": [_check_json(result) for result in report.results],
+        "tensors": [
+            {"backend": backend, "tensor": row.name} | comparison_json(row) | {"rms": ours, "keras_rms": theirs}
+            for backend in BACKENDS
+            for row, ours, theirs in tensor_results(backend)
         ],
+        "gradients": [
+            {"backend": backend, "gradient": name, "central_differences": central, "automatic": automatic}
+            for backend in BACKENDS
+            for name, (central, automatic) in gradient_results(backend).items()
+        ],
+        "histories": report.histories,
+        "accuracies": report.accuracies,
+        "p_values": report.p_values,
+    }
+
+
+def _check_json(result: CheckResult) -> dict[str, Any]:
+    """Return a check on one backend: its size, the comparison closest to its bound, and all failures."""
+    return {
+        "check": result.check,
+        "backend": result.backend,
+        "code": result.code,
+        "seed": result.seed,
+        "command": result.command,
+        "comparisons": len(result.comparisons),
+        "worst": {"name": result.worst.name} | comparison_json(result.worst),
+        "failures": [row.failure for row in result.comparisons if row.failure],
     }

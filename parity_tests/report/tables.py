@@ -1,15 +1,15 @@
-"""The report's tables: texts for the terminal and for the page."""
+"""The report's tables: texts for the terminal and for the page, numpy and numba side by side."""
 
-import platform
 from collections.abc import Iterable
-from importlib.metadata import version
 from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table as RichTable
 
 from keras_impl.frameworks import FRAMEWORK
+from parity_tests.checks.registry import SHARED
 from parity_tests.comparison import Comparison
+from parity_tests.report import environment as measured
 from parity_tests.report.results import CheckResult, gradient_results, tensor_results
 from scratch.ops import BACKENDS
 
@@ -26,56 +26,74 @@ class Table(NamedTuple):
 
 
 def environment() -> str:
-    """Return the versions and the platform that the results were measured with."""
-    packages = ["numpy", "keras", FRAMEWORK]
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"{versions}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    """Return versions and platform in one line."""
+    found = measured.environment()
+    packages = ", ".join(f"{name} {found[name]}" for name in ("numpy", "numba", "keras", FRAMEWORK))
+    return f"{packages}, Python {found['python']}, {found['platform']}, commit {found['commit']}"
 
 
 def summary_table(results: Iterable[CheckResult]) -> Table:
-    """Return one row for each check and backend, with the comparison that comes closest to its bound."""
-    head = ["check", "backend", "code", "comparisons", "difference", "its bound", "margin", ""]
-    rows = []
-    for r in results:
-        worst = r.worst
-        bound = f"{worst.bound:.2g}" if worst.bound else ""
-        numbers = [f"{len(r.comparisons):,}", f"{worst.difference:.2g}", bound, margin(worst)]
-        rows.append([r.check, r.backend, r.code, *numbers, DIFFERS if r.failure else "ok"])
-    return Table("Checks (difference and bound of the entry that comes closest to its bound)", head, rows)
+    """Return one row for each check, with the comparison on each backend that comes closest to its bound.
+
+    Checks that failed come first.
+    """
+    by_check: dict[str, dict[str, CheckResult]] = {}
+    for result in results:
+        by_check.setdefault(result.check, {})[result.backend] = result
+    rows = [_summary_row(name, found) for name, found in by_check.items()]
+    head = ["check", "", *BACKENDS, "code on numba", "comparisons"]
+    return Table(
+        "Checks (the largest difference, as part of its bound)", head, sorted(rows, key=has_failed, reverse=True)
+    )
+
+
+def _summary_row(name: str, found: dict[str, CheckResult]) -> list[str]:
+    """Return the row of a check from its results by backend; code that all backends share was run once."""
+    verdict = DIFFERS if any(result.failure for result in found.values()) else "ok"
+    shared = found.get(SHARED)
+    cells = [part_of_bound(found[b].worst) if b in found else "" for b in BACKENDS]
+    if shared:
+        cells = [part_of_bound(shared.worst), "same code"]
+    sizes = dict.fromkeys(f"{len(result.comparisons):,}" for result in found.values())
+    code = (shared or found.get("numba") or next(iter(found.values()))).code
+    return [name, verdict, *cells, code, " / ".join(sizes)]
 
 
 def tensor_table() -> Table:
-    """Return one row for each tensor and backend: difference, bound, and both programs' distance from float64."""
-    head = ["tensor", "backend", "scratch − Keras", "its bound", "margin"]
-    head += ["scratch, RMS from float64", "Keras, RMS from float64", "ratio"]
+    """Return one row for each tensor: the difference on each backend, and the distances from float64."""
+    head = ["tensor", *BACKENDS, "Keras, RMS from float64", *(f"{backend}, of Keras's" for backend in BACKENDS)]
     rows = []
-    for backend in BACKENDS:
-        for row, ours, theirs in tensor_results(backend):
-            compared = [row.name, backend, f"{row.difference:.2g}", f"{row.bound:.2g}", margin(row)]
-            rows.append([*compared, f"{ours:.2g}", f"{theirs:.2g}", f"{ours / theirs:.2f}" if theirs else "1.00"])
-    return Table("The article's network, tensor by tensor", head, rows)
+    for entries in zip(*map(tensor_results, BACKENDS), strict=True):
+        compared, theirs = [row for row, _, _ in entries], entries[0][2]
+        shares = [f"{100 * ours / theirs:.0f} %" if theirs else "equal" for _, ours, _ in entries]
+        rows.append([compared[0].name, *map(part_of_bound, compared), f"{theirs:.2g}", *shares])
+    return Table("The article's network, tensor by tensor (scratch − Keras, as part of its bound)", head, rows)
 
 
 def gradient_table() -> Table:
     """Return one row for each gradient: central differences, the backward pass and automatic differentiation."""
     dtype = "float64" if FRAMEWORK == "tensorflow" else "float32"
-    head, by_backend = ["gradient"], [gradient_results(backend) for backend in BACKENDS]
-    for backend in BACKENDS:
-        head.append(f"{backend}: central differences ↔ backward")
-        head.append(f"{backend}: backward ↔ Keras's automatic differentiation, {dtype}")
+    by_backend = [gradient_results(backend) for backend in BACKENDS]
+    methods = ["central differences ↔ backward", f"backward ↔ Keras's automatic differentiation, {dtype}"]
+    head = ["gradient", *(f"{backend}: {method}" for method in methods for backend in BACKENDS)]
     rows = [
-        [name, *(f"{difference:.1e}" for found in by_backend for difference in found[name])] for name in by_backend[0]
+        [name, *(f"{found[name][i]:.1e}" for i in range(len(methods)) for found in by_backend)]
+        for name in by_backend[0]
     ]
     return Table("Gradients computed in three ways, relative differences", head, rows)
 
 
-def margin(comparison: Comparison) -> str:
-    """Return how many times the difference fits into its bound."""
-    if not comparison.ratio:
-        return "equal"
-    if comparison.ratio > 1:
-        return "exceeded"
-    return f"{comparison.margin:,.0f} ×" if comparison.margin >= 10 else f"{comparison.margin:.2g} ×"
+def part_of_bound(comparison: Comparison) -> str:
+    """Return a difference as part of its bound, and the bound: ``3.1 % of 1e-07``, ``20 × 1e-07`` or ``equal``."""
+    used = comparison.used
+    if "%" in used:
+        return f"{used} of {comparison.bound:.2g}"
+    return f"{used} {comparison.bound:.2g}" if "×" in used else used
+
+
+def has_failed(row: list[str]) -> bool:
+    """Return whether a row has a difference that exceeds its bound."""
+    return any(cell == DIFFERS or "×" in cell for cell in row)
 
 
 def print_table(console: Console, table: Table) -> None:
@@ -83,20 +101,43 @@ def print_table(console: Console, table: Table) -> None:
 
     A table that is wider than the terminal gets columns as wide as their longest words, so that no word is broken.
     """
-    printed = _rich_table(table, is_narrow=False)
+    printed = _rich_table(table)
     if console.measure(printed, options=console.options.update_width(UNLIMITED)).maximum > console.width:
-        printed = _rich_table(table, is_narrow=True)
+        printed = _rich_table(table, _narrow_widths(table, console.width))
     console.print(printed)
 
 
-def _rich_table(table: Table, is_narrow: bool) -> RichTable:
-    padding = 0 if is_narrow else 1
+def _narrow_widths(table: Table, width: int) -> list[int]:
+    """Return the widths of columns that fit in a terminal; numbers such as ``20 × 1e-07`` are not broken.
+
+    Each column is as wide as its longest word; what is left of the terminal goes to columns that it saves a line break.
+    """
+    columns = list(zip(table.head, *table.rows, strict=True))
+    words = [
+        [*name.split(), *(cells if _is_number(i, cells) else " ".join(cells).split())]
+        for i, (name, *cells) in enumerate(columns)
+    ]
+    widths = [max(map(len, found), default=0) for found in words]
+    left = width - sum(widths) - len(columns) - 1
+    for i, (_, *cells) in enumerate(columns):
+        more = max(0, *map(len, cells), 0) - widths[i]
+        if 0 < more <= left:
+            widths[i], left = widths[i] + more, left - more
+    return widths
+
+
+def _is_number(i: int, cells: list[str]) -> bool:
+    """Return whether column i has numbers; the first column has names."""
+    return i > 0 and any(cell[:1].isdigit() for cell in cells)
+
+
+def _rich_table(table: Table, widths: list[int] | None = None) -> RichTable:
+    """Return a table with columns of these widths, or as wide as their texts."""
+    padding = 1 if widths is None else 0
     printed = RichTable(title=table.title, title_justify="left", title_style="bold", padding=(0, padding))
     for i, (name, *cells) in enumerate(zip(table.head, *table.rows, strict=True)):
-        # The first three columns may have several words; the others have numbers such as "20 ×".
-        words = [*name.split(), *(cells if i > 2 else " ".join(cells).split()), ""]
-        width = max(map(len, words)) if is_narrow else None
-        printed.add_column(name, justify="left" if i < 2 else "right", overflow="fold", width=width)
+        width = None if widths is None else widths[i]
+        printed.add_column(name, justify="right" if _is_number(i, cells) else "left", overflow="fold", width=width)
     for row in table.rows:
-        printed.add_row(*row, style="red" if DIFFERS in row else None)
+        printed.add_row(*row, style="red" if has_failed(row) else None)
     return printed

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from parity_tests.comparison import assert_all, compare, compare_traces, equal, first_failure, same
+from parity_tests.comparison import assert_all, compare, compare_traces, equal, first_failure, labelled, same
 from parity_tests.reference.error_model import exact
 
 
@@ -24,13 +24,45 @@ def test_message_names_the_deciding_entry() -> None:
     assert row.difference == pytest.approx(2e-6, rel=0.05)
     assert row.bound == 1e-7
     assert row.ratio == pytest.approx(20, rel=0.05)
-    assert row.margin == pytest.approx(0.05, rel=0.05)
+    assert row.index == (0, 1)
     assert row.failure is not None
     assert row.failure.startswith("dense/dW[0, 1]: got 1.0000020")
     assert "17 ULP" in row.failure
-    assert row.failure.endswith("bound 1e-07; 2 of 6 entries exceed their bound")
+    assert row.failure.endswith("20 × its bound of 1e-07; 2 of 6 entries exceed their bound")
     with pytest.raises(AssertionError, match=r"dense/dW\[0, 1\]"):
         assert_all([row])
+
+
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [
+        (0, "equal"),
+        (1e-9, "<0.01 %"),
+        (0.00099, "0.1 %"),
+        (0.031, "3.1 %"),
+        (0.0996, "10 %"),
+        (0.996, "100 %"),
+        (1.001, "1.01 ×"),
+        (9.99, "9.99 ×"),
+        (37.4, "37 ×"),
+        (12_345, "12,000 ×"),
+        (3e9, ">1,000,000 ×"),
+        (np.nan, "differs"),
+    ],
+)
+def test_difference_as_part_of_its_bound(difference: float, text: str) -> None:
+    assert compare("x", np.float64(difference), np.float64(0), 1.0).used == text
+
+
+def test_an_exact_comparison_differs() -> None:
+    assert same("x", np.array([1.0]), np.array([2.0])).used == "differs"
+    assert "bound 0;" in str(same("x", np.array([1.0]), np.array([2.0])).failure)
+
+
+def test_a_label_stands_before_name_and_failure() -> None:
+    right, wrong = labelled("net", [equal("a", 1, 1), equal("b", 1, 2)])
+    assert (right.name, right.failure) == ("net: a", None)
+    assert (wrong.name, wrong.failure) == ("net: b", "net: b: got 1, expected 2")
 
 
 def test_bounds_are_entry_by_entry() -> None:

@@ -1,0 +1,284 @@
+"""The report on a network of the user's own: as a page, as a fragment for notebooks, as JSON, and its reproductions."""
+
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
+
+import json
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parity_tests.diagnosis.examine import examine
+from parity_tests.diagnosis.own_gradient import check_own_gradient
+from parity_tests.diagnosis.report import Report, make_report
+from parity_tests.diagnosis.reproduction import reproduction, source_of
+from parity_tests.implementations.adapters import adapt
+from parity_tests.implementations.conventions import Conventions
+from parity_tests.parity.html_pages import check_page
+from parity_tests.report.network_page import write_network_page
+
+SIZES = (6, 5, 3)
+Array = np.ndarray
+
+
+def softmax(z: Array) -> Array:
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+class Net:
+    """A network without a mistake; what it offers is what its subclasses inherit."""
+
+    def __init__(self, inputs: int, hidden: int, classes: int):
+        self.weights = [np.zeros((inputs, hidden)), np.zeros(hidden), np.zeros((hidden, classes)), np.zeros(classes)]
+
+    def get_weights(self) -> list[Array]:
+        return [W.copy() for W in self.weights]
+
+    def set_weights(self, weights: list[Array]) -> None:
+        self.weights = [np.array(W) for W in weights]
+
+    def outputs(self, x: Array) -> Array:
+        W1, b1, W2, b2 = self.weights
+        self.x, self.h = x, np.maximum(x @ W1 + b1, 0)
+        return self.h @ W2 + b2
+
+    def loss(self, x: Array, t: Array) -> Any:
+        z = self.outputs(x)
+        z = z - z.max(axis=1, keepdims=True)
+        return np.mean(t.sum(axis=1) * np.log(np.exp(z).sum(axis=1)) - (t * z).sum(axis=1))
+
+    def gradients(self, x: Array, t: Array) -> list[Array]:
+        dz = (softmax(self.outputs(x)) - t) / len(x)
+        dh = (dz @ self.weights[2].T) * (self.h > 0)
+        return [x.T @ dh, dh.sum(axis=0), self.h.T @ dz, dz.sum(axis=0)]
+
+    def step(self, x: Array, t: Array, learning_rate: float) -> None:
+        for W, dW in zip(self.weights, self.gradients(x, t), strict=True):
+            W -= W.dtype.type(learning_rate) * dW
+
+
+class WrongNet(Net):
+    """Its loss is summed, its step ascends, it modifies its input, and it fails for one sample."""
+
+    def loss(self, x: Array, t: Array) -> Any:
+        return super().loss(x, t) * len(x)
+
+    def gradients(self, x: Array, t: Array) -> list[Array]:
+        if len(x) == 1:
+            raise ValueError("<b>one</b> sample & more")
+        found = super().gradients(x, t)
+        x *= 2
+        return found
+
+    def step(self, x: Array, t: Array, learning_rate: float) -> None:
+        super().step(x, t, -learning_rate)
+
+
+class OnlyStep(Net):
+    """It offers no gradients; those of one step are not divided by the batch size."""
+
+    gradients = None  # type: ignore[assignment]
+
+    def step(self, x: Array, t: Array, learning_rate: float) -> None:
+        for W, dW in zip(self.weights, Net.gradients(self, x, t), strict=True):
+            W -= learning_rate * len(x) * dW
+
+
+class Keeping(Net):
+    """It adds the gradients of earlier calls, and returns float64 for float32."""
+
+    def gradients(self, x: Array, t: Array) -> list[Array]:
+        found = [dW.astype(np.float64) for dW in super().gradients(x, t)]
+        self.total = [a + b for a, b in zip(getattr(self, "total", [0.0] * 4), found, strict=True)]
+        return self.total
+
+
+class OnlyInPlace(Net):
+    """Its only training method modifies the batch, and raises for one sample; outputs change the weights."""
+
+    gradients = None  # type: ignore[assignment]
+
+    def outputs(self, x: Array) -> Array:
+        z = super().outputs(x)
+        self.weights[3] = self.weights[3] + 1
+        return z
+
+    def step(self, x: Array, t: Array, learning_rate: float) -> None:
+        if len(x) == 1:
+            raise ValueError("<b>one</b> sample & more")
+        weights = self.weights
+        dW = Net.gradients(self, x, t)
+        self.weights = [W - learning_rate * d for W, d in zip(weights, dW, strict=True)]
+        t -= 1
+
+
+class Float32(Net):
+    """It computes in float32, and returns float64 for float64."""
+
+    def outputs(self, x: Array) -> Array:
+        W1, b1, W2, b2 = (W.astype("float32") for W in self.weights)
+        self.x, self.h = x, np.maximum(x.astype("float32") @ W1 + b1, 0)
+        return (self.h @ W2 + b2).astype(x.dtype)
+
+
+class Tracing(Net):
+    """It offers its gradients in a trace, that of W doubled."""
+
+    gradients = step = None  # type: ignore[assignment]
+
+    def trace(self, x: Array, t: Array) -> dict[str, Array]:
+        return {"dense_0/dW": 2 * Net.gradients(self, x, t)[0]}
+
+
+@cache
+def report_on(network: type) -> Report:
+    """Return the report on a network, without the checks of the suite."""
+    factory = adapt(network, SIZES)
+    examination = examine(factory)
+    own = check_own_gradient(factory, examination.observations[0].situation, examination.architecture.dtype)
+    return make_report(network.__name__, examination, own, source_of(network, SIZES), 0, keras="3")
+
+
+@pytest.mark.parametrize("network", [Net, WrongNet, OnlyStep, Keeping, OnlyInPlace, Float32, Tracing])
+def test_reproductions_run_as_pasted(network: type, capsys: pytest.CaptureFixture[str]) -> None:
+    report = report_on(network)
+    assert report.agrees == (network is Net)
+    for finding in report.findings:
+        program = reproduction(report, finding)
+        assert len(program.splitlines()) <= 10
+        assert max(map(len, program.splitlines())) <= 140
+        if finding.name == "exception":
+            with pytest.raises(ValueError, match="<b>one</b> sample & more"):
+                exec(program, {})
+            continue
+        exec(program, {})
+        out = capsys.readouterr().out
+        check_numbers(finding, out)
+
+
+def check_numbers(finding: Any, out: str) -> None:
+    """Check that a reproduction prints what the finding says."""
+    if finding.name in ("inputs modified", "weights modified"):
+        assert out == "unchanged: False\n"
+    elif finding.name == "float64 leaks":
+        assert out == "expected: float32; yours: float64\n"
+    elif finding.name == "float32 sums":
+        theirs, ours = (float(line.split()[1]) for line in out.splitlines())
+        assert 0 < abs(ours - theirs) < 1e-6
+    else:
+        theirs, ours = (float(line.split()[1]) for line in out.splitlines())
+        got, expected = re.search(r"got (.*), Keras (.*)\.$", finding.evidence).groups()
+        assert (ours, theirs) == pytest.approx((float(got), float(expected)), rel=1e-9)
+
+
+def test_reproduction_of_another_shape(capsys: pytest.CaptureFixture[str]) -> None:
+    report = report_on(OnlyStep)
+    exec(reproduction(report, replace(report.findings[0], index=None)), {})
+    assert capsys.readouterr().out in ("Keras: (6, 5)\nyours: (6, 5)\n", "Keras: (5,)\nyours: (5,)\n")
+
+
+def test_no_reproduction_without_a_situation() -> None:
+    report = report_on(WrongNet)
+    assert reproduction(report, replace(report.findings[0], scene="")) == ""
+
+
+def test_a_method_that_raises_is_not_called_not_offered() -> None:
+    report = report_on(WrongNet)
+    cell = report.cells["one sample"]["gradients"]
+    assert cell.agrees is False
+    assert [report.findings[i].name for i in cell.causes] == ["exception"]
+    assert report_on(Tracing).cells["one sample"]["gradients"].agrees is False
+
+
+def test_the_table_refers_to_the_findings_by_their_place() -> None:
+    """A side effect that comes first moves the others."""
+    report = report_on(WrongNet)
+    cells = report.cells
+    assert [report.findings[i].name for i in cells["a usual batch"]["loss"].causes] == ["loss_summed"]
+    assert [report.findings[i].name for i in cells["1 step"]["steps"].causes] == ["update_negated"]
+    assert report.findings[0].name == "inputs modified"
+
+
+def test_findings_have_their_methods() -> None:
+    assert {f.method for f in report_on(WrongNet).findings} == {"loss", "gradients", "step"}
+    assert {f.method for f in report_on(OnlyStep).findings} == {"step"}
+    assert {f.method for f in report_on(Tracing).findings} == {"trace"}
+    assert {f.scene for f in report_on(Keeping).findings if f.stage == "gradients"} >= {"a second call"}
+    effects = {f.name for f in report_on(WrongNet).findings}
+    assert {"inputs modified", "exception"} <= effects
+    in_place = report_on(OnlyInPlace)
+    methods = {(f.name, f.method) for f in in_place.findings}
+    assert methods >= {("inputs modified", "step"), ("exception", "step"), ("weights modified", "outputs")}
+    assert "float32 sums" in {f.name for f in report_on(Float32).findings}
+
+
+@pytest.mark.parametrize("network", [Net, WrongNet])
+def test_page(network: type, tmp_path: Path) -> None:
+    report, path = report_on(network), tmp_path / "mine.html"
+    write_network_page(str(path), report)
+    content = path.read_text(encoding="utf-8")
+    page = check_page(content)
+    assert 'name="viewport" content="width=device-width' in content
+    assert {"situations", "situation-a-usual-batch", "glossary-bound", "environment-date"} <= set(page.ids)
+    assert ("findings" in page.ids) == (network is WrongNet)
+    for finding in report.findings:
+        for text in (finding.what, finding.remedy, finding.evidence, reproduction(report, finding)):
+            assert text in page.text
+    assert "✗" in page.text if network is WrongNet else "✓ All that it offers agrees with Keras." in page.text
+    assert "<b>" not in content
+    links = {link for link in page.links if "finding-" in link}
+    assert links <= {f"#finding-{i + 1}" for i in range(len(report.findings))}
+    assert bool(links) == (network is WrongNet)
+
+
+def test_fragments_of_a_notebook_do_not_share_anchors() -> None:
+    right, wrong = (report_on(network)._repr_html_() for network in (Net, WrongNet))
+    check_page(f"{right}{wrong}")
+    assert "<html" not in right
+    style = right[right.index("<style>") + 7 : right.index("</style>")]
+    for selectors in re.findall(r"([^{}]+)\{", style):  # no rule reaches what is around the fragment
+        assert all(s.strip().startswith((".parity", "@media")) for s in selectors.split(","))
+
+
+def test_json_has_the_same_keys_whatever_is_found() -> None:
+    found = [json.loads(json.dumps(report_on(network).to_json())) for network in (Net, WrongNet)]
+    keys = "implementation agrees sizes activations dtype seed findings own_gradient table comparisons checks digits"
+    assert list(found[0]) == list(found[1]) == [*keys.split(), "not_offered", "environment"]
+    finding = "name what remedy stage evidence scene tensor index method reproduction"
+    assert all(list(entry) == finding.split() for entry in found[1]["findings"])
+    assert found[0]["table"]["a usual batch"]["loss"] == {"agrees": True, "causes": [], "follows": False}
+    assert found[1]["table"]["a usual batch"]["loss"] == {"agrees": False, "causes": [1], "follows": False}
+
+
+@pytest.mark.parametrize(
+    ("implementation", "conventions", "lines"),
+    [
+        (Net, None, [f"from {__name__} import Net", "adapt(Net, (6, 5, 3))"]),
+        (Net(6, 5, 3), None, ["adapt(network, (6, 5, 3))"]),
+        (
+            Net,
+            Conventions(loss="sum"),
+            ["from parity_tests.implementations.conventions import Conventions", 'Conventions(loss="sum"))'],
+        ),
+    ],
+)
+def test_source(implementation: Any, conventions: Conventions | None, lines: list[str]) -> None:
+    source = source_of(implementation, SIZES, conventions)
+    text = "\n".join([*source.imports, source.factory])
+    assert all(line in text for line in lines)
+    assert text.count("Conventions") == (0 if conventions is None else 2)
+
+
+def test_source_of_a_file(tmp_path: Path) -> None:
+    from parity_tests.implementations.loading import load
+
+    path = tmp_path / "my net.py"
+    path.write_text("class Net:\n    class Inner:\n        pass\n")
+    source = source_of(load(f"{path}:Net.Inner"), SIZES)
+    assert "from parity_tests.implementations.loading import load" in source.imports
+    assert source.factory == f'adapt(load("{path}:Net.Inner"), (6, 5, 3))'

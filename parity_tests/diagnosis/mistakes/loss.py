@@ -183,7 +183,7 @@ def targets_scaled(f: Formulas, factor: float) -> Formulas:
 
 
 @mistake(
-    "The targets are multiplied by {p:g}, and the gradient is p - {p:g}·t: label smoothing leaves out its uniform part.",
+    "The targets are multiplied by {p:g}, the gradient is p - {p:g}·t: label smoothing leaves out its uniform part.",
     "Use the targets as they are.",
     values=(0.9, 0.95, 0.8, 0.99),
 )

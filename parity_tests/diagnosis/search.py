@@ -131,8 +131,15 @@ def _pairs(
                 name for name in names if not np.array_equal(after[name], before[name], equal_nan=True)
             }
     for first, second in combinations(changes, 2):
-        if first.mistake is not second.mistake and names <= changes[first] | changes[second]:
+        if _simple(first, second) and names <= changes[first] | changes[second]:
             yield first, second
+
+
+def _simple(first: Explanation, second: Explanation) -> bool:
+    """Return whether a pair is worth trying: two mistakes with at most one parameter, at most one in a single layer."""
+    parameters = (first.parameter is not None) + (second.parameter is not None)
+    single_layers = (first.layer is not None) + (second.layer is not None)
+    return first.mistake is not second.mistake and parameters < 2 and single_layers < 2
 
 
 def single_explanations(

@@ -292,7 +292,7 @@ def gradient_negated(f: Formulas) -> Formulas:
 
 def probability_gradient(f: Formulas, gradient: Callable[[Array, Array], Array]) -> Formulas:
     """Return formulas with another gradient of the loss, computed from the probabilities and the targets."""
-    return replace(f, loss_gradient=lambda z, out, t: gradient(softmax(z), t))
+    return replace(f, loss_gradient=lambda z, out, t: gradient(softmax(z).astype(f.dtype).astype(float), t))
 
 
 @mistake(

@@ -129,6 +129,7 @@ SOFTMAX = [
         "return softmax(self.predict(x))",
         "return softmax(softmax(self.predict(x)))",
         "softmax_twice_in_outputs",
+        "softmax_twice",
     ),
     fault(
         "softmax_twice",

@@ -128,14 +128,15 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 def make_report(name: str, examination: Examination, own_gradient: OwnGradient, **environment: Any) -> Report:
     """Return the report on an examination."""
-    cells = {row.name: {s: _cell(examination, row, s) for s in _stages(row)} for row in examination.rows}
-    mistakes = [_finding(examination, i, cells) for i in range(len(examination.diagnosis.explanations))]
+    first = [_first_stage(examination, i) for i in range(len(examination.diagnosis.explanations))]
+    cells = {row.name: {s: _cell(examination, row, s, first) for s in _stages(row)} for row in examination.rows}
+    mistakes = [_finding(examination, i, stage, cells) for i, stage in enumerate(first)]
     missing = sorted({text for observation in examination.observations for text in observation.not_offered})
     missing += [] if any("steps" in row for row in cells.values()) else ["step: there is no such method"]
     effects = _side_effects(examination)
-    first = [finding for finding in effects if finding.name.endswith(" modified")]  # other findings may follow from it
-    others = [finding for finding in effects if finding not in first]
-    findings = [*first, *mistakes, *_unexplained(examination), *others]
+    causes = [finding for finding in effects if finding.name.endswith(" modified")]  # other findings may follow from it
+    others = [finding for finding in effects if finding not in causes]
+    findings = [*causes, *mistakes, *_unexplained(examination), *others]
     return Report(name, examination, own_gradient, findings, cells, missing, environment)
 
 
@@ -144,8 +145,11 @@ def _stages(row: Row) -> Sequence[str]:
     return ("steps",) if any(stage_of(name) == "steps" for name in row.comparisons) else COLUMNS
 
 
-def _cell(examination: Examination, row: Row, stage: str) -> Cell:
-    """Return whether a stage of a scene agrees with Keras, and the mistakes that the diagnosis needs there."""
+def _cell(examination: Examination, row: Row, stage: str, first: Sequence[str]) -> Cell:
+    """Return whether a stage of a scene agrees with Keras, and the mistakes that the diagnosis needs there.
+
+    ``first`` is the first stage that each mistake changes.
+    """
     wrong = {n for n, c in row.comparisons.items() if stage_of(n) == stage and c.failure}
     if not any(stage_of(name) == stage for name in row.comparisons):
         return Cell(None)
@@ -159,7 +163,7 @@ def _cell(examination: Examination, row: Row, stage: str) -> Cell:
         for i in range(len(explanations))
         if misses([scene], applied(explanations[:i] + explanations[i + 1 :], examination.right), [stage])
     ]
-    earlier = [STAGES.index(_first_stage(examination, i)) < STAGES.index(stage) for i in causes]
+    earlier = [STAGES.index(first[i]) < STAGES.index(stage) for i in causes]
     return Cell(False, tuple(causes), bool(causes) and all(earlier))
 
 
@@ -175,9 +179,9 @@ def _first_stage(examination: Examination, i: int) -> str:
     return min((stage_of(tensor) for _, tensor in before - after), key=STAGES.index, default="steps")
 
 
-def _finding(examination: Examination, i: int, cells: dict[str, dict[str, Cell]]) -> Finding:
+def _finding(examination: Examination, i: int, stage: str, cells: dict[str, dict[str, Cell]]) -> Finding:
     """Return the finding of explanation i, with the first numbers that it explains."""
-    explanation, stage = examination.diagnosis.explanations[i], _first_stage(examination, i)
+    explanation = examination.diagnosis.explanations[i]
     shown = [row for row in examination.rows if i in cells[row.name].get(stage, Cell(None)).causes]
     evidence = _evidence(shown[0], [n for n in shown[0].comparisons if stage_of(n) == stage]) if shown else ""
     what, remedy = describe(explanation, len(examination.architecture.activations))

@@ -19,6 +19,7 @@ from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
 MOST = 3  # rounds of the search in one stage
 FIRST = 4  # partial explanations that are tried as the first of a pair
 NEWTON_STEPS = 8
+USUAL = 1e3  # how far a parameter may be from the usual values
 
 
 @dataclass(frozen=True)
@@ -221,4 +222,6 @@ def _fit(
             break
         p -= float(slope @ r / (slope @ slope))
     rounded = float(f"{p:.3g}")
+    if not min(mistake.values) / USUAL <= p <= max(mistake.values) * USUAL:  # a mistake that nobody makes
+        return best
     return rounded if fits(rounded) or error(rounded) <= 1.01 * error(p) else p

@@ -175,8 +175,9 @@ LAYERS = [
     fault(
         "first_batch_kept",
         "ctx.save_for_backward(x, W)",
-        "kept = Affine.kept.setdefault(W.data_ptr(), x)\n"
-        "        ctx.save_for_backward(kept if len(kept) == len(x) else x, W)",
+        "kept = Affine.kept.get(W.data_ptr(), x)\n"
+        "        Affine.kept[W.data_ptr()] = kept if len(kept) == len(x) else x\n"
+        "        ctx.save_for_backward(Affine.kept[W.data_ptr()], W)",
         "first_inputs_kept",
         more=[
             ("class Affine(Function):\n", "class Affine(Function):\n    kept = {}\n\n"),

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from parity_tests.diagnosis.formulas import Array, Formulas, Tensors, evaluate, layers_of, run
-from parity_tests.diagnosis.observe import Observation, Step
+from parity_tests.diagnosis.observe import STEPS, Observation, Step
 from parity_tests.reference.error_model import Bounded
 
 STAGES = ("outputs", "loss", "gradients", "steps")  # in order of computation
@@ -114,7 +114,7 @@ class StepsScene:
         return predicted
 
 
-SUMMED = 16  # error of an update that sums gradients of many steps, in relative errors of a right one
+SUMMED = STEPS  # an update may sum the gradients of all earlier steps, each with its error
 
 
 def reproduces(observed: Array, predicted: Array, right: Bounded, summed: float = 0.0) -> bool:

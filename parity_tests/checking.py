@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import pytest
+from threadpoolctl import threadpool_limits
 
 from parity_tests.checks.networks import OwnNetworks
 from parity_tests.checks.registry import CHECKS as CHECKS_OF_THE_SUITE
@@ -46,7 +47,7 @@ def check_implementation(
         sizes: inputs, hidden units, classes; for a class or function (20, 16, 12, 5) if not given, or (20, 16, 5).
         activations: the activation of each layer; recognised from the outputs if not given.
         conventions: what the network does otherwise than Keras on purpose, for example ``Conventions(loss="sum")``.
-        digits: MNIST, to train the network for two epochs beside Keras as well; it takes 784 inputs and 10 classes.
+        digits: MNIST, to train a network (784-50-10 if ``sizes`` is not given) for two epochs beside Keras as well.
         on_fail: ``"return"``, or ``"raise"``: raise an ``AssertionError`` if something differs.
         seed: seed of weights and batches.
         settings: settings of SGD that the network's own ``step`` uses, for example ``momentum=0.9``.
@@ -60,20 +61,33 @@ def check_implementation(
     """
     if on_fail not in ("return", "raise"):
         raise ValueError(f"on_fail must be 'return' or 'raise'; got {on_fail!r}.")
-    conventions = conventions or Conventions()
+    with threadpool_limits(1):  # the search multiplies small matrices: several threads would wait for one another
+        report = _report(implementation, sizes, activations, conventions or Conventions(), digits, seed, settings)
+    if on_fail == "raise" and not report.agrees:
+        raise AssertionError(f"\n{report!r}")
+    return report
+
+
+def _report(
+    implementation: Any,
+    sizes: Sequence[int] | None,
+    activations: Sequence[str] | None,
+    conventions: Conventions,
+    digits: Dataset | None,
+    seed: int,
+    settings: dict[str, Any],
+) -> Report:
+    """Examine the network, and return the report."""
     factory = adapt(implementation, sizes, conventions)
     examination = examine(factory, activations, seed, **settings)
     architecture = examination.architecture
     own_gradient = check_own_gradient(factory, situations(architecture.sizes, seed)[0], architecture.dtype)
     numerical = numerical_checks(implementation, conventions, examination) if not settings else {}
-    trained = train_on_digits(factory, architecture, digits) if digits else None
+    trained = train_on_digits(implementation, sizes, conventions, architecture, digits) if digits else None
     versions = {"keras": keras.__version__, "framework": keras.backend.backend()}
     source = source_of(implementation, architecture.sizes, conventions)
     report = make_report(name_of(implementation), examination, own_gradient, source, seed, **versions)
-    report = with_checks(report, numerical, trained)
-    if on_fail == "raise" and not report.agrees:
-        raise AssertionError(f"\n{report!r}")
-    return report
+    return with_checks(report, numerical, trained)
 
 
 def numerical_checks(

@@ -71,15 +71,15 @@ def compare_programs(options: argparse.Namespace) -> int:
 
     if unknown := set(options.only or ()) - set(CHECKS):
         raise ValueError(f"--only takes {', '.join(map(repr, CHECKS))}; got {', '.join(map(repr, sorted(unknown)))}.")
-    digits = mnist.load(options.data)
-    if options.slow and len(digits.train[0]) != 60_000:
-        raise ValueError("--slow needs all 70,000 digits; set MNIST_PATH or --data.")
+    digits = None if options.only else mnist.load(options.data)
+    if options.slow and (digits is None or len(digits.train[0]) != 60_000):
+        raise ValueError("--slow needs all 70,000 digits, and no --only; set MNIST_PATH or --data.")
     report, console = Report(), Console()
     if not console.is_terminal:
         console = Console(width=LOG_WIDTH)
     console.width = max(console.width, MIN_WIDTH)
     run_steps(plan(report, digits, options.slow, options.only, options.backend), console)
-    print_report(report, console, digits.source, details=options.only is None)
+    print_report(report, console, digits)
     if options.json:
         write_bytes(options.json, (json.dumps(to_json(report), indent=1) + "\n").encode())
     if options.report:
@@ -132,21 +132,20 @@ def run_steps(steps: list[tuple[str, Any]], console: Console) -> None:
             step()
 
 
-def print_report(report: Any, console: Console, source: str, *, details: bool = True) -> None:
+def print_report(report: Any, console: Console, digits: mnist.Dataset | None) -> None:
     """Print the tables and the verdict.
 
     Args:
         report: a ``parity_tests.report.results.Report``.
         console: where to print.
-        source: where the digits came from.
-        details: whether to print the tensors and gradients of the article's network as well.
+        digits: the digits of the trainings; None if only some checks were run.
     """
     from parity_tests.report import tables
 
     tables.print_table(console, tables.summary_table(report.results))
-    for table in (tables.tensor_table(), tables.gradient_table()) if details else ():
+    for table in (tables.tensor_table(), tables.gradient_table()) if digits else ():
         tables.print_table(console, table)
     for name, p in report.p_values.items():
         console.print(f"Final accuracies from independent initial weights, {name}: p = {p:.3f}")
-    console.print(f"{tables.environment()}; {source}.")
+    console.print(f"{tables.environment()}{f'; {digits.source}' if digits else ''}.")
     console.print(report.verdict, style="bold red" if report.first_divergence else "bold green", markup=False)

@@ -10,7 +10,6 @@ from scratch.datasets import mnist
 from scratch.files import write_bytes
 from scratch.utils import print_now, printable
 
-MNIST_SIZES = (784, 50, 10)
 CONVENTIONS = {  # by the field of Conventions
     "loss": "its loss is the mean over the batch, or the sum (default: mean)",
     "samples": "where x has the samples of a batch (default: recognised)",
@@ -27,10 +26,12 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         "--implementation", metavar="FILE:NAME", help="compare this class, function or object with Keras"
     )
     group.add_argument("--new-adapter", metavar="FILE", help="write a commented adapter to fill in")
-    meaning = "inputs, hidden units and classes (default: 20,16,12,5, or 784,50,10 with --mnist)"
+    meaning = "inputs, hidden units and classes (default: 20,16,12,5, or 20,16,5)"
     group.add_argument("--sizes", metavar="N,N", type=integers, help=meaning)
     group.add_argument("--activations", metavar="A,A", type=names, help="of each layer (default: recognised)")
-    group.add_argument("--mnist", action="store_true", help="also train two epochs on real digits")
+    group.add_argument(
+        "--mnist", action="store_true", help="also train two epochs on real digits (784-50-10, or --sizes)"
+    )
     group.add_argument("--momentum", metavar="M", type=float, help="momentum of its own training step")
     group.add_argument("--nesterov", action="store_true", help="its momentum is Nesterov's")
     group.add_argument("--weight-decay", metavar="D", type=float, help="its decoupled weight decay")
@@ -64,7 +65,7 @@ def check_network(options: argparse.Namespace) -> int:
     declared = {name: getattr(options, name) for name in CONVENTIONS if getattr(options, name)}
     report = check_implementation(
         network,
-        options.sizes or (MNIST_SIZES if options.mnist else None),
+        options.sizes,
         activations=options.activations,
         conventions=Conventions(**declared),
         digits=digits,

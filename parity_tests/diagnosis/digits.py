@@ -1,6 +1,8 @@
 """Train a network on real digits beside Keras: the accuracy that a mistake costs, or hides."""
 
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,8 +10,12 @@ import numpy as np
 from keras_impl.frameworks import floatx
 from parity_tests.diagnosis.judge import Architecture, keras_model
 from parity_tests.diagnosis.situations import draw_weights
+from parity_tests.implementations.adapters import adapt
+from parity_tests.implementations.conventions import Conventions
+from parity_tests.implementations.protocol import CannotRunError
 from scratch.datasets.mnist import Dataset
 
+SIZES = (784, 50, 10)
 SAMPLES, BATCH, EPOCHS, LEARNING_RATE = 20_000, 100, 2, 0.1
 Array = np.ndarray
 
@@ -26,22 +32,35 @@ class DigitsResult(NamedTuple):
         return text + (" (accuracy hides bugs: the table above decides)" if self.network >= self.keras - 0.005 else "")
 
 
-def train_on_digits(factory: Callable[[], Any], architecture: Architecture, digits: Dataset) -> DigitsResult:
+def train_on_digits(
+    implementation: Any,
+    sizes: Sequence[int] | None,
+    conventions: Conventions,
+    architecture: Architecture,
+    digits: Dataset,
+) -> DigitsResult:
     """Train a fresh network and Keras's for two epochs with learning rate 0.1.
 
     Args:
-        factory: returns a fresh network that offers ``step``.
-        architecture: its architecture, with 784 inputs and 10 classes.
+        implementation: what ``adapt`` takes.
+        sizes: sizes of the network; 784, 50, 10 for a class or function if not given.
+        conventions: those of the network.
+        architecture: its activations and dtype.
         digits: MNIST, or part of it.
 
     Raises:
-        ValueError: if the sizes do not fit the digits, or the network offers no ``step``.
+        CannotRunError: if the sizes do not fit the digits, or the network offers no ``step``.
     """
-    network, dtype = factory(), architecture.dtype
-    if (architecture.sizes[0], architecture.sizes[-1]) != (784, 10):
-        raise ValueError(f"--mnist needs a network with 784 inputs and 10 classes; it has {architecture.sizes}.")
+    if sizes is None and (inspect.isclass(implementation) or inspect.isroutine(implementation)):
+        sizes = SIZES
+    network, dtype = adapt(implementation, sizes, conventions)(), architecture.dtype
+    sizes = (len(network.get_weights()[0]), *(len(b) for b in network.get_weights()[1::2]))
+    if (sizes[0], sizes[-1]) != (784, 10):
+        raise CannotRunError(f"--mnist needs a network with 784 inputs and 10 classes; it has the sizes {sizes}.")
     if not hasattr(network, "step"):
-        raise ValueError("--mnist needs a network that offers step(x, t, learning_rate).")
+        raise CannotRunError("--mnist needs a network that offers step(x, t, learning_rate).")
+    hidden, last = architecture.activations[0], architecture.activations[-1]
+    architecture = replace(architecture, sizes=sizes, activations=(*[hidden] * (len(sizes) - 2), last))
     weights = [W.astype(dtype) for W in draw_weights(np.random.default_rng(0), architecture.sizes)]
     weights[1::2] = [np.zeros_like(b) for b in weights[1::2]]
     x, labels = (array[:SAMPLES] for array in digits.train)

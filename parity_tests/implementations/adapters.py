@@ -3,6 +3,7 @@
 import copy
 import inspect
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 from parity_tests.implementations.calling import required_parameters
@@ -37,6 +38,8 @@ def adapt(thing: Any, sizes: Sequence[int] | None = None, conventions: Conventio
         thing = thing()
     if inspect.isclass(thing):
         return constructed(thing, sizes, wrap)
+    if isinstance(thing, ModuleType):
+        raise CannotRunError(f"A network is expected; got the module {thing.__name__}: name a class or object in it.")
     if not _is_function(thing):
         return copies(thing, sizes, wrap, _duplicate)
     if required_parameters(thing) == 2:

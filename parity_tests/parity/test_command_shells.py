@@ -83,7 +83,7 @@ def test_keras_without_a_reader(training: list[str], capsys: Capture) -> None:
 def test_parity_without_a_reader(training: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """The checks are left out: only the output matters."""
     monkeypatch.setattr("parity_tests.report.results.plan", lambda *_: [])
-    monkeypatch.setattr(parity_tests.cli, "print_report", lambda report, console, source, details: console.print(source))
+    monkeypatch.setattr(parity_tests.cli, "print_report", lambda report, console, digits: console.print(digits.source))
     with pipe_without_reader():
         assert parity_tests.cli.main(training[:2]) == 141
     assert capsys.readouterr().err == ""
@@ -91,7 +91,7 @@ def test_parity_without_a_reader(training: list[str], monkeypatch: pytest.Monkey
 
 def test_parity_in_ascii(training: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("parity_tests.report.results.plan", lambda *_: [])
-    monkeypatch.setattr(parity_tests.cli, "print_report", lambda report, console, source, details: console.print("1 ×"))
+    monkeypatch.setattr(parity_tests.cli, "print_report", lambda report, console, digits: console.print("1 ×"))
     output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", output)
     assert parity_tests.cli.main(training[:2]) == 0

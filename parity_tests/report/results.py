@@ -98,7 +98,7 @@ class Report:
 
 def plan(
     report: Report,
-    digits: mnist.Dataset,
+    digits: mnist.Dataset | None,
     slow: bool = False,
     only: Sequence[str] | None = None,
     backend: str | None = None,
@@ -107,13 +107,11 @@ def plan(
 
     Args:
         report: takes the results.
-        digits: MNIST, or part of it.
+        digits: MNIST, or part of it; None for the checks without the trainings on it.
         slow: whether to train for ten epochs on all digits instead of five epochs on a few.
-        only: names of the checks to run, and no training on MNIST; all if not given.
+        only: names of the checks to run; all if not given.
         backend: the only backend to run on.
     """
-    few = mnist.Dataset(_first(digits.train, FEWER_TRAIN), _first(digits.test, FEWER_TEST), "the first digits")
-    data, epochs = (digits, full_runs.EPOCHS) if slow else (few, FEWER_EPOCHS)
     steps: list[tuple[str, Callable[[], None]]] = []
 
     def add(name: str, backend: str, code: str, compare: Callable[[], Iterable[Comparison]]) -> None:
@@ -124,8 +122,10 @@ def plan(
     for name, b in runs():
         if (only is None or name in only) and (backend is None or b in (backend, SHARED)):
             add(name, b, CHECKS[name].code(b), lambda name=name, b=b: run(name, b))
-    if only is not None:
+    if digits is None:
         return steps
+    few = mnist.Dataset(_first(digits.train, FEWER_TRAIN), _first(digits.test, FEWER_TEST), "the first digits")
+    data, epochs = (digits, full_runs.EPOCHS) if slow else (few, FEWER_EPOCHS)
     for b in [backend] if backend else BACKENDS:
         code = "fused step" if b == "numba" else "layer by layer"
         if slow:

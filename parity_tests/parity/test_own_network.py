@@ -1,0 +1,127 @@
+"""``python -m parity_tests --implementation``, ``check_implementation`` and ``parametrize_with_checks``."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from parity_tests.checking import assert_check, check_implementation, parametrize_with_checks
+from parity_tests.cli import main
+from parity_tests.parity.networks.plain import ListNet
+from scratch import layers
+from scratch.models import Sequential
+
+Capture = pytest.CaptureFixture[str]
+
+
+class BiasAveraged(ListNet):
+    """The gradient of b is averaged over the batch."""
+
+    def backward(self, y: np.ndarray, y_hat: np.ndarray) -> object:
+        dW, db = super().backward(y, y_hat)
+        return dW, [gradient / len(y) for gradient in db]
+
+
+def model(backend: str) -> Sequential:
+    """Return a compiled model of scratch."""
+    found = Sequential([layers.Input((20,)), layers.Dense(16, "relu"), layers.Dense(5, "softmax")], backend=backend)
+    found.compile("sgd", "categorical_crossentropy")
+    return found
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_scratch_comes_through_the_same_door(backend: str) -> None:
+    report = check_implementation(model(backend), on_fail="raise")
+    assert report.agrees
+    assert {stage: cell.agrees for stage, cell in report.cells["a usual batch"].items()} == dict.fromkeys(
+        ("outputs", "loss", "gradients"), True
+    )
+
+
+def test_a_mistake_is_named_and_raised() -> None:
+    with pytest.raises(AssertionError, match=r"The gradient of b is averaged over the batch\."):
+        check_implementation(BiasAveraged, on_fail="raise")
+    with pytest.raises(ValueError, match="on_fail must be 'return' or 'raise'; got 'rise'"):
+        check_implementation(BiasAveraged, on_fail="rise")
+
+
+def test_checks_of_the_report() -> None:
+    report = check_implementation(BiasAveraged)
+    assert report.checks["state"]
+    assert_check(report, "outputs")
+    assert_check(report, "loss")
+    for name in ("gradients", "steps"):
+        with pytest.raises(AssertionError, match=r"The gradient of b is averaged over the batch\."):
+            assert_check(report, name)
+    with pytest.raises(AssertionError, match="no: db of layer"):
+        assert_check(report, "own gradient")
+
+
+def test_parametrize_with_checks_marks_expected_failures() -> None:
+    decorate = parametrize_with_checks([ListNet], expected_failed_checks={"loss": "the reason"})
+    parameters = {parameter.id: parameter.marks for parameter in decorate.args[1]}
+    assert set(parameters) == {
+        f"ListNet-{name}" for name in ("outputs", "loss", "gradients", "steps", "own gradient", "side effects")
+    }
+    assert [(mark.name, mark.kwargs["reason"]) for mark in parameters["ListNet-loss"]] == [("xfail", "the reason")]
+    with pytest.raises(ValueError, match=r"expected_failed_checks must be among outputs, loss, .*; got losses"):
+        parametrize_with_checks([ListNet], expected_failed_checks={"losses": "typing error"})
+
+
+def network_file(folder: Path, source: str) -> str:
+    """Write a file with a network of its own, and return what ``--implementation`` takes."""
+    (folder / "net.py").write_text(source)
+    return f"{folder / 'net.py'}:Net"
+
+
+def test_exit_status_and_files(tmp_path: Path, capsys: Capture) -> None:
+    adapter = tmp_path / "adapter.py"
+    assert main(["--new-adapter", str(adapter)]) == 0
+    command = ["--implementation", f"{adapter}:Net"]
+    assert main(command) == 0
+    assert "All that it offers agrees with Keras." in capsys.readouterr().out
+    adapter.write_text(adapter.read_text().replace("dout.sum(axis=0)", "dout.sum() + 0 * dout[0]"))
+    files = [str(tmp_path / "mine.json"), str(tmp_path / "mine.html")]
+    assert main([*command, "--json", files[0], "--report", files[1]]) == 1
+    assert "db is one number, np.sum(dout)." in capsys.readouterr().out
+    found = json.loads(Path(files[0]).read_text())
+    assert (found["agrees"], found["findings"][0]["name"]) == (False, "bias_gradient_one_number")
+    assert "db is one number" in Path(files[1]).read_text()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("class Net:\n    pass\n", "Net"),
+        ("import nothing_of_this_name\n", "nothing_of_this_name"),
+        ("def Net(:\n", "line 1"),
+        ("import numpy as Net\n", "numpy"),
+    ],
+    ids=["no network", "import", "syntax", "module"],
+)
+def test_what_cannot_be_run_is_one_sentence(source: str, message: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["--implementation", network_file(tmp_path, source)]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_an_exception_shows_the_users_line(tmp_path: Path, capsys: Capture) -> None:
+    source = Path("parity_tests/parity/networks/plain.py").read_text().replace("class ListNet", "class Net")
+    source = source.replace("np.maximum(", "np.maximum_of(")
+    assert main(["--implementation", network_file(tmp_path, source)]) == 2
+    err = capsys.readouterr().err
+    assert "maximum_of" in err
+    assert f"{tmp_path / 'net.py'}, line" in err
+
+
+def test_only_one_check(tmp_path: Path, capsys: Capture) -> None:
+    options = ["--only", "to_categorical", "--json", str(tmp_path / "suite.json")]
+    assert main(options) == 0
+    assert [check["check"] for check in json.loads((tmp_path / "suite.json").read_text())["checks"]] == [
+        "to_categorical"
+    ]
+    assert "The article's network, tensor by tensor" not in capsys.readouterr().out
+    assert main(["--only", "traces"]) == 2
+    assert "--only takes 'structure', " in capsys.readouterr().err

@@ -57,6 +57,14 @@ def test_a_cross_entropy_takes_the_logits(end: str, loss: Any, t: np.ndarray) ->
         np.testing.assert_array_equal(trace["p/dx"], trace["loss/dx"])
 
 
+def test_an_error_within_a_trace_restores_the_default_dtype_of_keras() -> None:
+    model = keras.Sequential([kl.Input((4,), dtype="float64"), kl.Dense(3, "softmax", dtype="float64")])
+    model.compile(loss="categorical_crossentropy")
+    with pytest.raises(ValueError, match="Arguments `target` and `output` must have the same shape"):
+        keras_impl.trace(model, X, T[:, :2])
+    assert keras.config.floatx() == "float32"
+
+
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize(
     "loss", ["mean_squared_error", keras.losses.MeanSquaredError(), keras.losses.mean_squared_error]

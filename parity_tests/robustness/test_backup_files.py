@@ -151,7 +151,7 @@ def test_full_disk_keeps_the_last_backup(blobs: Data, tmp_path: Path, monkeypatc
 
 
 def test_full_disk_keeps_the_csv_file(blobs: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the CSV file cannot be written when the run is resumed, it is kept, and so is the backup."""
+    """If the CSV file cannot be written when the run is resumed, nothing is changed: file, backup and model."""
     folder, table = tmp_path / "backup", tmp_path / "log.csv"
     interrupt(new_model(), blobs, CSVLogger(table), BackupAndRestore(folder), at=(2, 1))
     lines = table.read_text()
@@ -161,10 +161,13 @@ def test_full_disk_keeps_the_csv_file(blobs: Data, tmp_path: Path, monkeypatch: 
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
+    model = new_model()
+    before = everything(model)
     with pytest.raises(
         FileError, match=r"log\.csv can't be written: No space left on device; the previous file is kept"
     ):
-        fit(new_model(), blobs, CSVLogger(table), BackupAndRestore(folder))
+        fit(model, blobs, CSVLogger(table), BackupAndRestore(folder))
+    assert everything(model) == before
     assert table.read_text() == lines
     monkeypatch.undo()
     fit(new_model(), blobs, CSVLogger(table), BackupAndRestore(folder))

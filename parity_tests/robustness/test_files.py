@@ -94,6 +94,13 @@ def test_numpy_reads_npz(tmp_path: Path) -> None:
         np.testing.assert_array_equal(arrays["dense_1/W"], model.get_weights()[2])
 
 
+def test_npz_of_numpy_may_have_fortran_ordered_arrays(tmp_path: Path) -> None:
+    model, W, b = Sequential([Dense(2, input_shape=(3,))]), np.arange(6.0).reshape(3, 2), np.zeros(2)
+    np.savez(tmp_path / "w.npz", **{"dense/W": np.asfortranarray(W), "dense/b": b})
+    model.load_weights(tmp_path / "w.npz")
+    np.testing.assert_array_equal(model.get_weights()[0], W)
+
+
 def test_weights_load_without_matching_optimizer(tmp_path: Path) -> None:
     model, other = Sequential([Dense(2, input_shape=(3,))]), Sequential([Dense(2, input_shape=(3,))])
     model.compile(SGD(0.1, 0.5), "categorical_crossentropy")

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -28,6 +28,14 @@ PATHS: dict[str, tuple[str, Callable[[], SGD], list[LambdaCallback]]] = {
     "numpy with momentum": ("numpy", lambda: SGD(0.1, momentum=0.9, nesterov=True), []),
     "numpy with clipping": ("numpy", lambda: SGD(0.1, momentum=0.5, global_clipnorm=0.1, weight_decay=1e-3), []),
 }
+
+
+@pytest.fixture(autouse=True)
+def _python_handler() -> Iterator[None]:
+    """Install Python's handler: a shell that runs the tests in the background starts them with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def make(path: str) -> Sequential:
@@ -122,6 +130,29 @@ def interrupt(path: str, rounds: int) -> int:
 @pytest.mark.parametrize("path", PATHS)
 def test_an_interrupt_never_splits_a_step(path: str) -> None:
     assert interrupt(path, 8) >= 2
+
+
+class InterruptedSGD(SGD):
+    """An optimizer that receives Ctrl-C before each update."""
+
+    def update(self, params: dict[str, np.ndarray], grads: dict[str, np.ndarray]) -> None:
+        signal.raise_signal(signal.SIGINT)
+        super().update(params, grads)
+
+
+@pytest.mark.parametrize("method", ["fit", "train_on_batch"])
+def test_an_interrupt_within_a_step_is_raised_after_it(method: str) -> None:
+    """The handler is installed again before KeyboardInterrupt is raised, so that the next Ctrl-C works, too."""
+    model, expected = make("numpy"), make("numpy")
+    model.compile(InterruptedSGD(0.1), "sparse_categorical_crossentropy")
+    expected.train_on_batch(X[:BATCH], Y[:BATCH])
+    options = {"batch_size": BATCH, "shuffle": False, "verbose": 0} if method == "fit" else {}
+    with pytest.raises(KeyboardInterrupt):
+        getattr(model, method)(X[:BATCH], Y[:BATCH], **options)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert model.optimizer is not None
+    assert model.optimizer.iterations == 1
+    assert fingerprint(model) == fingerprint(expected)
 
 
 @pytest.mark.slow

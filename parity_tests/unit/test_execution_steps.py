@@ -67,7 +67,8 @@ def steps_per_call(training: Training, x: np.ndarray = X, *callbacks: Callback) 
 
 def test_steps_are_joined_unless_something_needs_each_batch() -> None:
     assert steps_per_call(Training(), X, LambdaCallback(on_epoch_end=print)) > 1
-    assert steps_per_call(Training(), X, LambdaCallback(on_train_batch_begin=print)) == 1
+    for event in ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"):
+        assert steps_per_call(Training(), X, LambdaCallback(**{event: print})) == 1
     assert steps_per_call(Training(metric=WorstBatch)) == 1
     assert steps_per_call(Training(optimizer=lambda: SGD(momentum=0.9))) == 1
     # Samples that the compiled core cannot read are converted batch by batch, not all at once.

@@ -5,7 +5,7 @@ import pytest
 
 from parity_tests.unit.trainings import classifier, wrap
 from scratch import training
-from scratch.batches import batches
+from scratch.batches import batches, split_validation
 from scratch.callbacks import Callback, LambdaCallback
 from scratch.layers import Dense
 from scratch.losses import SoftmaxCrossEntropy
@@ -150,6 +150,14 @@ def test_validation_split_equals_validation_data_of_the_last_samples(blobs: Data
     assert (expected["val_loss"][-1], expected["val_accuracy"][-1]) == (pytest.approx(loss, rel=1e-6), accuracy)
 
 
+@pytest.mark.parametrize(("n", "split", "kept"), [(11, 0.25, 8), (93, 0.2, 74), (10, 0.3, 7), (3, 0.5, 1)])
+def test_the_number_of_samples_to_train_on_is_rounded_down(n: int, split: float, kept: int) -> None:
+    """As in Keras: ``split_at = int(math.floor(batch_dim * (1.0 - validation_split)))``."""
+    data, validation = split_validation(np.arange(n), np.arange(n), split)
+    assert validation is not None
+    assert [len(array) for array in (*data, *validation)] == [kept, kept, n - kept, n - kept]
+
+
 def test_evaluate_predict_and_batch_methods_agree(blobs: Data) -> None:
     x, y = blobs
     model = classifier()
@@ -216,14 +224,17 @@ def test_evaluate_without_metrics_returns_one_number(blobs: Data) -> None:
     assert list(model.fit(*blobs, verbose=0).history) == ["loss"]
 
 
-def test_interrupted_fit_leaves_a_usable_model(blobs: Data) -> None:
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_fit_that_a_callback_ends_with_an_exception_leaves_a_usable_model(
+    error: type[BaseException], blobs: Data
+) -> None:
     class Interrupt(Callback):
         def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
             if batch == 2:
-                raise KeyboardInterrupt
+                raise error
 
     model = classifier()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error):
         model.fit(*blobs, batch_size=10, epochs=5, callbacks=[Interrupt()], verbose=0)
     assert model.optimizer.iterations == 3
     assert np.isfinite(model.evaluate(*blobs, verbose=0)).all()

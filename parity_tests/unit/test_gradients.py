@@ -193,9 +193,7 @@ def test_gradient_check_takes_any_function_and_arrays() -> None:
     assert both["x[1]"] == pytest.approx(0.5, rel=1e-6)  # the factor 2 is missing
     named = gradient_check(lambda p: squares.sum() * p["s"], {"s": np.array(3.0)}, {"s": squares.sum()})
     assert named["s"] < 1e-7
-    with pytest.raises(
-        ValueError, match=r"gradient_check of a function needs the gradient of x\[1\], arranged"
-    ):
+    with pytest.raises(ValueError, match=r"gradient_check of a function needs the gradient of x\[1\], arranged"):
         gradient_check(lambda a: a[0].sum(), [x, W], [x])
 
 

@@ -71,9 +71,11 @@ def compare_programs(options: argparse.Namespace) -> int:
 
     if unknown := set(options.only or ()) - set(CHECKS):
         raise ValueError(f"--only takes {', '.join(map(repr, CHECKS))}; got {', '.join(map(repr, sorted(unknown)))}.")
+    if options.only and options.slow:
+        raise ValueError("--slow adds trainings to the whole suite; leave out --only.")
     digits = None if options.only else mnist.load(options.data)
-    if options.slow and (digits is None or len(digits.train[0]) != 60_000):
-        raise ValueError("--slow needs all 70,000 digits, and no --only; set MNIST_PATH or --data.")
+    if options.slow and digits and len(digits.train[0]) != 60_000:
+        raise ValueError("--slow needs all 70,000 digits; set MNIST_PATH or --data.")
     report, console = Report(), Console()
     if not console.is_terminal:
         console = Console(width=LOG_WIDTH)

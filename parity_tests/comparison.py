@@ -77,7 +77,7 @@ def compare(name: str, actual: np.ndarray, expected: np.ndarray, bound: np.ndarr
     if not np.isfinite(bounds).all() or (bounds < 0).any():
         return _failed(name, "the bound itself must be finite and not negative")
     same = (a == b) | (np.isnan(a) & np.isnan(b))
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         difference = np.where(same, 0.0, np.abs(a - b))
         difference[np.isnan(difference)] = np.inf
         ratio = np.where(difference == 0, 0.0, difference / bounds)

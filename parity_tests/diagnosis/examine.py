@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from functools import cached_property
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 
 from parity_tests.comparison import Comparison, compare
-from parity_tests.diagnosis.evidence import BatchScene, Scene, StepsScene, misses
+from parity_tests.diagnosis.evidence import BatchScene, Key, Scene, StepsScene, misses
 from parity_tests.diagnosis.formulas import Formulas, Settings, sgd
 from parity_tests.diagnosis.judge import (
     Architecture,
@@ -19,7 +20,7 @@ from parity_tests.diagnosis.judge import (
     keras_trace,
 )
 from parity_tests.diagnosis.observe import Observation, Step, observe, observe_steps
-from parity_tests.diagnosis.search import Diagnosis, diagnose, single_explanations
+from parity_tests.diagnosis.search import Diagnosis, applied, diagnose, single_explanations
 from parity_tests.diagnosis.situations import Situation, situations
 from parity_tests.implementations.loading import users_line
 from parity_tests.implementations.protocol import CannotRunError
@@ -62,6 +63,13 @@ class Examination:
     diagnosis: Diagnosis
     returned: str
     float32_dtypes: dict[str, str]
+
+    @cached_property
+    def explained(self) -> list[set[Key]]:
+        """The tensors that each mistake explains, after the mistakes before it."""
+        explanations = self.diagnosis.explanations
+        missed = [misses(self.scenes, applied(explanations[:i], self.right)) for i in range(len(explanations) + 1)]
+        return [before - after for before, after in pairwise(missed)]
 
 
 def examine(factory: Factory, activations: Sequence[str] | None = None, seed: int = 0, **settings: Any) -> Examination:

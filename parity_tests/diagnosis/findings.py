@@ -113,19 +113,12 @@ def _cell(examination: Examination, row: Row, stage: str) -> Cell:
         for i in range(len(explanations))
         if misses([scene], applied(explanations[:i] + explanations[i + 1 :], examination.right), [stage])
     ]
-    earlier = [STAGES.index(_first_stage(_explained(examination, i))) < STAGES.index(stage) for i in causes]
+    earlier = [STAGES.index(_first_stage(examination.explained[i])) < STAGES.index(stage) for i in causes]
     return Cell(False, tuple(causes), bool(causes) and all(earlier))
 
 
 def _scene(examination: Examination, name: str) -> Any:
     return next(scene for scene in examination.scenes if scene.name == name)
-
-
-def _explained(examination: Examination, i: int) -> set[Key]:
-    """Return the tensors that explanation i explains, after those before it."""
-    explanations, scenes = examination.diagnosis.explanations, examination.scenes
-    before = misses(scenes, applied(explanations[:i], examination.right))
-    return before - misses(scenes, applied(explanations[: i + 1], examination.right))
 
 
 def _first_stage(keys: Iterable[Key]) -> str:
@@ -135,7 +128,7 @@ def _first_stage(keys: Iterable[Key]) -> str:
 
 def _mistake(examination: Examination, i: int, cells: Table) -> Finding:
     """Return the finding of explanation i, with the first numbers that it explains."""
-    explanation, explained = examination.diagnosis.explanations[i], _explained(examination, i)
+    explanation, explained = examination.diagnosis.explanations[i], examination.explained[i]
     stage = _first_stage(explained)
     shown = [row.name for row in examination.rows if i in cells[row.name].get(stage, Cell(None)).causes]
     keys = [key for key in explained if stage_of(key[1]) == stage and (not shown or key[0] == shown[0])]

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from parity_tests.checks.networks import OwnNetworks
 from parity_tests.checks.registry import CHECKS as CHECKS_OF_THE_SUITE
-from parity_tests.comparison import Comparison, first_failure
+from parity_tests.comparison import Comparison, equal, first_failure
 from parity_tests.diagnosis.digits import train_on_digits
 from parity_tests.diagnosis.evidence import STAGES, stage_of
 from parity_tests.diagnosis.examine import Examination, examine
@@ -102,8 +102,11 @@ def numerical_checks(
     networks = OwnNetworks(lambda sizes: adapt(implementation, sizes, conventions)(), kinds, tuple(dtypes))
     found: dict[str, list[Comparison]] = {}
     for name in NUMERICAL:
-        with suppress(NotOffered, CannotRunError):
-            found[name] = list(CHECKS_OF_THE_SUITE[name].compare(networks))
+        try:
+            with suppress(NotOffered, CannotRunError):
+                found[name] = list(CHECKS_OF_THE_SUITE[name].compare(networks))
+        except Exception as error:  # whatever the user's code raises is a result
+            found[name] = [equal(f"an exception in the check {name!r}", f"{type(error).__name__}: {error}", None)]
     return found
 
 

@@ -31,9 +31,9 @@ def gradient_errors(network: Any, case: Case) -> dict[str, float]:
 
     def loss(weights: list[np.ndarray]) -> float:
         network.set_weights(weights)
-        return float(network.loss(case.x, case.y))
+        return float(network.loss(case.x.copy(), case.y.copy()))
 
-    return gradient_check(loss, network.get_weights(), network.gradients(case.x, case.y))
+    return gradient_check(loss, network.get_weights(), network.gradients(case.x.copy(), case.y.copy()))
 
 
 def check_gradients(networks: Networks) -> Iterator[Comparison]:

@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from parity_tests import checking
+from parity_tests.checking import numerical_checks
 from parity_tests.checks.networks import OwnNetworks, tensors
-from parity_tests.comparison import compare, equal
+from parity_tests.checks.registry import Check
+from parity_tests.comparison import compare, equal, first_failure
 from parity_tests.diagnosis.digits import DigitsResult
 from parity_tests.diagnosis.examine import examine
 from parity_tests.diagnosis.own_gradient import check_own_gradient
@@ -257,6 +260,17 @@ def test_a_network_that_modifies_its_input_runs_through_the_checks_of_the_suite(
     case = Case((5, 3), ("relu", "linear"), features=6, dtype="float64")
     found = tensors(networks.build(case), case)
     assert {"dense_1/out", "loss", "dense_0/dW"} <= set(found)
+
+
+def test_an_exception_in_a_check_of_the_suite_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(networks: OwnNetworks) -> list[Any]:
+        network = networks.build(Case((5, 3), ("relu", "linear"), features=6, batch=1))
+        return list(network.gradients(np.ones((1, 6), "float32"), np.eye(3, dtype="float32")[:1]))
+
+    monkeypatch.setattr(checking, "NUMERICAL", ("trace",))
+    monkeypatch.setitem(checking.CHECKS_OF_THE_SUITE, "trace", Check(check, numerical=True))
+    found = numerical_checks(WrongNet, Conventions(), report_on(WrongNet).examination)
+    assert "ValueError: <b>one</b> sample & more" in str(first_failure(found["trace"]))
 
 
 def test_fragments_of_a_notebook_do_not_share_anchors() -> None:

@@ -1,7 +1,6 @@
 """The report on a network of the user's own, as an HTML page and as a fragment for notebooks."""
 
 import zlib
-from collections.abc import Iterator
 
 from parity_tests.comparison import first_failure
 from parity_tests.diagnosis.findings import COLUMNS, Cell, Finding
@@ -13,7 +12,6 @@ from parity_tests.report.html import Markup, contents, definitions, document, es
 from parity_tests.report.tables import part_of_bound
 from scratch.files import write_bytes
 
-STAGES = {**dict.fromkeys(COLUMNS), "steps": None}
 SITUATIONS, FINDINGS, CHECKS = "Situations", "Findings", "Checks of the suite"
 
 
@@ -51,41 +49,46 @@ def _head(report: Report) -> list[str]:
 def _sections(report: Report, prefix: str) -> dict[str, str]:
     """Return the content of each section by its title."""
     findings = "".join(_finding(report, i, prefix) for i in range(len(report.findings)))
-    rows = [[scene, *_cells(report, row, prefix)] for scene, row in report.cells.items()]
+    batches, trainings = _tables(report, prefix)
     missing = "".join(f"<li>{escape(text)}</li>" for text in report.not_offered)
     digits = f"<p>Real digits: {escape(report.digits)}.</p>" if report.digits else ""
     own = f"<p>Its gradient is that of its own loss: {escape(report.own_gradient.text)}.</p>{digits}"
     sections = {FINDINGS: findings} if findings else {}
-    sections[SITUATIONS] = table(["situation", *COLUMNS, "training steps"], rows, f"{prefix}situation") + own
+    sections[SITUATIONS] = batches + trainings + own
     sections |= {CHECKS: _checks(report, prefix)} if report.checks else {}
     return sections | ({"Not offered": f"<ul>{missing}</ul>"} if missing else {})
 
 
-def _cells(report: Report, row: dict[str, Cell], prefix: str) -> Iterator[object]:
-    """Yield the cells of a situation, or of a training; a cross links to what explains it."""
-    for stage in STAGES:
-        cell = row.get(stage)
-        if cell is None:
-            yield ""
-        elif cell.agrees is None:
-            yield Markup('<span class="faint">not offered</span>')
-        elif cell.agrees:
-            yield Markup('<span class="good">✓</span>')
-        else:
-            links = " ".join(link(f"{prefix}finding-{i + 1}", i + 1) for i in cell.causes)
-            yield Markup(f'<span class="bad">{"follows from" if cell.follows else "✗"} {links or "?"}</span>')
+def _tables(report: Report, prefix: str) -> tuple[str, str]:
+    """Return the tables of the situations, and of the training steps if there are any."""
+    rows = {scene: [_cell(cell, prefix) for cell in row.values()] for scene, row in report.cells.items()}
+    steps = {scene for scene, row in report.cells.items() if "steps" in row}
+    name = f"{prefix}situation"
+    batches = table(["situation", *COLUMNS], [[scene, *row] for scene, row in rows.items() if scene not in steps], name)
+    trained = [[scene, *rows[scene]] for scene in rows if scene in steps]
+    return batches, table(["training beside Keras", "weights"], trained, name) if trained else ""
+
+
+def _cell(cell: Cell, prefix: str) -> Markup:
+    """Return an entry of the table; a cross links to what explains it."""
+    if cell.agrees is None:
+        return Markup('<span class="faint">not offered</span>')
+    if cell.agrees:
+        return Markup('<span class="good">✓</span>')
+    links = " ".join(link(f"{prefix}finding-{i + 1}", i + 1) for i in cell.causes)
+    return Markup(f'<span class="bad">{"follows from" if cell.follows else "✗"} {links or "?"}</span>')
 
 
 def _checks(report: Report, prefix: str) -> Markup:
     """Return the suite's own checks with networks of this implementation, and what failed first in each."""
-    rows = []
+    rows, failures = [], ""
     for name, comparisons in report.checks.items():
         failure = first_failure(comparisons)
         mark = Markup('<span class="bad">✗</span>' if failure else '<span class="good">✓</span>')
         worst = max(comparisons, key=lambda comparison: comparison.ratio, default=None)
-        rows.append([name, mark, part_of_bound(worst) if worst else "", f"{len(comparisons):,}", failure or ""])
-    head = ["check", "", "largest difference", "comparisons", "first failure"]
-    return table(head, rows, f"{prefix}check")
+        rows.append([name, mark, part_of_bound(worst) if worst else "", f"{len(comparisons):,}"])
+        failures += f'<p class="card">{escape(failure)}</p>' if failure else ""
+    return Markup(table(["check", "", "largest difference", "comparisons"], rows, f"{prefix}check") + failures)
 
 
 def _finding(report: Report, i: int, prefix: str) -> Markup:

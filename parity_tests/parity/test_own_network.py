@@ -34,6 +34,7 @@ def model(backend: str) -> Sequential:
 def test_scratch_comes_through_the_same_door(backend: str) -> None:
     report = check_implementation(model(backend), on_fail="raise")
     assert report.agrees
+    assert all(report.checks.values())  # a check without comparisons is not offered, and not passed
     assert {stage: cell.agrees for stage, cell in report.cells["a usual batch"].items()} == dict.fromkeys(
         ("outputs", "loss", "gradients"), True
     )

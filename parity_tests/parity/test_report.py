@@ -140,7 +140,28 @@ def test_command_of_a_check() -> None:
     assert results.CheckResult("5 epochs", "numpy", "", []).command == "python -m parity_tests --backend numpy --seed 0"
 
 
-def test_texts_are_escaped_on_the_page(small: str) -> None:
+def test_a_report_on_some_checks_computes_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = results.Report()
+    assert [name for name, _ in results.plan(report, None, only=["to_categorical"])] == ["to_categorical, shared"]
+    for module in (results, sys.modules["parity_tests.report.page"], sys.modules["parity_tests.report.tables"]):
+        monkeypatch.setattr(module, "tensor_results", pytest.fail)
+    numbers = results.to_json(report)
+    assert (numbers["tensors"], numbers["gradients"]) == ([], [])
+    assert "differences-and-their-bounds" not in check_page(page(report)).ids
+
+
+@pytest.mark.usefixtures("small")
+def test_final_accuracies_have_a_picture() -> None:
+    accuracies = {"scratch": [0.97, 0.98], "Keras": [0.98, 0.97]}
+    histories = {program: {"loss": [2.0, 1.0]} for program in accuracies}
+    report = results.Report(histories=histories, accuracies=accuracies, p_values={"Mann–Whitney": 0.5})
+    found = check_page(page(report))
+    assert found.tags.count("svg") == 3
+    assert "Mann–Whitney: p = 0.500" in found.text
+
+
+@pytest.mark.usefixtures("small")
+def test_texts_are_escaped_on_the_page() -> None:
     failure = equal("<b>&amp;", "<script>", "<i>")
     report = results.Report([results.CheckResult("<trace>", "numpy", "<u>", [failure])])
     content = page(report)

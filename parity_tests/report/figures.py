@@ -72,7 +72,7 @@ def draw_trajectories(histories: dict[str, History]) -> Figure:
     ours, theirs = histories["scratch"], histories["Keras"]
     with style():
         figure = Figure(figsize=(11, 6), layout="constrained")
-        grid: Any = figure.subplots(2, len(theirs), sharex=True, height_ratios=[2, 1])
+        grid: Any = figure.subplots(2, len(theirs), sharex=True, squeeze=False, height_ratios=[2, 1])
         for (above, below), name in zip(grid.T, theirs, strict=True):
             epochs = np.arange(1, len(theirs[name]) + 1)
             above.plot(epochs, theirs[name], color=THEIRS, linewidth=5, alpha=0.5, label="Keras")

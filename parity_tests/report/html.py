@@ -12,7 +12,7 @@ from typing import Any
 STYLE = """
 .parity { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #d0d7de; --soft: #f3f5f7; --faint: #57606a;
   --link: #0550ae; --good: #0b5394; --good-soft: #e3f0fb; --bad: #a33b00; --bad-soft: #fdebdd;
-  color: var(--ink); background: var(--paper); font: 15px/1.5 system-ui, sans-serif; }
+  color: var(--ink); background: var(--paper); font: 15px/1.5 system-ui, sans-serif; padding: .6rem; }
 @media (prefers-color-scheme: dark) { .parity { --ink: #e6e9ec; --paper: #14171b; --line: #3a4149; --soft: #1f242a;
   --faint: #a3acb6; --link: #79b8ff; --good: #8cc4ff; --good-soft: #14304a; --bad: #ffab70; --bad-soft: #46260f; } }
 .parity.page { max-width: 70rem; margin: 0 auto; padding: 1rem; }

@@ -42,29 +42,38 @@ def page(report: Report) -> str:
 
 def _sections(report: Report) -> dict[str, str]:
     """Return the content of each section by its title; those without content are left out."""
-    comparisons = {backend: [row for row, _, _ in tensor_results(backend)] for backend in BACKENDS}
-    p_values = ", ".join(f"{name}: p = {p:.3f}" for name, p in report.p_values.items())
-    trajectories = "<p>Trained from the same weights on the same batches.</p>"
-    return {
+    checks = {
         FAILURES: "".join(map(_failure, report.failed)),
         CHECKS: SUMMARY + _table(summary_table(report.results), "check"),
-        "Differences and their bounds": TENSORS
-        + _figure(
-            figures.draw_differences(comparisons), "difference of each tensor as part of its bound", "34rem", "46rem"
-        )
-        + _table(tensor_table(), "tensor"),
-        "Gradients computed in three ways": "<p>Relative differences.</p>" + _table(gradient_table(), "gradient"),
-        "Trajectories": trajectories
-        + _figure(figures.draw_trajectories(report.histories), "loss and accuracy of both programs by epoch", "44rem")
-        if report.histories
-        else "",
-        "Final accuracies from independent initial weights": f"<p>{escape(p_values)}</p>"
-        + _figure(figures.draw_accuracies(report.accuracies), "final accuracies of both programs", "30rem")
-        if report.accuracies
-        else "",
-        "Glossary": glossary(OWN_SUITE),
-        "Environment": definitions(environment().items(), "environment-"),
     }
+    last = {"Glossary": glossary(OWN_SUITE), "Environment": definitions(environment().items(), "environment-")}
+    return checks | (_networks() | _trainings(report) if report.is_complete else {}) | last
+
+
+def _networks() -> dict[str, str]:
+    """Return the sections on the tensors of one network, and on the gradients of another one."""
+    comparisons = {backend: [row for row, _, _ in tensor_results(backend)] for backend in BACKENDS}
+    figure = figures.draw_differences(comparisons)
+    picture = _figure(figure, "difference of each tensor as part of its bound", "34rem", "46rem")
+    gradients = "<p>Relative differences.</p>" + _table(gradient_table(), "gradient")
+    return {
+        "Differences and their bounds": TENSORS + picture + _table(tensor_table(), "tensor"),
+        "Gradients computed in three ways": gradients,
+    }
+
+
+def _trainings(report: Report) -> dict[str, str]:
+    """Return the sections on trainings, those that were done."""
+    found = {}
+    if report.histories:
+        figure = figures.draw_trajectories(report.histories)
+        picture = _figure(figure, "loss and accuracy of both programs by epoch", "44rem")
+        found["Trajectories"] = "<p>Trained from the same weights on the same batches.</p>" + picture
+    if report.accuracies:
+        p_values = ", ".join(f"{name}: p = {p:.3f}" for name, p in report.p_values.items())
+        picture = _figure(figures.draw_accuracies(report.accuracies), "final accuracies of both programs", "30rem")
+        found["Final accuracies from independent initial weights"] = f"<p>{escape(p_values)}</p>" + picture
+    return found
 
 
 def _failure(result: CheckResult) -> Markup:

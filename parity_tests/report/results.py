@@ -70,12 +70,14 @@ class Report:
         histories: history by program, of trainings on the same batches from the same weights.
         accuracies: final test accuracies by program, from independent initial weights; empty without ``--slow``.
         p_values: p-values of the tests that these accuracies come from one distribution, by name of the test.
+        is_complete: whether the tensors and gradients of single networks are reported beside the checks.
     """
 
     results: list[CheckResult] = field(default_factory=list)
     histories: dict[str, full_runs.History] = field(default_factory=dict)
     accuracies: dict[str, list[float]] = field(default_factory=dict)
     p_values: dict[str, float] = field(default_factory=dict)
+    is_complete: bool = True
 
     @property
     def first_divergence(self) -> str | None:
@@ -122,6 +124,7 @@ def plan(
     for name, b in runs():
         if (only is None or name in only) and (backend is None or b in (backend, SHARED)):
             add(name, b, CHECKS[name].code(b), lambda name=name, b=b: run(name, b))
+    report.is_complete = digits is not None
     if digits is None:
         return steps
     few = mnist.Dataset(_first(digits.train, FEWER_TRAIN), _first(digits.test, FEWER_TEST), "the first digits")
@@ -187,12 +190,12 @@ def to_json(report: Report) -> dict[str, Any]:
         "checks": [_check_json(result) for result in report.results],
         "tensors": [
             {"backend": backend, "tensor": row.name} | comparison_json(row) | {"rms": ours, "keras_rms": theirs}
-            for backend in BACKENDS
+            for backend in (BACKENDS if report.is_complete else ())
             for row, ours, theirs in tensor_results(backend)
         ],
         "gradients": [
             {"backend": backend, "gradient": name, "central_differences": central, "automatic": automatic}
-            for backend in BACKENDS
+            for backend in (BACKENDS if report.is_complete else ())
             for name, (central, automatic) in gradient_results(backend).items()
         ],
         "histories": report.histories,

@@ -62,7 +62,7 @@ def _compare(network: Any, situation: Situation, gradients: list[np.ndarray]) ->
             slope = _central_difference(network, situation, i, index)
             if not abs(slope - gradient[index]) <= TOLERANCE * max(scale, abs(slope)):
                 entry = ", ".join(map(str, index))
-                return OwnGradient(False, f"no: {name}[{entry}] is {gradient[index]:.6g}, its loss has {slope:.6g}")
+                return OwnGradient(False, f"no: {name}[{entry}] is {gradient[index]:.9g}, its loss has {slope:.9g}")
     return OwnGradient(True, "yes")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 import scratch
 from scratch.datasets import mnist
@@ -13,6 +14,17 @@ from scratch.datasets import mnist
 # Hypothesis draws the same examples in every run, and has no deadline, because the machine may be busy.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_blas_thread() -> Iterator[None]:
+    """Let NumPy's BLAS use one thread: its other threads spin-wait and compete with those of Keras and the kernels.
+
+    Small trainings take ten times as long on a busy machine otherwise.  The bounds of the comparisons hold for any order
+    of summation; ``test_trace_with_several_blas_threads`` checks it.
+    """
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,8 @@ settings.load_profile("suite")
 def _one_blas_thread() -> Iterator[None]:
     """Let NumPy's BLAS use one thread: its other threads spin-wait and compete with those of Keras and the kernels.
 
-    Small trainings take ten times as long on a busy machine otherwise.  The bounds of the comparisons hold for any order
-    of summation; ``test_trace_with_several_blas_threads`` checks it.
+    On a busy machine, small trainings take ten times as long otherwise.  The bounds of the comparisons hold for any
+    order of summation; ``test_trace_with_several_blas_threads`` checks it.
     """
     with threadpool_limits(1, user_api="blas"):
         yield

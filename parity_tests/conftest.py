@@ -1,11 +1,13 @@
 """Fixtures of all tests: a fresh session for each test, MNIST, small data sets."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 import scratch
 from scratch.datasets import mnist
@@ -13,6 +15,22 @@ from scratch.datasets import mnist
 # Hypothesis draws the same examples in every run, and has no deadline, because the machine may be busy.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("suite")
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what the imports created from garbage collection: a full collection takes 0.3 seconds otherwise."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_blas_thread() -> Iterator[None]:
+    """Let NumPy's BLAS use one thread: its other threads spin-wait and compete with those of Keras and the kernels.
+
+    On a busy machine, small trainings take ten times as long otherwise.  The bounds of the comparisons hold for any
+    order of summation; ``test_trace_with_several_blas_threads`` checks it.
+    """
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 @pytest.fixture(autouse=True)

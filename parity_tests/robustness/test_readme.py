@@ -15,6 +15,7 @@ import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from itertools import groupby, takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -87,7 +88,8 @@ Python = Callable[..., str]
 def python(digits: mnist.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Python]:
     """Return a function that runs ``python`` with arguments, where MNIST is a few digits, and returns what it prints.
 
-    The program must succeed.
+    The program must succeed.  A call with the same arguments in the same folder returns the output of the first call:
+    the READMEs name many options of few programs, and each is read in the program's help text.
     """
     data = save_some(digits, tmp_path_factory.mktemp("digits") / "few.npz", train=600, test=100)
 
@@ -98,7 +100,7 @@ def python(digits: mnist.Dataset, tmp_path_factory: pytest.TempPathFactory) -> I
         return printed
 
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        yield run
+        yield cache(run)
 
 
 def check_syntax(script: str) -> None:
@@ -202,7 +204,7 @@ def collect(words: list[str], python: Python) -> None:
     options = words[1:] if words[0] == "pytest" else words[3:]
     if set(options) - {"-m", "slow"}:
         omitted = "no:cacheprovider", "-p", "no:unraisableexception"  # which collects garbage for half a second
-        python("-m", "pytest", "--collect-only", "-q", "-p", *omitted, *options)
+        python("-m", "pytest", "--collect-only", "--assert=plain", "-q", "-p", *omitted, *options)
 
 
 @EVERY_README

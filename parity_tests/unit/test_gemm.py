@@ -42,7 +42,7 @@ def check_product(A: np.ndarray, B: np.ndarray, bias: np.ndarray | None) -> None
     with np.errstate(invalid="ignore"):
         b = 0 if bias is None else bias.astype(wide)
         expected = A.astype(wide) @ B.astype(wide) + b
-        size = np.abs(A).astype(wide) @ np.abs(B).astype(wide) + np.abs(b)
+        size = np.abs(A).astype(np.float64) @ np.abs(B).astype(np.float64) + np.abs(b)
     bound = Rounding(A.dtype.name).gamma(A.shape[1] + 1) * size + 100 * float(np.finfo(A.dtype).tiny)
     out = product(A, B, bias)
     assert out.dtype == A.dtype

@@ -3,10 +3,8 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -120,17 +118,19 @@ def test_an_edit_of_a_source_file_replaces_the_entries(tmp_path: Path) -> None:
 
 
 RACE = """
-import sys
+import time
+from pathlib import Path
 import numpy as np
 from scratch.kernels.arrays import column_sums
 from scratch.kernels.jit import _Cache
 save = _Cache.save_overload
 def wait(self, sig, data):  # until both processes have compiled the kernel
-    print("ready", flush=True)
-    sys.stdin.readline()
+    Path(folder, dtype).touch()
+    while len(list(Path(folder).iterdir())) < 2:
+        time.sleep(0.0001)
     save(self, sig, data)
 _Cache.save_overload = wait
-column_sums(np.ones((3, 1), sys.argv[1]))
+column_sums(np.ones((3, 1), dtype))
 """
 READ_BOTH = """
 import numpy as np
@@ -141,17 +141,14 @@ print(*(column_sums(np.array([[1, 2], [3, 4]], dtype)) for dtype in ("f4", "f8")
 
 
 def test_two_processes_can_fill_the_cache_at_the_same_time(tmp_path: Path) -> None:
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    both = [
-        subprocess.Popen([sys.executable, "-c", RACE, dtype], env=environment, cwd=ROOT, **pipes)
-        for dtype in ("float32", "float64")
-    ]
-    for process in both:
-        process.stdout.readline()
-    for process in both:
-        process.communicate(b"\n")
-    assert output(READ_BOTH, NUMBA_CACHE_DIR=str(tmp_path)) == "[4. 6.] [4. 6.] 0.0"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    compiled = tmp_path / "compiled"
+    compiled.mkdir()
+    programs = [f"dtype, folder = {dtype!r}, {str(compiled)!r}\n{RACE}" for dtype in ("float32", "float64")]
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda program: run_forked(program, ROOT, environment), programs))
+    assert [process.returncode for process in done] == [0, 0]
+    assert run_forked(READ_BOTH, ROOT, environment).stdout == "[4. 6.] [4. 6.] 0.0\n"
 
 
 # --- folders that are not writable ---

@@ -11,7 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from parity_tests.unit.kernels import digest, model_of_the_article, output, train
+from parity_tests.unit.forked_numba import run_forked
+from parity_tests.unit.kernels import ROOT, digest, model_of_the_article, train
 from scratch.kernels import threads
 
 # --- the same bits ---
@@ -27,7 +28,7 @@ for make in (lambda: SGD(0.1), lambda: SGD(0.1, momentum=0.9)):
 print("passed")
 """
 CHILD_PROCESSES = """
-import multiprocessing, sys, threading
+import multiprocessing, threading
 from concurrent.futures import ProcessPoolExecutor
 from parity_tests.unit.kernels import digest, model_of_the_article, train
 
@@ -36,10 +37,9 @@ def train_until_done(model):
         train(model)
 
 if __name__ == "__main__":
-    method, is_training = sys.argv[1], sys.argv[2] == "during"
     expected, done = digest(3), False
     thread = threading.Thread(target=train_until_done, args=(model_of_the_article(1),))
-    if is_training:
+    if when == "during":
         thread.start()
     for _ in range(1 if method == "spawn" else 3):
         with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
@@ -63,22 +63,30 @@ START_METHODS = [
 ]
 
 
+def threaded_output(program: str, threads: int) -> str:
+    """Run a program in a new process in which kernels have that many threads; return what it printed."""
+    done = run_forked(program, ROOT, {**os.environ, "NUMBA_NUM_THREADS": str(threads)})
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def test_the_number_of_threads_does_not_change_the_bits() -> None:
     expected = digest(3)
-    assert {output(DIGEST, NUMBA_NUM_THREADS=n) for n in ("1", "2", "4")} == {expected}
+    assert {threaded_output(DIGEST, n) for n in (1, 2, 4)} == {expected}
 
 
 def test_concurrent_trainings_have_the_bits_of_separate_trainings() -> None:
-    assert output(CONCURRENT_TRAININGS, NUMBA_NUM_THREADS="4") == "passed"
+    assert threaded_output(CONCURRENT_TRAININGS, threads=4) == "passed"
 
 
 @pytest.mark.parametrize(("method", "when"), START_METHODS)
 def test_child_processes_train_after_or_during_a_training_of_the_parent(method: str, when: str) -> None:
-    assert output(CHILD_PROCESSES, method, when, NUMBA_NUM_THREADS="2") == "passed"
+    program = f"method, when = {method!r}, {when!r}\n{CHILD_PROCESSES}"
+    assert threaded_output(program, threads=2) == "passed"
 
 
 def test_a_system_that_allows_no_more_threads_gets_the_same_bits() -> None:
-    assert output(NO_THREADS, NUMBA_NUM_THREADS="4") == digest(3)
+    assert threaded_output(NO_THREADS, threads=4) == digest(3)
 
 
 # --- failures ---
@@ -138,7 +146,7 @@ for _ in range(3):
 
 
 def test_no_task_runs_after_an_interrupt() -> None:
-    assert output(INTERRUPTED, NUMBA_NUM_THREADS="2").split("\n") == ["1 True"] * 3
+    assert threaded_output(INTERRUPTED, threads=2).split("\n") == ["1 True"] * 3
 
 
 # --- a busy machine ---

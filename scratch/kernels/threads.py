@@ -35,7 +35,9 @@ from scratch.utils import Array
 
 Task = Callable[[], object]
 SPIN_SECONDS = 0.3e-3
-HELPER_MEMORY = 1 << 20  # bytes; with less, a helper thread ends, because Numba crashes in one that cannot allocate any
+# Bytes.  Numba crashes in a thread that cannot allocate any memory: a helper is started only if there is room for its
+# stack (usually 8 MiB) and for the work of all threads, and ends if there is too little for its own.
+STACK_AND_WORK, HELPER_MEMORY = 10 << 20, 1 << 20
 POLL_SECONDS = 1e-3  # between two checks, after an interrupt, whether helpers are still active
 wake_counter = np.zeros(1, np.int64)
 idle_counter = np.zeros(1, np.int64)
@@ -136,8 +138,9 @@ def _start_helpers() -> "SimpleQueue[_Job]":
             _helpers = 0
             for _ in range(config.NUMBA_NUM_THREADS - 1):
                 try:  # not threading.Thread, whose start() waits forever for a thread that runs out of memory first
+                    np.empty(STACK_AND_WORK, np.uint8)
                     _thread.start_new_thread(_helper_loop, (queue,))
-                except (MemoryError, RuntimeError):  # the system allows no more threads
+                except (MemoryError, RuntimeError):  # the system allows no more memory or threads
                     break
                 _helpers += 1
             _queue = queue

@@ -18,6 +18,7 @@ executes it, so the bits of a result do not depend on the number of threads.
 
 import _thread
 import math
+import mmap
 import os
 import threading
 import time
@@ -138,9 +139,9 @@ def _start_helpers() -> "SimpleQueue[_Job]":
             _helpers = 0
             for _ in range(config.NUMBA_NUM_THREADS - 1):
                 try:  # not threading.Thread, whose start() waits forever for a thread that runs out of memory first
-                    np.empty(STACK_AND_WORK, np.uint8)
+                    mmap.mmap(-1, STACK_AND_WORK).close()  # address space, which malloc may take from freed arrays
                     _thread.start_new_thread(_helper_loop, (queue,))
-                except (MemoryError, RuntimeError):  # the system allows no more memory or threads
+                except (OSError, MemoryError, RuntimeError):  # the system allows no more memory or threads
                     break
                 _helpers += 1
             _queue = queue

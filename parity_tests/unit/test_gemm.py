@@ -1,11 +1,12 @@
 """``scratch.kernels.gemm``: products against a wider dtype, with zeros, infinity and NaN, and on several cores."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity_tests.reference.error_model import Rounding
-from scratch.kernels.gemm import MIN_PARALLEL_WORK, product, product_tile
+from scratch.kernels.gemm import MIN_PARALLEL_WORK, MIN_ROWS_TO_SCAN, NC, product, product_tile
 
 Operands = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # A (M, K), B (K, N), bias (N,)
 
@@ -70,6 +71,23 @@ def test_infinity_and_nan_are_propagated_as_in_numpy(
     else:
         A[data.draw(st.integers(0, len(A) - 1)), k] = bad
     check_product(A, B, bias)
+
+
+@pytest.mark.parametrize("is_transposed", [False, True])
+@pytest.mark.parametrize("M", range(MIN_ROWS_TO_SCAN, MIN_ROWS_TO_SCAN + 4))  # the last group has 4, 1, 2 or 3 rows
+def test_a_term_counts_if_any_row_of_a_group_is_not_zero(M: int, is_transposed: bool) -> None:
+    A = np.diag(np.full(M, 3, np.float32))  # each row of a group has another term
+    B = np.random.default_rng(0).normal(size=(M, 10)).astype(np.float32)
+    np.testing.assert_array_equal(product(A.T if is_transposed else A, B), 3 * B)
+
+
+@pytest.mark.parametrize("column", [0, NC - 1, NC, 2 * NC - 1])
+def test_infinity_in_any_strip_of_columns_counts(column: int) -> None:
+    A, B = np.ones((MIN_ROWS_TO_SCAN, 8), np.float32), np.ones((8, 2 * NC), np.float32)
+    A[:, 3], B[3, column] = 0, np.inf
+    expected = np.full((len(A), 2 * NC), 7, np.float32)
+    expected[:, column] = np.nan
+    np.testing.assert_array_equal(product(A, B), expected)
 
 
 def test_product_on_several_cores_has_the_bits_of_one_tile() -> None:

@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 import keras
-import pytest
 from threadpoolctl import threadpool_limits
 
 from parity_tests.checks.networks import OwnNetworks
@@ -135,6 +134,8 @@ def parametrize_with_checks(
     Raises:
         ValueError: if an expected failure is no check.
     """
+    import pytest  # the command works without it
+
     expected = dict(expected_failed_checks or {})
     if unknown := set(expected) - set(CHECKS):
         raise ValueError(f"expected_failed_checks must be among {', '.join(CHECKS)}; got {', '.join(sorted(unknown))}.")
@@ -155,6 +156,8 @@ def parametrize_with_checks(
 
 def assert_check(report: Report, name: str) -> None:
     """Raise an ``AssertionError`` if a check of the report failed, and skip the test if it is not offered."""
+    import pytest
+
     found = [f"{finding.what} {finding.remedy}" for finding in report.findings]
     if name == "own gradient":
         if report.own_gradient.agrees is None:

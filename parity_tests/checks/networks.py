@@ -100,6 +100,8 @@ def tensors(network: Implementation, case: Case, x: Array | None = None, t: Arra
     x, t = (case.x if x is None else x), (case.y if t is None else t)
     if isinstance(network, ScratchCase):
         return dict(network.trace(x, t))
+    if not x.flags.writeable:  # a case's own arrays; a network may modify what it is given, which other checks report
+        x, t = x.copy(), t.copy()
     found = {f"{case.layer_specs()[-1].name}/out": np.asarray(network.outputs(x))}
     if hasattr(network, "loss"):
         found["loss"] = np.asarray(network.loss(x, t), case.dtype)

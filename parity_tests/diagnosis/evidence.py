@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from parity_tests.diagnosis.formulas import Array, Formulas, Tensors, evaluate, layers_of, run
-from parity_tests.diagnosis.observe import Observation, Step
+from parity_tests.diagnosis.observe import STEPS, Observation, Step
 from parity_tests.reference.error_model import Bounded
 
 STAGES = ("outputs", "loss", "gradients", "steps")  # in order of computation
@@ -115,12 +115,15 @@ class StepsScene:
         return predicted
 
 
-def reproduces(observed: Array, predicted: Array, right: Bounded) -> bool:
+SUMMED = STEPS  # an update may sum the gradients of all earlier steps, each with its error
+
+
+def reproduces(observed: Array, predicted: Array, right: Bounded, summed: float = 0.0) -> bool:
     """Return whether a prediction equals an observed tensor within twice the error model's bound: both are rounded.
 
     The bounds belong to the right entries.  An entry that a mistake changes, for example from an exact zero, has the
     largest of them.  A mistaken tensor of another size has the same relative error: its bound grows with its largest
-    entry.
+    entry, and by ``summed`` relative errors of its deviation from the right tensor.
     """
     if observed.shape != np.shape(predicted):
         return False
@@ -129,7 +132,10 @@ def reproduces(observed: Array, predicted: Array, right: Bounded) -> bool:
     relative = float(right.bound.max(initial=0)) / size if size else 0.0
     with np.errstate(invalid="ignore"):
         unchanged = np.abs(predicted - right.value) <= right.bound
-        bound = np.where(unchanged, right.bound, right.bound.max(initial=0)) + relative * max(0.0, largest - size)
+        deviation = np.abs(predicted - right.value)
+        deviation = np.where(np.isfinite(deviation), deviation, 0.0).max(initial=0)
+        growth = relative * (max(0.0, largest - size) + summed * deviation)
+        bound = np.where(unchanged, right.bound, right.bound.max(initial=0) + growth)
         near = np.abs(observed - predicted) <= 2 * bound
     return bool(np.all(near | (observed == predicted) | (np.isnan(observed) & np.isnan(predicted))))
 
@@ -153,5 +159,6 @@ def _missed(scenes: Iterable[Scene], formulas: Formulas, stages: set[str]) -> It
         wanted = [name for name in scene.observed if stage_of(name) in stages]
         predicted = scene.predict(formulas, last) if wanted else {}
         for name in wanted:
-            if not reproduces(scene.observed[name], predicted[name], scene.right[name]):
+            summed = SUMMED if stage_of(name) == "steps" else 0
+            if not reproduces(scene.observed[name], predicted[name], scene.right[name], summed):
                 yield scene.name, name

@@ -102,6 +102,7 @@ def sgd(momentum: float = 0.0, *, nesterov: bool = False, weight_decay: float = 
 
 
 SGD = sgd()
+PLAIN = Settings()
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,8 @@ class Formulas:
         bias_gradient: (layer, dz) → db.
         input_gradient: (layer, dz, W, dW, learning_rate) → dx; the learning rate is 0 outside a training step.
         accumulate: (gradient, the gradients of earlier calls) → the gradient that is returned.
-        update: (layer, key, W, gradient, state, learning_rate) → the new parameter; key is W or b; ``state`` is a dict of
-            each parameter: what the update keeps, and the number of "samples" of the batch.
+        update: (layer, key, W, gradient, state, learning_rate) → the new parameter; key is W or b; ``state`` is a dict
+            of each parameter: what the update keeps, and the number of "samples" of the batch.
         settings: the declared settings of SGD, with which ``update`` was made.
     """
 
@@ -147,7 +148,7 @@ class Formulas:
     input_gradient: Callable[[Layer, Array, Array, Array, float], Array] = lambda layer, dz, W, dW, rate: dz @ W.T
     accumulate: Callable[[Array, Sequence[Array]], Array] = lambda gradient, earlier: gradient
     update: Update = SGD
-    settings: Settings = Settings()
+    settings: Settings = PLAIN
 
 
 class Pass(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import keras
 import numpy as np
@@ -61,8 +62,9 @@ def bounded_steps(architecture: Architecture, steps: Sequence[Step]) -> list[dic
     return found
 
 
+@lru_cache(maxsize=8)
 def keras_model(architecture: Architecture) -> keras.Sequential:
-    """Return the same network in Keras, compiled."""
+    """Return the same network in Keras, compiled; one model for each architecture, because compiling takes a second."""
     dtype, activations = architecture.dtype, architecture.activations
     with floatx(dtype):
         layers = [
@@ -86,6 +88,8 @@ def keras_steps(model: keras.Sequential, steps: Sequence[Step], dtype: str) -> l
     """Return Keras's weights after each step, from the observed weights before it."""
     found = []
     with floatx(dtype):
+        for variable in model.optimizer.variables:  # velocities and iterations of an earlier network
+            variable.assign(keras.ops.zeros_like(variable))
         for step in steps:
             model.set_weights(step.before)
             model.optimizer.learning_rate = step.rate

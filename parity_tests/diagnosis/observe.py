@@ -162,7 +162,8 @@ def observe_steps(factory: Callable[[], Any], sizes: Sequence[int], dtype: str, 
         x, t = (a.astype("float32").astype(dtype) for a in draw_batch(rng, sizes, SHORT if i % 8 == 7 else BATCH))
         before = [np.array(W, np.float64) for W in network.get_weights()]
         rate = LEARNING_RATES[i // 3 % 3]
-        with np.errstate(all="ignore"):  # a wrong network may overflow
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             network.step(x.copy(), t.copy(), rate)
         after = [np.array(W, np.float64) for W in network.get_weights()]
         if steps and not all(np.abs(W).max(initial=0) < DIVERGED for W in after):

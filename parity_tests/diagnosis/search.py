@@ -19,6 +19,7 @@ from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
 MOST = 3  # rounds of the search in one stage
 FIRST = 4  # partial explanations that are tried as the first of a pair
 NEWTON_STEPS = 8
+USUAL = 1e3  # how far a parameter may be from the usual values
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,15 @@ def _pairs(
                 name for name in names if not np.array_equal(after[name], before[name], equal_nan=True)
             }
     for first, second in combinations(changes, 2):
-        if first.mistake is not second.mistake and names <= changes[first] | changes[second]:
+        if _simple(first, second) and names <= changes[first] | changes[second]:
             yield first, second
+
+
+def _simple(first: Explanation, second: Explanation) -> bool:
+    """Return whether a pair is worth trying: two mistakes with at most one parameter, at most one in a single layer."""
+    parameters = (first.parameter is not None) + (second.parameter is not None)
+    single_layers = (first.layer is not None) + (second.layer is not None)
+    return first.mistake is not second.mistake and parameters < 2 and single_layers < 2
 
 
 def single_explanations(
@@ -220,4 +228,6 @@ def _fit(
             break
         p -= float(slope @ r / (slope @ slope))
     rounded = float(f"{p:.3g}")
+    if not min(mistake.values) / USUAL <= p <= max(mistake.values) * USUAL:  # a mistake that nobody makes
+        return best
     return rounded if fits(rounded) or error(rounded) <= 1.01 * error(p) else p

@@ -1,4 +1,4 @@
-"""Faults in the networks of ``networks``: edits of their text, each with the mistakes whose sentences are right for it."""
+"""Faults in the networks of ``networks``: edits of their text, each with the mistakes whose sentences are right."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -75,7 +75,7 @@ def module_of(network: str, edits: tuple[Edit, ...]) -> ModuleType:
 def factory(
     network: str, edits: tuple[Edit, ...] = (), hidden: str = "Relu", dtype: str | None = None, **settings: Any
 ) -> Callable[[], Any]:
-    """Return a function that returns a fresh network whose text has some edits; the dtype None is that of its inputs."""
+    """Return a function that returns a fresh network with edits; the dtype None is that of its inputs."""
     return partial(module_of(network, tuple(edits)).Network, SIZES, hidden, dtype, **settings)
 
 

@@ -1,6 +1,6 @@
 """The diagnosis finds the mistakes that are planted into networks that are not ours, and names them.
 
-``python -m pytest -s -m slow parity_tests/parity/test_foreign_faults.py`` prints a table of each fault and its diagnosis.
+``python -m pytest -m slow parity_tests/parity/test_foreign_faults.py`` prints a table of faults and diagnoses.
 """
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)

@@ -3,6 +3,7 @@
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ class ReferenceNetwork:
 
     def __init__(self, formulas: Formulas, activations: Sequence[str]):
         self.formulas, self.activations = formulas, activations
-        self.weights = [a for i, o in zip(SIZES, SIZES[1:], strict=False) for a in (np.zeros((i, o)), np.zeros(o))]
+        self.weights = [a for i, o in pairwise(SIZES) for a in (np.zeros((i, o)), np.zeros(o))]
         self.states: list[dict[str, Array]] = [{} for _ in self.weights]
         self.earlier: list[list[Array]] = []
         self.first: tuple[list[Array], Array] | None = None

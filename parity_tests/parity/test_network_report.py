@@ -12,13 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from parity_tests.checks.networks import OwnNetworks, tensors
+from parity_tests.comparison import compare, equal
+from parity_tests.diagnosis.digits import DigitsResult
 from parity_tests.diagnosis.examine import examine
 from parity_tests.diagnosis.own_gradient import check_own_gradient
-from parity_tests.diagnosis.report import Report, make_report
+from parity_tests.diagnosis.report import Report, make_report, with_checks
 from parity_tests.diagnosis.reproduction import reproduction, source_of
 from parity_tests.implementations.adapters import adapt
 from parity_tests.implementations.conventions import Conventions
 from parity_tests.parity.html_pages import check_page
+from parity_tests.reference.cases import Case
 from parity_tests.report.network_page import write_network_page
 
 SIZES = (6, 5, 3)
@@ -234,6 +238,25 @@ def test_page(network: type, tmp_path: Path) -> None:
     links = {link for link in page.links if "finding-" in link}
     assert links <= {f"#finding-{i + 1}" for i in range(len(report.findings))}
     assert bool(links) == (network is WrongNet)
+
+
+def test_page_with_checks_and_digits(tmp_path: Path) -> None:
+    good, bad = compare("W", np.float64(3e-9), np.float64(0), 1e-7), equal("<i>", "<u>", 2)
+    report = with_checks(report_on(Net), {"trace": [good], "state": [good, bad]}, DigitsResult(0.9, 0.95, 20_000))
+    write_network_page(str(tmp_path / "mine.html"), report)
+    content = (tmp_path / "mine.html").read_text(encoding="utf-8")
+    page = check_page(content)
+    assert {"checks-of-the-suite", "check-trace", "check-state"} <= set(page.ids)
+    for text in ("3 % of 1e-07", "<i>: got '<u>', expected 2", f"Real digits: {report.digits}.", "The check 'state'"):
+        assert text in page.text
+    assert "<u>" not in content
+
+
+def test_a_network_that_modifies_its_input_runs_through_the_checks_of_the_suite() -> None:
+    networks = OwnNetworks(lambda sizes: adapt(WrongNet, sizes)(), ("relu", "linear"), ("float64",))
+    case = Case((5, 3), ("relu", "linear"), features=6, dtype="float64")
+    found = tensors(networks.build(case), case)
+    assert {"dense_1/out", "loss", "dense_0/dW"} <= set(found)
 
 
 def test_fragments_of_a_notebook_do_not_share_anchors() -> None:

@@ -3,16 +3,18 @@
 import zlib
 from collections.abc import Iterator
 
+from parity_tests.comparison import first_failure
 from parity_tests.diagnosis.findings import COLUMNS, Cell, Finding
 from parity_tests.diagnosis.report import Report
 from parity_tests.diagnosis.reproduction import reproduction
 from parity_tests.report.environment import environment
 from parity_tests.report.glossary import NETWORK, glossary
 from parity_tests.report.html import Markup, contents, definitions, document, escape, fragment, link, section, table
+from parity_tests.report.tables import part_of_bound
 from scratch.files import write_bytes
 
 STAGES = {**dict.fromkeys(COLUMNS), "steps": None}
-SITUATIONS, FINDINGS = "Situations", "Findings"
+SITUATIONS, FINDINGS, CHECKS = "Situations", "Findings", "Checks of the suite"
 
 
 def write_network_page(path: str, report: Report) -> None:
@@ -51,9 +53,11 @@ def _sections(report: Report, prefix: str) -> dict[str, str]:
     findings = "".join(_finding(report, i, prefix) for i in range(len(report.findings)))
     rows = [[scene, *_cells(report, row, prefix)] for scene, row in report.cells.items()]
     missing = "".join(f"<li>{escape(text)}</li>" for text in report.not_offered)
-    own = f"<p>Its gradient is that of its own loss: {escape(report.own_gradient.text)}.</p>"
+    digits = f"<p>Real digits: {escape(report.digits)}.</p>" if report.digits else ""
+    own = f"<p>Its gradient is that of its own loss: {escape(report.own_gradient.text)}.</p>{digits}"
     sections = {FINDINGS: findings} if findings else {}
     sections[SITUATIONS] = table(["situation", *COLUMNS, "training steps"], rows, f"{prefix}situation") + own
+    sections |= {CHECKS: _checks(report, prefix)} if report.checks else {}
     return sections | ({"Not offered": f"<ul>{missing}</ul>"} if missing else {})
 
 
@@ -70,6 +74,18 @@ def _cells(report: Report, row: dict[str, Cell], prefix: str) -> Iterator[object
         else:
             links = " ".join(link(f"{prefix}finding-{i + 1}", i + 1) for i in cell.causes)
             yield Markup(f'<span class="bad">{"follows from" if cell.follows else "✗"} {links or "?"}</span>')
+
+
+def _checks(report: Report, prefix: str) -> Markup:
+    """Return the suite's own checks with networks of this implementation, and what failed first in each."""
+    rows = []
+    for name, comparisons in report.checks.items():
+        failure = first_failure(comparisons)
+        mark = Markup('<span class="bad">✗</span>' if failure else '<span class="good">✓</span>')
+        worst = max(comparisons, key=lambda comparison: comparison.ratio, default=None)
+        rows.append([name, mark, part_of_bound(worst) if worst else "", f"{len(comparisons):,}", failure or ""])
+    head = ["check", "", "largest difference", "comparisons", "first failure"]
+    return table(head, rows, f"{prefix}check")
 
 
 def _finding(report: Report, i: int, prefix: str) -> Markup:

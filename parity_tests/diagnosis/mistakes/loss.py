@@ -196,7 +196,7 @@ def targets_scaled(f: Formulas, factor: float) -> Formulas:
 
 
 @mistake(
-    "The targets are multiplied by {p:g}, and the gradient is p - {p:g}·t: label smoothing leaves out its uniform part.",
+    "The targets are multiplied by {p:g}, the gradient is p - {p:g}·t: label smoothing leaves out its uniform part.",
     "Use the targets as they are.",
     values=(0.9, 0.95, 0.8, 0.99),
 )
@@ -323,7 +323,7 @@ def gradient_negated(f: Formulas) -> Formulas:
 
 def probability_gradient(f: Formulas, gradient: Callable[[Array, Array], Array]) -> Formulas:
     """Return formulas with another gradient of the loss, computed from the probabilities and the targets."""
-    return replace(f, loss_gradient=lambda z, out, t: gradient(softmax(z), t))
+    return replace(f, loss_gradient=lambda z, out, t: gradient(softmax(z).astype(f.dtype).astype(float), t))
 
 
 @mistake(

@@ -58,8 +58,10 @@ FORWARD = [
     fault("activation_in_last_layer", "if i < layers - 1:", "if True:", "activation_in_last_layer"),
     fault(
         "layers_swapped",
-        "            x = Affine.apply(x, W, b)\n            if i < layers - 1:\n                x = self.activation.apply(x)\n",
-        "            if i < layers - 1:\n                x = self.activation.apply(x)\n            x = Affine.apply(x, W, b)\n",
+        "            x = Affine.apply(x, W, b)\n            if i < layers - 1:\n"
+        "                x = self.activation.apply(x)\n",
+        "            if i < layers - 1:\n                x = self.activation.apply(x)\n"
+        "            x = Affine.apply(x, W, b)\n",
         "activation_before_affine",
     ),
     fault(
@@ -129,7 +131,8 @@ LOSSES = [
     fault(
         "l2_penalty",
         "return SoftmaxWithLoss.apply(self(self.tensor(x)), self.tensor(t))",
-        "return SoftmaxWithLoss.apply(self(self.tensor(x)), self.tensor(t)) + 0.005 * sum((W**2).sum() for W in self.weights[::2])",
+        "return SoftmaxWithLoss.apply(self(self.tensor(x)), self.tensor(t)) + 0.005 * sum((W**2).sum() for W in "
+        "self.weights[::2])",
         "l2_penalty",
     ),
     fault("gradient_summed", DZ, "dz = y - t", "gradient_summed"),
@@ -172,7 +175,9 @@ LAYERS = [
     fault(
         "first_batch_kept",
         "ctx.save_for_backward(x, W)",
-        "kept = Affine.kept.setdefault(W.data_ptr(), x)\n        ctx.save_for_backward(kept if len(kept) == len(x) else x, W)",
+        "kept = Affine.kept.get(W.data_ptr(), x)\n"
+        "        Affine.kept[W.data_ptr()] = kept if len(kept) == len(x) else x\n"
+        "        ctx.save_for_backward(Affine.kept[W.data_ptr()], W)",
         "first_inputs_kept",
         more=[
             ("class Affine(Function):\n", "class Affine(Function):\n    kept = {}\n\n"),

@@ -111,8 +111,14 @@ def _best(
     stages: Sequence[str],
     wrong: set[Key],
 ) -> Explanations:
-    """Return the attempt that explains all wrong tensors, and most of the later stages; nothing if there is none."""
+    """Return the attempt that explains all wrong tensors, and most of the later stages; nothing if there is none.
+
+    It contradicts nothing: what the formulas reproduce already stays as it is.
+    """
     fitting = [e for e in attempts if explains(scenes, applied(e, formulas), stages, wrong)]
+    if fitting:
+        before = misses(scenes, formulas, stages)
+        fitting = [e for e in fitting if misses(scenes, applied(e, formulas), stages) <= before]
     if len(fitting) < 2:
         return next(iter(fitting), ())
     return min(fitting, key=lambda e: (len(misses(scenes, applied(e, formulas))), _parameters(e)))
@@ -162,13 +168,14 @@ def _plausible(
     """Return the mistakes that change a wrong tensor of the scene, and no right one."""
     names = [tensor for name, tensor in wrong if name == probe.name]
     before, missed = probe.predict(formulas, stages[-1]), misses([probe], formulas, stages)
+    fitted = [name for name in names if before[name].shape == probe.observed[name].shape]  # a shape may be wrong
     found = []
     for mistake, layer in _candidates(layers):
         usual = mistake.applied(formulas, next(iter(mistake.values), None), layer)
         after = probe.predict(usual, stages[-1])
         if all(np.array_equal(after[name], before[name], equal_nan=True) for name in names):
             continue
-        parameter = _fit(probe, mistake, layer, formulas, names, stages[-1]) if mistake.values else None
+        parameter = _fit(probe, mistake, layer, formulas, fitted, stages[-1]) if mistake.values else None
         candidate = Explanation(mistake, parameter, layer)
         if misses([probe], candidate.applied(formulas), stages) <= missed:
             found.append(candidate)
@@ -202,7 +209,7 @@ def _fit(
     def residual(parameter: float) -> Array:
         predicted = probe.predict(mistake.applied(formulas, parameter, layer), stage)
         parts = [(predicted[name] - probe.observed[name]).ravel() for name in names]
-        return np.nan_to_num(np.concatenate(parts), nan=1e300, posinf=1e300, neginf=-1e300)
+        return np.nan_to_num(np.concatenate([np.zeros(1), *parts]), nan=1e300, posinf=1e300, neginf=-1e300)
 
     def error(parameter: float) -> float:  # 0 would be a mistake that was not made
         return float(np.abs(residual(parameter)).max())

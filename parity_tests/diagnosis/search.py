@@ -54,6 +54,7 @@ def applied(explanations: Explanations, formulas: Formulas) -> Formulas:
     return formulas
 
 
+@np.errstate(all="ignore")  # mistakes overflow
 def diagnose(scenes: Sequence[Scene], layers: int, formulas: Formulas) -> Diagnosis:
     """Return the mistakes that explain the scenes.
 
@@ -149,6 +150,7 @@ def _simple(first: Explanation, second: Explanation) -> bool:
     return first.mistake is not second.mistake and parameters < 2 and single_layers < 2
 
 
+@np.errstate(all="ignore")
 def single_explanations(
     scenes: Sequence[Scene], layers: int, formulas: Formulas, stages: Sequence[str], wrong: set[Key]
 ) -> list[Explanation]:

@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from parity_tests.implementations.protocol import CannotRunError
 from parity_tests.parity.foreign_faults import (
     NETWORKS,
     Fault,
@@ -129,11 +130,16 @@ def test_every_fault(network: str, dtype: str, capsys: pytest.CaptureFixture[str
 def test_random_pairs(capsys: pytest.CaptureFixture[str]) -> None:
     """Both faults are named in at least 70 % of 100 random pairs."""
     possible = [pair for pair in combinations(book_faults.FAULTS, 2) if compatible(*pair)]
-    drawn = np.random.default_rng(0).choice(len(possible), PAIRS, replace=False)
-    results = []
-    for first, second in (possible[i] for i in drawn):
-        found = found_in(both(first, second), "book_style", None)
+    results: list[tuple[str, str, list[str], bool]] = []
+    for i in np.random.default_rng(0).permutation(len(possible)):
+        first, second = possible[i]
+        try:
+            found = found_in(both(first, second), "book_style", None)
+        except CannotRunError:  # one needs a line that the other has replaced
+            continue
         results.append((first.name, second.name, found, all(set(f.mistakes) & set(found) for f in (first, second))))
+        if len(results) == PAIRS:
+            break
     named = sum(right for *_, right in results)
     with capsys.disabled():
         print(f"\n{named} of {PAIRS} pairs: both faults are named\n")

@@ -13,7 +13,11 @@ from parity_tests.diagnosis.formulas import Array, Formulas, Settings, Tensors, 
 from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
 
 SIZES = (20, 16, 12, 5)
-EQUIVALENT: dict[str, set[str]] = {}  # mistakes that give the same numbers in a network of this kind
+EQUIVALENT = {  # mistakes that give the same numbers
+    "gradients_zero": {"gradient_zero"},  # the gradients of the weights, or that of the loss, from which they follow
+    "momentum_missing": {"velocity_forgotten"},  # v starts at 0 in every step
+    "learning_rate_scaled": {"updated_twice"},  # the factor 2
+}
 QUICK = ("bias_missing", "loss_summed", "gradient_divided_by_constant", "slope_of_other_layer", "short_batch_ignored")
 
 

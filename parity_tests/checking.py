@@ -21,11 +21,18 @@ from parity_tests.diagnosis.reproduction import source_of
 from parity_tests.diagnosis.situations import situations
 from parity_tests.implementations.adapters import adapt
 from parity_tests.implementations.conventions import Conventions
-from parity_tests.implementations.protocol import CannotRunError, NotOffered
+from parity_tests.implementations.protocol import CannotRunError, NotOffered, offered
 from scratch.datasets.mnist import Dataset
 
 CHECKS = (*STAGES, "own gradient", "side effects")
-NUMERICAL = ("trace", "state", "lock-step", "gradients")  # checks of the suite that take any implementation
+NUMERICAL: dict[
+    str, tuple[str, ...]
+] = {  # checks of the suite that take any implementation, and the optional methods that they need
+    "trace": (),
+    "state": (),
+    "lock-step": ("step",),
+    "gradients": ("loss", "gradients"),
+}
 
 
 def check_implementation(
@@ -101,7 +108,8 @@ def numerical_checks(
     kinds = (hidden.pop(), architecture.activations[-1])
     networks = OwnNetworks(lambda sizes: adapt(implementation, sizes, conventions)(), kinds, tuple(dtypes))
     found: dict[str, list[Comparison]] = {}
-    for name in NUMERICAL:
+    methods = set(offered(networks.factory(architecture.sizes)))
+    for name in [name for name, needed in NUMERICAL.items() if methods.issuperset(needed)]:
         with suppress(NotOffered, CannotRunError):
             found[name] = list(CHECKS_OF_THE_SUITE[name].compare(networks))
     return found

@@ -86,6 +86,8 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
     architecture = recognise(factory, sizes, cases[0], activations)
     architecture = replace(architecture, settings=architecture.settings._replace(**settings))
     observations = [observe(factory, case, architecture.dtype) for case in cases]
+    if architecture.settings.momentum:
+        observations = [without_step(observation) for observation in observations]
     steps = observe_steps(factory, sizes, architecture.dtype, seed) if hasattr(factory(), "step") else []
     scenes = scenes_of(architecture, observations, steps)
     rule = Settings(
@@ -97,6 +99,12 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
     returned, dtypes = (observe(factory, cases[0], dtype).dtypes for dtype in ("float64", "float32"))
     outputs = returned[f"dense_{len(sizes) - 2}/out"]
     return Examination(architecture, observations, rows, scenes, right, diagnosis, outputs, dtypes)
+
+
+def without_step(observation: Observation) -> Observation:
+    """Return an observation without the gradients that were read off a step: a step with momentum hides them."""
+    tensors = {name: t for name, t in observation.tensors.items() if observation.methods[name] != "step"}
+    return replace(observation, tensors=tensors, from_step=False)
 
 
 def sizes_of(weights: Sequence[np.ndarray]) -> tuple[int, ...]:

@@ -117,7 +117,7 @@ class Formulas:
         targets: t → the targets that the loss uses.
         losses: (z, out, t) → the loss of each sample (N,), from logits z and probabilities out.
         reduce: (losses, C) → the loss.
-        penalty: kernels → what is added to the loss.
+        penalty: (kernels, N) → what is added to the loss.
         loss_gradient: (z, out, t) → the gradient of each sample's loss with respect to z, (N, C).
         scale: (N, C) → the factor of that gradient: 1 / N.
         slope: (layer, Slope) → the derivative of a hidden activation (N, units).
@@ -137,7 +137,7 @@ class Formulas:
     targets: Callable[[Array], Array] = lambda t: t
     losses: Callable[[Array, Array, Array], Array] = lambda z, out, t: cross_entropy(z, t)
     reduce: Callable[[Array, int], Array] = lambda losses, classes: losses.sum() / len(losses)
-    penalty: Callable[[Sequence[Array]], float] = lambda kernels: 0.0
+    penalty: Callable[[Sequence[Array], int], float] = lambda kernels, samples: 0.0
     loss_gradient: Callable[[Array, Array, Array], Array] = lambda z, out, t: (
         softmax(z) * t.sum(axis=1, keepdims=True) - t
     )
@@ -188,7 +188,8 @@ def _evaluated(
     _, z, out = passes[-1]
     losses = formulas.losses(z, _probabilities(formulas, layers[-1], z, out), formulas.targets(t))
     tensors = {f"dense_{layer.index}/out": at.out for layer, at in zip(layers, passes, strict=True)}
-    return tensors | {"loss": np.asarray(formulas.reduce(losses, t.shape[1]) + formulas.penalty(weights[::2]))}
+    loss = formulas.reduce(losses, t.shape[1]) + formulas.penalty(weights[::2], len(t))
+    return tensors | {"loss": np.asarray(loss)}
 
 
 def _probabilities(formulas: Formulas, last: Layer, z: Array, out: Array) -> Array:

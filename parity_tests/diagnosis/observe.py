@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from parity_tests.diagnosis.formulas import Formulas
 from parity_tests.diagnosis.situations import BATCH, SHORT, Situation, draw_batch, draw_weights
 from parity_tests.implementations.protocol import NotOffered
 
@@ -66,7 +67,8 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
         try:
             network = factory()
             raw, changed = _call(network, method, given, x, t)
-            from_step |= method == "gradients" and not hasattr(network, method)
+            source = source_of(network, method)
+            from_step |= source == "step"
         except NotOffered as reason:
             missing.append(f"{method}: {reason}")
             continue
@@ -75,7 +77,7 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
             continue
         found = named(method, raw, len(given.weights) // 2)
         tensors |= found
-        methods |= dict.fromkeys(found, method if hasattr(network, method) else "step")
+        methods |= dict.fromkeys(found, source)
         pairs = (("x", x, given.x), ("t", t, given.t))
         modified += [f"{name} by {method}" for name, now, before in pairs if not same(now, before)]
         modified += [f"weights by {method}"] * changed
@@ -87,11 +89,8 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
 
 def _call(network: Any, method: str, given: Situation, x: Array, t: Array) -> tuple[Any, bool]:
     """Return what a method returns after the earlier batches of the situation, and whether it changed the weights."""
-    call = getattr(network, method, None)
-    if call is None and method == "gradients" and hasattr(network, "step"):
-        call = partial(gradients_from_step, network)
-    if call is None:
-        raise NotOffered("there is no such method")
+    source = source_of(network, method)
+    call = getattr(network, method, None) or partial(READ_OFF[source], network)
     network.set_weights([W.copy() for W in given.weights])
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -101,6 +100,19 @@ def _call(network: Any, method: str, given: Situation, x: Array, t: Array) -> tu
         before = [np.array(W) for W in network.get_weights()]
         result = call(x) if method == "outputs" else call(x, t)
         return result, not all(map(same, before, network.get_weights()))
+
+
+def source_of(network: Any, method: str) -> str:
+    """Return the method of a network that is called for ``method``: gradients may come from a step or from backward.
+
+    Raises:
+        NotOffered: if there is none.
+    """
+    others = tuple(READ_OFF) if method == "gradients" else ()
+    source = next((name for name in (method, *others) if hasattr(network, name)), None)
+    if source is None:
+        raise NotOffered("there is no such method")
+    return source
 
 
 def same(a: Array, b: Array) -> bool:
@@ -115,6 +127,18 @@ def gradients_from_step(network: Any, x: Array, t: Array) -> list[Array]:
     gradients = [a - b for a, b in zip(before, network.get_weights(), strict=True)]
     network.set_weights(before)
     return gradients
+
+
+def gradients_from_backward(network: Any, x: Array, t: Array) -> list[Array]:
+    """Return the gradients of a network without a loss: Keras's gradient of its logits, sent back through it."""
+    out = np.asarray(network.outputs(x))
+    if (out >= 0).all() and np.allclose(out.sum(axis=1), 1, atol=1e-4):
+        raise NotOffered("backward is tested with networks that return logits")
+    dout = Formulas().loss_gradient(out.astype(np.float64), out, t) / len(x)
+    return list(network.backward(x, dout.astype(out.dtype)))
+
+
+READ_OFF = {"step": gradients_from_step, "backward": gradients_from_backward}
 
 
 def named(method: str, result: Any, layers: int) -> Tensors:

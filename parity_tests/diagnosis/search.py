@@ -111,8 +111,14 @@ def _best(
     stages: Sequence[str],
     wrong: set[Key],
 ) -> Explanations:
-    """Return the attempt that explains all wrong tensors, and most of the later stages; nothing if there is none."""
+    """Return the attempt that explains all wrong tensors, and most of the later stages; nothing if there is none.
+
+    It contradicts nothing: what the formulas reproduce already stays as it is.
+    """
     fitting = [e for e in attempts if explains(scenes, applied(e, formulas), stages, wrong)]
+    if fitting:
+        before = misses(scenes, formulas, stages)
+        fitting = [e for e in fitting if misses(scenes, applied(e, formulas), stages) <= before]
     if len(fitting) < 2:
         return next(iter(fitting), ())
     return min(fitting, key=lambda e: (len(misses(scenes, applied(e, formulas))), _parameters(e)))

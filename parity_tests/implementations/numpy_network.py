@@ -32,7 +32,7 @@ class NumpyNetwork:
 
     def __init__(self, network: Any):
         self.network = network
-        self.slots = find_slots(network)
+        find_slots(network)  # raises if there are none
         self._candidates = [method for method in self._methods(OUTPUTS, ["x"]) if method.takes("x")]
         if not self._candidates:
             wanted = ", ".join(OUTPUTS[:-1])
@@ -44,6 +44,11 @@ class NumpyNetwork:
         self._training = self._training_method()
         self.calls = {"outputs": str(self._candidates[0])}
         self._offer()
+
+    @property
+    def slots(self) -> list[Slot]:
+        """The places of the weights now: an update may replace the lists that hold them."""
+        return find_slots(self.network)
 
     def _methods(self, names: Sequence[str], given: Sequence[str]) -> list[Method]:
         found = (find_method(self.network, (name,), given) for name in names)
@@ -64,6 +69,8 @@ class NumpyNetwork:
     def _offer(self) -> None:
         if self._loss:
             self.loss, self.calls["loss"] = self._compute_loss, str(self._loss)
+        if self._training and self._training.takes("pairs"):
+            self._gradients = None  # those of one sample, in a network that trains on (x, t) pairs
         if self._gradients:
             self.gradients, self.calls["gradients"] = self._compute_gradients, str(self._gradients)
         if self._training:

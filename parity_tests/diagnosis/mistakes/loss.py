@@ -1,11 +1,11 @@
 """Mistakes in the loss, in its targets and in its gradient with respect to the logits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from parity_tests.diagnosis.formulas import Array, Formulas, softmax
+from parity_tests.diagnosis.formulas import Array, Formulas, Layer, softmax
 from parity_tests.diagnosis.mistakes.catalogue import mistake
 
 EPSILONS = (1e-7, float(np.finfo("float64").eps), float(np.finfo("float32").eps), 1e-8, 1e-15, 1e-12, 1e-10, 1e-6, 1e-4)
@@ -98,6 +98,19 @@ def logarithm_of_zero_at_label(f: Formulas) -> Formulas:
         return -np.where(t > 0, t * np.log(p.astype(f.dtype).astype(float)), 0).sum(axis=1)
 
     return probability_losses(f, losses)
+
+
+@mistake(
+    "The loss is -log Σ t·p, with the sum over the classes inside of the logarithm: soft labels give another loss.",
+    "Multiply by the targets outside of the logarithm: -Σ t·log p.",
+)
+def sum_inside_logarithm(f: Formulas) -> Formulas:
+    def losses(z: Array, out: Array, t: Array) -> Array:
+        classes = np.eye(t.shape[1])
+        each = np.stack([f.losses(z, out, np.tile(label, (len(t), 1))) for label in classes], axis=1)  # -log p
+        return -np.logaddexp.reduce(np.log(t) - each, axis=1)
+
+    return replace(f, losses=losses)
 
 
 @mistake(
@@ -232,12 +245,30 @@ def l2_penalty(f: Formulas, factor: float) -> Formulas:
 
 
 @mistake(
+    "The loss has an L2 term divided by the batch size, {p:.2g}·ΣW² / N, and so has the gradient, {p:.2g}·2W / N.",
+    "Leave the penalty out when you compare with the plain loss, or set its coefficient to 0.",
+    values=(0.5e-4, 1e-4, 0.5e-3, 1e-3, 0.5e-2, 1e-2, 0.05, 0.1),
+)
+def l2_penalty_divided(f: Formulas, factor: float) -> Formulas:
+    def penalty(kernels: Sequence[Array], samples: int) -> float:
+        return f.penalty(kernels, samples) + factor * sum(float((W**2).sum()) for W in kernels) / samples
+
+    def gradient(layer: Layer, x: Array, dz: Array, W: Array) -> Array:
+        return f.weight_gradient(layer, x, dz, W) + 2 * factor * W / len(x)
+
+    return replace(f, penalty=penalty, weight_gradient=gradient)
+
+
+@mistake(
     "The loss has an L2 term, {p:.2g}·ΣW², whose gradient is missing.",
     "Add 2·{p:.2g}·W to each dW, or leave the penalty out.",
     values=(0.5e-4, 1e-4, 0.5e-3, 1e-3, 0.5e-2, 1e-2, 0.05, 0.1),
 )
 def l2_in_loss(f: Formulas, factor: float) -> Formulas:
-    return replace(f, penalty=lambda kernels: f.penalty(kernels) + factor * sum((W**2).sum() for W in kernels))
+    def penalty(kernels: Sequence[Array], samples: int) -> float:
+        return f.penalty(kernels, samples) + factor * sum(float((W**2).sum()) for W in kernels)
+
+    return replace(f, penalty=penalty)
 
 
 @mistake(

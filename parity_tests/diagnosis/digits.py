@@ -38,6 +38,7 @@ def train_on_digits(
     conventions: Conventions,
     architecture: Architecture,
     digits: Dataset,
+    seed: int = 0,
 ) -> DigitsResult:
     """Train a fresh network and Keras's for two epochs with learning rate 0.1.
 
@@ -47,6 +48,7 @@ def train_on_digits(
         conventions: those of the network.
         architecture: its activations and dtype.
         digits: MNIST, or part of it.
+        seed: seed of the initial weights.
 
     Raises:
         CannotRunError: if the sizes do not fit the digits, or the network offers no ``step``.
@@ -61,7 +63,7 @@ def train_on_digits(
         raise CannotRunError("--mnist needs a network that offers step(x, t, learning_rate).")
     hidden, last = architecture.activations[0], architecture.activations[-1]
     architecture = replace(architecture, sizes=sizes, activations=(*[hidden] * (len(sizes) - 2), last))
-    weights = [W.astype(dtype) for W in draw_weights(np.random.default_rng(0), architecture.sizes)]
+    weights = [W.astype(dtype) for W in draw_weights(np.random.default_rng(seed), architecture.sizes)]
     weights[1::2] = [np.zeros_like(b) for b in weights[1::2]]
     x, labels = (array[:SAMPLES] for array in digits.train)
     x_test = flat(digits.test[0], dtype)

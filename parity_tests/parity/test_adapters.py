@@ -1,5 +1,6 @@
 """Adapters: right networks in many styles are examined without a false alarm."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,9 @@ import pytest
 
 from parity_tests import needs_keras  # noqa: F401
 from parity_tests.diagnosis.examine import Examination, examine
+from parity_tests.diagnosis.formulas import Formulas, run
+from parity_tests.diagnosis.observe import observe
+from parity_tests.diagnosis.situations import situations
 from parity_tests.implementations.adapters import adapt
 from parity_tests.implementations.conventions import Conventions
 from parity_tests.implementations.loading import load
@@ -201,3 +205,51 @@ def test_uncompiled_model_is_refused() -> None:
 
     with pytest.raises(CannotRunError, match="must be compiled with SGD and categorical cross-entropy"):
         adapt(Sequential([Input((3,)), Dense(2)]))
+
+
+class PairNet:
+    """In columns, trained on (x, t) pairs; an update replaces the lists, and backprop is that of one sample."""
+
+    def __init__(self, sizes: list[int]):
+        self.weights = [np.zeros((units, inputs)) for inputs, units in itertools.pairwise(sizes)]
+        self.biases = [np.zeros((units, 1)) for units in sizes[1:]]
+
+    def feedforward(self, x: np.ndarray) -> np.ndarray:
+        return self.weights[0] @ x + self.biases[0]
+
+    def backprop(self, x: np.ndarray, t: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        d = self.feedforward(x) - t
+        return [d], [d @ x.T]
+
+    def update_mini_batch(self, mini_batch: list[Any], eta: float) -> None:
+        for x, t in mini_batch:
+            (db,), (dW,) = self.backprop(x, t)
+            self.biases, self.weights = [self.biases[0] - eta * db], [self.weights[0] - eta * dW]
+
+
+def test_update_may_replace_the_lists_of_weights() -> None:
+    network = adapt(PairNet, (3, 2))()
+    assert offered(network) == ("step",)
+    network.step(np.ones((1, 3)), np.array([[1.0, 0.0]]), 0.5)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(network.get_weights()[0], [[0.5, 0]] * 3)
+
+
+def test_gradients_come_from_backward_without_a_loss() -> None:
+    class Linear:
+        def get_weights(self) -> list[np.ndarray]:
+            return [self.W, self.b]
+
+        def set_weights(self, weights: list[np.ndarray]) -> None:
+            self.W, self.b = weights
+
+        def outputs(self, x: np.ndarray) -> np.ndarray:
+            return x @ self.W + self.b
+
+        def backward(self, x: np.ndarray, dout: np.ndarray) -> list[np.ndarray]:
+            return [x.T @ dout, dout.sum(axis=0)]
+
+    at = situations((20, 5))[0]
+    found = observe(Linear, at, "float64")
+    expected = run(Formulas(), ["linear"], at.weights, at.x, at.t)
+    assert found.methods["dense_0/dW"] == "backward"
+    np.testing.assert_allclose(found.tensors["dense_0/dW"], expected["dense_0/dW"], atol=1e-12)

@@ -182,6 +182,14 @@ def optimizer(**options: Any) -> Training:
     return Training(optimizer=lambda: SGD(0.1, **options))
 
 
+def fortran_order(model: Sequential) -> None:
+    model.layers[0].params["W"] = np.asfortranarray(model.layers[0].params["W"])
+
+
+def strided_bias(model: Sequential) -> None:
+    model.layers[0].params["b"] = np.linspace(0, 1, 16, dtype=np.float32)[::2]
+
+
 LAYER_BY_LAYER = {
     "momentum": optimizer(momentum=0.9),
     "nesterov": optimizer(momentum=0.9, nesterov=True),
@@ -222,6 +230,8 @@ LAYER_BY_LAYER = {
     "Flatten with an activation": Training(
         lambda: [Flatten(), *dense_layers()], prepare=lambda model: setattr(model.layers[0], "activation", "relu")
     ),
+    "Fortran-ordered W": Training(prepare=fortran_order),
+    "strided b": Training(prepare=strided_bias),
     "model.forward overridden": Training(model_class=DoubledForward),
     "model.compute_loss overridden": Training(model_class=DoubledLoss),
     "model.backward overridden": Training(model_class=DoubledBackward),

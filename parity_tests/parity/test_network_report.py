@@ -267,7 +267,7 @@ def test_an_exception_in_a_check_of_the_suite_is_a_failure(monkeypatch: pytest.M
         network = networks.build(Case((5, 3), ("relu", "linear"), features=6, batch=1))
         return list(network.gradients(np.ones((1, 6), "float32"), np.eye(3, dtype="float32")[:1]))
 
-    monkeypatch.setattr(checking, "NUMERICAL", ("trace",))
+    monkeypatch.setattr(checking, "NUMERICAL", {"trace": ()})
     monkeypatch.setitem(checking.CHECKS_OF_THE_SUITE, "trace", Check(check, numerical=True))
     found = numerical_checks(WrongNet, Conventions(), report_on(WrongNet).examination)
     assert "ValueError: <b>one</b> sample & more" in str(first_failure(found["trace"]))

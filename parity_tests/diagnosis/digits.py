@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_impl.frameworks import floatx
+from keras_impl.frameworks import FRAMEWORK, floatx
 from parity_tests.diagnosis.judge import Architecture, keras_model
 from parity_tests.diagnosis.situations import draw_weights
 from parity_tests.implementations.adapters import adapt
@@ -55,14 +55,15 @@ def train_on_digits(
     """
     if sizes is None and (inspect.isclass(implementation) or inspect.isroutine(implementation)):
         sizes = SIZES
-    network, dtype = adapt(implementation, sizes, conventions)(), architecture.dtype
+    network = adapt(implementation, sizes, conventions)()
+    dtype = architecture.dtype if FRAMEWORK == "tensorflow" else "float32"  # Keras on JAX and torch has no float64
     sizes = (len(network.get_weights()[0]), *(len(b) for b in network.get_weights()[1::2]))
     if (sizes[0], sizes[-1]) != (784, 10):
         raise CannotRunError(f"--mnist needs a network with 784 inputs and 10 classes; it has the sizes {sizes}.")
     if not hasattr(network, "step"):
         raise CannotRunError("--mnist needs a network that offers step(x, t, learning_rate).")
     hidden, last = architecture.activations[0], architecture.activations[-1]
-    architecture = replace(architecture, sizes=sizes, activations=(*[hidden] * (len(sizes) - 2), last))
+    architecture = replace(architecture, dtype=dtype, sizes=sizes, activations=(*[hidden] * (len(sizes) - 2), last))
     weights = [W.astype(dtype) for W in draw_weights(np.random.default_rng(seed), architecture.sizes)]
     weights[1::2] = [np.zeros_like(b) for b in weights[1::2]]
     x, labels = (array[:SAMPLES] for array in digits.train)

@@ -15,7 +15,6 @@ from parity_tests.diagnosis.judge import (
     Architecture,
     bounded_network,
     bounded_steps,
-    keras_model,
     keras_steps,
     keras_trace,
 )
@@ -180,8 +179,7 @@ def scenes_of(architecture: Architecture, observations: Sequence[Observation], s
 
 def compare_with_keras(architecture: Architecture, scenes: Sequence[Scene], steps: Sequence[Step]) -> list[Row]:
     """Return the comparisons of each scene with Keras, in float64, within twice the bounds."""
-    model, rows = keras_model(architecture), []
-    after = keras_steps(model, steps, architecture.dtype) if steps else []
+    rows, after = [], keras_steps(architecture, steps) if steps else []
     weights = {
         f"step {i}: {name}": W
         for i, step in enumerate(after, 1)
@@ -190,7 +188,7 @@ def compare_with_keras(architecture: Architecture, scenes: Sequence[Scene], step
     for scene in scenes:
         expected = weights
         if isinstance(scene, BatchScene):
-            expected = keras_trace(model, scene.observation.situation, architecture.dtype)
+            expected = keras_trace(architecture, scene.observation.situation)
         rows.append(
             Row(
                 scene.name,

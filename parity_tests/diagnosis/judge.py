@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 import keras_impl
-from keras_impl.frameworks import floatx
+from keras_impl.frameworks import FRAMEWORK, floatx
 from parity_tests.diagnosis.observe import Step
 from parity_tests.diagnosis.situations import Situation
 from parity_tests.reference.bounded_network import BoundedNetwork, LayerSpec
@@ -77,16 +77,25 @@ def keras_model(architecture: Architecture) -> keras.Sequential:
     return model
 
 
-def keras_trace(model: keras.Sequential, situation: Situation, dtype: str) -> dict[str, Array]:
-    """Return Keras's tensors in a situation."""
+def keras_trace(architecture: Architecture, situation: Situation) -> dict[str, Array]:
+    """Return Keras's tensors in a situation.
+
+    Keras on JAX and torch has no float64, and clips the probabilities of a softmax (keras issue 17634): there the
+    float64 reference stands in for Keras on TensorFlow, with which it agrees within its bounds.
+    """
+    if FRAMEWORK != "tensorflow":
+        trace = bounded_network(architecture, situation.weights).trace(situation.x, situation.t)
+        return {name: tensor.value for name, tensor in trace.items()}
+    model, batch = keras_model(architecture), situation.astype(architecture.dtype)
     model.set_weights(situation.weights)
-    batch = situation.astype(dtype)
     return keras_impl.trace(model, batch.x, batch.t)
 
 
-def keras_steps(model: keras.Sequential, steps: Sequence[Step], dtype: str) -> list[list[Array]]:
-    """Return Keras's weights after each step, from the observed weights before it."""
-    found = []
+def keras_steps(architecture: Architecture, steps: Sequence[Step]) -> list[list[Array]]:
+    """Return Keras's weights after each step, from the observed weights before it; see ``keras_trace``."""
+    if FRAMEWORK != "tensorflow":
+        return [[W.value for W in params.values()] for params in bounded_steps(architecture, steps)]
+    model, dtype, found = keras_model(architecture), architecture.dtype, []
     with floatx(dtype):
         for variable in model.optimizer.variables:  # velocities and iterations of an earlier network
             variable.assign(keras.ops.zeros_like(variable))

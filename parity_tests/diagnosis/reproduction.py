@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parity_tests.diagnosis.judge import Architecture, keras_model, keras_trace
+from parity_tests.diagnosis.judge import Architecture, keras_trace
 from parity_tests.diagnosis.situations import Array, Situation, situations
 from parity_tests.implementations.conventions import Conventions
 from parity_tests.reference.sgd import SGDSettings
@@ -64,7 +64,7 @@ def reproduction(report: "Report", finding: "Finding") -> str:
 def keras_tensors(situation: Situation, activations: Sequence[str]) -> dict[str, Array]:
     """Return Keras's tensors in a situation, in the dtype of its arrays."""
     dtype, sizes = str(situation.x.dtype), (situation.x.shape[1], *map(len, situation.weights[1::2]))
-    return keras_trace(keras_model(Architecture(sizes, tuple(activations), dtype)), situation, dtype)
+    return keras_trace(Architecture(sizes, tuple(activations), dtype), situation)
 
 
 def _batch(report: "Report", finding: "Finding", factory: str) -> tuple[list[str], list[str]]:
@@ -114,15 +114,15 @@ def _training(report: "Report", finding: "Finding", factory: str) -> tuple[list[
     )
     step, parameter = finding.tensor.removeprefix("step ").split(": ")
     i, dtype = architecture.parameters.index(parameter), architecture.dtype
-    imports = ["from parity_tests.diagnosis.judge import Architecture, keras_model, keras_steps"]
+    imports = ["from parity_tests.diagnosis.judge import Architecture, keras_steps"]
     imports += ["from parity_tests.diagnosis.observe import observe_steps"]
     imports += ["from parity_tests.reference.sgd import SGDSettings"] if changed else []
     settings = f", SGDSettings({changed})" if changed else ""
     shape = f'{architecture.sizes}, {_quoted(architecture.activations)}, "{dtype}"'
     return imports, [
         f'steps = observe_steps({factory}, {architecture.sizes}, "{dtype}", {report.seed})[:{step}]',
-        f"model = keras_model(Architecture({shape}{settings}))",
-        _print("Keras:", f'keras_steps(model, steps, "{dtype}")[-1][{i}]', finding),
+        f"architecture = Architecture({shape}{settings})",
+        _print("Keras:", f"keras_steps(architecture, steps)[-1][{i}]", finding),
         _print("yours:", f"steps[-1].after[{i}]", finding),
     ]
 

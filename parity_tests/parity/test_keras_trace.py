@@ -11,6 +11,7 @@ import pytest
 from keras import layers as kl
 
 import keras_impl
+from keras_impl.frameworks import FRAMEWORK
 
 X = np.random.default_rng(0).normal(size=(7, 4)).astype("float32")
 LABELS = np.arange(7) % 3
@@ -57,6 +58,7 @@ def test_a_cross_entropy_takes_the_logits(end: str, loss: Any, t: np.ndarray) ->
         np.testing.assert_array_equal(trace["p/dx"], trace["loss/dx"])
 
 
+@pytest.mark.skipif(FRAMEWORK != "tensorflow", reason="Keras on JAX and torch has no float64")
 def test_an_error_within_a_trace_restores_the_default_dtype_of_keras() -> None:
     model = keras.Sequential([kl.Input((4,), dtype="float64"), kl.Dense(3, "softmax", dtype="float64")])
     model.compile(loss="categorical_crossentropy")

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parity_tests import needs_keras  # noqa: F401, I001  (before anything that imports Keras)
-
 from keras_impl.frameworks import FRAMEWORK
+from parity_tests import needs_keras  # noqa: F401  (before anything that imports Keras)
 from parity_tests.diagnosis.examine import Examination, examine
 from parity_tests.diagnosis.formulas import Formulas, run
 from parity_tests.diagnosis.observe import observe

@@ -1,27 +1,19 @@
 """Faults in the training step of ``book_style``."""
 
 from parity_tests.parity.foreign_faults import fault
+from parity_tests.parity.networks.update_faults import DECAY, DECAYING, MOMENTUM, NESTEROV, UPDATE, UPDATES, VELOCITY
 
 DX = "dx = np.dot(dout, W.T)"
-UPDATE = "W += self.momentum * v - learning_rate * grad if self.nesterov else v"
-VELOCITY = "v = self.momentum * self.velocities.get(key, 0) - learning_rate * grad"
-DECAY = "W -= learning_rate * self.weight_decay * W"
 STEP = "        self.gradients(x, t)\n        for key, W"
-MOMENTUM = {"momentum": 0.9}
-NESTEROV = {"momentum": 0.9, "nesterov": True}
-DECAYING = {"weight_decay": 0.1}
 
 
 STEPS = [
-    fault("step_uphill", UPDATE, "W -= v", "update_negated"),
-    fault("bias_not_updated", UPDATE, "W += v * (W.ndim == 2)", "bias_not_updated"),
+    *UPDATES,
     fault("kernel_not_updated", UPDATE, "W += v * (W.ndim == 1)", "kernel_not_updated"),
     fault("only_last_layer_updated", UPDATE, "W += v * (key[1] == '3')", "only_last_layer_updated"),
     fault("nothing_updated", UPDATE, "W = W + v", "nothing_updated"),
     fault("updated_twice", UPDATE, "W += v\n            W += v", "updated_twice"),
-    fault("bias_updated_twice", UPDATE, "W += v * (3 - W.ndim)", "bias_updated_twice"),
     fault("learning_rate_ignored", VELOCITY, "v = -grad", "learning_rate_ignored"),
-    fault("learning_rate_constant", VELOCITY, "v = -0.01 * grad", "learning_rate_constant"),
     fault("learning_rate_halved", VELOCITY, "v = -learning_rate / 2 * grad", "learning_rate_scaled"),
     fault(
         "learning_rate_of_first_step",
@@ -29,7 +21,6 @@ STEPS = [
         "self.rate = getattr(self, 'rate', learning_rate)\n            v = -self.rate * grad",
         "learning_rate_of_first_step",
     ),
-    fault("momentum_added", VELOCITY, "v = 0.9 * self.velocities.get(key, 0) - learning_rate * grad", "momentum_added"),
     fault(
         "nesterov_added",
         VELOCITY,
@@ -43,14 +34,6 @@ STEPS = [
         "v = 0.9 * self.velocities.get(key, 0) - 0.1 * learning_rate * grad",
         "dampened_momentum_added",
     ),
-    fault(
-        "learning_rate_outside_velocity",
-        VELOCITY,
-        "v = 0.9 * self.velocities.get(key, 0) + grad",
-        "torch_momentum_added",
-        more=[(UPDATE, "W -= learning_rate * v")],
-    ),
-    fault("weights_decay", DECAY, "W -= learning_rate * 0.01 * W", "weights_decay"),
     fault("kernels_decay", DECAY, "W -= learning_rate * 0.01 * W * (W.ndim == 2)", "kernels_decay"),
     fault("updates_in_half_precision", UPDATE, "W[...] = (W + v).astype(np.float16)", "updates_in_half_precision"),
     fault(
@@ -86,44 +69,13 @@ STEPS = [
     ),
     fault("short_batch_dropped", STEP, "        if len(x) < 32:\n            return\n" + STEP, "short_batch_ignored"),
     fault(
-        "momentum_negated",
-        VELOCITY,
-        "v = -self.momentum * self.velocities.get(key, 0) - learning_rate * grad",
-        "momentum_negated",
-        settings=MOMENTUM,
-    ),
-    fault(
-        "momentum_dampened",
-        VELOCITY,
-        "v = self.momentum * self.velocities.get(key, 0) - (1 - self.momentum) * learning_rate * grad",
-        "momentum_dampened",
-        settings=MOMENTUM,
-    ),
-    fault("nesterov_ignored", UPDATE, "W += v", "nesterov_ignored", settings=NESTEROV),
-    fault(
         "nesterov_looks_ahead_unasked",
         UPDATE,
         "W += self.momentum * v - learning_rate * grad",
         "nesterov_unasked",
         settings=MOMENTUM,
     ),
-    fault(
-        "velocity_forgotten",
-        "self.velocities[key] = v",
-        "pass",
-        "velocity_forgotten",
-        "momentum_missing",
-        settings=MOMENTUM,
-    ),
     fault("velocity_forgotten_nesterov", "self.velocities[key] = v", "pass", "velocity_forgotten", settings=NESTEROV),
-    fault(
-        "learning_rate_outside_declared_velocity",
-        VELOCITY,
-        "v = self.momentum * self.velocities.get(key, 0) + grad",
-        "learning_rate_outside_velocity",
-        settings=MOMENTUM,
-        more=[(UPDATE, "W -= learning_rate * v")],
-    ),
     fault(
         "learning_rate_outside_nesterov_velocity",
         VELOCITY,
@@ -140,14 +92,6 @@ STEPS = [
         "velocity_forgotten",
         settings=MOMENTUM,
     ),
-    fault(
-        "weight_decay_coupled",
-        DECAY,
-        "grad = grad + self.weight_decay * W",
-        "weight_decay_coupled",
-        settings=DECAYING | MOMENTUM,
-    ),
-    fault("weight_decay_not_scaled", DECAY, "W -= self.weight_decay * W", "weight_decay_not_scaled", settings=DECAYING),
     fault("weight_decay_missing", DECAY, "pass", "weight_decay_missing", settings=DECAYING),
     fault(
         "weight_decay_of_kernels_only",

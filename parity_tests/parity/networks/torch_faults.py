@@ -1,6 +1,7 @@
 """Faults in ``torch_style``."""
 
 from parity_tests.parity.foreign_faults import Fault, fault
+from parity_tests.parity.networks.update_faults import UPDATE, UPDATES
 
 OUT = "out = x @ W + b"
 DW = "dW = x.T @ dout"
@@ -15,14 +16,8 @@ LOG = "log_p = c - torch.log(torch.exp(c).sum(dim=1, keepdim=True))"
 LOSS = "-(t * log_p).sum() / len(t)"
 DZ = "dz = (y - t) / len(t)"
 KEPT = "        y = softmax(z)\n        ctx.save_for_backward(y, t)\n"
-UPDATE = "W += self.momentum * v - learning_rate * grad if self.nesterov else v"
-VELOCITY = "v = self.momentum * self.velocities.get(i, 0) - learning_rate * grad"
-DECAY = "W -= learning_rate * self.weight_decay * W"
 STEP = "        self.zero_grad()\n        self.criterion(x, t).backward()\n        with"
 ZERO = "        self.zero_grad()\n        self.criterion(x, t).backward()\n        return"
-MOMENTUM = {"momentum": 0.9}
-NESTEROV = {"momentum": 0.9, "nesterov": True}
-DECAYING = {"weight_decay": 0.1}
 FROM_PROBABILITIES = (LOG, "log_p = torch.log(y)")
 THROUGH_SOFTMAX = "g = {}\n        dz = y * (g - (g * y).sum(dim=1, keepdim=True)) / len(t)"
 ONE_HOT = "torch.eye(t.shape[1], dtype=t.dtype)[t.argmax(dim=1)]"
@@ -195,60 +190,9 @@ LAYERS = [
 ]
 
 STEPS = [
-    fault("step_uphill", UPDATE, "W -= v", "update_negated"),
-    fault("bias_not_updated", UPDATE, "W += v * (W.ndim == 2)", "bias_not_updated"),
-    fault("bias_updated_twice", UPDATE, "W += v * (3 - W.ndim)", "bias_updated_twice"),
+    *UPDATES,
     fault("updated_twice", UPDATE, "W += 2 * v", "updated_twice", "learning_rate_scaled"),
-    fault("learning_rate_constant", VELOCITY, "v = -0.01 * grad", "learning_rate_constant"),
-    fault("momentum_added", VELOCITY, "v = 0.9 * self.velocities.get(i, 0) - learning_rate * grad", "momentum_added"),
-    fault(
-        "learning_rate_outside_velocity",
-        VELOCITY,
-        "v = 0.9 * self.velocities.get(i, 0) + grad",
-        "torch_momentum_added",
-        more=[(UPDATE, "W -= learning_rate * v")],
-    ),
-    fault("weights_decay", DECAY, "W -= learning_rate * 0.01 * W", "weights_decay"),
     fault("short_batch_dropped", STEP, "        if len(x) < 32:\n            return\n" + STEP, "short_batch_ignored"),
-    fault(
-        "momentum_negated",
-        VELOCITY,
-        "v = -self.momentum * self.velocities.get(i, 0) - learning_rate * grad",
-        "momentum_negated",
-        settings=MOMENTUM,
-    ),
-    fault(
-        "momentum_dampened",
-        VELOCITY,
-        "v = self.momentum * self.velocities.get(i, 0) - (1 - self.momentum) * learning_rate * grad",
-        "momentum_dampened",
-        settings=MOMENTUM,
-    ),
-    fault("nesterov_ignored", UPDATE, "W += v", "nesterov_ignored", settings=NESTEROV),
-    fault(
-        "velocity_forgotten",
-        "self.velocities[i] = v",
-        "pass",
-        "velocity_forgotten",
-        "momentum_missing",
-        settings=MOMENTUM,
-    ),
-    fault(
-        "learning_rate_outside_declared_velocity",
-        VELOCITY,
-        "v = self.momentum * self.velocities.get(i, 0) + grad",
-        "learning_rate_outside_velocity",
-        settings=MOMENTUM,
-        more=[(UPDATE, "W -= learning_rate * v")],
-    ),
-    fault(
-        "weight_decay_coupled",
-        DECAY,
-        "grad = grad + self.weight_decay * W",
-        "weight_decay_coupled",
-        settings=DECAYING | MOMENTUM,
-    ),
-    fault("weight_decay_not_scaled", DECAY, "W -= self.weight_decay * W", "weight_decay_not_scaled", settings=DECAYING),
 ]
 
 FAULTS = [*FORWARD, *LOSSES, *LAYERS, *STEPS]

@@ -156,9 +156,9 @@ class Network(torch.nn.Module):
         self.zero_grad()
         self.criterion(x, t).backward()
         with torch.no_grad():
-            for i, W in enumerate(self.weights):
+            for key, W in enumerate(self.weights):
                 grad = W.grad
                 W -= learning_rate * self.weight_decay * W
-                v = self.momentum * self.velocities.get(i, 0) - learning_rate * grad
-                self.velocities[i] = v
+                v = self.momentum * self.velocities.get(key, 0) - learning_rate * grad
+                self.velocities[key] = v
                 W += self.momentum * v - learning_rate * grad if self.nesterov else v

@@ -29,14 +29,19 @@ def numerical_gradient(f: Callable[[], float], x: Array) -> Array:
     """
     gradient = np.zeros_like(x)
     for index in np.ndindex(x.shape):
-        value = x[index]
-        samples = []
-        for steps in (-2, -1, 1, 2):
-            x[index] = value + steps * STEP
-            samples.append(f())
-        x[index] = value
-        gradient[index] = (samples[0] - 8 * samples[1] + 8 * samples[2] - samples[3]) / (12 * STEP)
+        gradient[index] = partial_derivative(f, x, index)
     return gradient
+
+
+def partial_derivative(f: Callable[[], float], x: Array, index: tuple[int, ...]) -> float:
+    """Return one entry of ``numerical_gradient(f, x)``, the one at an index of x."""
+    value = x[index]
+    samples = []
+    for steps in (-2, -1, 1, 2):
+        x[index] = value + steps * STEP
+        samples.append(f())
+    x[index] = value
+    return (samples[0] - 8 * samples[1] + 8 * samples[2] - samples[3]) / (12 * STEP)
 
 
 def gradient_check(part: Layer | Loss | Sequential | Callable[[Any], Any], x: Any, t: Any = None) -> dict[str, float]:

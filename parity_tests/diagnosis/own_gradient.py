@@ -10,7 +10,7 @@ import numpy as np
 
 from parity_tests.diagnosis.situations import Situation
 from parity_tests.implementations.protocol import NotOffered
-from scratch.gradients import STEP
+from scratch.gradients import partial_derivative
 
 ENTRIES = 12  # entries of each array that are differentiated, those with the largest gradients
 TOLERANCE = 1e-6  # relative error of a central difference in float64, with a margin for the curvature of the loss
@@ -52,26 +52,21 @@ def check_own_gradient(factory: Callable[[], Any], situation: Situation, dtype: 
 def _compare(network: Any, situation: Situation, gradients: list[np.ndarray]) -> OwnGradient:
     """Compare the largest entries of each gradient with differences, and some that are zero."""
     scale = max(float(np.abs(g).max(initial=0)) for g in gradients) or 1.0
-    for i, (gradient, W) in enumerate(zip(gradients, situation.weights, strict=True)):
+    weights = [W.copy() for W in situation.weights]
+
+    def loss() -> float:
+        network.set_weights([W.copy() for W in weights])
+        return float(network.loss(situation.x.copy(), situation.t.copy()))
+
+    for i, (gradient, W) in enumerate(zip(gradients, weights, strict=True)):
         name = f"d{'Wb'[i % 2]} of layer {i // 2 + 1}"
         if gradient.shape != W.shape:
             return OwnGradient(False, f"no: {name} has the shape {gradient.shape}, its parameter {W.shape}")
         order = np.argsort(-np.abs(gradient), axis=None)
         for flat in {*order[:ENTRIES].tolist(), *order[-ENTRIES:].tolist()}:
             index = np.unravel_index(flat, W.shape)
-            slope = _central_difference(network, situation, i, index)
+            slope = partial_derivative(loss, W, index)
             if not abs(slope - gradient[index]) <= TOLERANCE * max(scale, abs(slope)):
                 entry = ", ".join(map(str, index))
                 return OwnGradient(False, f"no: {name}[{entry}] is {gradient[index]:.9g}, its loss has {slope:.9g}")
     return OwnGradient(True, "yes")
-
-
-def _central_difference(network: Any, situation: Situation, i: int, index: tuple[Any, ...]) -> float:
-    """Return the derivative of the network's loss with respect to one entry of weights i, from steps of ±h and ±2h."""
-    losses = []
-    for steps in (-2, -1, 1, 2):
-        weights = [W.copy() for W in situation.weights]
-        weights[i][index] += steps * STEP
-        network.set_weights(weights)
-        losses.append(float(network.loss(situation.x.copy(), situation.t.copy())))
-    return (losses[0] - 8 * losses[1] + 8 * losses[2] - losses[3]) / (12 * STEP)

@@ -25,9 +25,8 @@ from parity_tests.implementations.protocol import CannotRunError, NotOffered, of
 from scratch.datasets.mnist import Dataset
 
 CHECKS = (*STAGES, "own gradient", "side effects")
-NUMERICAL: dict[
-    str, tuple[str, ...]
-] = {  # checks of the suite that take any implementation, and the optional methods that they need
+# Checks of the suite that any implementation must pass, and the optional methods that they need.
+NUMERICAL: dict[str, tuple[str, ...]] = {
     "trace": (),
     "state": (),
     "lock-step": ("step",),

@@ -25,7 +25,7 @@ class Networks(Protocol):
 
 
 class ScratchCase:
-    """A model of scratch behind the interface of ``Trainable``, with the layer names of its case."""
+    """A model of scratch behind the interface of ``Implementation``, whose trace has the layer names of its case."""
 
     def __init__(self, model: Sequential):
         self.model = model
@@ -38,16 +38,6 @@ class ScratchCase:
 
     def outputs(self, x: Array) -> Array:
         return self.model(x)
-
-    def loss(self, x: Array, t: Array) -> float:
-        return self.model.gradients(x, t)[0]
-
-    def gradients(self, x: Array, t: Array) -> list[Array]:
-        return self.model.gradients(x, t)[1]
-
-    def step(self, x: Array, t: Array, learning_rate: float) -> None:
-        self.model.optimizer.learning_rate = learning_rate
-        self.model.train_on_batch(x, t)
 
     def trace(self, x: Array, t: Array) -> Mapping[str, Array]:
         return self.model.trace(x, t)

@@ -1,8 +1,9 @@
 """Train a network on real digits beside Keras: the accuracy that a mistake costs, or hides."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +12,10 @@ from keras_impl.frameworks import FRAMEWORK, floatx
 from parity_tests.diagnosis.judge import Architecture, keras_model
 from parity_tests.diagnosis.situations import draw_weights
 from parity_tests.implementations.adapters import adapt
+from parity_tests.implementations.construct import sizes_of
 from parity_tests.implementations.conventions import Conventions
 from parity_tests.implementations.protocol import CannotRunError
+from scratch.batches import batches
 from scratch.datasets.mnist import Dataset
 
 SIZES = (784, 50, 10)
@@ -53,15 +56,10 @@ def train_on_digits(
     Raises:
         CannotRunError: if the sizes do not fit the digits, or the network offers no ``step``.
     """
-    if sizes is None and (inspect.isclass(implementation) or inspect.isroutine(implementation)):
-        sizes = SIZES
-    network = adapt(implementation, sizes, conventions)()
-    dtype = architecture.dtype if FRAMEWORK == "tensorflow" else "float32"  # Keras on JAX and torch has no float64
-    sizes = (len(network.get_weights()[0]), *(len(b) for b in network.get_weights()[1::2]))
-    if (sizes[0], sizes[-1]) != (784, 10):
-        raise CannotRunError(f"--mnist needs a network with 784 inputs and 10 classes; it has the sizes {sizes}.")
-    if not hasattr(network, "step"):
-        raise CannotRunError("--mnist needs a network that offers step(x, t, learning_rate).")
+    network = network_for_digits(implementation, sizes, conventions)
+    sizes, dtype = sizes_of(network), architecture.dtype
+    if FRAMEWORK != "tensorflow":
+        dtype = "float32"  # Keras on JAX and torch has no float64
     hidden, last = architecture.activations[0], architecture.activations[-1]
     architecture = replace(architecture, dtype=dtype, sizes=sizes, activations=(*[hidden] * (len(sizes) - 2), last))
     weights = [W.astype(dtype) for W in draw_weights(np.random.default_rng(seed), architecture.sizes)]
@@ -73,7 +71,7 @@ def train_on_digits(
     model.set_weights(weights)
     model.optimizer.learning_rate = LEARNING_RATE
     with floatx(dtype):
-        for rows in batches(len(x)):
+        for rows in chain.from_iterable(batches(len(x), BATCH) for _ in range(EPOCHS)):
             xb, tb = flat(x[rows], dtype), np.eye(10, dtype=dtype)[labels[rows]]
             network.step(xb.copy(), tb.copy(), LEARNING_RATE)
             model.train_on_batch(xb, tb)
@@ -82,10 +80,17 @@ def train_on_digits(
     return DigitsResult(accuracy(ours, digits.test[1]), accuracy(theirs, digits.test[1]), len(x))
 
 
-def batches(samples: int) -> Iterator[slice]:
-    """Yield the rows of each batch of all epochs."""
-    for _ in range(EPOCHS):
-        yield from (slice(start, start + BATCH) for start in range(0, samples, BATCH))
+def network_for_digits(implementation: Any, sizes: Sequence[int] | None, conventions: Conventions) -> Any:
+    """Return a fresh network that can be trained on digits; see ``train_on_digits``."""
+    if sizes is None and (inspect.isclass(implementation) or inspect.isroutine(implementation)):
+        sizes = SIZES
+    network = adapt(implementation, sizes, conventions)()
+    found = sizes_of(network)
+    if (found[0], found[-1]) != (784, 10):
+        raise CannotRunError(f"--mnist needs a network with 784 inputs and 10 classes; it has the sizes {found}.")
+    if not hasattr(network, "step"):
+        raise CannotRunError("--mnist needs a network that offers step(x, t, learning_rate).")
+    return network
 
 
 def flat(x: Array, dtype: str) -> Array:

@@ -13,6 +13,7 @@ from parity_tests.reference.error_model import Bounded
 
 STAGES = ("outputs", "loss", "gradients", "steps")  # in order of computation
 Key = tuple[str, str]  # scene and tensor
+SUMMED = STEPS  # an update may sum the gradients of all earlier steps, each with its error
 
 
 def stage_of(tensor: str) -> str:
@@ -97,13 +98,13 @@ class StepsScene:
         predicted: Tensors = {}
         states: dict[str, dict[str, Array]] = {}
         earlier: list[Tensors] = []
-        first = self.steps[0]
+        first, layers = self.steps[0], layers_of(self.activations)
         for number, step in enumerate(self.steps, 1):
             first = first if len(first.x) == len(step.x) else step  # arrays of another size are not kept
             kept = (first.before, first.x)
             gradients = run(formulas, self.activations, step.before, step.x, step.t, kept, step.rate)
             for i, W in enumerate(step.before):
-                layer, key = layers_of(self.activations)[i // 2], "Wb"[i % 2]
+                layer, key = layers[i // 2], "Wb"[i % 2]
                 name = f"dense_{layer.index}/d{key}"
                 gradient = formulas.accumulate(gradients[name], [before[name] for before in earlier])
                 state = states.setdefault(name, {})
@@ -113,9 +114,6 @@ class StepsScene:
                 predicted[f"step {number}: dense_{layer.index}/{key}"] = new
             earlier.append(gradients)
         return predicted
-
-
-SUMMED = STEPS  # an update may sum the gradients of all earlier steps, each with its error
 
 
 def reproduces(observed: Array, predicted: Array, right: Bounded, summed: float = 0.0) -> bool:
@@ -131,10 +129,10 @@ def reproduces(observed: Array, predicted: Array, right: Bounded, summed: float 
     largest = float(mistaken[np.isfinite(mistaken)].max(initial=0))
     relative = float(right.bound.max(initial=0)) / size if size else 0.0
     with np.errstate(invalid="ignore"):
-        unchanged = np.abs(predicted - right.value) <= right.bound
         deviation = np.abs(predicted - right.value)
-        deviation = np.where(np.isfinite(deviation), deviation, 0.0).max(initial=0)
-        growth = relative * (max(0.0, largest - size) + summed * deviation)
+        unchanged = deviation <= right.bound
+        deviated = np.where(np.isfinite(deviation), deviation, 0.0).max(initial=0)
+        growth = relative * (max(0.0, largest - size) + summed * deviated)
         bound = np.where(unchanged, right.bound, right.bound.max(initial=0) + growth)
         near = np.abs(observed - predicted) <= 2 * bound
     return bool(np.all(near | (observed == predicted) | (np.isnan(observed) & np.isnan(predicted))))

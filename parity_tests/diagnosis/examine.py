@@ -20,7 +20,8 @@ from parity_tests.diagnosis.judge import (
 )
 from parity_tests.diagnosis.observe import Observation, Step, observe, observe_steps
 from parity_tests.diagnosis.search import Diagnosis, applied, diagnose, single_explanations
-from parity_tests.diagnosis.situations import Situation, situations
+from parity_tests.diagnosis.situations import situations
+from parity_tests.implementations.construct import sizes_of
 from parity_tests.implementations.loading import users_line
 from parity_tests.implementations.protocol import CannotRunError
 from parity_tests.reference.error_model import Bounded, Rounding, exact
@@ -80,9 +81,10 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
         seed: seed of weights and batches.
         settings: settings of SGD that the network's ``step`` uses, for example ``momentum=0.9``.
     """
-    sizes = sizes_of(factory().get_weights())
+    sizes = sizes_of(factory())
     cases = situations(sizes, seed)
-    architecture = recognise(factory, sizes, cases[0], activations)
+    usual = observe(factory, cases[0], "float64")
+    architecture = recognise(usual, sizes, activations)
     architecture = replace(architecture, settings=architecture.settings._replace(**settings))
     observations = [observe(factory, case, architecture.dtype) for case in cases]
     if architecture.settings.momentum:
@@ -95,9 +97,9 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
     right = Formulas(dtype=architecture.dtype, update=sgd(**rule._asdict()), settings=rule)
     diagnosis = diagnose(scenes, len(architecture.activations), right)
     rows = compare_with_keras(architecture, scenes, steps)
-    returned, dtypes = (observe(factory, cases[0], dtype).dtypes for dtype in ("float64", "float32"))
-    outputs = returned[f"dense_{len(sizes) - 2}/out"]
-    return Examination(architecture, observations, rows, scenes, right, diagnosis, outputs, dtypes)
+    returned = usual.dtypes[f"dense_{len(sizes) - 2}/out"]
+    dtypes = observe(factory, cases[0], "float32").dtypes
+    return Examination(architecture, observations, rows, scenes, right, diagnosis, returned, dtypes)
 
 
 def without_step(observation: Observation) -> Observation:
@@ -106,17 +108,9 @@ def without_step(observation: Observation) -> Observation:
     return replace(observation, tensors=tensors, from_step=False)
 
 
-def sizes_of(weights: Sequence[np.ndarray]) -> tuple[int, ...]:
-    """Return inputs, and the units of each layer."""
-    return (np.shape(weights[0])[0], *(np.shape(b)[0] for b in weights[1::2]))
-
-
-def recognise(
-    factory: Factory, sizes: tuple[int, ...], usual: Situation, activations: Sequence[str] | None
-) -> Architecture:
-    """Return the architecture whose outputs, right or with a single mistake, are those of the network."""
+def recognise(observation: Observation, sizes: tuple[int, ...], activations: Sequence[str] | None) -> Architecture:
+    """Return the architecture whose outputs, right or with a single mistake, are those of a usual batch in float64."""
     layers = len(sizes) - 1
-    observation = observe(factory, usual, "float64")
     if observation.errors:
         method, error = observation.errors[0]
         where = users_line(error)

@@ -213,7 +213,7 @@ def _fit(
         parts = [(predicted[name] - probe.observed[name]).ravel() for name in names]
         return np.nan_to_num(np.concatenate([np.zeros(1), *parts]), nan=1e300, posinf=1e300, neginf=-1e300)
 
-    def error(parameter: float) -> float:  # 0 would be a mistake that was not made
+    def error(parameter: float) -> float:
         return float(np.abs(residual(parameter)).max())
 
     def fits(parameter: float) -> bool:
@@ -231,6 +231,6 @@ def _fit(
             break
         p -= float(slope @ r / (slope @ slope))
     rounded = float(f"{p:.3g}")
-    if not min(mistake.values) / USUAL <= p <= max(mistake.values) * USUAL:  # a mistake that nobody makes
+    if not min(mistake.values) / USUAL <= p <= max(mistake.values) * USUAL:  # far from usual values
         return best
     return rounded if fits(rounded) or error(rounded) <= 1.01 * error(p) else p

@@ -42,11 +42,21 @@ class Clock:
 CLOCK = Clock()
 
 
+def is_whole_suite(config: pytest.Config) -> bool:
+    """Return whether pytest was started without paths, and therefore runs the tests of all packages."""
+    return config.args_source == pytest.Config.ArgsSource.TESTPATHS
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Disable timing if pytest was started without paths, and therefore runs the tests of all packages."""
+    """Disable timing for the whole suite."""
     is_chosen = config.option.benchmark_enable or config.option.benchmark_only
-    if config.args_source == pytest.Config.ArgsSource.TESTPATHS and not is_chosen:
+    if is_whole_suite(config) and not is_chosen:
         config.option.benchmark_disable = True  # pytest-benchmark reads the option after this hook
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Measure in this process: pytest-benchmark does not time tests that run beside others."""
+    return None if is_whole_suite(config) else 0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,6 +17,12 @@ settings.register_profile("suite", deadline=None, derandomize=True, max_examples
 settings.load_profile("suite")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Test in this process if paths were given or output is shown (``-s``); for the whole suite, on every core."""
+    whole_suite = config.args_source == pytest.Config.ArgsSource.TESTPATHS
+    return None if whole_suite and config.option.capture != "no" else 0
+
+
 def pytest_collection_finish() -> None:
     """Exempt what the imports created from garbage collection: a full collection takes 0.3 seconds otherwise."""
     gc.freeze()

@@ -45,6 +45,7 @@ def test_report_of_agreement(
     small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, numbers = tmp_path / "parity.html", tmp_path / "parity.json"
+    monkeypatch.setattr(sys, "argv", ["parity_tests/__main__.py", "--report", "parity.html"])
     assert main(["--data", small, "--report", str(path), "--json", str(numbers)]) == 0
     out = capsys.readouterr().out
     assert re.search(r"They agree: [\d,]+ comparisons, each within its bound\.", out)
@@ -61,7 +62,13 @@ def test_report_of_agreement(
     expected = {"checks", "check-trace", "check-5-epochs", "tensor-dense-0-dw", "glossary-ulp", "environment-commit"}
     assert expected <= set(found.ids)
     assert "failures" not in found.ids
-    for text in ("✓ They agree", "RMS distance from float64", np.__version__, environment.commit(), "python -m pytest"):
+    for text in (
+        "✓ They agree",
+        "RMS distance from float64",
+        np.__version__,
+        environment.commit(),
+        "--report parity.html",
+    ):
         assert text in found.text
     check_json(json.loads(numbers.read_text(encoding="utf-8")), agrees=True)
 
@@ -83,6 +90,7 @@ def test_report_of_a_difference(
         list(registry.run("trace", backend))  # Keras's results are cached from here on
     monkeypatch.setattr(numpy_ops, "relu_backward", lambda dout, out: np.where(out >= 0, dout, 0))
     path, numbers = tmp_path / "parity.html", tmp_path / "parity.json"
+    monkeypatch.setattr(sys, "argv", ["parity_tests/__main__.py", "--report", "parity.html"])
     assert main(["--data", small, "--report", str(path), "--json", str(numbers)]) == 1
     out = capsys.readouterr().out
     message = re.search(r"They differ\. First divergence: trace \(numpy\): 20-8 relu.*: dense_0/dx\[0, \d\]: got", out)

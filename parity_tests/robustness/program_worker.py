@@ -31,6 +31,7 @@ def run_program(arguments: Sequence[str], folder: Path, variables: dict[str, str
     status, printed = 0, io.StringIO()
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, variables))
+        os.environ.pop("PYTEST_XDIST_WORKER", None)  # the program is no part of the suite that runs it
         stack.enter_context(contextlib.chdir(folder))
         stack.enter_context(contextlib.redirect_stdout(printed))
         stack.enter_context(contextlib.redirect_stderr(printed))

@@ -20,9 +20,10 @@ import numpy as np
 
 from scratch.batches import Rows
 from scratch.callbacks import Callback
-from scratch.kernels import FUSED_ACTIVATIONS
+from scratch.kernels import FUSED_ACTIVATIONS, Rule
 from scratch.layer import Layer
 from scratch.network import Network
+from scratch.optimizers import SGD
 from scratch.pixels import Pixels
 from scratch.utils import Array, overridden
 
@@ -124,12 +125,15 @@ class FusedSteps(LayerByLayer):
         order, size = np.concatenate(rows), len(rows[0])
         y, units = self.y[order], fused.weights[-1][0].shape[1]
         t = loss.smooth(loss.targets(y, units, fused.dtype))
+        rule = optimizer.fused_rule
+        assert rule is not None
+        if rule.momentum != 0:
+            _share_velocities(self.network, optimizer, fused)
         try:
-            taken, losses, out = fused.train(self.x, order, t, size, float(optimizer.learning_rate))
+            taken, losses, out = fused.train(self.x, order, t, size, rule)
         finally:
             optimizer.iterations += fused.steps  # complete steps, also after Ctrl-C
-        means = [float(loss.reduce(losses[i * size : (i + 1) * size])) for i in range(taken)]
-        return Steps(means, y[: taken * size], out[: taken * size], size)
+        return Steps(loss.reduce_batches(losses[: taken * size], size), y[: taken * size], out[: taken * size], size)
 
 
 def make_train_function(
@@ -149,7 +153,9 @@ def make_train_function(
     if fused is None:
         return LayerByLayer(train_step, x, y)
     additive = all(_declared(metric, "additive", "update_state") for metric in network.metrics)
-    if not additive or not fused.reads(x) or any(callback.needs_batch_events for callback in callbacks):
+    from scratch.kernels.fused_step import reads
+
+    if not additive or not reads(x) or any(callback.needs_batch_events for callback in callbacks):
         return FusedSteps(network, train_step, x, y, steps_per_call=1)
     weights, outputs = network.count_params(), math.prod(filter(None, network.output_shape or ()))
     limit = min(MAX_STEPS, min(MAX_MULTIPLICATIONS // weights, MAX_OUTPUTS // outputs) // batch_size)
@@ -161,17 +167,20 @@ def fused_step(network: Network) -> "FusedStep | None":
 
     It needs ``backend="numba"``, one dtype, contiguous parameters with the shapes of their layers, and parts that state
     a rule: Dense layers with an activation each, a softmax after the last, a loss with the rule
-    ``softmax_cross_entropy``, and an optimizer with the rule ``sgd``.
+    ``softmax_cross_entropy``, and an optimizer with a ``Rule``.
+
+    The compiled step keeps the parameters of all layers in one array.  Creating it replaces the arrays in
+    ``layer.params`` by views of that array; so does an array that is assigned to ``layer.params`` later: its values are
+    copied, and what is trained from then on is the view in ``layer.params``.
     """
     if network.backend != "numba" or network.run_eagerly or overridden(network, Network, *_REPLACED_METHODS):
         return None
     loss_rule = _declared(
-        network.loss, "fused_rule", "forward", "backward", "for_logits", "targets", "smooth", "reduce"
+        network.loss, "fused_rule", "forward", "backward", "for_logits", "targets", "smooth", "reduce", "reduce_batches"
     )
-    if loss_rule != "softmax_cross_entropy" or _declared(network.optimizer, "fused_rule", "update") != "sgd":
-        return None
+    rule = _declared(network.optimizer, "fused_rule", "update", "_clip")
     chain = _dense_layers(network.layers)
-    if chain is None:
+    if loss_rule != "softmax_cross_entropy" or not isinstance(rule, Rule) or chain is None:
         return None
     activations = [activation for _, activation in chain]
     weights = [(layer.params["W"], layer.params.get("b")) for layer, _ in chain]
@@ -179,20 +188,35 @@ def fused_step(network: Network) -> "FusedStep | None":
     dtypes = {array.dtype for array in arrays} | {layer.dtype for layer in network.layers}
     if (
         len(dtypes) != 1
+        or (rule.clips_by_norm and np.dtype(np.float64) in dtypes)  # whose last bits depend on the order of a sum
         or not all(array.flags.carray for array in arrays)
         or not all(map(_has_its_shapes, network.layers))
+        or not set(activations) <= set(FUSED_ACTIVATIONS)
     ):
-        return None  # the compiled step accesses the parameters by address
-    if not set(activations) <= set(FUSED_ACTIVATIONS):
         return None
     if network.fused is None or not network.fused.is_for(weights, activations):
         if _share_memory(arrays):
             return None  # several threads would update the same numbers
         from scratch.kernels.fused_step import FusedStep
 
-        network.fused = FusedStep(weights, activations)
+        with network.lock:
+            network.fused = FusedStep(weights, activations)
+            for (layer, _), (W, b) in zip(chain, network.fused.weights, strict=True):
+                layer.params.update({"W": W} if b is None else {"W": W, "b": b})
     fused: FusedStep = network.fused
     return fused
+
+
+def _share_velocities(network: Network, optimizer: SGD, fused: "FusedStep") -> None:
+    """Let the optimizer and the compiled step use the same velocities: views of one array, with the values so far."""
+    names = [layer.name for layer in network.layers if layer.params]
+    known = []
+    for name, weights in zip(names, fused.weights, strict=True):
+        v = [optimizer.v.get(f"{name}/{key}") for key in "Wb"]
+        W, b = [None if u is None or W is None or u.shape != W.shape else u for u, W in zip(v, weights, strict=True)]
+        known.append((W, b))
+    for name, (W, b) in zip(names, fused.velocities_of(known), strict=True):
+        optimizer.v.update({f"{name}/W": W} if b is None else {f"{name}/W": W, f"{name}/b": b})
 
 
 def _share_memory(arrays: Sequence[Array]) -> bool:

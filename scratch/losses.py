@@ -100,6 +100,17 @@ class Loss:
         total = losses.sum(dtype=np.float64) / (len(losses) if self.reduction == "sum_over_batch_size" else 1)
         return np.asarray(total, dtype=losses.dtype)
 
+    def reduce_batches(self, losses: Array, size: int) -> list[float]:
+        """Apply the reduction to each batch of ``size`` samples; the last batch may have fewer.
+
+        One call of NumPy for all batches gives the bits of ``reduce``: it adds the numbers of a row in the same order.
+        """
+        whole = len(losses) // size
+        rows = losses[: whole * size].reshape(whole, size)
+        totals = rows.sum(axis=1, dtype=np.float64) / (size if self.reduction == "sum_over_batch_size" else 1)
+        last = [float(self.reduce(losses[whole * size :]))] if len(losses) % size else []
+        return [*totals.astype(losses.dtype).tolist(), *last]
+
     def for_logits(self) -> "SoftmaxCrossEntropy | None":
         """Return the same loss as a function of the logits, for models that end in a softmax; None by default."""
         return None

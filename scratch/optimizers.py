@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from scratch.kernels import Rule
 from scratch.utils import Array, check_name, check_number
 
 
@@ -67,13 +68,21 @@ class SGD:
         return [np.array(self.iterations, np.int64), np.array(self.learning_rate, np.float32), *self.v.values()]
 
     @property
-    def fused_rule(self) -> str | None:
-        """Name of the rule by which the fused training step applies this optimizer; None with any option set.
+    def fused_rule(self) -> Rule | None:
+        """The numbers by which the fused training step applies this optimizer; None if a limit is not 0 or more.
 
         A subclass does not inherit the rule: see ``scratch.execution``.
         """
-        options = self.momentum, self.weight_decay is not None, self.clipnorm, self.clipvalue, self.global_clipnorm
-        return None if any(options) else "sgd"
+        limits = [limit or 0 for limit in (self.clipnorm, self.global_clipnorm, self.clipvalue)]
+        if not all(limit >= 0 for limit in limits):
+            return None
+        clipnorm, global_clipnorm, clipvalue = [  # only the first that is set counts, as in _clip
+            0.0 if any(limits[:i]) else float(limit) for i, limit in enumerate(limits)
+        ]
+        decay = self.weight_decay
+        decays = decay is not None, float(decay or 0)
+        numbers = float(self.learning_rate), float(self.momentum), bool(self.nesterov)
+        return Rule(*numbers, *decays, clipvalue, clipnorm, global_clipnorm)
 
     def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
         """Update the arrays of ``params`` in place; the arrays of ``grads`` are not modified.

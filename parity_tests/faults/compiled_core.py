@@ -1,13 +1,13 @@
 """Faults in the kernels of the compiled core, which ``fit`` uses by default: lines of source that are replaced."""
 
 from parity_tests.faults.catalogue import planted_in_kernel
-from scratch.kernels import elementwise, gemm, passes, sparsity
+from scratch.kernels import elementwise, gemm, passes, sparsity, updates
 
 planted_in_kernel(
     elementwise,
     """
-    for c in range(1, len(logits)):
-        largest = logits[c] if logits[c] > largest else largest
+    for c in range(1, logits.shape[1]):
+        largest = logits[i, c] if logits[i, c] > largest else largest
     """,
     "largest = logits.dtype.type(0)",
     name="fused_softmax_overflows",
@@ -15,8 +15,8 @@ planted_in_kernel(
 )
 planted_in_kernel(
     elementwise,
-    "dz[c] = logits.dtype.type(cross_entropy_gradient(probabilities[c], t[c], t_sum)) / batch_size",
-    "dz[c] = cross_entropy_gradient(probabilities[c], t[c], t_sum)",
+    "dz[i, c] = logits.dtype.type(cross_entropy_gradient(probabilities[s, c], t[s, c], t_sum)) / batch_size",
+    "dz[i, c] = cross_entropy_gradient(probabilities[s, c], t[s, c], t_sum)",
     name="fused_gradient_not_divided",
     mistake="The gradient of the loss is not divided by the batch size.",
 )
@@ -29,23 +29,23 @@ planted_in_kernel(
 )
 planted_in_kernel(
     passes,
-    "n = job.t.dtype.type(batch.n)",
-    "n = job.t.dtype.type(job.x.shape[1])",
+    "n = t.dtype.type(batch.n)",
+    "n = t.dtype.type(job.x.shape[1])",
     name="short_batch_divided_by_full_size",
     mistake="The gradient of a last batch with fewer samples is divided by the size of a full batch.",
 )
 planted_in_kernel(
     passes,
-    "activation_gradient(activation, dx[i - i0], out[i, j:end], dz_before[i, j:end])",
-    "activation_gradient(activation, dx[i - i0], dx[i - i0], dz_before[i, j:end])",
+    "activation_gradient(before.activation, part, vector_view(y, i0 * D, (i1 - i0) * D), part)",
+    "activation_gradient(before.activation, part, part, part)",
     name="relu_mask_of_gradient",
     mistake="The derivative of an activation is computed from the gradient instead of the output.",
 )
 planted_in_kernel(
     passes,
     """
-    if chunk == 0 and job.layers[layer, B_ADDRESS] != 0:
-        apply_update(_bias(job, layer), column_sums(dz), learning_rate)
+    if chunk == 0 and layer.b >= 0:
+        use_bias_gradient(job.rule, state, layer, column_sums(dz))
     """,
     "pass",
     name="bias_not_updated",
@@ -53,15 +53,15 @@ planted_in_kernel(
 )
 planted_in_kernel(
     passes,
-    "start, end = min(chunk * length, size), min((chunk + 1) * length, size)",
-    "start, end = min(chunk * length, size), min((chunk + 1) * length + step, size)",
+    "return min(chunk * length, size), min((chunk + 1) * length, size)",
+    "return min(chunk * length, size), min((chunk + 1) * length + step, size)",
     name="shard_updated_twice",
     mistake="Two chunks overlap, and both update the weights that they share.",
 )
 planted_in_kernel(
     passes,
-    "row = job.order[batch.first + i]",
-    "row = batch.first + i",
+    "row = order[batch.first + i] * D",
+    "row = (batch.first + i) * D",
     name="samples_not_shuffled",
     mistake="Samples are read in their original order, and their targets in the order of the epoch.",
 )
@@ -74,35 +74,81 @@ planted_in_kernel(
 )
 planted_in_kernel(
     gemm,
-    "vectors = (panel.width + lanes - 1) // lanes",
-    "vectors = max(1, panel.width // lanes)",
+    "columns = min(C.columns, vectors * lanes)",
+    "columns = min(C.columns, vectors * lanes) if C.columns > vectors * lanes else max(1, C.columns - 1)",
     name="last_columns_left_out",
     mistake="A product leaves out the last columns if their number is not a multiple of the vector width.",
 )
 planted_in_kernel(
     gemm,
     """
-    for r in range(i, min(i + MR, len(out))):
-        add(edge[(r - i) * ldc :][: panel.width], out[r, j : j + panel.width])
+    for r in range(min(height, count - group * height)):
+        for j in range(columns):
+            put(out, place + j, get(out, place + j) + get(edge, r * vectors * lanes + j))
+        place += ldc
     """,
     """
-    for r in range(i, min(i + MR, len(out) - 1)):
-        add(edge[(r - i) * ldc :][: panel.width], out[r, j : j + panel.width])
+    for r in range(min(height, count - group * height - 1)):
+        for j in range(columns):
+            put(out, place + j, get(out, place + j) + get(edge, r * vectors * lanes + j))
+        place += ldc
     """,
     name="last_row_left_out",
     mistake="A product leaves out its last row.",
 )
 planted_in_kernel(
     sparsity,
-    "found[k] |= row[k] != 0",
-    "found[k] |= row[k] > 0",
+    "word |= np.uint64(get(numbers, start + i) != 0) << np.uint64(i)",
+    "word |= np.uint64(get(numbers, start + i) > 0) << np.uint64(i)",
     name="negative_terms_skipped",
     mistake="The sparse product skips negative numbers as if they were zero.",
 )
 planted_in_kernel(
     sparsity,
-    "found[g] = (column[i] != 0) | (column[i + 1] != 0) | (column[i + 2] != 0) | (column[i + 3] != 0)",
-    "found[g] = (column[i] != 0) | (column[i + 1] != 0) | (column[i + 2] != 0)",
-    name="last_row_of_group_not_scanned",
-    mistake="The sparse product does not look at the last of four rows.",
+    "word = (word | (word >> ONE)) & EVEN_BITS",
+    "word = word & EVEN_BITS",
+    name="second_column_not_scanned",
+    mistake="The sparse product does not look at the second of two columns.",
+)
+planted_in_kernel(
+    sparsity,
+    "word = _nonzero(numbers, i * K + k, count) | _nonzero(numbers, second * K + k, count)",
+    "word = _nonzero(numbers, i * K + k, count)",
+    name="second_row_not_scanned",
+    mistake="The sparse product does not look at the second of two rows.",
+)
+planted_in_kernel(
+    updates,
+    "W[i] += momentum * v[i] - learning_rate * dW[i]",
+    "W[i] += v[i]",
+    name="fused_nesterov_without_look_ahead",
+    mistake="Nesterov momentum updates like momentum.",
+)
+planted_in_kernel(
+    updates,
+    "W[i] -= W[i] * decay * learning_rate",
+    "W[i] -= W[i] * decay",
+    name="fused_decay_without_learning_rate",
+    mistake="Weight decay is not multiplied by the learning rate.",
+)
+planted_in_kernel(
+    updates,
+    "dW[i] = -limit if dW[i] < -limit else limit if dW[i] > limit else dW[i]",
+    "dW[i] = limit if dW[i] > limit else dW[i]",
+    name="fused_clipvalue_one_sided",
+    mistake="Only positive entries of a gradient are clipped.",
+)
+planted_in_kernel(
+    updates,
+    "return clipping_factor(norm, rule.clipnorm), clipping_factor(np.sqrt(squares[last]), rule.clipnorm)",
+    "return clipping_factor(norm, rule.clipnorm), clipping_factor(norm, rule.clipnorm)",
+    name="bias_clipped_by_norm_of_W",
+    mistake="The gradient of b is clipped by the norm of dW.",
+)
+planted_in_kernel(
+    updates,
+    "factor = clipping_factor(np.sqrt(float64_sum(squares)), rule.global_clipnorm)",
+    "factor = clipping_factor(np.sqrt(float64_sum(squares[layer.squares :])), rule.global_clipnorm)",
+    name="fused_global_norm_of_last_layers",
+    mistake="The global norm leaves out the layers before.",
 )

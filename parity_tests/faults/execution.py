@@ -5,15 +5,13 @@ from typing import Any
 import numpy as np
 
 from parity_tests.faults.catalogue import planted_fault
-from scratch import execution
 from scratch.execution import FusedSteps, Steps
-from scratch.kernels import plan
+from scratch.kernels import Rule, plan
 from scratch.kernels.fused_step import FusedStep
 from scratch.kernels.plan import BACKWARD, KIND, UPDATE
-from scratch.optimizers import SGD
 
 Array = np.ndarray
-run_fused, train, passes, declared = FusedSteps._run_fused, FusedStep.train, plan._passes, execution._declared
+run_fused, train, passes = FusedSteps._run_fused, FusedStep.train, plan._passes
 
 
 @planted_fault(FusedSteps, "_run_fused", caught_by="training", backends=["numba"])
@@ -24,10 +22,10 @@ def metric_of_other_rows(self: Any, fused: FusedStep, batches: Any) -> Steps:
 
 
 @planted_fault(FusedStep, "train", caught_by="training", backends=["numba"])
-def learning_rate_read_once(self: Any, x: Any, order: Array, t: Array, batch_size: int, learning_rate: float) -> Any:
+def learning_rate_read_once(self: Any, x: Any, order: Array, t: Array, batch_size: int, rule: Rule) -> Any:
     """The learning rate is read before the first step only."""
-    first = vars(self).setdefault("learning_rate", learning_rate)
-    return train(self, x, order, t, batch_size, first)
+    first = vars(self).setdefault("learning_rate", rule.learning_rate)
+    return train(self, x, order, t, batch_size, rule._replace(learning_rate=first))
 
 
 @planted_fault(FusedStep, "train", caught_by="training", backends=["numba"])
@@ -45,23 +43,23 @@ def stale_weights(self: Any, weights: Any, activations: Any) -> bool:
 
 
 @planted_fault(plan, "_passes", caught_by="training", backends=["numba"])
-def barrier_left_out(by_units: Any) -> Any:
+def barrier_left_out(*arguments: Any) -> Any:
     """The first update does not wait for the gradients of all samples."""
-    operations, starts = passes(by_units)
+    operations, starts = passes(*arguments)
     first = int(np.argmax(operations[:, KIND] == UPDATE))
     return operations, np.where(starts == first, first + 1, starts)
 
 
 @planted_fault(plan, "_passes", caught_by="training", backends=["numba"])
-def updated_before_backward(by_units: Any) -> Any:
+def updated_before_backward(*arguments: Any) -> Any:
     """The last layer is updated before the gradient flows back through it."""
-    operations, starts = passes(by_units)
+    operations, starts = passes(*arguments)
     first = int(np.argmax(operations[:, KIND] == BACKWARD))
     order = [*range(first), len(operations) - 1, *range(first, len(operations) - 1)]
     return operations[order], starts + ((starts >= first) & (starts < len(operations)))
 
 
-@planted_fault(execution, "_declared", caught_by="epoch reports", backends=["numba"])
-def momentum_ignored(part: object, attribute: str, *methods: str) -> Any:
-    """The compiled core, which has no momentum, trains with every optimizer."""
-    return "sgd" if isinstance(part, SGD) else declared(part, attribute, *methods)
+@planted_fault(FusedStep, "train", caught_by="epoch reports", backends=["numba"])
+def momentum_ignored(self: Any, x: Any, order: Array, t: Array, batch_size: int, rule: Rule) -> Any:
+    """The compiled core trains without momentum."""
+    return train(self, x, order, t, batch_size, rule._replace(momentum=0.0))

@@ -164,6 +164,10 @@ def double_update(update: Callable[..., None], params: Any, grads: dict[str, np.
     update(params, {key: 2 * dW for key, dW in grads.items()})
 
 
+def double_clipped(clip: Callable[..., Any], grads: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {key: 2 * dW for key, dW in clip(grads).items()}
+
+
 def reverse_targets(targets: Callable[..., np.ndarray], y: np.ndarray, *arguments: Any) -> np.ndarray:
     return targets(y[::-1], *arguments)  # not the same for two batches together as for each of them
 
@@ -191,12 +195,9 @@ def strided_bias(model: Sequential) -> None:
 
 
 LAYER_BY_LAYER = {
-    "momentum": optimizer(momentum=0.9),
-    "nesterov": optimizer(momentum=0.9, nesterov=True),
-    "weight_decay": optimizer(weight_decay=0.1),
-    "clipnorm": optimizer(clipnorm=0.01),
-    "clipvalue": optimizer(clipvalue=0.001),
-    "global_clipnorm": optimizer(global_clipnorm=0.01),
+    "clipnorm in float64": Training(lambda: dense_layers(dtype="float64"), lambda: SGD(0.1, clipnorm=0.01)),
+    "negative clipvalue": Training(prepare=lambda model: setattr(model.optimizer, "clipvalue", -0.001)),
+    "optimizer._clip replaced": replaced(lambda model: model.optimizer, "_clip", double_clipped),
     "optimizer subclass": Training(optimizer=lambda: DoubledSGD(0.1)),
     "optimizer with another rule": Training(optimizer=lambda: OtherRuleSGD(0.1)),
     "optimizer.update replaced": replaced(lambda model: model.optimizer, "update", double_update),
@@ -254,6 +255,13 @@ FUSED = {
     "every activation": Training(lambda: [*(Dense(8, f) for f in ("relu", "sigmoid", "tanh", None)), *dense_layers()]),
     "label smoothing": Training(loss=lambda: CategoricalCrossentropy(label_smoothing=0.2)),
     "nesterov without momentum": optimizer(nesterov=True),
+    "momentum": optimizer(momentum=0.9),
+    "nesterov": optimizer(momentum=0.9, nesterov=True),
+    "weight_decay": optimizer(weight_decay=0.1),
+    "clipnorm": optimizer(clipnorm=0.01),
+    "clipvalue": optimizer(clipvalue=0.001),
+    "global_clipnorm": optimizer(global_clipnorm=0.01),
+    "clipnorm and momentum": optimizer(clipnorm=0.01, momentum=0.9),
     "clipnorm=0, which does not clip": optimizer(clipnorm=0.0),
 }
 

@@ -70,9 +70,10 @@ def test_steps_are_joined_unless_something_needs_each_batch() -> None:
     for event in ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"):
         assert steps_per_call(Training(), X, LambdaCallback(**{event: print})) == 1
     assert steps_per_call(Training(metric=WorstBatch)) == 1
-    assert steps_per_call(Training(optimizer=lambda: SGD(momentum=0.9))) == 1
+    for x in (X, X.astype(np.float64)):  # both are read where they lie
+        assert steps_per_call(Training(optimizer=lambda: SGD(momentum=0.9)), x) > 1
     # Samples that the compiled core cannot read are converted batch by batch, not all at once.
-    for x in (X.astype(np.float64), X[:, ::-1], X.astype(">f4")):
+    for x in (X.astype(np.float16), X[:, ::-1], X.astype(">f4")):
         assert steps_per_call(Training(), x) == 1
 
 
@@ -99,6 +100,21 @@ def test_fit_takes_all_steps_of_a_short_epoch_in_one_call(monkeypatch: pytest.Mo
     )
     Training().run()
     assert counts == [3, 3, 3]  # three epochs of three steps
+
+
+def test_assigned_parameters_and_velocities_are_copied_into_the_arrays_of_the_compiled_step() -> None:
+    model = Training(optimizer=lambda: SGD(0.1, momentum=0.9)).run()
+    eager = Training(optimizer=lambda: SGD(0.1, momentum=0.9)).run(run_eagerly=True)
+    W, v = np.full((5, 8), 0.1, np.float32), np.full((5, 8), 0.2, np.float32)
+    for each in (model, eager):
+        layer = each.layers[0]
+        layer.params["W"] = W.copy()
+        each.optimizer.v[f"{layer.name}/W"] = v.copy()
+        each.optimizer.v.pop(f"{layer.name}/b")  # starts from zeros again
+        each.fit(X, Y, verbose=0)
+    assert model.fused.is_for([(layer.params["W"], layer.params["b"]) for layer in model.layers], ["relu", "softmax"])
+    np.testing.assert_equal(model.get_weights(), eager.get_weights())
+    np.testing.assert_equal([*model.optimizer.v.values()], [*eager.optimizer.v.values()])
 
 
 def test_the_compiled_step_is_created_once() -> None:

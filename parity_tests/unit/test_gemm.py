@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity_tests.reference.error_model import Rounding
-from scratch.kernels.gemm import MIN_PARALLEL_WORK, MIN_ROWS_TO_SCAN, NC, product, product_tile
+from scratch.kernels.gemm import MIN_PARALLEL_WORK, MIN_ROWS_TO_PACK, MIN_ROWS_TO_SKIP, product, product_tile
+from scratch.kernels.packing import PANEL, Factor
+from scratch.kernels.sparsity import KC, MC
 
 Operands = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # A (M, K), B (K, N), bias (N,)
 
@@ -30,8 +32,11 @@ def operands(draw: st.DrawFn) -> Operands:
         A[:] = 0
     if draw(st.booleans()):
         A = np.ascontiguousarray(A.T).T
+    B = rng.normal(size=(K, N)).astype(dtype)
+    if draw(st.booleans()):
+        B = np.ascontiguousarray(B.T).T
     bias = rng.normal(size=N).astype(dtype) if draw(st.booleans()) else None
-    return A, rng.normal(size=(K, N)).astype(dtype), bias
+    return A, B, bias
 
 
 def check_product(A: np.ndarray, B: np.ndarray, bias: np.ndarray | None) -> None:
@@ -74,27 +79,46 @@ def test_infinity_and_nan_are_propagated_as_in_numpy(
 
 
 @pytest.mark.parametrize("is_transposed", [False, True])
-@pytest.mark.parametrize("M", range(MIN_ROWS_TO_SCAN, MIN_ROWS_TO_SCAN + 4))  # the last group has 4, 1, 2 or 3 rows
-def test_a_term_counts_if_any_row_of_a_group_is_not_zero(M: int, is_transposed: bool) -> None:
-    A = np.diag(np.full(M, 3, np.float32))  # each row of a group has another term
+@pytest.mark.parametrize("M", [MIN_ROWS_TO_SKIP, MIN_ROWS_TO_SKIP + 1, MC + 1, KC + 3])  # an even and an odd last row
+def test_a_term_counts_if_any_row_of_a_pair_is_not_zero(M: int, is_transposed: bool) -> None:
+    A = np.diag(np.full(M, 3, np.float32))  # each row of a pair has another term
     B = np.random.default_rng(0).normal(size=(M, 10)).astype(np.float32)
     np.testing.assert_array_equal(product(A.T if is_transposed else A, B), 3 * B)
 
 
-@pytest.mark.parametrize("column", [0, NC - 1, NC, 2 * NC - 1])
-def test_infinity_in_any_strip_of_columns_counts(column: int) -> None:
-    A, B = np.ones((MIN_ROWS_TO_SCAN, 8), np.float32), np.ones((8, 2 * NC), np.float32)
+@pytest.mark.parametrize("is_transposed", [False, True])
+@pytest.mark.parametrize("M", [MIN_ROWS_TO_SKIP, MIN_ROWS_TO_PACK])
+@pytest.mark.parametrize("column", [0, PANEL - 1, PANEL, 2 * PANEL - 1])
+def test_infinity_in_any_panel_counts(column: int, M: int, is_transposed: bool) -> None:
+    """The product reads B where it is if A has few rows, else, and if B is transposed, it packs it."""
+    A, B = np.ones((M, 8), np.float32), np.ones((8, 2 * PANEL), np.float32)
     A[:, 3], B[3, column] = 0, np.inf
-    expected = np.full((len(A), 2 * NC), 7, np.float32)
+    expected = np.full((len(A), 2 * PANEL), 7, np.float32)
     expected[:, column] = np.nan
-    np.testing.assert_array_equal(product(A, B), expected)
+    np.testing.assert_array_equal(product(A, np.ascontiguousarray(B.T).T if is_transposed else B), expected)
+
+
+def tile_of(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """Return A B, computed as one tile."""
+    out = np.empty((len(A), B.shape[1]), np.float32)
+    tile = 0, len(A), 0, B.shape[1]
+    product_tile(Factor(A, False), Factor(B, False), np.zeros(B.shape[1], np.float32), tile, out)
+    return out
 
 
 def test_product_on_several_cores_has_the_bits_of_one_tile() -> None:
     rng = np.random.default_rng(0)
     for M, K, N in ((1030, 300, 300), (130, 784, 256), (100, 300, 200), (2, 2000, 1100)):
         A, B = np.maximum(rng.normal(size=(M, K)), 0).astype("float32"), rng.normal(size=(K, N)).astype("float32")
-        one_tile = np.empty((M, N), np.float32)
-        product_tile(A, False, B, False, np.zeros(N, np.float32), (0, M, 0, N), one_tile)
         assert M * K * N >= MIN_PARALLEL_WORK
-        np.testing.assert_array_equal(product(A, B), one_tile)
+        np.testing.assert_array_equal(product(A, B), tile_of(A, B))
+
+
+@pytest.mark.parametrize("density", [0.0, 0.2, 1.0])  # packed in pairs, in pairs, in groups of four rows
+def test_bits_depend_neither_on_the_other_rows_nor_on_how_they_are_packed(density: float) -> None:
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(203, 300)).astype("float32"), rng.normal(size=(300, 128)).astype("float32")
+    A[10:] *= rng.random((193, 300)) < density
+    whole = product(A, B)
+    for rows in (slice(0, 1), slice(0, 10), slice(3, 8), slice(0, MIN_ROWS_TO_PACK + 5)):
+        np.testing.assert_array_equal(product(A[rows], B), whole[rows])

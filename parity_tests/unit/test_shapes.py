@@ -22,6 +22,7 @@ from scratch.kernels.gemm import product
 from scratch.layers import Activation, Dense
 from scratch.models import Sequential
 from scratch.ops import BACKENDS, numba_ops, numpy_ops
+from scratch.optimizers import SGD
 
 Array = np.ndarray
 CHECKED = [name for name in FUNCTIONS if not name.startswith("linear")]  # linear returns its argument
@@ -161,7 +162,7 @@ def fused_step() -> FusedStep:
     return Training().run().fused  # for 5 inputs, 8 ReLU units and 3 classes
 
 
-VALID = {"x": X, "order": np.arange(len(X)), "t": Y.astype(np.float32), "batch_size": 16, "learning_rate": 0.1}
+VALID = {"x": X, "order": np.arange(len(X)), "t": Y.astype(np.float32), "batch_size": 16, "rule": SGD(0.1).fused_rule}
 
 
 @pytest.mark.parametrize(
@@ -181,6 +182,7 @@ VALID = {"x": X, "order": np.arange(len(X)), "t": Y.astype(np.float32), "batch_s
         {"t": Y},
         {"batch_size": 0},
         {"batch_size": -1},
+        {"rule": SGD(0.1, momentum=0.9).fused_rule},  # without velocities
     ],
 )
 def test_wrong_arguments_of_a_fused_step_raise_and_change_nothing(wrong: dict[str, Any]) -> None:

@@ -1,18 +1,18 @@
-"""Array operations that several kernels need: aligned allocation, copies, a transpose, sums over rows and columns.
+"""Array operations that several kernels need: aligned allocation, copies, sums over rows and columns.
 
 Arrays are C-contiguous (the last axis is contiguous in memory) unless a docstring says otherwise.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scratch import utils
 from scratch.kernels.jit import Int, compiled, inlined
+from scratch.kernels.simd import get, put
 
 Array = NDArray[np.floating]
-TRANSPOSE_ROWS = 16  # rows of a transpose that are read together: float32 numbers in a cache line
-MIN_ROWS_TO_TRANSPOSE = 8  # with fewer rows of A, A B.T is faster as dot products than with a transposed copy of B
-LANES = 64  # partial sums of a dot product, so that no addition waits for the one before
 
 aligned_empty = inlined(utils.aligned_empty)
 
@@ -27,39 +27,20 @@ def writeable(x: Array) -> Array:
 
 
 @compiled
-def copy(source: Array, destination: Array) -> None:
-    """Copy a 1-D array.
+def copy(source: Array, start: Int, destination: Array, place: Int, count: Int) -> None:
+    """Copy some numbers of a 1-D array to another one, and convert them to its dtype.
 
-    Numba compiles ``destination[:] = source`` in two seconds, because of the errors that it may have to raise; this
-    loop compiles in a tenth of a second.
+    Starts are numbers, not slices: a slice of an array that threads share costs two atomic operations.
     """
-    for i in range(len(source)):
-        destination[i] = source[i]
+    for i in range(count):
+        put(destination, place + i, get(source, start + i))
 
 
 @compiled
-def add(source: Array, destination: Array) -> None:
-    """Add a 1-D array to the beginning of another one."""
-    for i in range(len(destination)):
-        destination[i] += source[i]
-
-
-@compiled
-def transposed(W: Array) -> Array:
-    """Return a C-contiguous copy of W.T.
-
-    A loop over columns of W uses one number of each cache line that it reads, and the line of a large W is gone from
-    the cache when the next column needs it.  So ``TRANSPOSE_ROWS`` rows are transposed together, which uses every
-    number of a line.
-    """
-    out = np.empty((W.shape[1], W.shape[0]), W.dtype)
-    for i in range(0, W.shape[0], TRANSPOSE_ROWS):
-        end = min(i + TRANSPOSE_ROWS, W.shape[0])
-        for j in range(W.shape[1]):
-            row = out[j, i:end]
-            for r in range(len(row)):
-                row[r] = W[i + r, j]
-    return out
+def clear(x: NDArray[Any], start: Int, count: Int) -> None:
+    """Set some numbers of a 1-D array to 0; like ``copy``, this compiles faster than an assignment to a slice."""
+    for i in range(start, start + count):
+        put(x, i, x.dtype.type(0))
 
 
 @compiled
@@ -69,28 +50,6 @@ def float64_sum(x: Array) -> float:
     for i in range(len(x)):
         total += x[i]
     return total
-
-
-@compiled
-def product_with_transpose(A: Array, B: Array) -> Array:
-    """Return A B.T, as dot products of rows: (M, K), (N, K) → (M, N).
-
-    Each dot product has ``LANES`` partial sums in the arrays' dtype, which are added up in float64.
-    """
-    out = np.empty((A.shape[0], B.shape[0]), B.dtype)
-    sums = np.empty(LANES, B.dtype)
-    for j in range(B.shape[0]):
-        for i in range(A.shape[0]):
-            sums[:] = 0
-            end = B.shape[1] // LANES * LANES
-            for k in range(0, end, LANES):
-                a, b = A[i, k : k + LANES], B[j, k : k + LANES]
-                for lane in range(LANES):
-                    sums[lane] += a[lane] * b[lane]
-            for k in range(end, B.shape[1]):
-                sums[k - end] += A[i, k] * B[j, k]
-            out[i, j] = float64_sum(sums)
-    return out
 
 
 @compiled

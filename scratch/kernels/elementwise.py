@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.kernels import FUSED_ACTIVATIONS
-from scratch.kernels.arrays import float64_sum
-from scratch.kernels.jit import compiled, inlined
+from scratch.kernels.jit import called, compiled, inlined
 
 Array = NDArray[np.floating]
 RELU, SIGMOID, TANH = map(FUSED_ACTIVATIONS.index, ("relu", "sigmoid", "tanh"))
@@ -55,6 +54,7 @@ def activate(activation: int, x: Array) -> None:
         activation: its index in ``FUSED_ACTIVATIONS``; linear and softmax change nothing here.
         x: 1-D.
     """
+    called()
     if activation == RELU:
         for i in range(len(x)):
             x[i] = relu(x[i])
@@ -76,6 +76,7 @@ def activation_gradient(activation: int, dout: Array, out: Array, dx: Array) -> 
         out: 1-D, the output.
         dx: 1-D, receives the gradient with respect to the input.
     """
+    called()
     if activation == RELU:
         for i in range(len(dx)):
             dx[i] = relu_gradient(dout[i], out[i])
@@ -91,31 +92,48 @@ def activation_gradient(activation: int, dout: Array, out: Array, dx: Array) -> 
 
 
 @compiled
-def exponentials(logits: Array, out: Array) -> tuple[Any, float]:
+def exponentials(logits: Array, i: int, out: Array, o: int) -> tuple[Any, float]:
     """Compute exp(x - max x) for one row of logits; the maximum is subtracted so that exp never overflows.
 
+    Rows are given as a matrix and a number: a slice of an array that threads share costs two atomic operations.
+
     Args:
-        logits: (C,).
-        out: (C,), receives the exponentials, which are all NaN if a logit is NaN.
+        logits: (N, C), of which row i is read.
+        i: row of the logits.
+        out: (M, C), of which row o receives the exponentials, which are all NaN if a logit is NaN.
+        o: row of the result.
 
     Returns:
         The maximum, and the float64 sum of the exponentials.
     """
-    largest = logits[0]
-    for c in range(1, len(logits)):
-        largest = logits[c] if logits[c] > largest else largest
-    for c in range(len(logits)):
-        out[c] = np.exp(logits[c] - largest)
-    return largest, float64_sum(out)
+    largest, total = logits[i, 0], 0.0
+    for c in range(1, logits.shape[1]):
+        largest = logits[i, c] if logits[i, c] > largest else largest
+    for c in range(logits.shape[1]):
+        out[o, c] = np.exp(logits[i, c] - largest)
+        total += out[o, c]
+    return largest, total
 
 
-@inlined
-def cross_entropy(logits: Array, t: Array, largest: Any, total: float) -> float:
-    """Return the cross-entropy of one sample from its log-softmax; the last two arguments are from ``exponentials``."""
+@compiled
+def cross_entropy(logits: Array, i: int, t: Array, s: int, largest: Any, total: float) -> float:
+    """Return the cross-entropy of row i of logits with row s of targets, from its log-softmax.
+
+    The last two arguments are from ``exponentials``.
+    """
     loss, log_total = 0.0, np.log(total)
-    for c in range(len(t)):
-        loss -= t[c] * ((logits[c] - largest) - log_total)
+    for c in range(t.shape[1]):
+        loss -= t[s, c] * ((logits[i, c] - largest) - log_total)
     return loss
+
+
+@compiled
+def row_sum(t: Array, s: int) -> float:
+    """Return the sum of row s, accumulated in float64."""
+    total = 0.0
+    for c in range(t.shape[1]):
+        total += t[s, c]
+    return total
 
 
 @inlined
@@ -125,19 +143,24 @@ def cross_entropy_gradient(probability: Any, t: Any, t_sum: float) -> float:
 
 
 @compiled
-def softmax_cross_entropy(logits: Array, t: Array, batch_size: Any, probabilities: Array, dz: Array) -> float:
+def softmax_cross_entropy(
+    logits: Array, i: int, t: Array, s: int, batch_size: Any, probabilities: Array, dz: Array
+) -> float:
     """Return the cross-entropy of one sample, and compute its probabilities and its gradient.
 
     Args:
-        logits: (C,).
-        t: (C,), the target.
+        logits: (n, C), those of a batch.
+        i: row of the sample in the batch.
+        t: (N, C), targets of all samples.
+        s: row of the sample in t and probabilities.
         batch_size: the gradient is divided by it; of the arrays' dtype.
-        probabilities: (C,), receives softmax(logits).
-        dz: (C,), receives the gradient of the batch's mean loss with respect to the logits.
+        probabilities: (N, C), receives softmax(logits) in row s.
+        dz: (n, C), receives the gradient of the batch's mean loss with respect to the logits in row i.
     """
-    largest, total = exponentials(logits, probabilities)
-    t_sum = float64_sum(t)
-    for c in range(len(t)):
-        probabilities[c] /= total
-        dz[c] = logits.dtype.type(cross_entropy_gradient(probabilities[c], t[c], t_sum)) / batch_size
-    return cross_entropy(logits, t, largest, total)
+    called()
+    largest, total = exponentials(logits, i, probabilities, s)
+    t_sum = row_sum(t, s)
+    for c in range(t.shape[1]):
+        probabilities[s, c] /= total
+        dz[i, c] = logits.dtype.type(cross_entropy_gradient(probabilities[s, c], t[s, c], t_sum)) / batch_size
+    return cross_entropy(logits, i, t, s, largest, total)

@@ -57,12 +57,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scratch.kernels import threads
+from scratch.kernels import Rule, threads
 from scratch.kernels.arrays import writeable
 from scratch.kernels.atomics import compare_exchange, fetch_add, load
 from scratch.kernels.jit import compiled
 from scratch.kernels.passes import run_chunk
-from scratch.kernels.plan import PADDING, Job, Plan, Progress, Weights, chunk_count
+from scratch.kernels.plan import PADDING, Job, Parameters, Plan, Progress, Samples, State, Weights, chunk_count
 from scratch.pixels import Pixels
 
 Array = NDArray[Any]
@@ -70,24 +70,27 @@ BACKOFF_SECONDS = 50e-6
 
 
 class FusedStep:
-    """Forward, backward and update for Dense layers, a softmax with cross-entropy, and plain SGD.
+    """Forward, backward and update for Dense layers, a softmax with cross-entropy, and SGD.
 
     Args:
-        weights: W (inputs, units) and b (units,) or None of each layer, first to last; C-contiguous, of one dtype.
+        weights: W (inputs, units) and b (units,) or None of each layer, first to last, of one dtype; are copied.
         activations: the activation after each layer, of ``kernels.FUSED_ACTIVATIONS``; the last is ``softmax``.
 
     Attributes:
+        weights: the parameters that it trains: views of one flat array, to be used in place of the arguments.
         steps: number of complete steps of the last call of ``train``, also if that call raised an exception.
 
     Raises:
-        ValueError: if the parameters do not fit together: the compiled step accesses them by address.
+        ValueError: if the parameters do not fit together.
     """
 
     def __init__(self, weights: Weights, activations: Sequence[str]) -> None:
         _check_parameters(weights)
-        self.weights = list(weights)
+        self.parameters = Parameters(weights)
+        self.weights = self.parameters.views(self.parameters.flat)
         self.activations = list(activations)
         self.dtype = self.weights[0][0].dtype
+        self.velocities = np.zeros(0, self.dtype)
         self.plan: Plan | None = None
         self.steps = 0
 
@@ -100,24 +103,33 @@ class FusedStep:
         )
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
-        return type(None), ()  # a copied or pickled model gets None: addresses are valid for these arrays only
+        return type(None), ()  # a copied or pickled model gets None: its parameters are other arrays
 
-    def reads(self, x: Array | Pixels) -> bool:
-        """Return whether ``train`` reads these samples in place; other samples are copied and converted first."""
-        rows, dtype = (x.bytes, np.uint8) if isinstance(x, Pixels) else (x, self.dtype)
-        return rows.flags.carray and rows.dtype == dtype
+    def velocities_of(self, known: Sequence[tuple[Array | None, Array | None]]) -> Weights:
+        """Return the velocities that ``train`` reads and updates: views of one flat array.
 
-    def train(
-        self, x: Array | Pixels, order: Array, t: Array, batch_size: int, learning_rate: float
-    ) -> tuple[int, Array, Array]:
+        Args:
+            known: the velocities so far, of W and b of each layer; None for zeros.  They are copied, unless they are
+                what this method has returned before.
+        """
+        if self.velocities.size == 0:
+            self.velocities = Parameters.zeros(self.parameters.flat.size, self.dtype)
+            self.velocity_views = self.parameters.views(self.velocities)
+        for arrays, views in zip(known, self.velocity_views, strict=True):
+            for array, view in zip(arrays, views, strict=True):
+                if view is not None and array is not view:
+                    view[...] = 0 if array is None else array
+        return self.velocity_views
+
+    def train(self, x: Array | Pixels, order: Array, t: Array, batch_size: int, rule: Rule) -> tuple[int, Array, Array]:
         """Take one step for each batch of the given samples; stop before the update of a batch with a nonfinite loss.
 
         Args:
-            x: samples (N, …), which are flattened to rows of D numbers.
+            x: samples (N, …), which are flattened to rows of D numbers; bytes, float32 and float64 are read in place.
             order: indices of the samples to train on (n,), batch after batch.
             t: their targets (n, C), of the weights' dtype.
             batch_size: samples per step; the last step may have fewer.
-            learning_rate: η.
+            rule: of the optimizer; with momentum, ``velocities_of`` has been called.
 
         Returns:
             Number of complete steps; losses (n,) and probabilities (n, C) of the samples, each from before the update
@@ -133,14 +145,16 @@ class FusedStep:
         if t.shape != (len(order), classes) or t.dtype != self.dtype:
             expected = f"{self.dtype} targets of shape {(len(order), classes)}"
             raise ValueError(f"A fused step needs {expected}; got {t.dtype} of shape {t.shape}.")
-        if not self.reads(x):
+        if rule.momentum != 0 and self.velocities.size == 0:
+            raise ValueError("A fused step needs velocities_of(…) before a step with momentum; got no velocities.")
+        if not reads(x):
             x, order = writeable(x[order].astype(self.dtype)), np.arange(len(order))
         rows = (x.bytes if isinstance(x, Pixels) else x).reshape(len(x), -1)
         inputs = len(self.weights[0][0])
         if rows.shape[1] != inputs:
             raise ValueError(f"The first layer expects {inputs} numbers per sample; received x with shape {x.shape}.")
-        plan = self._plan(min(batch_size, len(order)))
-        job = _create_job(plan, rows, order, writeable(t), learning_rate)
+        plan = self._plan(min(batch_size, len(order)), rule.clips_by_norm)
+        job = self._job(plan, _samples(rows), order, writeable(t), rule)
         try:
             threads.run([partial(run_worker, job, chunk) for chunk in range(plan.chunks)])
         finally:
@@ -148,13 +162,44 @@ class FusedStep:
             self.steps = int(job.progress.chunks_done[0]) // (plan.chunks * passes)
         return self.steps, job.losses, job.probabilities
 
-    def _plan(self, batch_size: int) -> Plan:
+    def _plan(self, batch_size: int, clips: bool) -> Plan:
         """Return the plan for batches of this size: the last one, or a new one."""
         chunks = chunk_count(self.weights, batch_size)
-        if self.plan is None or (self.plan.chunks, self.plan.batch_size) != (chunks, batch_size):
+        if self.plan is None or self.plan.key != (chunks, batch_size, clips):
             self.plan = None  # releases the old buffers; stays None if there is no memory for new ones
-            self.plan = Plan(self.weights, self.activations, chunks, batch_size)
+            self.plan = Plan(self.parameters, self.activations, chunks, batch_size, clips)
         return self.plan
+
+    def _job(self, plan: Plan, samples: Samples, order: Array, t: Array, rule: Rule) -> Job:
+        """Return the training steps for samples (N, D)."""
+        counters = np.zeros((2 + plan.chunks, PADDING), np.int64)
+        return Job(
+            plan.layers,
+            plan.operations,
+            plan.pass_starts,
+            plan.chunks,
+            samples,
+            order,
+            t,
+            plan.x,
+            State(self.parameters.flat, self.velocities, plan.gradients, plan.squares, plan.activations),
+            np.empty(len(t), self.dtype),
+            np.empty(t.shape, self.dtype),
+            rule,
+            Progress(counters[0], counters[1], counters[2:]),
+        )
+
+
+def reads(x: Array | Pixels) -> bool:
+    """Return whether a fused step reads these samples in place; others are copied and converted first."""
+    rows = x.bytes if isinstance(x, Pixels) else x
+    dtypes = (np.uint8,) if isinstance(x, Pixels) else (np.float32, np.float64)
+    return rows.flags.carray and rows.dtype in dtypes
+
+
+def _samples(rows: Array) -> Samples:
+    dtypes = (np.uint8, np.float32, np.float64)
+    return Samples(*(rows if rows.dtype == dtype else np.empty((0, 0), dtype) for dtype in dtypes))
 
 
 def _check_parameters(weights: Weights) -> None:
@@ -177,22 +222,6 @@ def _check_order(order: Array, samples: int, batch_size: int) -> None:
             f"A fused step needs batches of int64 numbers (n,) from 0 to {samples - 1}; "
             f"got {order.dtype} of shape {order.shape}, batch_size={batch_size}."
         )
-
-
-def _create_job(plan: Plan, rows: Array, order: Array, t: Array, learning_rate: float) -> Job:
-    """Return the training steps for samples (N, D), which are bytes or have the weights' dtype."""
-    inputs, dtype = rows.shape[1], t.dtype
-    samples, pixels = np.empty((0, inputs), dtype), np.empty((0, inputs), np.uint8)
-    if rows.dtype == np.uint8:
-        pixels = rows
-    else:
-        samples = rows
-    losses, probabilities = np.empty(len(t), dtype), np.empty(t.shape, dtype)
-    counters = np.zeros((3 + plan.chunks, PADDING), np.int64)
-    progress = Progress(counters[0], counters[1], counters[2], counters[3:])
-    tables = plan.layers, plan.operations, plan.pass_starts, plan.chunks
-    data = samples, pixels, order, t, plan.x, losses, probabilities
-    return Job(*tables, *data, learning_rate, progress)
 
 
 def run_worker(job: Job, own: int) -> None:

@@ -2,89 +2,83 @@
 
 ::
 
-                              NC columns
-                          ┌────┬────┬────┬────┐
-                          │    │    │    │    │
-       KC terms        KC │ panels, NR wide   │  B (K, N): a packed panel is contiguous and fits in the L1 cache
-                          │    │    │    │    │
-      ┌──────────┐        ├────┼────┼────┼────┤
-    MR├──────────┤      MR├────┼────┼────┼────┤
-    MR├──────────┤      MR├────┼────┼────┼────┤  C (M, N): the micro-kernel adds to a tile of MR × NR numbers
-      │          │        │    │    │    │    │
-    A (M, K): MC rows     └────┴────┴────┴────┘
-    with one list of
-    non-zero terms per
-    MR rows
+                            columns of a tile
+                          ┌────┬────┬────┬──┐
+                          │    │    │    │  │
+       KC terms        KC │    packed B     │  panels of NR columns; a panel is contiguous and fits in the L1 cache
+                          │    │    │    │  │
+      ┌──────────┐        ├────┼────┼────┼──┤
+     2├──────────┤       2├────┼────┼────┼──┤
+     2├──────────┤       2├────┼────┼────┼──┤  C: the micro-kernel adds to 2 (or 4) rows of a panel
+      │          │        │    │    │    │  │
+    A: MC rows, packed    └────┴────┴────┴──┘
+    in pairs (``sparsity``)
 
-The loops, from the outermost: MC rows of A, KC terms, NC columns, NR columns (a panel of B), MR rows (a call of
-``simd.micro_kernel``).  A panel is packed, that is, copied so that what is used together is contiguous, if many rows of
-A use it; else B is read where it is.
+The loops, from the outermost: blocks of KC terms, for which B is packed; blocks of MC rows, for which A is packed;
+panels; groups of two or four rows.  One call of the micro-kernel loads one row of a panel for each term, multiplies it
+by one number of each row of A, and keeps all sums in registers::
 
-What is computed for a row depends on its group of MR rows and on nothing else, so a product may be cut into tiles
-anywhere, as long as i0 is a multiple of MR and j0 a multiple of NC (of NR if B is finite), and its bits do
-not depend on the number of threads.
+                      B[k, j:]      b0       b1       b2       b3      vectors of 16 float32 (or 8 float64) numbers
+                                ┌────────┬────────┬────────┬────────┐
+    A[i    , k] in all lanes    │ sum 0  │ sum 1  │ sum 2  │ sum 3  │
+    A[i + 1, k]    "            │ sum 4  │ sum 5  │ sum 6  │ sum 7  │   sum += A[i + r, k] * b
+                                └────────┴────────┴────────┴────────┘
 
-Measured on one core of an AMD EPYC (Zen 5), 100 digits: forward (100 × 784 × 256) 115 µs, dW (784 × 100 × 256) 95 µs;
-OpenBLAS takes 200 and 190 µs.
+A number of C is the sum of its bias and of one partial sum per block of KC terms, each in the order of k.  Terms that
+are left out are exactly zero, so its bits depend neither on the tile that contains it, nor on the number of threads,
+nor on how A was packed.
+
+Measured on one core of an AMD EPYC (Zen 5), with packing: 100 digits, forward (100 × 784 × 256) 107 µs, dW (784 × 100 ×
+256) 92 µs, where OpenBLAS takes 200 and 180 µs; dense, 1,024 × 1,024 × 1,024: 225 GFLOP/s, OpenBLAS 206.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import config
 from numpy.typing import NDArray
 
 from scratch.kernels import threads
-from scratch.kernels.arrays import add, aligned_empty, all_finite, copy
-from scratch.kernels.jit import Bool, Int, compiled, inlined
-from scratch.kernels.simd import MR, VECTOR_BYTES, VECTORS_PER_TILE, micro_kernel
-from scratch.kernels.sparsity import ALL, NONZERO, Block, TermLists, list_terms
+from scratch.kernels.arrays import aligned_empty, copy
+from scratch.kernels.jit import Bool, Int, called, compiled, inlined
+from scratch.kernels.packing import (
+    MAX_NARROW_PANELS,
+    PANEL,
+    VECTORS,
+    Columns,
+    Factor,
+    Tile,
+    pack_columns,
+    packed_width,
+    rows_are_finite,
+)
+from scratch.kernels.simd import VECTOR_BYTES, add, fma, get, load, put, registers, splat, store
+from scratch.kernels.sparsity import GROUP, KC, MC, PAIR, Block, PackedRows, empty_rows, pack_rows
 
 Array = NDArray[np.floating]
-Tile = tuple[int, int, Int, int]  # i0, i1, j0, j1: rows i0 to i1 - 1, columns j0 to j1 - 1 of a product
-MC = 256
-NC = 256
-KC_PACKED = 128  # at most; a packed panel of float32 numbers takes 32 KiB, and the L1 cache has 32 to 48
-KC_IN_PLACE = 1024  # at most; KC × NC float32 numbers of B take 1 MiB, the size of an L2 cache
-TERMS_PER_SUM = 64  # terms that are summed in a register before they are added to C: fewer are more accurate
 MIN_ROWS_TO_PACK = 128  # with fewer rows of A, packing B costs more than it saves
-MIN_ROWS_TO_SCAN = 16  # with fewer rows of A, looking for zeros costs more than it saves
+MIN_ROWS_TO_SKIP = 4  # with fewer rows of A, looking for infinity in B costs more than leaving out zeros saves
 MIN_PARALLEL_WORK = 1 << 22  # multiplications; with fewer, notifying a second core costs more than it saves
+MAX_TILE_ROWS = 1024  # B is packed for each tile
 
 
-class Operands(NamedTuple):
-    """The factors of a product, as ``product_tile`` describes them."""
-
-    A: Array
-    is_transposed: Bool
-    B: Array
-    B_is_finite: Bool
-
-
-class Panel(NamedTuple):
-    """Some rows of B, columns j to j + width - 1.
+class Output(NamedTuple):
+    """A part of C.
 
     Attributes:
-        data: 1-D array that contains them.
-        start: where the first row begins.
-        ldb: leading dimension, the distance of two rows.
-        j: the first column.
-        width: number of columns, at most NR.
+        data: 1-D array that contains it.
+        start: where its first row begins.
+        ldc: leading dimension, the distance of two rows.
+        columns: number of columns.
     """
 
     data: Array
     start: Int
-    ldb: int
-    j: int
-    width: int
-
-
-class Buffers(NamedTuple):
-    """Aligned temporary arrays: a packed panel (KC·NR,), and a tile of C that reaches beyond its edge (MR·NR,)."""
-
-    panel: Array
-    edge: Array
+    ldc: Int
+    columns: Int
 
 
 def product(A: Array, B: Array, bias: Array | None = None) -> Array:
@@ -92,7 +86,7 @@ def product(A: Array, B: Array, bias: Array | None = None) -> Array:
 
     Args:
         A: C-contiguous, or the transpose of a C-contiguous array.
-        B: C-contiguous.
+        B: C-contiguous, or the transpose of a C-contiguous array.
         bias: zeros if None.
 
     Raises:
@@ -103,106 +97,152 @@ def product(A: Array, B: Array, bias: Array | None = None) -> Array:
     if not fits:  # the compiled loops would access memory outside the arrays
         arrays = ", ".join(f"{a.dtype} {a.shape}" for a in (A, B, bias) if a is not None)
         raise ValueError(f"product needs A (M, K), B (K, N) and a bias (N,) of one dtype; got {arrays}.")
-    is_transposed = not A.flags.c_contiguous
     bias = np.zeros(N, A.dtype) if bias is None else bias
-    operands = A.T if is_transposed else A, is_transposed, B, False, bias
+    operands = _factor(A), _factor(B), bias
     out = np.empty((M, N), A.dtype)
     if M * K * N < MIN_PARALLEL_WORK:
         product_tile(*operands, (0, M, 0, N), out)
     else:
-        rows = MR * math.ceil(M / max(2, M / MC) / MR)  # of a tile; at least two tiles, one for each of two cores
-        tiles = [(i, min(i + rows, M), j, min(j + NC, N)) for i in range(0, M, rows) for j in range(0, N, NC)]
-        threads.run([partial(product_tile, *operands, tile, out[tile[0] : tile[1]]) for tile in tiles])
+        rows, columns = _tile_shape(M, N)
+        tiles = [(i, min(i + rows, M), j, min(j + columns, N)) for i in range(0, M, rows) for j in range(0, N, columns)]
+        threads.run([partial(product_tile, *operands, tile, out) for tile in tiles])
     return out
 
 
+def _factor(matrix: Array) -> Factor:
+    is_transposed = not matrix.flags.c_contiguous
+    return Factor(matrix.T if is_transposed else matrix, is_transposed)
+
+
+def _tile_shape(M: int, N: int) -> tuple[int, int]:
+    """Return rows and columns of a tile; each tile packs its part of A and B, so the longer side of C is cut."""
+    if M >= N:
+        tiles = max(config.NUMBA_NUM_THREADS, math.ceil(M / MAX_TILE_ROWS))
+        return GROUP * math.ceil(M / tiles / GROUP), N
+    return M, PANEL * math.ceil(N / config.NUMBA_NUM_THREADS / PANEL)
+
+
 @compiled
-def product_tile(
-    A: Array, is_transposed: Bool, B: Array, B_is_finite: Bool, bias: Array, tile: Tile, out: Array
-) -> None:
+def product_tile(A: Factor, B: Factor, bias: Array, tile: Tile, out: Array) -> None:
     """Compute one tile of A B + bias.
 
     Args:
-        A: (M, K), or (K, M) if ``is_transposed``; C-contiguous in both cases, so that this is compiled once.
-        is_transposed: whether A holds the transpose.
+        A: (M, K).
         B: (K, N).
-        B_is_finite: whether B is known to hold neither infinity nor NaN; if False, it is scanned.
         bias: (N,), added to every row of the product.
-        tile: of the product; see the restrictions at the top of this module.
-        out: (i1 - i0, N), the rows of the tile; its columns j0 to j1 - 1 are overwritten.
+        tile: of the product.
+        out: (M, N); the tile is overwritten.
     """
+    called()
     i0, i1, j0, j1 = tile
-    M, K = A.shape[1] if is_transposed else A.shape[0], B.shape[0]
-    limit = KC_PACKED if M >= MIN_ROWS_TO_PACK else KC_IN_PLACE
-    KC = 4 * max(1, math.ceil(K / max(1, math.ceil(K / limit)) / 4))  # blocks of equal size; there may be no terms
-    NR = VECTORS_PER_TILE * (VECTOR_BYTES // A.itemsize)
-    groups = (min(MC, i1 - i0) + MR - 1) // MR
-    lists = TermLists(np.empty(groups, np.int64), np.empty(groups * KC + 1, np.int32), KC)
-    buffer = aligned_empty((KC * NR + MR * NR,), A.dtype)
-    buffers = Buffers(buffer[: KC * NR], buffer[KC * NR :])
-    operands = Operands(A, is_transposed, B, B_is_finite)
-    for i in range(i0, i1, MC):
-        end = min(i + MC, i1)
-        rows = out[i - i0 : end - i0]
-        for r in range(len(rows)):
-            copy(bias[j0:j1], rows[r, j0:j1])
-        for k in range(0, K, KC):
-            _add_block(operands, Block(i, end, k, min(k + KC, K)), (j0, j1), lists, buffers, rows)
-
-
-@inlined
-def _add_block(
-    operands: Operands, block: Block, columns: tuple[Int, int], lists: TermLists, buffers: Buffers, rows: Array
-) -> None:
-    """Add the products of one block of A with the same terms of B, in some columns."""
-    A, is_transposed, B = operands.A, operands.is_transposed, operands.B
-    M, N = A.shape[1] if is_transposed else A.shape[0], B.shape[1]
-    k0, k1 = block.k0, block.k1
-    A_block = A[k0:k1, block.i0 : block.i1] if is_transposed else A[block.i0 : block.i1, k0:k1]
-    lanes, NR = VECTOR_BYTES // A.itemsize, len(buffers.edge) // MR
-    listed = 0  # neither ALL nor NONZERO
-    for strip in range(columns[0], columns[1], NC):
-        strip_end = min(strip + NC, columns[1])
-        scan = M >= MIN_ROWS_TO_SCAN and (operands.B_is_finite or all_finite(B, k0, k1, strip, strip_end))
-        which = NONZERO if scan else ALL
-        if listed != which:
-            list_terms(A, is_transposed, block, which, lists)
-            listed = which
-        for j in range(strip, strip_end, NR):
-            width = min(NR, strip_end - j)
-            panel = Panel(B.reshape(-1), k0 * N + j, N, j, width)
-            if M >= MIN_ROWS_TO_PACK or width % lanes != 0:  # in place, the micro-kernel would read beyond B's edge
-                _pack(B[k0:k1], j, width, NR, buffers.panel)
-                panel = Panel(buffers.panel, np.int64(0), NR, j, width)
-            _add_panel(A_block, is_transposed, panel, lists, buffers.edge, rows)
-
-
-@inlined
-def _pack(B: Array, j: int, width: int, NR: int, panel: Array) -> None:
-    """Copy columns j to j + width - 1 of B into rows of NR numbers, and fill these up with zeros."""
-    for k in range(len(B)):
-        row = panel[k * NR : (k + 1) * NR]
-        copy(B[k, j : j + width], row)
-        row[width:] = 0
+    K, N = (B.data.shape[1], B.data.shape[0]) if B.is_transposed else B.data.shape
+    width, rows, numbers = packed_width(j1 - j0, bias), empty_rows(bias), out.reshape(-1)
+    in_place = not B.is_transposed and i1 - i0 < MIN_ROWS_TO_PACK and (j1 - j0) % PANEL == 0
+    packed = aligned_empty((0 if in_place else min(K, KC) * width,), bias.dtype)
+    for i in range(i0, i1):
+        copy(bias, j0, numbers, i * N + j0, j1 - j0)
+    for k in range(0, K, KC):
+        end = min(k + KC, K)
+        C = Output(numbers, i0 * N + j0, N, j1 - j0)
+        if in_place:
+            columns = Columns(B.data.reshape(-1), k * N + j0, N, width)
+            is_finite = i1 - i0 >= MIN_ROWS_TO_SKIP and rows_are_finite(columns, end - k)
+        else:
+            columns = Columns(packed, np.int64(0), np.int64(0), width)
+            is_finite = pack_columns(B, (k, end, j0, j1), columns)
+        add_product(A, Block(i0, i1, k, end), is_finite, rows, columns, C)
 
 
 @compiled
-def _add_panel(A: Array, is_transposed: Bool, panel: Panel, lists: TermLists, edge: Array, out: Array) -> None:
-    """Add the products of a block of A with a panel of B; at most ``TERMS_PER_SUM`` terms per call of the kernel."""
-    N, lanes, j = out.shape[1], VECTOR_BYTES // out.itemsize, panel.j
-    vectors = (panel.width + lanes - 1) // lanes
-    for i in range(0, len(out), MR):
-        start = i // MR * lists.KC
-        stop = start + lists.counts[i // MR]
-        fits = i + MR <= len(out) and panel.width % lanes == 0
-        C, c_start, ldc = out.reshape(-1), i * N + j, N
-        if not fits:  # the micro-kernel would write beyond the edge of ``out``
-            edge[:] = 0
-            C, c_start, ldc = edge, np.int64(0), len(edge) // MR
-        for k in range(start, stop, TERMS_PER_SUM):
-            last = min(k + TERMS_PER_SUM, stop)
-            B, b_start, ldb = panel.data, panel.start, panel.ldb
-            micro_kernel(vectors, C, c_start, ldc, A, is_transposed, i, B, b_start, ldb, lists.indices, k, last)
-        if not fits:
-            for r in range(i, min(i + MR, len(out))):
-                add(edge[(r - i) * ldc :][: panel.width], out[r, j : j + panel.width])
+def add_product(A: Factor, block: Block, may_skip: Bool, rows: PackedRows, columns: Columns, C: Output) -> None:
+    """Add to C the product of a block of A, of any number of rows, with packed rows of B.
+
+    Args:
+        A: (M, K).
+        block: of A; the terms are those of the packed rows of B, at most ``KC``.
+        may_skip: whether B is finite there, so that terms may be left out.
+        rows: room for packed rows of A.
+        columns: of B; if they are not packed, the width is a multiple of a panel's.
+        C: as many rows as the block.
+    """
+    called()
+    i0, i1, k0, k1 = block
+    lanes = VECTOR_BYTES // C.data.itemsize
+    edge = np.empty(GROUP * VECTORS * lanes, C.data.dtype)
+    for i in range(i0, i1, MC):
+        end = min(i + MC, i1)
+        height = pack_rows(A.data, A.is_transposed, Block(i, end, k0, k1), may_skip, rows)
+        panel, j, is_packed = columns.start, 0, columns.ldb == 0
+        while j < columns.width:
+            part = Output(C.data, C.start + (i - i0) * C.ldc + j, C.ldc, C.columns - j)
+            is_wide = columns.width - j > MAX_NARROW_PANELS * lanes
+            NR = VECTORS * lanes if is_wide else lanes
+            place = panel, NR if is_packed else columns.ldb
+            if is_wide and height == PAIR:
+                _add_pairs(rows, end - i, columns.data, place, edge, part)
+            elif is_wide:
+                _add_groups(rows, end - i, columns.data, place, edge, part)
+            elif height == PAIR:
+                _add_narrow_pairs(rows, end - i, columns.data, place, edge, part)
+            else:
+                _add_narrow_groups(rows, end - i, columns.data, place, edge, part)
+            panel += (k1 - k0) * NR if is_packed else NR
+            j += NR
+
+
+def _micro_kernel(height: int, vectors: int) -> Callable[..., None]:
+    """Return the micro-kernel for groups of ``height`` rows of A and panels of so many vectors."""
+    tile = height * vectors
+
+    @inlined
+    def add_terms(rows: PackedRows, group: int, B: Array, panel: tuple[Int, Int], sums: Any) -> None:
+        """Set the sums, in registers, to the product of a group of packed rows with a panel of B."""
+        (start, ldb), lanes, first = panel, VECTOR_BYTES // B.itemsize, group * KC
+        terms, values, last = rows.terms, rows.values, first + get(rows.counts, group)
+        zero = splat(B.dtype.type(0))
+        b = registers(zero, vectors)
+        for v in range(tile):
+            sums[v] = zero
+        for n in range(first, last):
+            k = np.int64(get(terms, n))
+            for v in range(vectors):
+                b[v] = load(B, start + k * ldb + v * lanes)
+            for r in range(height):
+                a = splat(get(values, height * n + r))
+                for v in range(vectors):
+                    sums[r * vectors + v] = fma(a, b[v], sums[r * vectors + v])
+
+    @compiled
+    def add_panel(rows: PackedRows, count: int, B: Array, panel: tuple[Int, Int], edge: Array, C: Output) -> None:
+        """Add to C the product of ``count`` packed rows of A with a panel of B.
+
+        ``panel`` is where its first row begins, and the distance of two rows.  What would be beyond the last row or
+        column of C is written to ``edge`` first.
+        """
+        called()
+        out, place, ldc, lanes = C.data, C.start, C.ldc, VECTOR_BYTES // B.itemsize
+        columns = min(C.columns, vectors * lanes)
+        whole = count // height if columns == vectors * lanes else 0
+        sums = registers(splat(B.dtype.type(0)), tile)
+        for group in range(whole):
+            add_terms(rows, group, B, panel, sums)
+            for r in range(height):
+                for v in range(vectors):
+                    to = place + r * ldc + v * lanes
+                    store(out, to, add(load(out, to), sums[r * vectors + v]))
+            place += height * ldc
+        for group in range(whole, (count + height - 1) // height):
+            add_terms(rows, group, B, panel, sums)
+            for r in range(height):  # constant indices, without which the sums would not be registers
+                for v in range(vectors):
+                    store(edge, (r * vectors + v) * lanes, sums[r * vectors + v])
+            for r in range(min(height, count - group * height)):
+                for j in range(columns):
+                    put(out, place + j, get(out, place + j) + get(edge, r * vectors * lanes + j))
+                place += ldc
+
+    return add_panel
+
+
+_add_pairs, _add_groups = _micro_kernel(PAIR, VECTORS), _micro_kernel(GROUP, VECTORS)
+_add_narrow_pairs, _add_narrow_groups = _micro_kernel(PAIR, 1), _micro_kernel(GROUP, 1)

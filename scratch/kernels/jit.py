@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numba import config, njit
+from numba import config, njit, types
 from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.extending import intrinsic
 
 if config.DISABLE_JIT:
     raise ImportError("NUMBA_DISABLE_JIT=1 forbids it to compile; unset that variable")
@@ -72,8 +73,23 @@ def inlined(function: F) -> F:
     return kernel
 
 
+@intrinsic
+def called(typing_context: Any) -> Any:
+    """Let the function that contains this statement be called by other kernels, instead of copied into each of them.
+
+    LLVM copies a function into its callers, and compiles every copy; for a large one that takes seconds.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
 def _compiled(function: F, fastmath: set[str]) -> F:
-    kernel: Any = njit(function, fastmath=fastmath or False, error_model="numpy", nogil=True)
+    # Without a wrapper for C, which nothing calls, a function compiles faster.
+    kernel: Any = njit(function, fastmath=fastmath or False, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
     try:
         kernel._cache = _Cache(function)
     except Exception as error:  # Numba raises RuntimeError if it finds no folder that it may write to
@@ -139,8 +155,10 @@ class _CacheFiles(IndexDataCacheFile):
             file.write(hashlib.sha256(content).digest() + content)
 
     def _path(self, key: Any) -> Path:
-        # The argument types and the processor, but not the function's code: an edit must not leave old files behind.
-        name = hashlib.sha256(repr(key[:2]).encode()).hexdigest()
+        # The argument types, the processor and the constants of a closure, but not the function's code: an edit must
+        # not leave old files behind.
+        signature, processor, (_, constants) = key
+        name = hashlib.sha256(repr((signature, processor, constants)).encode()).hexdigest()
         return Path(self._index_path).with_suffix(f".{name[:16]}.nbc")
 
     def _stamp(self, key: Any) -> bytes:

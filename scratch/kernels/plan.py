@@ -4,6 +4,8 @@ The operations of a step for L layers, in order::
 
     gather, forward 0, …, forward L-1, loss, backward L-1, …, backward 1, update 0, …, update L-1
 
+With clipping by a norm, ``update`` only computes and stores the gradient, and ``apply 0, …, apply L-1`` follow.
+
 Each operation is partitioned into as many chunks as there are workers.  There are two ways to partition a layer:
 
 - **by samples**, if it is narrow: a chunk is some rows of the batch.  Going from one such layer to the next, forward or
@@ -13,9 +15,16 @@ Each operation is partitioned into as many chunks as there are workers.  There a
   updates them, and needs the results of all chunks before it.
 
 A *pass* is a sequence of operations between which no worker has to wait.  A new pass begins where the operation before
-or after is partitioned by units, and before the updates, which need the gradients of all samples.
+or after is partitioned by units, before the updates, which need the gradients of all samples, and before ``apply``.
+
+Memory: one flat array holds the parameters of all layers, W0, b0, W1, b1, …, others of the same layout their velocities
+and gradients, and one more the outputs and dz of all layers for one batch.  Each part begins on a cache line::
+
+    parameters   │ W0: inputs × units │ b0 │ W1 │ b1 │ …         activations   │ out 0: batch × units │ dz 0 │ out 1 │ …
+                 0                    B0   W(1)                               0 = OUT(0)             DZ(0)
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -23,21 +32,70 @@ import numpy as np
 from numba import config
 from numpy.typing import NDArray
 
-from scratch.kernels import FUSED_ACTIVATIONS
+from scratch.kernels import FUSED_ACTIVATIONS, Rule
 from scratch.kernels.gemm import MIN_PARALLEL_WORK
+from scratch.kernels.packing import PANEL
 from scratch.utils import aligned_empty
 
 Array = NDArray[Any]
 Weights = Sequence[tuple[Array, Array | None]]
-# Columns of the layer table.  The last four are addresses of C-contiguous arrays: W (inputs, units), b (units,) or 0,
-# and of one batch the outputs and the gradients with respect to x W + b, both (batch_size, units).
-INPUTS, UNITS, ACTIVATION, BY_UNITS, W_ADDRESS, B_ADDRESS, OUT_ADDRESS, DZ_ADDRESS = range(8)
 KIND, LAYER = range(2)  # columns of the operation table
-GATHER, FORWARD, LOSS, BACKWARD, UPDATE = range(5)  # kinds of operations
+GATHER, FORWARD, LOSS, BACKWARD, UPDATE, APPLY = range(6)  # kinds of operations
 PADDING = 8  # int64 numbers in a cache line; two counters in one line would slow each other down ("false sharing")
+ALIGNMENT = 16  # float32 numbers in a cache line
 MIN_UNITS_PER_CHUNK = 256  # of a layer that is partitioned by units; with fewer, a core prefetches its neighbour's
 MIN_SAMPLES_PER_CHUNK = 16
 ACTIVATION_WORK = 16  # multiplications that take as long as one activation
+UPDATE_ROWS = 64  # of a block of W whose gradient is computed at once
+UPDATE_STEP, UPDATE_COLUMNS = 16, PANEL  # chunks of W begin at multiples of them; each such part has a sum of squares
+
+
+class Layer(NamedTuple):
+    """A row of the layer table; all are int64 numbers.
+
+    Attributes:
+        inputs: number of inputs.
+        units: number of outputs.
+        activation: its index in ``FUSED_ACTIVATIONS``.
+        by_units: 1 if the layer is partitioned by units, 0 if by samples.
+        W: where W (inputs, units) begins in the parameters.
+        b: where b (units,) begins; -1 without a bias.
+        x: where the inputs (batch_size, inputs) begin in the activations; -1 for the first layer.
+        out: where the outputs (batch_size, units) begin in the activations.
+        dz: where the gradients with respect to x W + b (batch_size, units) begin there.
+        squares: where the sums of squares of the parts of dW begin; that of db is the last.
+        squares_end: where those of the next layer begin.
+    """
+
+    inputs: int
+    units: int
+    activation: int
+    by_units: int
+    W: int
+    b: int
+    x: int
+    out: int
+    dz: int
+    squares: int
+    squares_end: int
+
+
+class State(NamedTuple):
+    """What the training steps read and change.
+
+    Attributes:
+        parameters: of all layers (P,).
+        velocities: of the optimizer (P,); empty without momentum.
+        gradients: of a batch (P,); empty unless they are clipped by a norm.
+        squares: sums of squares of their parts, float64.
+        activations: the outputs and dz of all layers for a batch.
+    """
+
+    parameters: Array
+    velocities: Array
+    gradients: Array
+    squares: Array
+    activations: Array
 
 
 class Progress(NamedTuple):
@@ -46,33 +104,45 @@ class Progress(NamedTuple):
     Attributes:
         chunks_done: chunks that are finished, over all passes of all steps.
         stop: more than 0 if no further chunk may begin.
-        nonfinite_weights: more than 0 if an update has made a weight infinite or NaN.
         passes_started: of each chunk, in how many passes a worker has claimed it (chunks, ``PADDING``).
     """
 
     chunks_done: Array
     stop: Array
-    nonfinite_weights: Array
     passes_started: Array
+
+
+class Samples(NamedTuple):
+    """The samples (N, D), read where they lie: one of the arrays; the others have no rows.
+
+    Attributes:
+        pixels: bytes, of which 255 means 1.
+        float32: numbers.
+        float64: numbers.
+    """
+
+    pixels: Array
+    float32: Array
+    float64: Array
 
 
 class Job(NamedTuple):
     """Several training steps, for all workers that execute them.
 
     Attributes:
-        layers: the layer table (L, 8).
+        layers: the layer table, a ``Layer`` in each row (L, 11).
         operations: kind and layer of each operation of a step (operations, 2).
         pass_starts: index of the first operation of each pass, then the number of operations (passes + 1,).
         chunks: number of chunks of a pass.
-        samples: (N, D) of the weights' dtype; no rows if ``pixels`` are given.
-        pixels: (N, D) of bytes; no rows if ``samples`` are given.
+        samples: all samples.
         order: rows of the samples, batch after batch (n,).
         t: their targets (n, C).
         x: receives the samples of a batch (1, batch_size, D); (chunks, batch_size, D) if the first layer is
             partitioned by units, so that each chunk has a copy in its core's cache.
+        state: what the steps read and change.
         losses: receives the loss of each sample, from before the update of its batch (n,).
         probabilities: receives the outputs likewise (n, C).
-        learning_rate: η.
+        rule: of the optimizer.
         progress: the shared counters.
     """
 
@@ -80,41 +150,100 @@ class Job(NamedTuple):
     operations: Array
     pass_starts: Array
     chunks: int
-    samples: Array
-    pixels: Array
+    samples: Samples
     order: Array
     t: Array
     x: Array
+    state: State
     losses: Array
     probabilities: Array
-    learning_rate: float
+    rule: Rule
     progress: Progress
+
+
+class Parameters:
+    """The parameters of all layers in one flat array.
+
+    Args:
+        weights: W (inputs, units) and b (units,) or None of each layer, first to last, all of one dtype; are copied.
+
+    Attributes:
+        flat: all parameters.
+        offsets: where W and b of each layer begin; -1 without a bias.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        self.shapes = [(W.shape, None if b is None else b.shape) for W, b in weights]
+        self.offsets, size = [], 0
+        for W, b in weights:
+            start_of_b = size + _aligned(W.size)
+            self.offsets.append((size, -1 if b is None else start_of_b))
+            size = start_of_b + (0 if b is None else _aligned(b.size))
+        self.flat = self.zeros(size, weights[0][0].dtype)
+        for arrays, views in zip(weights, self.views(self.flat), strict=True):
+            for array, view in zip(arrays, views, strict=True):
+                if array is not None and view is not None:
+                    view[...] = array
+
+    @staticmethod
+    def zeros(size: int, dtype: np.dtype[Any]) -> Array:
+        """Return an aligned flat array of zeros."""
+        flat = aligned_empty((size,), dtype)
+        flat[:] = 0
+        return flat
+
+    def views(self, flat: Array) -> list[tuple[Array, Array | None]]:
+        """Return the parts of a flat array of this layout, with the shapes of W and b of each layer."""
+
+        def view(start: int, shape: tuple[int, ...] | None) -> Any:
+            return None if shape is None else flat[start : start + math.prod(shape)].reshape(shape)
+
+        return [
+            (view(start, shape), view(start_of_b, shape_of_b))
+            for (start, start_of_b), (shape, shape_of_b) in zip(self.offsets, self.shapes, strict=True)
+        ]
 
 
 class Plan:
     """Operations, passes and buffers for batches of one size.
 
     Args:
-        weights: W (inputs, units) and b (units,) or None of each layer, first to last, all of one dtype.
+        parameters: of all layers.
         activations: the activation after each layer.
         chunks: number of chunks of a pass.
         batch_size: samples of a batch; the last batch of a job may have fewer.
+        clips_by_norm: whether updates need the whole gradient.
     """
 
-    def __init__(self, weights: Weights, activations: Sequence[str], chunks: int, batch_size: int) -> None:
-        self.chunks, self.batch_size = chunks, batch_size
-        wide = [chunks > 1 and W.shape[1] >= max(batch_size, chunks * MIN_UNITS_PER_CHUNK) for W, _ in weights]
+    def __init__(
+        self, parameters: Parameters, activations: Sequence[str], chunks: int, batch_size: int, clips_by_norm: bool
+    ) -> None:
+        self.key = chunks, batch_size, clips_by_norm
+        self.chunks = chunks
+        shapes = [shape for shape, _ in parameters.shapes]
+        wide = [chunks > 1 and units >= max(batch_size, chunks * MIN_UNITS_PER_CHUNK) for _, units in shapes]
         self.by_units = [*wide[:-1], False]  # the loss needs complete rows of logits
-        dtype, inputs = weights[0][0].dtype, len(weights[0][0])
-        self.x = aligned_empty((chunks if self.by_units[0] else 1, batch_size, inputs), dtype)
-        self.outputs = [aligned_empty((batch_size, W.shape[1]), dtype) for W, _ in weights]
-        self.gradients = [aligned_empty((batch_size, W.shape[1]), dtype) for W, _ in weights]
-        rows = []
-        for i, (W, b) in enumerate(weights):
-            addresses = [0 if a is None else a.ctypes.data for a in (W, b, self.outputs[i], self.gradients[i])]
-            rows.append((*W.shape, FUSED_ACTIVATIONS.index(activations[i]), self.by_units[i], *addresses))
+        self.operations, self.pass_starts = _passes(self.by_units, clips_by_norm)
+        dtype = parameters.flat.dtype
+        rows: list[Layer] = []
+        size, blocks = 0, 0
+        for i, (inputs, units) in enumerate(shapes):
+            dz = size + _aligned(batch_size * units)
+            kind = FUSED_ACTIVATIONS.index(activations[i])
+            x = rows[-1].out if rows else -1
+            squares, blocks = blocks, blocks + math.ceil(inputs / UPDATE_STEP) * math.ceil(units / UPDATE_COLUMNS) + 1
+            offsets = *parameters.offsets[i], x, size, dz, squares, blocks
+            rows.append(Layer(inputs, units, kind, self.by_units[i], *offsets))
+            size = dz + _aligned(batch_size * units)
         self.layers = np.array(rows, np.int64)
-        self.operations, self.pass_starts = _passes(self.by_units)
+        self.x = aligned_empty((chunks if self.by_units[0] else 1, batch_size, shapes[0][0]), dtype)
+        self.activations = aligned_empty((size,), dtype)
+        self.gradients = np.zeros(parameters.flat.size if clips_by_norm else 0, dtype)
+        self.squares = np.zeros(blocks if clips_by_norm else 0)
+
+
+def _aligned(size: int) -> int:
+    return math.ceil(size / ALIGNMENT) * ALIGNMENT
 
 
 def chunk_count(weights: Weights, batch_size: int) -> int:
@@ -127,17 +256,17 @@ def chunk_count(weights: Weights, batch_size: int) -> int:
     return max(1, min(config.NUMBA_NUM_THREADS, useful))
 
 
-def _passes(by_units: Sequence[bool]) -> tuple[Array, Array]:
+def _passes(by_units: Sequence[bool], clips_by_norm: bool) -> tuple[Array, Array]:
     """Return the operation table and the boundaries of the passes, for layers that are partitioned as given."""
     layers = range(len(by_units))
     forward = [(FORWARD, i) for i in layers]
     backward = [(BACKWARD, i) for i in layers[:0:-1]]
-    update = [(UPDATE, i) for i in layers]
-    operations = [(GATHER, 0), *forward, (LOSS, layers[-1]), *backward, *update]
+    updates = [(kind, i) for kind in ((UPDATE, APPLY) if clips_by_norm else (UPDATE,)) for i in layers]
+    operations = [(GATHER, 0), *forward, (LOSS, layers[-1]), *backward, *updates]
     starts = [0]
     for i in range(2, len(operations)):  # gather and forward 0 are one pass: each chunk gathers what it needs itself
         (kind_before, layer_before), (kind, layer) = operations[i - 1], operations[i]
-        needs_all_chunks = kind_before != UPDATE if kind == UPDATE else by_units[layer_before] or by_units[layer]
+        needs_all_chunks = kind_before != kind if kind >= UPDATE else by_units[layer_before] or by_units[layer]
         if needs_all_chunks:
             starts.append(i)
     return np.array(operations), np.array([*starts, len(operations)])

@@ -13,13 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.kernels.arguments import checked
-from scratch.kernels.arrays import (
-    MIN_ROWS_TO_TRANSPOSE,
-    column_sums,
-    float64_sum,
-    product_with_transpose,
-    transposed,
-)
+from scratch.kernels.arrays import column_sums, float64_sum
 from scratch.kernels.elementwise import (
     RELU,
     SIGMOID,
@@ -29,6 +23,7 @@ from scratch.kernels.elementwise import (
     cross_entropy,
     cross_entropy_gradient,
     exponentials,
+    row_sum,
 )
 from scratch.kernels.gemm import product
 from scratch.kernels.jit import compiled
@@ -46,10 +41,7 @@ def dense_forward(x: Array, W: Array, b: Array | None) -> Array:
 @checked("N H", "N D", "D H")
 def dense_backward(dout: Array, x: Array, W: Array, need_dx: bool) -> tuple[Array | None, Array, Array]:
     """Gradients of ``dense_forward``: dout (N, H) → dx (N, D), or None if not needed; dW (D, H); db (H,)."""
-    dx = None
-    if need_dx:
-        few = len(dout) < MIN_ROWS_TO_TRANSPOSE
-        dx = product_with_transpose(dout, W) if few else product(dout, transposed(W))
+    dx = product(dout, W.T) if need_dx else None
     return dx, product(x.T, dout), column_sums(dout)
 
 
@@ -120,7 +112,7 @@ def softmax_forward(x: Array) -> Array:
     rows = x.reshape(-1, x.shape[-1])
     out = np.empty_like(rows)
     for i in range(len(rows)):
-        _, total = exponentials(rows[i], out[i])
+        _, total = exponentials(rows, i, out, i)
         for c in range(rows.shape[1]):
             out[i, c] /= total
     return out.reshape(x.shape)
@@ -146,10 +138,10 @@ def softmax_backward(dout: Array, out: Array) -> Array:
 @compiled
 def softmax_cross_entropy_forward(x: Array, t: Array) -> Array:
     """Cross-entropy of softmax(x) with t, by the log-softmax: logits (N, C), t (N, C) → one loss per sample (N,)."""
-    losses, e = np.empty(len(x), x.dtype), np.empty(x.shape[1], x.dtype)
+    losses, e = np.empty(len(x), x.dtype), np.empty((1, x.shape[1]), x.dtype)
     for i in range(len(x)):
-        largest, total = exponentials(x[i], e)
-        losses[i] = cross_entropy(x[i], t[i], largest, total)
+        largest, total = exponentials(x, i, e, 0)
+        losses[i] = cross_entropy(x, i, t, i, largest, total)
     return losses
 
 
@@ -159,8 +151,8 @@ def softmax_cross_entropy_backward(x: Array, t: Array) -> Array:
     """Gradient of each sample's loss with respect to its logits: (N, C); y - t if the rows of t sum to 1."""
     dx = np.empty_like(x)
     for i in range(len(x)):
-        _, total = exponentials(x[i], dx[i])
-        t_sum = float64_sum(t[i])
+        _, total = exponentials(x, i, dx, i)
+        t_sum = row_sum(t, i)
         for c in range(x.shape[1]):
             dx[i, c] /= total
             dx[i, c] = cross_entropy_gradient(dx[i, c], t[i, c], t_sum)

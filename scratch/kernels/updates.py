@@ -1,0 +1,172 @@
+"""Update rules of the optimizers, for a piece of the flat buffers: parameters W, gradients dW, velocities v.
+
+Each rule is the scalar form of what ``optimizers.SGD.update`` does with whole arrays, and rounds after every operation
+as NumPy does.  A fused step applies it to a few rows of W, as soon as their gradient has been computed and while it is
+in the L1 cache, so that momentum or weight decay cost no pass over memory of their own.  Only clipping by a norm needs
+all gradients first.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scratch.kernels import Rule
+from scratch.kernels.arrays import copy, float64_sum
+from scratch.kernels.jit import Int, called, compiled, compiled_without_fma, inlined
+from scratch.kernels.packing import Tile
+from scratch.kernels.plan import UPDATE_COLUMNS, UPDATE_STEP, Layer, State
+from scratch.kernels.simd import vector_view
+
+Array = NDArray[np.floating]
+
+
+@inlined
+def clips_by_norm(rule: Rule) -> bool:
+    """Return ``rule.clips_by_norm``, which compiled code cannot ask for."""
+    return rule.clipnorm > 0 or rule.global_clipnorm > 0
+
+
+@compiled_without_fma
+def apply_update(rule: Rule, W: Array, dW: Array, v: Array) -> None:
+    """Update some parameters.
+
+    Args:
+        rule: of the optimizer.
+        W: 1-D.
+        dW: their gradients (same length); is clipped in place.
+        v: their velocities; not read without momentum.
+    """
+    called()
+    number = W.dtype.type
+    learning_rate, momentum, limit = number(rule.learning_rate), number(rule.momentum), number(rule.clipvalue)
+    if limit > 0:
+        for i in range(len(W)):
+            dW[i] = -limit if dW[i] < -limit else limit if dW[i] > limit else dW[i]
+    if rule.decays:
+        decay = number(rule.weight_decay)
+        for i in range(len(W)):
+            W[i] -= W[i] * decay * learning_rate
+    if momentum == 0:
+        for i in range(len(W)):
+            W[i] -= learning_rate * dW[i]
+    elif rule.nesterov:
+        for i in range(len(W)):
+            v[i] = v[i] * momentum - learning_rate * dW[i]
+            W[i] += momentum * v[i] - learning_rate * dW[i]
+    else:
+        for i in range(len(W)):
+            v[i] = v[i] * momentum - learning_rate * dW[i]
+            W[i] += v[i]
+
+
+@compiled
+def square_sum(x: Array, start: Int, rows: Int, ld: Int, columns: tuple[Int, Int]) -> float:
+    """Return the sum of the squares of a part of a matrix, accumulated in float64, column by column.
+
+    Args:
+        x: 1-D array that contains it.
+        start: where its first row begins.
+        rows: number of rows.
+        ld: leading dimension, the distance of two rows.
+        columns: the first column, and the one after the last.
+    """
+    j0, j1 = columns
+    sums, total = np.zeros(j1 - j0, np.float64), 0.0
+    for r in range(rows):
+        row = x[start + r * ld + j0 : start + r * ld + j1]
+        for j in range(len(row)):
+            sums[j] += np.float64(row[j]) * np.float64(row[j])
+    for j in range(len(sums)):
+        total += sums[j]
+    return total
+
+
+@inlined
+def clipping_factor(norm: float, limit: float) -> float:
+    """Return the factor that limits a norm; NaN if the norm is NaN, as in ``SGD``."""
+    return limit / (limit if limit > norm else norm)
+
+
+@compiled_without_fma
+def scale(x: Array, factor: float) -> None:
+    """Multiply a 1-D array by a factor, which is rounded to the array's dtype, in place."""
+    rounded = x.dtype.type(factor)
+    for i in range(len(x)):
+        x[i] *= rounded
+
+
+@compiled
+def use_gradient(rule: Rule, state: State, layer: Layer, tile: Tile, dW: Array) -> None:
+    """Apply the gradient of a tile of W, or store it and its squares if it is to be clipped by a norm."""
+    called()
+    (i0, i1, j0, j1), H = tile, layer.units
+    columns = j1 - j0
+    pieces = 1 if columns == H else i1 - i0  # complete rows are one contiguous piece
+    length = (i1 - i0) * columns // pieces
+    for r in range(pieces):
+        _use_piece(rule, state, layer.W + (i0 + r) * H + j0, vector_view(dW, r * length, length))
+    if clips_by_norm(rule):
+        panels = (H + UPDATE_COLUMNS - 1) // UPDATE_COLUMNS
+        for r in range(0, i1 - i0, UPDATE_STEP):
+            rows = min(UPDATE_STEP, i1 - i0 - r)
+            first = layer.squares + (i0 + r) // UPDATE_STEP * panels
+            for j in range(0, columns, UPDATE_COLUMNS):
+                squares = square_sum(dW, r * columns, rows, columns, (j, min(j + UPDATE_COLUMNS, columns)))
+                state.squares[first + (j0 + j) // UPDATE_COLUMNS] = squares
+
+
+@compiled
+def use_bias_gradient(rule: Rule, state: State, layer: Layer, db: Array) -> None:
+    """Apply the gradient of b, or store it and its square."""
+    called()
+    _use_piece(rule, state, layer.b, db)
+    if clips_by_norm(rule):
+        whole = np.int64(0), len(db)
+        state.squares[layer.squares_end - 1] = square_sum(db, np.int64(0), np.int64(1), len(db), whole)
+
+
+@compiled
+def _use_piece(rule: Rule, state: State, start: Int, dW: Array) -> None:
+    """Apply the gradient of the parameters that begin at ``start``, or store it."""
+    count = len(dW)
+    if clips_by_norm(rule):
+        copy(dW, np.int64(0), state.gradients, start, count)
+    else:
+        apply_update(rule, vector_view(state.parameters, start, count), dW, vector_view(state.velocities, start, count))
+
+
+@compiled
+def clip_and_apply(rule: Rule, state: State, layer: Layer, tile: Tile, with_bias: bool) -> None:
+    """Clip the stored gradients of a tile of W, and perhaps of b, by their norms, and apply them."""
+    called()
+    (i0, i1, j0, j1), H = tile, layer.units
+    factor, factor_of_b = _clipping_factors(rule, state.squares, layer)
+    if j1 - j0 == H:
+        _clip_piece(rule, state, layer.W + i0 * H, (i1 - i0) * H, factor)
+    else:
+        for i in range(i0, i1):
+            _clip_piece(rule, state, layer.W + i * H + j0, j1 - j0, factor)
+    if with_bias and layer.b >= 0:
+        _clip_piece(rule, state, layer.b, H, factor_of_b)
+
+
+@compiled
+def _clip_piece(rule: Rule, state: State, start: Int, count: Int, factor: float) -> None:
+    dW = vector_view(state.gradients, start, count)
+    scale(dW, factor)
+    apply_update(rule, vector_view(state.parameters, start, count), dW, vector_view(state.velocities, start, count))
+
+
+@compiled
+def _clipping_factors(rule: Rule, squares: Array, layer: Layer) -> tuple[float, float]:
+    """Return the factors for the gradients of W and b.
+
+    The squares are summed in an order that does not depend on the number of threads.  It is not NumPy's, so a norm may
+    differ from that of ``SGD`` by some units in the last place of float64, and the factor, rounded to float32, is
+    another one in fewer than one of a million steps.
+    """
+    if rule.clipnorm > 0:
+        last = layer.squares_end - 1
+        norm = np.sqrt(float64_sum(squares[layer.squares : last]))
+        return clipping_factor(norm, rule.clipnorm), clipping_factor(np.sqrt(squares[last]), rule.clipnorm)
+    factor = clipping_factor(np.sqrt(float64_sum(squares)), rule.global_clipnorm)
+    return factor, factor

@@ -68,7 +68,7 @@ CHECKS = {
     "losses": Check(check_losses),
     "to_categorical": Check(check_to_categorical, shared=True),
     "shuffling": Check(check_shuffling),
-    "epoch reports": Check(check_reports),
+    "epoch reports": Check(check_reports, fused=True),
     "losses in training": Check(check_loss_training, fused=True),
     "lock-step": Check(check_lock_step, numerical=True, fused=True),
     "training": Check(check_training, fused=True),

@@ -2,7 +2,7 @@
 
 The trainings have what such a core can get wrong: a last batch with fewer samples, several steps per call, shuffled
 samples, widths that are no multiple of a vector, mostly zeros, logits that overflow, chunks for two cores, a learning
-rate that a callback changes, and parameters that are replaced by other arrays.
+rate that a callback changes, parameters that are replaced by other arrays, and every option of SGD.
 """
 
 from collections.abc import Iterator
@@ -32,9 +32,12 @@ class Training(NamedTuple):
     case: Case
     batch_size: int
     two_cores: bool = False
+    settings: SGDSettings = SGDSettings(RATES[0])
 
     def __str__(self) -> str:
-        return f"{self.case}, batches of {self.batch_size}{', two cores' if self.two_cores else ''}"
+        cores = ", two cores" if self.two_cores else ""
+        options = str(self.settings._replace(learning_rate=SGDSettings().learning_rate))
+        return f"{self.case}, batches of {self.batch_size}{cores}{options and f', SGD({options})'}"
 
     def orders(self) -> list[list[Any]]:
         """Return the rows of each batch of each epoch."""
@@ -48,12 +51,18 @@ class Training(NamedTuple):
         return mock.patch.multiple(plan, MIN_PARALLEL_WORK=0, config=mock.Mock(NUMBA_NUM_THREADS=2))
 
 
+SMALL = Case((18, 5), ("relu", "softmax"), features=20, batch=30, seed=6)
 TRAININGS = (
     Training(Case((18, 21, 5), ("relu", "tanh", "softmax"), features=40, batch=75, separate=True, seed=1), 32),
     Training(Case((18, 5), ("relu", "softmax"), features=40, batch=75, inputs="pixels", loss=SPARSE, seed=2), 32, True),
     Training(Case((520, 5), ("relu", "softmax"), features=9, batch=27, seed=3), 10, True),
     Training(Case((6, 4), ("relu", "softmax"), features=5, batch=16, use_bias=False, smoothing=0.25, seed=4), 6),
     Training(Case((5,), ("softmax",), inputs="dead", batch=8, seed=5), 8),  # logits of -100, whose exponentials are 0
+    Training(SMALL, 12, True, SGDSettings(momentum=0.875)),
+    Training(SMALL, 12, True, SGDSettings(momentum=0.875, nesterov=True, weight_decay=0.125)),
+    Training(SMALL, 12, True, SGDSettings(clipvalue=0.0078125)),
+    Training(SMALL, 12, True, SGDSettings(clipnorm=0.125)),
+    Training(SMALL, 12, True, SGDSettings(global_clipnorm=0.125)),
 )
 Results = dict[str, Any]
 
@@ -74,7 +83,7 @@ def scratch_results(training: Training, backend: str) -> Results:
     """Return what ``fit`` of scratch gives."""
     case, found = training.case, {}
     x = case.x.copy()  # writeable, as the compiled core needs it for several steps per call
-    model = case.scratch_model(backend)
+    model = case.scratch_model(backend, training.settings)
     model.rng = np.random.default_rng(case.seed)
     set_rate = LambdaCallback(on_epoch_begin=lambda epoch, _: setattr(model.optimizer, "learning_rate", RATES[epoch]))
     options: dict[str, Any] = {"batch_size": training.batch_size, "callbacks": [set_rate], "verbose": 0}
@@ -93,7 +102,7 @@ def scratch_results(training: Training, backend: str) -> Results:
 def keras_results(training: Training) -> Results:
     """Return what Keras gives for the same batches."""
     case, found = training.case, {}
-    model, names = case.keras_model(), list(case.bounded_network().params)
+    model, names = case.keras_model(training.settings), list(case.bounded_network().params)
     for epoch, (rate, rows) in enumerate(zip(RATES, training.orders(), strict=True), 1):
         model.optimizer.learning_rate = rate
         sizes = [len(case.x[batch]) for batch in rows]
@@ -110,10 +119,10 @@ def keras_results(training: Training) -> Results:
 def bounded_results(training: Training) -> dict[str, Bounded | float]:
     """Return the losses and the weights in float64 with bounds, and for correct predictions one near tie per epoch."""
     case, found = training.case, {}
-    network = case.bounded_network()
+    network = case.bounded_network(training.settings)
     x, t = case.x.astype(np.float64), case.targets
     for epoch, (rate, rows) in enumerate(zip(RATES, training.orders(), strict=True), 1):
-        network.settings = SGDSettings(rate)
+        network.settings = training.settings._replace(learning_rate=rate)
         losses = [(network.step(x[batch], t[batch])["loss"], len(x[batch]) / len(x)) for batch in rows]
         value = sum(loss.value * share for loss, share in losses)
         bound = sum(loss.bound * share for loss, share in losses) + (len(losses) + 2) * U * abs(value)

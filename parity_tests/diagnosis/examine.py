@@ -112,11 +112,7 @@ def recognise(observation: Observation, sizes: tuple[int, ...], activations: Seq
     """Return the architecture whose outputs, right or with a single mistake, are those of a usual batch in float64."""
     layers = len(sizes) - 1
     if observation.errors:
-        method, error = observation.errors[0]
-        where = users_line(error)
-        raise CannotRunError(
-            f"{method} raises {type(error).__name__} for a usual batch: {error}" + (f" ({where})." if where else ".")
-        ) from error
+        raise CannotRunError(_cannot_run(observation)) from observation.errors[0][1]
     own = observation.dtypes[f"dense_{layers - 1}/out"]
     kinds = [(*h, out) for out in LAST for h in product(HIDDEN, repeat=layers - 1)]
     kinds = [tuple(activations)] if activations else kinds
@@ -129,6 +125,17 @@ def recognise(observation: Observation, sizes: tuple[int, ...], activations: Seq
                     return candidate
     candidates = [Architecture(sizes, kind, own) for kind in kinds if len(set(kind[:-1])) <= 1]
     return next((candidate for candidate in candidates if explained(candidate, observation)), candidates[0])
+
+
+def _cannot_run(observation: Observation) -> str:
+    """Return what a network raises for a usual batch, with the user's line, and the arguments that it modifies."""
+    method, error = observation.errors[0]
+    where = users_line(error)
+    message = f"{method} raises {type(error).__name__} for a usual batch: {error}" + (f" ({where})." if where else ".")
+    for text in observation.modified:
+        array, _, modifying = text.partition(" by ")
+        message += f" {modifying} modifies {array} in place."
+    return message
 
 
 def explained(candidate: Architecture, observation: Observation) -> bool:

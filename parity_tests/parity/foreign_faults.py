@@ -28,6 +28,8 @@ class Fault:
         hidden: the activation of the hidden layers: Relu, Sigmoid or Tanh.
         settings: declared settings of SGD, which the right network and Keras use as well.
         dtypes: the dtypes in which the network computes when it can be seen.
+        refused: part of the exception that the network raises for a usual batch; "" if it can be run.  The user is
+            shown this exception and its line, and no finding.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Fault:
     hidden: str = "Relu"
     settings: dict[str, Any] = field(default_factory=dict)
     dtypes: tuple[str, ...] = ("float64", "float32")
+    refused: str = ""
 
     def factory(self, network: str, dtype: str | None) -> Callable[[], Any]:
         """Return a function that returns a fresh network with the fault."""

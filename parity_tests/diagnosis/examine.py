@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from parity_tests.comparison import Comparison, compare
-from parity_tests.diagnosis.evidence import BatchScene, Key, Scene, StepsScene, misses
+from parity_tests.diagnosis.evidence import BatchScene, Key, Scene, StepsScene, UpdateError, misses
 from parity_tests.diagnosis.formulas import Formulas, Settings, sgd
 from parity_tests.diagnosis.judge import (
     Architecture,
+    BoundedStep,
     bounded_network,
     bounded_steps,
     keras_steps,
@@ -171,11 +172,26 @@ def scenes_of(architecture: Architecture, observations: Sequence[Observation], s
     """Return the scenes of all batches, and of the first training steps and all of them."""
     scenes: list[Scene] = [batch_scene(architecture, observation) for observation in observations]
     bounded = bounded_steps(architecture, steps) if steps else []
+    errors = update_errors(steps, bounded)
     for count in sorted({min(count, len(steps)) for count in PREFIXES}) if steps else ():
         names = f"{count} step" + "s" * (count > 1)
-        right = {f"step {i}: {name}": W for i, params in enumerate(bounded[:count], 1) for name, W in params.items()}
-        scenes.append(StepsScene(names, steps[:count], right, architecture.activations))
+        right = {f"step {i}: {name}": W for i, b in enumerate(bounded[:count], 1) for name, W in b.weights.items()}
+        scenes.append(StepsScene(names, steps[:count], right, architecture.activations, errors))
     return scenes
+
+
+def update_errors(steps: Sequence[Step], bounded: Sequence[BoundedStep]) -> dict[str, UpdateError]:
+    """Return the errors of mistaken updates after each step: those of the right gradients, see ``UpdateError``."""
+    errors: dict[str, UpdateError] = {}
+    summed: dict[str, float] = {}
+    rate = 0.0
+    for i, (step, (_, gradients)) in enumerate(zip(steps, bounded, strict=True), 1):
+        rate = max(rate, step.rate)
+        for name, gradient in gradients.items():
+            size, bound = float(np.abs(gradient.value).max()), float(gradient.bound.max())
+            summed[name] = summed.get(name, 0.0) + bound
+            errors[f"step {i}: {name}"] = UpdateError(rate * summed[name], bound / size if size else 0.0, i)
+    return errors
 
 
 def compare_with_keras(architecture: Architecture, scenes: Sequence[Scene], steps: Sequence[Step]) -> list[Row]:

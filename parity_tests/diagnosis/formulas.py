@@ -124,7 +124,7 @@ class Formulas:
         weight_gradient: (layer, x, dz, W) → dW.
         bias_gradient: (layer, dz) → db.
         input_gradient: (layer, dz, W, dW, learning_rate) → dx; the learning rate is 0 outside a training step.
-        accumulate: (gradient, the gradients of earlier calls) → the gradient that is returned.
+        accumulate: (gradient, the sum of the gradients of earlier calls) → the gradient that is returned.
         update: (layer, key, W, gradient, state, learning_rate) → the new parameter; key is W or b; ``state`` is a dict
             of each parameter: what the update keeps, and the number of "samples" of the batch.
         settings: the declared settings of SGD, with which ``update`` was made.
@@ -146,7 +146,7 @@ class Formulas:
     weight_gradient: Callable[[Layer, Array, Array, Array], Array] = lambda layer, x, dz, W: x.T @ dz
     bias_gradient: Callable[[Layer, Array], Array] = lambda layer, dz: dz.sum(axis=0)
     input_gradient: Callable[[Layer, Array, Array, Array, float], Array] = lambda layer, dz, W, dW, rate: dz @ W.T
-    accumulate: Callable[[Array, Sequence[Array]], Array] = lambda gradient, earlier: gradient
+    accumulate: Callable[[Array, Array], Array] = lambda gradient, earlier: gradient
     update: Update = SGD
     settings: Settings = PLAIN
 

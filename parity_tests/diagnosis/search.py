@@ -218,7 +218,7 @@ def _fit(
 
     def fits(parameter: float) -> bool:
         predicted = probe.predict(mistake.applied(formulas, parameter, layer), stage)
-        return all(reproduces(probe.observed[name], predicted[name], probe.right[name]) for name in names)
+        return all(reproduces(probe, name, predicted[name]) for name in names)
 
     best = min(mistake.values, key=error)
     if fits(best) or not error(best) < 1e300:

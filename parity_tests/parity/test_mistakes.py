@@ -28,7 +28,7 @@ class ReferenceNetwork:
         self.formulas, self.activations = formulas, activations
         self.weights = [a for i, o in pairwise(SIZES) for a in (np.zeros((i, o)), np.zeros(o))]
         self.states: list[dict[str, Array]] = [{} for _ in self.weights]
-        self.earlier: list[list[Array]] = []
+        self.earlier: list[Array] = [np.zeros(()) for _ in self.weights]  # the sum of earlier gradients
         self.first: tuple[list[Array], Array] | None = None
 
     def get_weights(self) -> list[Array]:
@@ -52,8 +52,8 @@ class ReferenceNetwork:
     def gradients(self, x: Array, t: Array, rate: float = 0.0) -> list[Array]:
         tensors = self.tensors(x, t, rate)
         now = [tensors[f"dense_{i}/d{key}"] for i in range(len(self.activations)) for key in "Wb"]
-        earlier, self.earlier = self.earlier, [*self.earlier, now]
-        return [self.formulas.accumulate(dW, [before[i] for before in earlier]) for i, dW in enumerate(now)]
+        earlier, self.earlier = self.earlier, [a + b for a, b in zip(self.earlier, now, strict=True)]
+        return [self.formulas.accumulate(dW, summed) for dW, summed in zip(now, earlier, strict=True)]
 
     def step(self, x: Array, t: Array, rate: float) -> None:
         layers, gradients = layers_of(self.activations), self.gradients(x, t, rate)

@@ -294,7 +294,7 @@ def updated_before_backward_by_constant(f: Formulas, constant: float) -> Formula
 
 @mistake("Gradients are added to those of earlier calls.", "Set them to zero before each backward pass.")
 def gradients_accumulated(f: Formulas) -> Formulas:
-    return replace(f, accumulate=lambda gradient, earlier: f.accumulate(gradient, earlier) + sum(earlier))
+    return replace(f, accumulate=lambda gradient, earlier: f.accumulate(gradient, earlier) + earlier)
 
 
 @mistake(

@@ -165,10 +165,14 @@ def _method(examination: Examination, scene: str, tensor: str) -> str:
 
 
 def _unexplained(examination: Examination) -> list[Finding]:
-    """Return a finding for each stage in which something is left unexplained."""
-    found = []
+    """Return a finding for each stage in which something is left unexplained, or differs from Keras alone."""
+    found, left = [], examination.diagnosis.unexplained
+    if not left and not examination.diagnosis.explanations:
+        left = frozenset(
+            (row.name, name) for row in examination.rows for name, c in row.comparisons.items() if c.failure
+        )
     for stage in STAGES:
-        keys = [key for key in examination.diagnosis.unexplained if stage_of(key[1]) == stage]
+        keys = [key for key in left if stage_of(key[1]) == stage]
         where = "The loss differs" if stage == "loss" else f"The {stage} differ"
         finding = Finding("unexplained", f"{where} from Keras's.", UNEXPLAINED, stage)
         found.append(_with_evidence(finding, examination, keys))

@@ -81,7 +81,9 @@ def keras_model(architecture: Architecture) -> keras.Sequential:
         ]
         model = keras.Sequential([keras.Input((architecture.sizes[0],), dtype=dtype), *layers])
         loss = keras.losses.CategoricalCrossentropy(from_logits=activations[-1] == "linear", dtype=dtype)
-        model.compile(keras.optimizers.SGD(**architecture.settings._asdict()), loss)
+        settings = architecture.settings._asdict()  # Keras converts Python's floats through float32, also to float64
+        settings |= {name: np.float64(value) for name, value in settings.items() if type(value) is float}
+        model.compile(keras.optimizers.SGD(**settings), loss)
     return model
 
 

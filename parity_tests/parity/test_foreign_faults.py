@@ -6,6 +6,7 @@
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,6 +90,16 @@ def compatible(first: Fault, second: Fault) -> bool:
 def test_right_network(hidden: str) -> None:
     report = diagnosis_of(factory("book_style", hidden=hidden))
     assert report.agrees, report
+
+
+@pytest.mark.parametrize(
+    "settings", [{"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"momentum": 0.5, "weight_decay": 0.01}]
+)
+def test_right_network_with_settings_of_sgd(settings: dict[str, Any]) -> None:
+    """Keras uses the declared settings in float64 as well: no training step differs."""
+    report = diagnosis_of(factory("book_style", **settings), **settings)
+    assert report.agrees, report
+    assert [str(row["steps"]) for row in report.cells.values() if "steps" in row] == ["✓", "✓", "✓"]
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -211,6 +211,20 @@ def test_the_table_refers_to_the_findings_by_their_place() -> None:
     assert report.findings[0].name == "inputs modified"
 
 
+def test_a_difference_from_keras_alone_is_a_finding() -> None:
+    """The reference reproduces the network, and Keras does not: the table and the findings say the same."""
+    examination = examine(adapt(Net, SIZES))
+    row = examination.rows[0]
+    examination.rows[0] = replace(
+        row, comparisons=row.comparisons | {"loss": compare("loss", np.ones(()), np.zeros(()), 0)}
+    )
+    report = make_report(
+        "Net", examination, check_own_gradient(adapt(Net, SIZES), examination.observations[0].situation, "float64")
+    )
+    assert not report.agrees
+    assert [finding.what for finding in report.findings] == ["The loss differs from Keras's."]
+
+
 def test_findings_have_their_methods() -> None:
     assert {f.method for f in report_on(WrongNet).findings} == {"loss", "gradients", "step"}
     assert {f.method for f in report_on(OnlyStep).findings} == {"step"}

@@ -110,7 +110,11 @@ def without_step(observation: Observation) -> Observation:
 
 
 def recognise(observation: Observation, sizes: tuple[int, ...], activations: Sequence[str] | None) -> Architecture:
-    """Return the architecture whose outputs, right or with a single mistake, are those of a usual batch in float64."""
+    """Return the architecture whose outputs, right or with a single mistake, are those of a usual batch in float64.
+
+    Some networks return float64, and compute in float32.  This is concluded only if nothing explains the outputs within
+    the bounds of float64: a small mistake, such as an ε of 1e-8, is within those of float32.
+    """
     layers = len(sizes) - 1
     if observation.errors:
         raise CannotRunError(_cannot_run(observation)) from observation.errors[0][1]
@@ -118,14 +122,16 @@ def recognise(observation: Observation, sizes: tuple[int, ...], activations: Seq
     kinds = [(*h, out) for out in LAST for h in product(HIDDEN, repeat=layers - 1)]
     kinds = [tuple(activations)] if activations else kinds
     seen = ("outputs", "loss") if "loss" in observation.tensors else ("outputs",)
-    for dtype in dict.fromkeys((own, "float32")):  # some networks return float64, and compute in float32
+    uniform = [Architecture(sizes, kind, own) for kind in kinds if len(set(kind[:-1])) <= 1]
+    for dtype in dict.fromkeys((own, "float32")):
         candidates = [Architecture(sizes, kind, dtype) for kind in kinds]
         for stages in (seen, ("outputs",)):
             for candidate in candidates:
                 if not misses([batch_scene(candidate, observation)], Formulas(), stages):
                     return candidate
-    candidates = [Architecture(sizes, kind, own) for kind in kinds if len(set(kind[:-1])) <= 1]
-    return next((candidate for candidate in candidates if explained(candidate, observation)), candidates[0])
+        if dtype == own and (mistaken := [candidate for candidate in uniform if explained(candidate, observation)]):
+            return mistaken[0]
+    return uniform[0]
 
 
 def _cannot_run(observation: Observation) -> str:

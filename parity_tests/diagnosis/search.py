@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 
 from parity_tests.diagnosis.evidence import STAGES, Key, Scene, explains, misses, reproduces
-from parity_tests.diagnosis.formulas import Array, Formulas
+from parity_tests.diagnosis.formulas import Array, Formulas, Tensors
 from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
 
 MOST = 3  # rounds of the search in one stage
@@ -133,7 +133,7 @@ def _pairs(
     before = probe.predict(formulas, stages[-1])
     changes = {}
     for single in singles:
-        for candidate in _usual_parameters(single):
+        for candidate in _usual(single.mistake, single.layer):
             after = probe.predict(candidate.applied(formulas), stages[-1])
             changes[candidate] = {
                 name for name in names if not np.array_equal(after[name], before[name], equal_nan=True)
@@ -173,14 +173,12 @@ def _plausible(
     fitted = [name for name in names if before[name].shape == probe.observed[name].shape]  # a shape may be wrong
     found = []
     for mistake, layer in _candidates(layers):
-        usual = mistake.applied(formulas, next(iter(mistake.values), None), layer)
-        after = probe.predict(usual, stages[-1])
-        if all(np.array_equal(after[name], before[name], equal_nan=True) for name in names):
+        if not any(_changes(probe, usual, formulas, stages[-1], before, names) for usual in _usual(mistake, layer)):
             continue
-        parameter = _fit(probe, mistake, layer, formulas, fitted, stages[-1]) if mistake.values else None
-        candidate = Explanation(mistake, parameter, layer)
-        if misses([probe], candidate.applied(formulas), stages) <= missed:
-            found.append(candidate)
+        for parameter in _fit(probe, mistake, layer, formulas, fitted, stages[-1]) if mistake.values else (None,):
+            candidate = Explanation(mistake, parameter, layer)
+            if misses([probe], candidate.applied(formulas), stages) <= missed:
+                found.append(candidate)
     return found
 
 
@@ -192,10 +190,18 @@ def _candidates(layers: int) -> Iterator[tuple[Mistake, int | None]]:
             yield from ((mistake, layer) for layer in range(layers))
 
 
-def _usual_parameters(explanation: Explanation) -> Iterator[Explanation]:
-    """Yield the explanation with each usual value of its parameter."""
-    for parameter in explanation.mistake.values or (None,):
-        yield Explanation(explanation.mistake, parameter, explanation.layer)
+def _usual(mistake: Mistake, layer: int | None) -> Iterator[Explanation]:
+    """Yield a mistake with each usual value of its parameter."""
+    for parameter in mistake.values or (None,):
+        yield Explanation(mistake, parameter, layer)
+
+
+def _changes(
+    probe: Scene, explanation: Explanation, formulas: Formulas, stage: str, before: Tensors, names: Sequence[str]
+) -> bool:
+    """Return whether a mistake changes one of these tensors of the scene."""
+    after = probe.predict(explanation.applied(formulas), stage)
+    return any(not np.array_equal(after[name], before[name], equal_nan=True) for name in names)
 
 
 def _parameters(explanations: Explanations) -> int:
@@ -205,8 +211,11 @@ def _parameters(explanations: Explanations) -> int:
 
 def _fit(
     probe: Scene, mistake: Mistake, layer: int | None, formulas: Formulas, names: Sequence[str], stage: str
-) -> float:
-    """Return the parameter that fits best: the best usual value, improved by Newton's method for least squares."""
+) -> list[float]:
+    """Return the usual values that fit, best first: other scenes tell them apart.
+
+    If there are none, return the best usual value, improved by Newton's method for least squares.
+    """
 
     def residual(parameter: float) -> Array:
         predicted = probe.predict(mistake.applied(formulas, parameter, layer), stage)
@@ -220,10 +229,12 @@ def _fit(
         predicted = probe.predict(mistake.applied(formulas, parameter, layer), stage)
         return all(reproduces(probe, name, predicted[name]) for name in names)
 
-    best = min(mistake.values, key=error)
-    if fits(best) or not error(best) < 1e300:
-        return best
-    p = best
+    values = sorted(mistake.values, key=error)
+    best = p = values[0]
+    if fitting := [value for value in values if fits(value)]:
+        return fitting
+    if not error(best) < 1e300:
+        return [best]
     for _ in range(NEWTON_STEPS):
         r, h = residual(p), 1e-4 * abs(p)
         slope = (residual(p + h) - residual(p - h)) / (2 * h)
@@ -232,5 +243,5 @@ def _fit(
         p -= float(slope @ r / (slope @ slope))
     rounded = float(f"{p:.3g}")
     if not min(mistake.values) / USUAL <= p <= max(mistake.values) * USUAL:  # far from usual values
-        return best
-    return rounded if fits(rounded) or error(rounded) <= 1.01 * error(p) else p
+        return [best]
+    return [rounded if fits(rounded) or error(rounded) <= 1.01 * error(p) else p]

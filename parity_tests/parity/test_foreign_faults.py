@@ -37,6 +37,7 @@ QUICK = [
     "updated_before_backward",
     "nesterov_ignored",
     "inputs_overwritten",
+    "gradients_clipped",
 ]
 QUICK_PAIRS = [
     ("bias_not_added", "loss_summed"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from parity_tests.diagnosis.evidence import STAGES, Key, misses, stage_of
 from parity_tests.diagnosis.examine import Examination, Row
-from parity_tests.diagnosis.search import Explanation, applied
+from parity_tests.diagnosis.search import DERIVED, PAIR_SECONDS, STOPPED, Explanation, applied
 
 COLUMNS = ("outputs", "loss", "gradients")
 SIDE_EFFECTS = ("inputs modified", "weights modified", "exception", "float32 sums", "float64 leaks")
@@ -15,6 +15,10 @@ LEAVE_WEIGHTS = "Only a training step may change the weights."
 SUM_IN_FLOAT64 = "Sum in the dtype of the inputs: np.dot(x, W)."
 CONVERT = "Convert constants and new arrays to x.dtype."
 UNEXPLAINED = "Nothing in the dictionary of mistakes explains this."
+LIMITS = {  # by the reasons in Diagnosis.limits
+    DERIVED: "No single mistake explains this; it may follow from what is unexplained before.",
+    STOPPED: "No single mistake explains this; the search for pairs of mistakes was stopped after {seconds:g} s.",
+}
 Table = dict[str, dict[str, "Cell"]]  # by scene, by stage
 
 
@@ -174,7 +178,8 @@ def _unexplained(examination: Examination) -> list[Finding]:
     for stage in STAGES:
         keys = [key for key in left if stage_of(key[1]) == stage]
         where = "The loss differs" if stage == "loss" else f"The {stage} differ"
-        finding = Finding("unexplained", f"{where} from Keras's.", UNEXPLAINED, stage)
+        remedy = LIMITS.get(examination.diagnosis.limits.get(stage, ""), UNEXPLAINED).format(seconds=PAIR_SECONDS)
+        finding = Finding("unexplained", f"{where} from Keras's.", remedy, stage)
         found.append(_with_evidence(finding, examination, keys))
     return [finding for finding in found if finding.evidence]
 

@@ -4,15 +4,19 @@ Stage by stage, in order of computation: first a single mistake that explains ev
 If no pair does, the mistake that explains most and contradicts nothing is kept, and the search goes on from there; what
 is left in the end is unexplained.  Among explanations that fit equally well, the one wins that explains most of the
 later stages as well.
+
+The time for pairs is bounded: none is tried for tensors that are computed from unexplained ones, and no further pair
+when the CPU time for pairs is used up.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
 
-from parity_tests.diagnosis.evidence import STAGES, Key, Scene, explains, misses, reproduces
+from parity_tests.diagnosis.evidence import STAGES, Key, Scene, explains, misses, reproduces, stage_of
 from parity_tests.diagnosis.formulas import Array, Formulas, Tensors
 from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
 
@@ -20,6 +24,10 @@ MOST = 3  # rounds of the search in one stage
 FIRST = 4  # partial explanations that are tried as the first of a pair
 NEWTON_STEPS = 8
 USUAL = 1e3  # how far a parameter may be from the usual values
+PAIR_SECONDS = 4.0  # CPU time for pairs in all stages; pairs that were found took at most 2 seconds
+UPSTREAM = {"outputs": (), "loss": ("outputs",), "gradients": ("outputs",), "steps": ("outputs", "gradients")}
+DERIVED = "derived"  # why pairs were not tried: see Diagnosis.limits
+STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
@@ -40,11 +48,40 @@ Explanations = tuple[Explanation, ...]
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The mistakes that were found, in order of computation, the tensors that nothing explains, and the formulas."""
+    """The result of the search.
+
+    Attributes:
+        explanations: the mistakes that were found, in order of computation.
+        unexplained: the tensors that nothing explains.
+        formulas: the formulas with the mistakes.
+        limits: the stages in which not all pairs were tried: "derived" if the stage is computed from unexplained
+            tensors, "stopped" if the CPU time was used up.
+    """
 
     explanations: Explanations
     unexplained: frozenset[Key]
     formulas: Formulas
+    limits: Mapping[str, str] = field(default_factory=dict)
+
+
+class Budget:
+    """The CPU time that is left for pairs of mistakes; with a limit of 0 no pair is tried.
+
+    Attributes:
+        exhausted: whether a pair was not tried for lack of time.
+    """
+
+    def __init__(self, seconds: float):
+        self.end = time.process_time() + seconds
+        self.exhausted = seconds <= 0
+
+    def limited(self, attempts: Iterable[Explanations]) -> Iterator[Explanations]:
+        """Yield attempts until the time is used up."""
+        for attempt in attempts:
+            self.exhausted |= time.process_time() > self.end
+            if self.exhausted:
+                return
+            yield attempt
 
 
 def applied(explanations: Explanations, formulas: Formulas) -> Formulas:
@@ -65,19 +102,39 @@ def diagnose(scenes: Sequence[Scene], layers: int, formulas: Formulas) -> Diagno
     """
     found: Explanations = ()
     unexplained: set[Key] = set()
+    limits: dict[str, str] = {}
+    budget = Budget(PAIR_SECONDS)
     for i, stage in enumerate(STAGES):
         for _ in range(MOST):
             wrong = misses(scenes, formulas, STAGES[: i + 1]) - unexplained
-            more = _explain(scenes, layers, formulas, STAGES[: i + 1], wrong) if wrong else ()
+            if not wrong:
+                break
+            derived = _is_derived(scenes, wrong, stage, unexplained)
+            more = _explain(scenes, layers, formulas, STAGES[: i + 1], wrong, Budget(0) if derived else budget)
             found, formulas = found + more, applied(more, formulas)
             if not more:
+                limits |= {stage: DERIVED} if derived else {stage: STOPPED} if budget.exhausted else {}
                 break
         unexplained |= misses(scenes, formulas, [stage])
-    return Diagnosis(found, frozenset(unexplained), formulas)
+    return Diagnosis(found, frozenset(unexplained), formulas, limits)
+
+
+def _is_derived(scenes: Sequence[Scene], wrong: set[Key], stage: str, unexplained: set[Key]) -> bool:
+    """Return whether the first scene with a wrong tensor has unexplained tensors from which this stage is computed.
+
+    Training steps are computed from gradients like those of the first batch.
+    """
+    names = {_first_wrong(scenes, wrong).name} | ({scenes[0].name} if stage == "steps" else set())
+    return any(name in names and stage_of(tensor) in UPSTREAM[stage] for name, tensor in unexplained)
 
 
 def _explain(
-    scenes: Sequence[Scene], layers: int, formulas: Formulas, stages: Sequence[str], wrong: set[Key]
+    scenes: Sequence[Scene],
+    layers: int,
+    formulas: Formulas,
+    stages: Sequence[str],
+    wrong: set[Key],
+    budget: Budget,
 ) -> Explanations:
     """Return the mistakes, one or two, that explain the wrong tensors best; nothing if none of them does."""
     probe = _first_wrong(scenes, wrong)
@@ -85,18 +142,43 @@ def _explain(
     alone = _best([(single,) for single in singles], scenes, formulas, stages, wrong)
     if alone:
         return alone
-    left = {single: misses(scenes, single.applied(formulas), stages) for single in singles}
-    better = sorted(
-        (e for e, missed in left.items() if missed < wrong and _significant(e, len(wrong - missed))),
-        key=lambda e: len(left[e]),
-    )
+    left = _left(scenes, singles, formulas, stages, wrong, probe)
+    better = sorted(left, key=lambda e: len(left[e]))
     for first in better[:FIRST]:  # one that explains a part of it, and another one the rest
+        if budget.exhausted:
+            break
         rest = _plausible(_first_wrong(scenes, left[first]), layers, first.applied(formulas), stages, left[first])
-        pair = _best([(first, second) for second in rest], scenes, formulas, stages, wrong)
-        if pair:
+        pairs = budget.limited((first, second) for second in rest)
+        if pair := _best(pairs, scenes, formulas, stages, wrong):
             return pair
-    pairs = _pairs(probe, singles, formulas, stages, wrong)
+    pairs = budget.limited(_pairs(probe, singles, formulas, stages, wrong))
     return _best(pairs, scenes, formulas, stages, wrong) or tuple(better[:1])
+
+
+def _left(
+    scenes: Sequence[Scene],
+    singles: Sequence[Explanation],
+    formulas: Formulas,
+    stages: Sequence[str],
+    wrong: set[Key],
+    probe: Scene,
+) -> dict[Explanation, set[Key]]:
+    """Return the mistakes that explain a part of the wrong tensors, and what each of them leaves.
+
+    All training steps take ten times as long as the other scenes together, which begin with the same steps: a mistake
+    that explains nothing there is not tried in them.
+    """
+    long = {scene.name for scene in scenes[-1:] if stages[-1] == "steps" and scene is not probe}
+    short = [scene for scene in scenes if scene.name not in long]
+    there = {key for key in wrong if key[0] not in long}
+    found = {}
+    for single in singles:
+        changed = single.applied(formulas)
+        if misses(short, changed, stages) < there:
+            missed = misses(scenes, changed, stages)
+            if missed < wrong and _significant(single, len(wrong - missed)):
+                found[single] = missed
+    return found
 
 
 def _significant(explanation: Explanation, explained: int) -> bool:

@@ -85,12 +85,3 @@ def factory(
 def diagnosis_of(factory: Callable[[], Any], **settings: Any) -> Report:
     """Return what is found in a network; its own loss is not differentiated."""
     return make_report("network", examine(factory, **settings), NOT_ASKED)
-
-
-def confusion_table(results: Sequence[tuple[str, Sequence[str], Sequence[str]]]) -> str:
-    """Return a table in Markdown of what was planted, what may be found, and what was found, first finding first."""
-    lines = ["| planted fault | right diagnosis | found | first |", "|---|---|---|---|"]
-    for name, right, found in results:
-        mark = "right" if found and found[0] in right else "WRONG" if found else "MISSED"
-        lines.append(f"| {name} | {' or '.join(right)} | {', '.join(found) or '-'} | {mark} |")
-    return "\n".join(lines)

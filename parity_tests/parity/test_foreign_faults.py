@@ -12,17 +12,25 @@ import numpy as np
 import pytest
 
 from parity_tests.implementations.protocol import CannotRunError
+from parity_tests.parity.confusion import (
+    DTYPES,
+    FAULTS,
+    REFUSED,
+    Result,
+    confusion_table,
+    found_in,
+    results_of,
+    summary,
+)
 from parity_tests.parity.foreign_faults import (
     NETWORKS,
     Fault,
-    confusion_table,
     diagnosis_of,
     edited,
     factory,
 )
 from parity_tests.parity.networks import book_faults, torch_faults
 
-FAULTS = {"book_style": book_faults.FAULTS, "torch_style": torch_faults.FAULTS}
 BOOK = {fault.name: fault for fault in book_faults.FAULTS}
 QUICK = [
     "bias_not_added",
@@ -46,22 +54,6 @@ QUICK_PAIRS = [
     ("relu_gradient_everywhere", "bias_not_updated"),
 ]
 PAIRS = 100
-REFUSED = "the exception of the network"
-
-
-def found_in(fault: Fault, network: str, dtype: str | None) -> list[str]:
-    """Return the names of the findings in a network with a fault, first one first; its exception if it is refused."""
-    if fault.refused:
-        with pytest.raises(CannotRunError, match=fault.refused):
-            diagnosis_of(fault.factory(network, dtype), **fault.settings)
-        return [REFUSED]
-    report = diagnosis_of(fault.factory(network, dtype), **fault.settings)
-    return list(dict.fromkeys(finding.name for finding in report.findings))
-
-
-def right_names(fault: Fault) -> tuple[str, ...]:
-    """Return the names that ``found_in`` may return first for a fault."""
-    return (REFUSED,) if fault.refused else fault.mistakes
 
 
 def both(first: Fault, second: Fault) -> Fault:
@@ -126,6 +118,23 @@ def test_texts_of_faults_occur(network: str) -> None:
         assert edited(source, fault.edits) != source
 
 
+def test_summary_of_the_confusion_table() -> None:
+    right = Result("bias_not_added", ("bias_missing",), ["bias_missing", "float64 leaks"])
+    wrong = Result("output_in_float64", ("float64 leaks",), ["unexplained"])
+    missed = Result("bias_added_twice", ("bias_twice",), [])
+    lines = list(summary({"first": [right, wrong], "second": [missed]}))
+    assert "| forward | 1 of 1 | 0 of 1 |" in lines
+    assert "| side effects | 0 of 1 | - |" in lines
+    assert "| all | 1 of 2 | 0 of 1 |" in lines
+    assert lines[-2:] == [
+        "| first | output_in_float64 | float64 leaks | unexplained |",
+        "| second | bias_added_twice | bias_twice | not detected |",
+    ]
+    assert list(confusion_table([right]))[-1] == (
+        "| bias_not_added | bias_missing | bias_missing, float64 leaks | right |"
+    )
+
+
 def test_text_that_does_not_occur() -> None:
     with pytest.raises(ValueError, match="occurs 0 times: out = x"):
         edited("def forward(x): return x", [("out = x", "out = 2 * x")])
@@ -144,19 +153,18 @@ def test_autograd_refuses_overwritten_activations() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("network", FAULTS)
 def test_every_fault(network: str, dtype: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every fault is detected, and the first finding is right in at least 90 % of them."""
     if network == "torch_style":
         pytest.importorskip("torch")
-    faults = [fault for fault in FAULTS[network] if dtype in fault.dtypes]
-    results = [(fault.name, right_names(fault), found_in(fault, network, dtype)) for fault in faults]
+    results = results_of(network, dtype)
     with capsys.disabled():
-        print(f"\n{network}, {dtype}\n\n{confusion_table(results)}")
-    missed = [name for name, _, found in results if not found]
-    wrong = [name for name, right, found in results if found and found[0] not in right]
-    assert not missed
+        print(f"\n{network}, {dtype}\n")
+        print("\n".join(confusion_table(results)))
+    assert not [result.fault for result in results if result.verdict == "MISSED"]
+    wrong = [result.fault for result in results if result.verdict == "WRONG"]
     assert len(wrong) <= 0.1 * len(results), wrong
 
 

@@ -24,9 +24,10 @@ LAYERS = [
     fault(
         "weight_gradient_before_slope",
         BACKWARD,
-        "            before = dout if hasattr(layer, 'mask') else before if layer is not self.layers[-1] else None\n"
+        "            affine = hasattr(layer, 'number')\n"
+        "            before = None if affine and layer.last else before if affine else dout\n"
         + BACKWARD
-        + "            if hasattr(layer, 'dW') and before is not None:\n"
+        + "            if affine and before is not None:\n"
         "                layer.dW = np.dot(layer.x.T, before)\n",
         "weight_gradient_before_slope",
     ),

@@ -1,9 +1,9 @@
 """Find the mistakes with which the reference network reproduces what was observed.
 
 Stage by stage, in order of computation: first a single mistake that explains everything observed so far, then a pair.
-If no pair does, the mistake that explains most and contradicts nothing is kept, and the search goes on from there; what
-is left in the end is unexplained.  Among explanations that fit equally well, the one wins that explains most of the
-later stages as well.
+If no pair does, the mistake that explains most and contradicts nothing is kept, if it explains a tensor of the first
+wrong scene, and the search goes on from there; what is left in the end is unexplained.  Among explanations that fit
+equally well, the one wins that explains most of the later stages as well.
 
 The time for pairs is bounded: none is tried for tensors that are computed from unexplained ones, and no further pair
 when the CPU time for pairs is used up.
@@ -152,7 +152,9 @@ def _explain(
         if pair := _best(pairs, scenes, formulas, stages, wrong):
             return pair
     pairs = budget.limited(_pairs(probe, singles, formulas, stages, wrong))
-    return _best(pairs, scenes, formulas, stages, wrong) or tuple(better[:1])
+    there = {key for key in wrong if key[0] == probe.name}  # what explains another scene alone may do so by coincidence
+    partial = [single for single in better if not there <= left[single]]
+    return _best(pairs, scenes, formulas, stages, wrong) or tuple(partial[:1])
 
 
 def _left(

@@ -30,6 +30,7 @@ from parity_tests.reference.error_model import Bounded, Rounding, exact
 Factory = Callable[[], Any]
 HIDDEN = ("relu", "sigmoid", "tanh")  # a network without activations is one in which they are missing
 LAST = ("softmax", "linear")
+RANDOM = 1e-3  # relative to the largest entry; another order of summation in float32 changes less than 1e-5
 PREFIXES = (1, 10, 100)  # training steps that are compared: mistakes that show early are found early
 
 
@@ -54,6 +55,7 @@ class Examination:
         diagnosis: the mistakes, if something differs.
         returned: the dtype of the outputs when weights and batch are float64.
         float32_dtypes: the dtype of each tensor in the usual situation when weights and batch are float32.
+        random: the methods that return other numbers when a fresh network is run once more.
     """
 
     architecture: Architecture
@@ -64,6 +66,7 @@ class Examination:
     diagnosis: Diagnosis
     returned: str
     float32_dtypes: dict[str, str]
+    random: tuple[str, ...]
 
     @cached_property
     def explained(self) -> list[set[Key]]:
@@ -100,7 +103,18 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
     rows = compare_with_keras(architecture, scenes, steps)
     returned = usual.dtypes[f"dense_{len(sizes) - 2}/out"]
     dtypes = observe(factory, cases[0], "float32").dtypes
-    return Examination(architecture, observations, rows, scenes, right, diagnosis, returned, dtypes)
+    random = random_methods(usual, observe(factory, cases[0], "float64"))
+    return Examination(architecture, observations, rows, scenes, right, diagnosis, returned, dtypes, random)
+
+
+def random_methods(first: Observation, second: Observation) -> tuple[str, ...]:
+    """Return the methods whose results differ between two fresh networks by more than rounding errors can."""
+    found = []
+    for name, a in first.tensors.items():
+        b = second.tensors.get(name, a)
+        if a.shape != b.shape or not np.allclose(a, b, rtol=0, atol=RANDOM * np.abs(a).max(initial=0), equal_nan=True):
+            found.append(first.methods[name])
+    return tuple(dict.fromkeys(found))
 
 
 def without_step(observation: Observation) -> Observation:

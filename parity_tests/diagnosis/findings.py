@@ -9,8 +9,11 @@ from parity_tests.diagnosis.examine import Examination, Row
 from parity_tests.diagnosis.search import DERIVED, PAIR_SECONDS, STOPPED, Explanation, applied
 
 COLUMNS = ("outputs", "loss", "gradients")
-SIDE_EFFECTS = ("inputs modified", "weights modified", "exception", "float32 sums", "float64 leaks")
+SIDE_EFFECTS = ("random results", "inputs modified", "weights modified", "exception", "float32 sums", "float64 leaks")
 COPY = "Work on a copy: the caller's array must not change."
+NOT_RANDOM = (
+    "Switch dropout and noise off, or draw them from a generator with a fixed seed: what follows may come from it."
+)
 LEAVE_WEIGHTS = "Only a training step may change the weights."
 SUM_IN_FLOAT64 = "Sum in the dtype of the inputs: np.dot(x, W)."
 CONVERT = "Convert constants and new arrays to x.dtype."
@@ -73,13 +76,13 @@ class Cell:
 def findings(examination: Examination) -> tuple[list[Finding], Table]:
     """Return what differs from Keras, and the table that says where each finding shows.
 
-    Arguments that are modified come first, because other findings may follow from them; then mistakes in order of
-    computation, what none of them explains, and other side effects.
+    Random results and modified arguments come first, because other findings may follow from them; then mistakes in
+    order of computation, what none of them explains, and other side effects.
     """
     cells = {row.name: {stage: _cell(examination, row, stage) for stage in _stages(row)} for row in examination.rows}
     mistakes = [_mistake(examination, i, cells) for i in range(len(examination.diagnosis.explanations))]
-    effects = [*_modified(examination), *_exceptions(examination), *_dtypes(examination)]
-    first = [finding for finding in effects if finding.name.endswith(" modified")]
+    effects = [*_random(examination), *_modified(examination), *_exceptions(examination), *_dtypes(examination)]
+    first = [finding for finding in effects if finding.name.endswith((" modified", "random results"))]
     found = [*first, *mistakes, *_unexplained(examination), *effects[len(first) :]]
     for row in cells.values():
         for stage, cell in row.items():
@@ -188,6 +191,15 @@ def _called(examination: Examination, method: str) -> str:
     """Return the method that was called: gradients that are not offered were read off a training step."""
     from_step = "step" in examination.observations[0].methods.values()
     return "step" if method == "gradients" and from_step else method
+
+
+def _random(examination: Examination) -> list[Finding]:
+    """Return a finding if methods return other numbers for the same weights and batch."""
+    if not examination.random:
+        return []
+    methods, scene = ", ".join(examination.random), examination.observations[0].situation.name
+    what = f"Results are random: {methods} of two fresh networks with the same weights differ for the same batch."
+    return [Finding("random results", what, NOT_RANDOM, "outputs", scene, scene, method=examination.random[0])]
 
 
 def _modified(examination: Examination) -> list[Finding]:

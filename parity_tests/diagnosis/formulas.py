@@ -134,6 +134,7 @@ class Formulas:
         weight_gradient: (layer, x, dz, W) → dW.
         bias_gradient: (layer, dz) → db.
         input_gradient: (layer, dz, W, dW, learning_rate) → dx; the learning rate is 0 outside a training step.
+        shrink: the common L2 norm of all gradients → their factor; None for 1.
         accumulate: (gradient, the sum of the gradients of earlier calls) → the gradient that is returned.
         update: (layer, key, W, gradient, state, learning_rate) → the new parameter; key is W or b; ``state`` is a dict
             of each parameter: what the update keeps, and the number of "samples" of the batch.
@@ -157,6 +158,7 @@ class Formulas:
     weight_gradient: Callable[[Layer, Array, Array, Array], Array] = lambda layer, x, dz, W: x.T @ dz
     bias_gradient: Callable[[Layer, Array], Array] = lambda layer, dz: dz.sum(axis=0)
     input_gradient: Callable[[Layer, Array, Array, Array, float], Array] = lambda layer, dz, W, dW, rate: dz @ W.T
+    shrink: Callable[[float], float] | None = None
     accumulate: Callable[[Array, Array], Array] = lambda gradient, earlier: gradient
     update: Update = SGD
     settings: Settings = PLAIN
@@ -263,4 +265,11 @@ def _backward(
         db = formulas.bias_gradient(layer, flowing.bias)
         dout = formulas.input_gradient(layer, flowing.inputs, W, dW, rate)
         gradients |= {f"dense_{i}/dx": dout, f"dense_{i}/dW": dW, f"dense_{i}/db": db}
-    return gradients
+    return gradients if formulas.shrink is None else _shrunk(formulas.shrink, gradients)
+
+
+def _shrunk(shrink: Callable[[float], float], gradients: Tensors) -> Tensors:
+    """Return the gradients with those of the parameters multiplied by a common factor."""
+    own = {name: gradient for name, gradient in gradients.items() if not name.endswith("/dx")}
+    factor = shrink(float(np.sqrt(sum((gradient**2).sum() for gradient in own.values()))))
+    return gradients | {name: factor * gradient for name, gradient in own.items()}

@@ -9,13 +9,13 @@ The time for pairs is bounded: none is tried for tensors that are computed from 
 when the CPU time for pairs is used up.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
 
+from parity_tests.diagnosis.budget import Budget
 from parity_tests.diagnosis.evidence import STAGES, Key, Scene, explains, misses, reproduces, stage_of
 from parity_tests.diagnosis.formulas import Array, Formulas, Tensors
 from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
@@ -62,26 +62,6 @@ class Diagnosis:
     unexplained: frozenset[Key]
     formulas: Formulas
     limits: Mapping[str, str] = field(default_factory=dict)
-
-
-class Budget:
-    """The CPU time that is left for pairs of mistakes; with a limit of 0 no pair is tried.
-
-    Attributes:
-        exhausted: whether a pair was not tried for lack of time.
-    """
-
-    def __init__(self, seconds: float):
-        self.end = time.process_time() + seconds
-        self.exhausted = seconds <= 0
-
-    def limited(self, attempts: Iterable[Explanations]) -> Iterator[Explanations]:
-        """Yield attempts until the time is used up."""
-        for attempt in attempts:
-            self.exhausted |= time.process_time() > self.end
-            if self.exhausted:
-                return
-            yield attempt
 
 
 def applied(explanations: Explanations, formulas: Formulas) -> Formulas:

@@ -235,3 +235,24 @@ def gradients_accumulated(f: Formulas) -> Formulas:
 )
 def gradients_clipped(f: Formulas, limit: float) -> Formulas:
     return replace(f, accumulate=lambda gradient, earlier: np.clip(f.accumulate(gradient, earlier), -limit, limit))
+
+
+@mistake(
+    "The gradient of each parameter is limited to an L2 norm of {p:g}.",
+    "Remove the clipping.",
+    values=(1.0, 5.0, 0.5, 10.0, 0.1),
+)
+def norms_clipped(f: Formulas, limit: float) -> Formulas:
+    def limited(gradient: Array) -> Array:
+        return gradient * min(1.0, limit / max(float(np.sqrt((gradient**2).sum())), limit))
+
+    return replace(f, accumulate=lambda gradient, earlier: limited(f.accumulate(gradient, earlier)))
+
+
+@mistake(
+    "All gradients together are limited to an L2 norm of {p:g}.",
+    "Remove the clipping.",
+    values=(1.0, 5.0, 0.5, 10.0, 0.1),
+)
+def common_norm_clipped(f: Formulas, limit: float) -> Formulas:
+    return replace(f, shrink=lambda norm: limit / max(norm, limit))

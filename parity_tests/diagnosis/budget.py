@@ -20,6 +20,8 @@ class Budget:
 
     def limited(self, attempts: Iterable[Attempt]) -> Iterator[Attempt]:
         """Yield attempts until the time is used up."""
+        if self.exhausted:  # the first attempt takes time already
+            return
         for attempt in attempts:
             self.exhausted |= time.process_time() > self.end
             if self.exhausted:

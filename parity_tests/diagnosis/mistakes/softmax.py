@@ -42,7 +42,7 @@ def softmax_mistake(
         def beside_loss(f: Formulas, *p: float) -> Formulas:
             return outside_loss(f, lambda z: softmax(f, z, *p))
 
-        name: str = softmax.__name__  # type: ignore[attr-defined]
+        name = softmax.__name__
         MISTAKES.append(Mistake(name, what, remedy, everywhere, values))
         MISTAKES.append(Mistake(f"{name}_outside_loss", what + RIGHT_LOSS, remedy, beside_loss, values))
         return softmax

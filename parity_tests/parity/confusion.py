@@ -1,11 +1,12 @@
 """``python -m parity_tests.parity.confusion``: which mistakes are named when faults are planted into foreign networks.
 
-It prints the table of ``diagnosis/README.md``; with ``--all``, also one line for each fault.  It takes 15 minutes.
+It prints the table of ``diagnosis/README.md``; with ``--all``, also one line for each fault.  It takes some minutes.
 """
 
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 from parity_tests.diagnosis.mistakes import MISTAKES
@@ -89,13 +90,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m parity_tests.parity.confusion", description=__doc__)
     parser.add_argument("--all", action="store_true", help="also print one line for each fault")
     options = parser.parse_args(arguments)
-    columns = {f"{network}, {dtype}": results_of(network, dtype) for network in FAULTS for dtype in DTYPES}
+    columns: dict[str, list[Result]] = {}
+    for network, dtype in product(FAULTS, DTYPES):
+        name = f"{network}, {dtype}"
+        columns[name] = results_of(network, dtype)
+        for line in (name, "", *confusion_table(columns[name]), "") if options.all else ():
+            print_now(line)
     for line in summary(columns):
         print_now(line)
-    for name, results in columns.items() if options.all else ():
-        print_now(f"\n{name}\n")
-        for line in confusion_table(results):
-            print_now(line)
     return 0
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from parity_tests.diagnosis.examine import examine
 from parity_tests.diagnosis.own_gradient import OwnGradient
 from parity_tests.diagnosis.report import Report, make_report
@@ -84,4 +86,7 @@ def factory(
 
 def diagnosis_of(factory: Callable[[], Any], **settings: Any) -> Report:
     """Return what is found in a network; its own loss is not differentiated."""
-    return make_report("network", examine(factory, **settings), NOT_ASKED)
+    with threadpool_limits(
+        1
+    ):  # several threads would wait for one another, PyTorch's ten times as long as they compute
+        return make_report("network", examine(factory, **settings), NOT_ASKED)

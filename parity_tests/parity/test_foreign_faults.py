@@ -1,6 +1,7 @@
 """The diagnosis finds the mistakes that are planted into networks that are not ours, and names them.
 
-``python -m pytest -m slow parity_tests/parity/test_foreign_faults.py`` prints a table of faults and diagnoses.
+``python -m parity_tests.parity.confusion --all`` prints a table of faults and diagnoses. The slow tests print
+it, and one of the pairs, with ``python -m pytest -n 0 -m slow parity_tests/parity/test_foreign_faults.py``.
 """
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -12,11 +11,11 @@ from rich.console import Console
 
 from keras_impl import missing
 from parity_tests.implementations.skeleton import write_skeleton
-from parity_tests.own_network import add_network_options, check_network
+from parity_tests.own_network import add_network_options, check_network, write_json
 from scratch.cli.options import add_data_option, add_version_option, file_name
 from scratch.cli.terminal import run_command
 from scratch.datasets import mnist
-from scratch.files import check_writable, write_bytes
+from scratch.files import check_writable
 from scratch.ops import BACKENDS
 from scratch.utils import print_now, printable
 
@@ -83,7 +82,7 @@ def compare_programs(options: argparse.Namespace) -> int:
     run_steps(plan(report, digits, options.slow, options.only, options.backend), console)
     print_report(report, console, digits)
     if options.json:
-        write_bytes(options.json, (json.dumps(to_json(report), indent=1) + "\n").encode())
+        write_json(options.json, to_json(report))
     if options.report:
         from parity_tests.report.page import write_page
 

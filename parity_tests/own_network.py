@@ -77,8 +77,13 @@ def check_network(options: argparse.Namespace) -> int:
     if options.report:
         write_network_page(options.report, report)
     if options.json:
-        write_bytes(options.json, (json.dumps(report.to_json(), indent=1) + "\n").encode())
+        write_json(options.json, report.to_json())
     return 0 if report.agrees else 1
+
+
+def write_json(path: str, results: dict[str, Any]) -> None:
+    """Write the results of ``--json``: indented, with a newline at the end."""
+    write_bytes(path, (json.dumps(results, indent=1) + "\n").encode())
 
 
 def sgd_settings(options: argparse.Namespace) -> dict[str, Any]:

@@ -1,19 +1,18 @@
 """What was observed in each scene, and whether a network with given formulas reproduces it within its bounds."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from parity_tests.diagnosis.formulas import Array, Formulas, Tensors, evaluate, layers_of, run
-from parity_tests.diagnosis.observe import STEPS, Observation, Step
+from parity_tests.diagnosis.observe import Observation, Step
 from parity_tests.reference.error_model import Bounded
 
 STAGES = ("outputs", "loss", "gradients", "steps")  # in order of computation
 Key = tuple[str, str]  # scene and tensor
-SUMMED = STEPS  # an update may sum the gradients of all earlier steps, each with its error
 
 
 def stage_of(tensor: str) -> str:
@@ -23,6 +22,33 @@ def stage_of(tensor: str) -> str:
     if tensor.endswith("/out"):
         return "outputs"
     return "loss" if tensor == "loss" else "gradients"
+
+
+class UpdateError(NamedTuple):
+    """The error of a mistaken update of a parameter: that of the gradients from which it is computed.
+
+    Attributes:
+        summed: the error of an update that sums the gradients of this step and all earlier ones, each multiplied by at
+            most the largest learning rate so far: velocities and accumulated gradients are such sums.
+        relative: the relative error of this step's gradient: an update that multiplies it by any factor has it, too.
+        terms: the number of those gradients.
+    """
+
+    summed: float = 0.0
+    relative: float = 0.0
+    terms: int = 0
+
+    def of(self, deviation: float) -> float:
+        """Return the error of an update that deviates from the right one by at most ``deviation``.
+
+        A deviation that is a multiple of this step's gradient has its relative error.  One that is a sum of gradients
+        has the sum of their errors: at most ``summed``, and at most ``terms`` relative errors of the sum if none of
+        the gradients is larger than the sum.  If gradients cancel to less than that, or are multiplied and summed as
+        well, the error can be larger, though only if nearly all roundings have the same direction; such a mistake is
+        then reported as unexplained.
+        """
+        multiple = self.relative * deviation
+        return multiple + min(self.summed, self.terms * multiple)
 
 
 class Scene(Protocol):
@@ -37,6 +63,10 @@ class Scene(Protocol):
     name: str
     observed: Tensors
     right: dict[str, Bounded]
+
+    @property
+    def update_errors(self) -> Mapping[str, UpdateError]:
+        """The errors of mistaken updates by tensor; empty for a batch."""
 
     def predict(self, formulas: Formulas, last: str = STAGES[-1]) -> Tensors:
         """Return the tensors of a network with these formulas, up to the last stage that is needed."""
@@ -60,6 +90,11 @@ class BatchScene:
         """The observed tensors."""
         return self.observation.tensors
 
+    @property
+    def update_errors(self) -> Mapping[str, UpdateError]:
+        """Nothing: no parameter is updated."""
+        return {}
+
     def predict(self, formulas: Formulas, last: str = STAGES[-1]) -> Tensors:
         """Return the tensors of a network with these formulas, up to the last stage that is needed."""
         at = self.observation.situation
@@ -71,7 +106,8 @@ class BatchScene:
         earlier = [run(formulas, self.activations, at.weights, x, t) for x, t in at.earlier]
         for name in tensors:
             if name.endswith(("/dW", "/db")):
-                tensors[name] = formulas.accumulate(tensors[name], [before[name] for before in earlier])
+                summed = sum((before[name] for before in earlier), np.zeros(()))
+                tensors[name] = formulas.accumulate(tensors[name], summed)
         return tensors
 
 
@@ -83,6 +119,7 @@ class StepsScene:
     steps: Sequence[Step]
     right: dict[str, Bounded]
     activations: Sequence[str]
+    update_errors: Mapping[str, UpdateError]
 
     @cached_property
     def observed(self) -> Tensors:
@@ -97,7 +134,7 @@ class StepsScene:
         """Return the weights after each step of a network with these formulas."""
         predicted: Tensors = {}
         states: dict[str, dict[str, Array]] = {}
-        earlier: list[Tensors] = []
+        summed: dict[str, Array] = {}  # the gradients of all earlier steps
         first, layers = self.steps[0], layers_of(self.activations)
         for number, step in enumerate(self.steps, 1):
             first = first if len(first.x) == len(step.x) else step  # arrays of another size are not kept
@@ -106,23 +143,26 @@ class StepsScene:
             for i, W in enumerate(step.before):
                 layer, key = layers[i // 2], "Wb"[i % 2]
                 name = f"dense_{layer.index}/d{key}"
-                gradient = formulas.accumulate(gradients[name], [before[name] for before in earlier])
+                earlier = summed.get(name, np.zeros(()))
+                summed[name] = earlier + gradients[name]
+                gradient = formulas.accumulate(gradients[name], earlier)
                 state = states.setdefault(name, {})
                 state["samples"] = np.asarray(len(step.x))
                 with np.errstate(all="ignore"):
                     new = formulas.update(layer, key, W, gradient, state, step.rate)
                 predicted[f"step {number}: dense_{layer.index}/{key}"] = new
-            earlier.append(gradients)
         return predicted
 
 
-def reproduces(observed: Array, predicted: Array, right: Bounded, summed: float = 0.0) -> bool:
+def reproduces(scene: Scene, name: str, predicted: Array) -> bool:
     """Return whether a prediction equals an observed tensor within twice the error model's bound: both are rounded.
 
     The bounds belong to the right entries.  An entry that a mistake changes, for example from an exact zero, has the
     largest of them.  A mistaken tensor of another size has the same relative error: its bound grows with its largest
-    entry, and by ``summed`` relative errors of its deviation from the right tensor.
+    entry, and after an update by the error of its deviation from the right one.
     """
+    observed, right = scene.observed[name], scene.right[name]
+    error = scene.update_errors.get(name, UpdateError())
     if observed.shape != np.shape(predicted):
         return False
     size, mistaken = float(np.abs(right.value).max(initial=0)), np.abs(predicted)
@@ -131,8 +171,8 @@ def reproduces(observed: Array, predicted: Array, right: Bounded, summed: float 
     with np.errstate(invalid="ignore"):
         deviation = np.abs(predicted - right.value)
         unchanged = deviation <= right.bound
-        deviated = np.where(np.isfinite(deviation), deviation, 0.0).max(initial=0)
-        growth = relative * (max(0.0, largest - size) + summed * deviated)
+        deviated = float(np.where(np.isfinite(deviation), deviation, 0.0).max(initial=0))
+        growth = relative * max(0.0, largest - size) + error.of(deviated)
         bound = np.where(unchanged, right.bound, right.bound.max(initial=0) + growth)
         near = np.abs(observed - predicted) <= 2 * bound
     return bool(np.all(near | (observed == predicted) | (np.isnan(observed) & np.isnan(predicted))))
@@ -157,6 +197,5 @@ def _missed(scenes: Iterable[Scene], formulas: Formulas, stages: set[str]) -> It
         wanted = [name for name in scene.observed if stage_of(name) in stages]
         predicted = scene.predict(formulas, last) if wanted else {}
         for name in wanted:
-            summed = SUMMED if stage_of(name) == "steps" else 0
-            if not reproduces(scene.observed[name], predicted[name], scene.right[name], summed):
+            if not reproduces(scene, name, predicted[name]):
                 yield scene.name, name

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from parity_tests.comparison import Comparison, compare
-from parity_tests.diagnosis.evidence import BatchScene, Key, Scene, StepsScene, misses
+from parity_tests.diagnosis.evidence import BatchScene, Key, Scene, StepsScene, UpdateError, misses
 from parity_tests.diagnosis.formulas import Formulas, Settings, sgd
 from parity_tests.diagnosis.judge import (
     Architecture,
+    BoundedStep,
     bounded_network,
     bounded_steps,
     keras_steps,
@@ -29,6 +30,7 @@ from parity_tests.reference.error_model import Bounded, Rounding, exact
 Factory = Callable[[], Any]
 HIDDEN = ("relu", "sigmoid", "tanh")  # a network without activations is one in which they are missing
 LAST = ("softmax", "linear")
+RANDOM = 1e-3  # relative to the largest entry; another order of summation in float32 changes less than 1e-5
 PREFIXES = (1, 10, 100)  # training steps that are compared: mistakes that show early are found early
 
 
@@ -53,6 +55,7 @@ class Examination:
         diagnosis: the mistakes, if something differs.
         returned: the dtype of the outputs when weights and batch are float64.
         float32_dtypes: the dtype of each tensor in the usual situation when weights and batch are float32.
+        random: the methods that return other numbers when a fresh network is run once more.
     """
 
     architecture: Architecture
@@ -63,6 +66,7 @@ class Examination:
     diagnosis: Diagnosis
     returned: str
     float32_dtypes: dict[str, str]
+    random: tuple[str, ...]
 
     @cached_property
     def explained(self) -> list[set[Key]]:
@@ -99,7 +103,18 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
     rows = compare_with_keras(architecture, scenes, steps)
     returned = usual.dtypes[f"dense_{len(sizes) - 2}/out"]
     dtypes = observe(factory, cases[0], "float32").dtypes
-    return Examination(architecture, observations, rows, scenes, right, diagnosis, returned, dtypes)
+    random = random_methods(usual, observe(factory, cases[0], "float64"))
+    return Examination(architecture, observations, rows, scenes, right, diagnosis, returned, dtypes, random)
+
+
+def random_methods(first: Observation, second: Observation) -> tuple[str, ...]:
+    """Return the methods whose results differ between two fresh networks by more than rounding errors can."""
+    found = []
+    for name, a in first.tensors.items():
+        b = second.tensors.get(name, a)
+        if a.shape != b.shape or not np.allclose(a, b, rtol=0, atol=RANDOM * np.abs(a).max(initial=0), equal_nan=True):
+            found.append(first.methods[name])
+    return tuple(dict.fromkeys(found))
 
 
 def without_step(observation: Observation) -> Observation:
@@ -109,26 +124,39 @@ def without_step(observation: Observation) -> Observation:
 
 
 def recognise(observation: Observation, sizes: tuple[int, ...], activations: Sequence[str] | None) -> Architecture:
-    """Return the architecture whose outputs, right or with a single mistake, are those of a usual batch in float64."""
+    """Return the architecture whose outputs, right or with a single mistake, are those of a usual batch in float64.
+
+    Some networks return float64, and compute in float32.  This is concluded only if nothing explains the outputs within
+    the bounds of float64: a small mistake, such as an ε of 1e-8, is within those of float32.
+    """
     layers = len(sizes) - 1
     if observation.errors:
-        method, error = observation.errors[0]
-        where = users_line(error)
-        raise CannotRunError(
-            f"{method} raises {type(error).__name__} for a usual batch: {error}" + (f" ({where})." if where else ".")
-        ) from error
+        raise CannotRunError(_cannot_run(observation)) from observation.errors[0][1]
     own = observation.dtypes[f"dense_{layers - 1}/out"]
     kinds = [(*h, out) for out in LAST for h in product(HIDDEN, repeat=layers - 1)]
     kinds = [tuple(activations)] if activations else kinds
     seen = ("outputs", "loss") if "loss" in observation.tensors else ("outputs",)
-    for dtype in dict.fromkeys((own, "float32")):  # some networks return float64, and compute in float32
+    uniform = [Architecture(sizes, kind, own) for kind in kinds if len(set(kind[:-1])) <= 1]
+    for dtype in dict.fromkeys((own, "float32")):
         candidates = [Architecture(sizes, kind, dtype) for kind in kinds]
         for stages in (seen, ("outputs",)):
             for candidate in candidates:
                 if not misses([batch_scene(candidate, observation)], Formulas(), stages):
                     return candidate
-    candidates = [Architecture(sizes, kind, own) for kind in kinds if len(set(kind[:-1])) <= 1]
-    return next((candidate for candidate in candidates if explained(candidate, observation)), candidates[0])
+        if dtype == own and (mistaken := [candidate for candidate in uniform if explained(candidate, observation)]):
+            return mistaken[0]
+    return uniform[0]
+
+
+def _cannot_run(observation: Observation) -> str:
+    """Return what a network raises for a usual batch, with the user's line, and the arguments that it modifies."""
+    method, error = observation.errors[0]
+    where = users_line(error)
+    message = f"{method} raises {type(error).__name__} for a usual batch: {error}" + (f" ({where})." if where else ".")
+    for text in observation.modified:
+        array, _, modifying = text.partition(" by ")
+        message += f" {modifying} modifies {array} in place."
+    return message
 
 
 def explained(candidate: Architecture, observation: Observation) -> bool:
@@ -164,11 +192,26 @@ def scenes_of(architecture: Architecture, observations: Sequence[Observation], s
     """Return the scenes of all batches, and of the first training steps and all of them."""
     scenes: list[Scene] = [batch_scene(architecture, observation) for observation in observations]
     bounded = bounded_steps(architecture, steps) if steps else []
+    errors = update_errors(steps, bounded)
     for count in sorted({min(count, len(steps)) for count in PREFIXES}) if steps else ():
         names = f"{count} step" + "s" * (count > 1)
-        right = {f"step {i}: {name}": W for i, params in enumerate(bounded[:count], 1) for name, W in params.items()}
-        scenes.append(StepsScene(names, steps[:count], right, architecture.activations))
+        right = {f"step {i}: {name}": W for i, b in enumerate(bounded[:count], 1) for name, W in b.weights.items()}
+        scenes.append(StepsScene(names, steps[:count], right, architecture.activations, errors))
     return scenes
+
+
+def update_errors(steps: Sequence[Step], bounded: Sequence[BoundedStep]) -> dict[str, UpdateError]:
+    """Return the errors of mistaken updates after each step: those of the right gradients, see ``UpdateError``."""
+    errors: dict[str, UpdateError] = {}
+    summed: dict[str, float] = {}
+    rate = 0.0
+    for i, (step, (_, gradients)) in enumerate(zip(steps, bounded, strict=True), 1):
+        rate = max(rate, step.rate)
+        for name, gradient in gradients.items():
+            size, bound = float(np.abs(gradient.value).max()), float(gradient.bound.max())
+            summed[name] = summed.get(name, 0.0) + bound
+            errors[f"step {i}: {name}"] = UpdateError(rate * summed[name], bound / size if size else 0.0, i)
+    return errors
 
 
 def compare_with_keras(architecture: Architecture, scenes: Sequence[Scene], steps: Sequence[Step]) -> list[Row]:

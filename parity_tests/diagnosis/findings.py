@@ -6,15 +6,22 @@ from typing import Any
 
 from parity_tests.diagnosis.evidence import STAGES, Key, misses, stage_of
 from parity_tests.diagnosis.examine import Examination, Row
-from parity_tests.diagnosis.search import Explanation, applied
+from parity_tests.diagnosis.search import DERIVED, PAIR_SECONDS, STOPPED, Explanation, applied
 
 COLUMNS = ("outputs", "loss", "gradients")
-SIDE_EFFECTS = ("inputs modified", "weights modified", "exception", "float32 sums", "float64 leaks")
+SIDE_EFFECTS = ("random results", "inputs modified", "weights modified", "exception", "float32 sums", "float64 leaks")
 COPY = "Work on a copy: the caller's array must not change."
+NOT_RANDOM = (
+    "Switch dropout and noise off, or draw them from a generator with a fixed seed: what follows may come from it."
+)
 LEAVE_WEIGHTS = "Only a training step may change the weights."
 SUM_IN_FLOAT64 = "Sum in the dtype of the inputs: np.dot(x, W)."
 CONVERT = "Convert constants and new arrays to x.dtype."
 UNEXPLAINED = "Nothing in the dictionary of mistakes explains this."
+LIMITS = {  # by the reasons in Diagnosis.limits
+    DERIVED: "No single mistake explains this; it may follow from what is unexplained before.",
+    STOPPED: "No single mistake explains this; the search for pairs of mistakes was stopped after {seconds:g} s.",
+}
 Table = dict[str, dict[str, "Cell"]]  # by scene, by stage
 
 
@@ -69,13 +76,13 @@ class Cell:
 def findings(examination: Examination) -> tuple[list[Finding], Table]:
     """Return what differs from Keras, and the table that says where each finding shows.
 
-    Arguments that are modified come first, because other findings may follow from them; then mistakes in order of
-    computation, what none of them explains, and other side effects.
+    Random results and modified arguments come first, because other findings may follow from them; then mistakes in
+    order of computation, what none of them explains, and other side effects.
     """
     cells = {row.name: {stage: _cell(examination, row, stage) for stage in _stages(row)} for row in examination.rows}
     mistakes = [_mistake(examination, i, cells) for i in range(len(examination.diagnosis.explanations))]
-    effects = [*_modified(examination), *_exceptions(examination), *_dtypes(examination)]
-    first = [finding for finding in effects if finding.name.endswith(" modified")]
+    effects = [*_random(examination), *_modified(examination), *_exceptions(examination), *_dtypes(examination)]
+    first = [finding for finding in effects if finding.name.endswith((" modified", "random results"))]
     found = [*first, *mistakes, *_unexplained(examination), *effects[len(first) :]]
     for row in cells.values():
         for stage, cell in row.items():
@@ -165,12 +172,17 @@ def _method(examination: Examination, scene: str, tensor: str) -> str:
 
 
 def _unexplained(examination: Examination) -> list[Finding]:
-    """Return a finding for each stage in which something is left unexplained."""
-    found = []
+    """Return a finding for each stage in which something is left unexplained, or differs from Keras alone."""
+    found, left = [], examination.diagnosis.unexplained
+    if not left and not examination.diagnosis.explanations:
+        left = frozenset(
+            (row.name, name) for row in examination.rows for name, c in row.comparisons.items() if c.failure
+        )
     for stage in STAGES:
-        keys = [key for key in examination.diagnosis.unexplained if stage_of(key[1]) == stage]
+        keys = [key for key in left if stage_of(key[1]) == stage]
         where = "The loss differs" if stage == "loss" else f"The {stage} differ"
-        finding = Finding("unexplained", f"{where} from Keras's.", UNEXPLAINED, stage)
+        remedy = LIMITS.get(examination.diagnosis.limits.get(stage, ""), UNEXPLAINED).format(seconds=PAIR_SECONDS)
+        finding = Finding("unexplained", f"{where} from Keras's.", remedy, stage)
         found.append(_with_evidence(finding, examination, keys))
     return [finding for finding in found if finding.evidence]
 
@@ -179,6 +191,15 @@ def _called(examination: Examination, method: str) -> str:
     """Return the method that was called: gradients that are not offered were read off a training step."""
     from_step = "step" in examination.observations[0].methods.values()
     return "step" if method == "gradients" and from_step else method
+
+
+def _random(examination: Examination) -> list[Finding]:
+    """Return a finding if methods return other numbers for the same weights and batch."""
+    if not examination.random:
+        return []
+    methods, scene = ", ".join(examination.random), examination.observations[0].situation.name
+    what = f"Results are random: {methods} of two fresh networks with the same weights differ for the same batch."
+    return [Finding("random results", what, NOT_RANDOM, "outputs", scene, scene, method=examination.random[0])]
 
 
 def _modified(examination: Examination) -> list[Finding]:

@@ -31,9 +31,10 @@ class Layer(NamedTuple):
 
 
 class Calls(NamedTuple):
-    """The inputs of a layer, and what it saw before: the inputs of the first call on the same network."""
+    """The inputs of a layer, before the activation that returned them, and those of the network's first call."""
 
     x: Array
+    z: Array  # x itself in the first layer
     first: Array
 
 
@@ -72,6 +73,14 @@ class Slope(NamedTuple):
     out: Array
     dout: Array
     other: Array  # output of the neighbouring hidden layer, or this layer's own output if there is none
+
+
+class Flowing(NamedTuple):
+    """The gradients from which a layer computes dW, db and dx; all of them are dz."""
+
+    weights: Array
+    bias: Array
+    inputs: Array
 
 
 Update = Callable[[Layer, str, Array, Array, dict[str, Array], float], Array]
@@ -121,10 +130,12 @@ class Formulas:
         loss_gradient: (z, out, t) → the gradient of each sample's loss with respect to z, (N, C).
         scale: (N, C) → the factor of that gradient: 1 / N.
         slope: (layer, Slope) → the derivative of a hidden activation (N, units).
+        flowing: (layer, dout, dz) → what dW, db and dx are computed from: dz, or by mistake dout.
         weight_gradient: (layer, x, dz, W) → dW.
         bias_gradient: (layer, dz) → db.
         input_gradient: (layer, dz, W, dW, learning_rate) → dx; the learning rate is 0 outside a training step.
-        accumulate: (gradient, the gradients of earlier calls) → the gradient that is returned.
+        shrink: the common L2 norm of all gradients → their factor; None for 1.
+        accumulate: (gradient, the sum of the gradients of earlier calls) → the gradient that is returned.
         update: (layer, key, W, gradient, state, learning_rate) → the new parameter; key is W or b; ``state`` is a dict
             of each parameter: what the update keeps, and the number of "samples" of the batch.
         settings: the declared settings of SGD, with which ``update`` was made.
@@ -143,10 +154,12 @@ class Formulas:
     )
     scale: Callable[[int, int], float] = lambda samples, classes: 1 / samples
     slope: Callable[[Layer, Slope], Array] = lambda layer, at: SLOPES[layer.activation](at.out)
+    flowing: Callable[[Layer, Array, Array], Flowing] = lambda layer, dout, dz: Flowing(dz, dz, dz)
     weight_gradient: Callable[[Layer, Array, Array, Array], Array] = lambda layer, x, dz, W: x.T @ dz
     bias_gradient: Callable[[Layer, Array], Array] = lambda layer, dz: dz.sum(axis=0)
     input_gradient: Callable[[Layer, Array, Array, Array, float], Array] = lambda layer, dz, W, dW, rate: dz @ W.T
-    accumulate: Callable[[Array, Sequence[Array]], Array] = lambda gradient, earlier: gradient
+    shrink: Callable[[float], float] | None = None
+    accumulate: Callable[[Array, Array], Array] = lambda gradient, earlier: gradient
     update: Update = SGD
     settings: Settings = PLAIN
 
@@ -221,7 +234,8 @@ def run(
     with np.errstate(all="ignore"):  # mistakes overflow
         passes = forward(formulas, layers, weights, x)
         earlier = passes if first is None else forward(formulas, layers, *first)
-        calls = [Calls(now.x, before.x) for now, before in zip(passes, earlier, strict=True)]
+        before = [x, *(layer_pass.z for layer_pass in passes[:-1])]
+        calls = [Calls(now.x, z, first.x) for now, z, first in zip(passes, before, earlier, strict=True)]
         targets, (_, z, out) = formulas.targets(t), passes[-1]
         tensors = _evaluated(formulas, layers, passes, weights, t)
         out = _probabilities(formulas, layers[-1], z, out)
@@ -246,10 +260,16 @@ def _backward(
             at = passes[i]
             other = next((passes[j].out for j in (i - 1, i + 1) if 0 <= j < len(layers) - 1), at.out)
             dz = dout * formulas.slope(layer, Slope(*at, dout, other))
-        dW, db = (
-            formulas.weight_gradient(layer, formulas.inputs(layer, calls[i]), dz, W),
-            formulas.bias_gradient(layer, dz),
-        )
-        dout = formulas.input_gradient(layer, dz, W, dW, rate)
+        flowing = formulas.flowing(layer, dout, dz)
+        dW = formulas.weight_gradient(layer, formulas.inputs(layer, calls[i]), flowing.weights, W)
+        db = formulas.bias_gradient(layer, flowing.bias)
+        dout = formulas.input_gradient(layer, flowing.inputs, W, dW, rate)
         gradients |= {f"dense_{i}/dx": dout, f"dense_{i}/dW": dW, f"dense_{i}/db": db}
-    return gradients
+    return gradients if formulas.shrink is None else _shrunk(formulas.shrink, gradients)
+
+
+def _shrunk(shrink: Callable[[float], float], gradients: Tensors) -> Tensors:
+    """Return the gradients with those of the parameters multiplied by a common factor."""
+    own = {name: gradient for name, gradient in gradients.items() if not name.endswith("/dx")}
+    factor = shrink(float(np.sqrt(sum((gradient**2).sum() for gradient in own.values()))))
+    return gradients | {name: factor * gradient for name, gradient in own.items()}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -49,16 +50,23 @@ def bounded_network(architecture: Architecture, weights: Sequence[Array]) -> Bou
     return BoundedNetwork(specs, params, rounding, SOFTMAX_CROSS_ENTROPY, True, architecture.settings)
 
 
-def bounded_steps(architecture: Architecture, steps: Sequence[Step]) -> list[dict[str, Bounded]]:
-    """Return the weights after each step, computed from the observed weights before it, with their bounds."""
+class BoundedStep(NamedTuple):
+    """The right weights after a step and the right gradients of it, by parameter, with their bounds."""
+
+    weights: dict[str, Bounded]
+    gradients: dict[str, Bounded]
+
+
+def bounded_steps(architecture: Architecture, steps: Sequence[Step]) -> list[BoundedStep]:
+    """Return what is right for each step, computed from the observed weights before it."""
     network, found = bounded_network(architecture, steps[0].before), []
     for step in steps:
         exact_weights = dict(zip(network.params, step.before, strict=True))
         network = network.with_weights(exact_weights, {name: np.zeros_like(W) for name, W in exact_weights.items()})
         network.settings = architecture.settings._replace(learning_rate=step.rate)
         with np.errstate(all="ignore"):  # a network that diverges
-            network.step(step.x, step.t)
-        found.append(network.params)
+            trace = network.step(step.x, step.t)
+        found.append(BoundedStep(network.params, {name: trace["/d".join(name.split("/"))] for name in network.params}))
     return found
 
 
@@ -73,7 +81,9 @@ def keras_model(architecture: Architecture) -> keras.Sequential:
         ]
         model = keras.Sequential([keras.Input((architecture.sizes[0],), dtype=dtype), *layers])
         loss = keras.losses.CategoricalCrossentropy(from_logits=activations[-1] == "linear", dtype=dtype)
-        model.compile(keras.optimizers.SGD(**architecture.settings._asdict()), loss)
+        settings = architecture.settings._asdict()  # Keras converts Python's floats through float32, also to float64
+        settings |= {name: np.float64(value) for name, value in settings.items() if type(value) is float}
+        model.compile(keras.optimizers.SGD(**settings), loss)
     return model
 
 
@@ -94,7 +104,7 @@ def keras_trace(architecture: Architecture, situation: Situation) -> dict[str, A
 def keras_steps(architecture: Architecture, steps: Sequence[Step]) -> list[list[Array]]:
     """Return Keras's weights after each step, from the observed weights before it; see ``keras_trace``."""
     if FRAMEWORK != "tensorflow":
-        return [[W.value for W in params.values()] for params in bounded_steps(architecture, steps)]
+        return [[W.value for W in step.weights.values()] for step in bounded_steps(architecture, steps)]
     model, dtype, found = keras_model(architecture), architecture.dtype, []
     with floatx(dtype):
         for variable in model.optimizer.variables:  # velocities and iterations of an earlier network

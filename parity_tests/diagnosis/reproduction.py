@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from parity_tests.diagnosis.report import Report
 
 LOADED = "under_test_"  # how the modules are named that ``implementations.loading`` imports from files
-NO_NUMBERS = ("inputs modified", "weights modified", "exception", "float64 leaks")  # findings that are no differences
+# findings that are no differences
+NO_NUMBERS = ("random results", "inputs modified", "weights modified", "exception", "float64 leaks")
 DTYPES = {"float64 leaks": "float32", "float32 sums": "float64"}  # of the batch; otherwise the network's own
 ARGUMENTS = {"outputs": "at.x", "step": "at.x, at.t, 1.0"}  # of the others: at.x, at.t
 
@@ -98,6 +99,10 @@ def _observation(finding: "Finding", call: str) -> list[str]:
         return ["before = network.get_weights()", call, f'print("unchanged:", {unchanged})']
     if finding.name == "exception":
         return [call]
+    if finding.name == "random results":
+        result = f"{call}; return str(network.get_weights())" if finding.method == "step" else f"return str({call})"
+        once = f"def once(): network.set_weights(at.weights); {result}"
+        return [once, 'print("the same twice:", once() == once())']
     layer, _, key = finding.tensor.partition("_")[2].partition("/d")
     i = f"[{2 * int(layer) + (key == 'b')}]" if key else ""
     if finding.method == "step":

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from parity_tests.diagnosis.examine import examine
 from parity_tests.diagnosis.own_gradient import OwnGradient
 from parity_tests.diagnosis.report import Report, make_report
@@ -28,6 +30,8 @@ class Fault:
         hidden: the activation of the hidden layers: Relu, Sigmoid or Tanh.
         settings: declared settings of SGD, which the right network and Keras use as well.
         dtypes: the dtypes in which the network computes when it can be seen.
+        refused: part of the exception that the network raises for a usual batch; "" if it can be run.  The user is
+            shown this exception and its line, and no finding.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Fault:
     hidden: str = "Relu"
     settings: dict[str, Any] = field(default_factory=dict)
     dtypes: tuple[str, ...] = ("float64", "float32")
+    refused: str = ""
 
     def factory(self, network: str, dtype: str | None) -> Callable[[], Any]:
         """Return a function that returns a fresh network with the fault."""
@@ -81,13 +86,7 @@ def factory(
 
 def diagnosis_of(factory: Callable[[], Any], **settings: Any) -> Report:
     """Return what is found in a network; its own loss is not differentiated."""
-    return make_report("network", examine(factory, **settings), NOT_ASKED)
-
-
-def confusion_table(results: Sequence[tuple[str, Sequence[str], Sequence[str]]]) -> str:
-    """Return a table in Markdown of what was planted, what may be found, and what was found, first finding first."""
-    lines = ["| planted fault | right diagnosis | found | first |", "|---|---|---|---|"]
-    for name, right, found in results:
-        mark = "right" if found and found[0] in right else "WRONG" if found else "MISSED"
-        lines.append(f"| {name} | {' or '.join(right)} | {', '.join(found) or '-'} | {mark} |")
-    return "\n".join(lines)
+    with threadpool_limits(
+        1
+    ):  # several threads would wait for one another, PyTorch's ten times as long as they compute
+        return make_report("network", examine(factory, **settings), NOT_ASKED)

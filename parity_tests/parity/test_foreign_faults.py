@@ -1,27 +1,37 @@
 """The diagnosis finds the mistakes that are planted into networks that are not ours, and names them.
 
-``python -m pytest -m slow parity_tests/parity/test_foreign_faults.py`` prints a table of faults and diagnoses.
+``python -m parity_tests.parity.confusion --all`` prints a table of faults and diagnoses. The slow tests print
+it, and one of the pairs, with ``python -m pytest -n 0 -m slow parity_tests/parity/test_foreign_faults.py``.
 """
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 
 from parity_tests.implementations.protocol import CannotRunError
+from parity_tests.parity.confusion import (
+    DTYPES,
+    FAULTS,
+    REFUSED,
+    Result,
+    confusion_table,
+    found_in,
+    results_of,
+    summary,
+)
 from parity_tests.parity.foreign_faults import (
     NETWORKS,
     Fault,
-    confusion_table,
     diagnosis_of,
     edited,
     factory,
 )
 from parity_tests.parity.networks import book_faults, torch_faults
 
-FAULTS = {"book_style": book_faults.FAULTS, "torch_style": torch_faults.FAULTS}
 BOOK = {fault.name: fault for fault in book_faults.FAULTS}
 QUICK = [
     "bias_not_added",
@@ -36,6 +46,7 @@ QUICK = [
     "updated_before_backward",
     "nesterov_ignored",
     "inputs_overwritten",
+    "gradients_clipped",
 ]
 QUICK_PAIRS = [
     ("bias_not_added", "loss_summed"),
@@ -44,12 +55,6 @@ QUICK_PAIRS = [
     ("relu_gradient_everywhere", "bias_not_updated"),
 ]
 PAIRS = 100
-
-
-def found_in(fault: Fault, network: str, dtype: str | None) -> list[str]:
-    """Return the names of the findings in a network with a fault, first one first."""
-    report = diagnosis_of(fault.factory(network, dtype), **fault.settings)
-    return list(dict.fromkeys(finding.name for finding in report.findings))
 
 
 def both(first: Fault, second: Fault) -> Fault:
@@ -81,6 +86,16 @@ def test_right_network(hidden: str) -> None:
     assert report.agrees, report
 
 
+@pytest.mark.parametrize(
+    "settings", [{"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"momentum": 0.5, "weight_decay": 0.01}]
+)
+def test_right_network_with_settings_of_sgd(settings: dict[str, Any]) -> None:
+    """Keras uses the declared settings in float64 as well: no training step differs."""
+    report = diagnosis_of(factory("book_style", **settings), **settings)
+    assert report.agrees, report
+    assert [str(row["steps"]) for row in report.cells.values() if "steps" in row] == ["✓", "✓", "✓"]
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_fault_is_named(name: str) -> None:
     fault = BOOK[name]
@@ -104,25 +119,53 @@ def test_texts_of_faults_occur(network: str) -> None:
         assert edited(source, fault.edits) != source
 
 
+def test_summary_of_the_confusion_table() -> None:
+    right = Result("bias_not_added", ("bias_missing",), ["bias_missing", "float64 leaks"])
+    wrong = Result("output_in_float64", ("float64 leaks",), ["unexplained"])
+    missed = Result("bias_added_twice", ("bias_twice",), [])
+    lines = list(summary({"first": [right, wrong], "second": [missed]}))
+    assert "| forward | 1 of 1 | 0 of 1 |" in lines
+    assert "| side effects | 0 of 1 | - |" in lines
+    assert "| all | 1 of 2 | 0 of 1 |" in lines
+    assert lines[-2:] == [
+        "| first | output_in_float64 | float64 leaks | unexplained |",
+        "| second | bias_added_twice | bias_twice | not detected |",
+    ]
+    assert list(confusion_table([right]))[-1] == (
+        "| bias_not_added | bias_missing | bias_missing, float64 leaks | right |"
+    )
+
+
 def test_text_that_does_not_occur() -> None:
     with pytest.raises(ValueError, match="occurs 0 times: out = x"):
         edited("def forward(x): return x", [("out = x", "out = 2 * x")])
 
 
+def test_autograd_refuses_overwritten_activations() -> None:
+    """Exactly one fault of the PyTorch module cannot be run, and the exception names the user's method."""
+    pytest.importorskip("torch")
+    refused = [fault for fault in torch_faults.FAULTS if fault.refused]
+    assert [fault.name for fault in refused] == ["inputs_overwritten"]
+    for dtype in refused[0].dtypes:
+        assert found_in(refused[0], "torch_style", dtype) == [REFUSED]
+    with pytest.raises(CannotRunError, match=r"outputs modifies x in place\."):  # a float32 network has a copy of x
+        diagnosis_of(refused[0].factory("torch_style", "float64"))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("network", FAULTS)
 def test_every_fault(network: str, dtype: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every fault is detected, and the first finding is right in at least 90 % of them."""
     if network == "torch_style":
         pytest.importorskip("torch")
-    faults = [fault for fault in FAULTS[network] if dtype in fault.dtypes]
-    results = [(fault.name, fault.mistakes, found_in(fault, network, dtype)) for fault in faults]
+    results = results_of(network, dtype)
     with capsys.disabled():
-        print(f"\n{network}, {dtype}\n\n{confusion_table(results)}")
-    missed = [name for name, _, found in results if not found]
-    wrong = [name for name, right, found in results if found and found[0] not in right]
-    assert not missed
+        print(f"\n{network}, {dtype}\n")
+        print("\n".join(confusion_table(results)))
+    assert not [result.fault for result in results if result.verdict == "MISSED"]
+    wrong = [result.fault for result in results if result.verdict == "WRONG"]
     assert len(wrong) <= 0.1 * len(results), wrong
 
 

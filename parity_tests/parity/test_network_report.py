@@ -133,6 +133,31 @@ class Float32(Net):
         return (self.h @ W2 + b2).astype(x.dtype)
 
 
+class Dropout(Net):
+    """Its dropout is always on."""
+
+    def outputs(self, x: Array) -> Array:
+        W1, b1, W2, b2 = self.weights
+        self.x, h = x, np.maximum(x @ W1 + b1, 0)
+        self.h = h * (np.random.default_rng().random(h.shape) > 0.5)
+        return self.h @ W2 + b2
+
+
+class StepOnDropout(Dropout):
+    """It only trains, with dropout; its outputs are without."""
+
+    gradients = loss = None  # type: ignore[assignment]
+
+    def outputs(self, x: Array) -> Array:
+        return Net.outputs(self, x)
+
+    def step(self, x: Array, t: Array, learning_rate: float) -> None:
+        z = Dropout.outputs(self, x)
+        h, e = self.h, np.exp(z - z.max(axis=1, keepdims=True))
+        dz = (e / e.sum(axis=1, keepdims=True) - t) / len(x)
+        self.weights[2] = self.weights[2] - learning_rate * h.T @ dz
+
+
 class Tracing(Net):
     """It offers its gradients in a trace, that of W doubled."""
 
@@ -166,6 +191,17 @@ def test_reproductions_run_as_pasted(network: type, capsys: pytest.CaptureFixtur
         exec(program, {})
         out = capsys.readouterr().out
         check_numbers(finding, out)
+
+
+@pytest.mark.parametrize(("network", "methods"), [(Dropout, "outputs, loss, gradients"), (StepOnDropout, "step")])
+def test_random_results_come_first(network: type, methods: str, capsys: pytest.CaptureFixture[str]) -> None:
+    report = report_on(network)
+    assert report.findings[0].name == "random results"
+    assert report.findings[0].what.startswith(f"Results are random: {methods} of two fresh networks")
+    program = reproduction(report, report.findings[0])
+    assert max(map(len, program.splitlines())) <= 140
+    exec(program, {})
+    assert capsys.readouterr().out == "the same twice: False\n"
 
 
 def check_numbers(finding: Any, out: str) -> None:
@@ -209,6 +245,20 @@ def test_the_table_refers_to_the_findings_by_their_place() -> None:
     assert [report.findings[i].name for i in cells["a usual batch"]["loss"].causes] == ["loss_summed"]
     assert [report.findings[i].name for i in cells["1 step"]["steps"].causes] == ["update_negated"]
     assert report.findings[0].name == "inputs modified"
+
+
+def test_a_difference_from_keras_alone_is_a_finding() -> None:
+    """The reference reproduces the network, and Keras does not: the table and the findings say the same."""
+    examination = examine(adapt(Net, SIZES))
+    row = examination.rows[0]
+    examination.rows[0] = replace(
+        row, comparisons=row.comparisons | {"loss": compare("loss", np.ones(()), np.zeros(()), 0)}
+    )
+    report = make_report(
+        "Net", examination, check_own_gradient(adapt(Net, SIZES), examination.observations[0].situation, "float64")
+    )
+    assert not report.agrees
+    assert [finding.what for finding in report.findings] == ["The loss differs from Keras's."]
 
 
 def test_findings_have_their_methods() -> None:

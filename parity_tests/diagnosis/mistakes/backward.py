@@ -1,118 +1,11 @@
 """Mistakes in the backward pass of the layers: they change the gradients, and not the loss."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from parity_tests.diagnosis.formulas import Array, Formulas, Layer, Slope
+from parity_tests.diagnosis.formulas import Array, Formulas, Layer
 from parity_tests.diagnosis.mistakes.catalogue import mistake
-
-
-def slope_of(f: Formulas, activation: str, slope: Callable[[Slope], Array]) -> Formulas:
-    """Return formulas with another derivative of one activation function."""
-    return replace(f, slope=lambda layer, at: slope(at) if layer.activation == activation else f.slope(layer, at))
-
-
-@mistake(
-    "The derivative of the hidden activation is left out: dout passes unchanged.",
-    "Multiply by it: for ReLU, dout[out <= 0] = 0.",
-)
-def slope_left_out(f: Formulas) -> Formulas:
-    return replace(f, slope=lambda layer, at: np.ones_like(at.z))
-
-
-@mistake(
-    "The ReLU passes the gradient where its input is exactly 0.",
-    "The derivative at 0 is 0, as in Keras: the mask is z > 0, not z >= 0.",
-)
-def relu_slope_at_zero(f: Formulas) -> Formulas:
-    return slope_of(f, "relu", lambda at: (at.z >= 0).astype(float))
-
-
-@mistake("The ReLU passes half of the gradient where its input is exactly 0.", "The derivative at 0 is 0: use z > 0.")
-def relu_slope_half_at_zero(f: Formulas) -> Formulas:
-    return slope_of(f, "relu", lambda at: np.heaviside(at.z, 0.5))
-
-
-@mistake("The ReLU's derivative is inverted: it passes the gradient where the input is negative.", "The mask is z > 0.")
-def relu_slope_inverted(f: Formulas) -> Formulas:
-    return slope_of(f, "relu", lambda at: (at.z <= 0).astype(float))
-
-
-@mistake(
-    "The ReLU's mask is that of the gradient: it passes dout where dout > 0.", "The mask is that of the input: z > 0."
-)
-def relu_slope_of_gradient(f: Formulas) -> Formulas:
-    return slope_of(f, "relu", lambda at: (at.dout > 0).astype(float))
-
-
-@mistake(
-    "The ReLU's derivative is its own output: dout is multiplied by out instead of by out > 0.",
-    "Multiply by the mask: dout * (out > 0).",
-)
-def relu_slope_is_output(f: Formulas) -> Formulas:
-    return slope_of(f, "relu", lambda at: at.out)
-
-
-@mistake(
-    "The derivative of the activation is that of another layer's output.",
-    "Use the output of the layer that the gradient passes through.",
-)
-def slope_of_other_layer(f: Formulas) -> Formulas:
-    def slope(layer: Layer, at: Slope) -> Array:
-        other = np.resize(at.other.T, at.out.T.shape).T  # the first units, repeated where there are too few
-        return f.slope(layer, at._replace(z=other, out=other))
-
-    return replace(f, slope=slope)
-
-
-@mistake(
-    "The ReLU has a slope of {p:g} for negative inputs in the backward pass, but not in the forward pass.",
-    "The derivative there is 0: dout[out <= 0] = 0.",
-    values=(0.01, 0.1, 0.2, 0.3, 0.001),
-)
-def leaky_slope(f: Formulas, slope: float) -> Formulas:
-    return slope_of(f, "relu", lambda at: np.where(at.z > 0, 1, slope))
-
-
-@mistake("The sigmoid's derivative is computed from its input: z·(1 - z).", "Use its output: out * (1 - out).")
-def sigmoid_slope_of_input(f: Formulas) -> Formulas:
-    return slope_of(f, "sigmoid", lambda at: at.z * (1 - at.z))
-
-
-@mistake("The sigmoid is applied twice in its derivative.", "out is the sigmoid already: use out * (1 - out).")
-def sigmoid_slope_applied_twice(f: Formulas) -> Formulas:
-    def slope(at: Slope) -> Array:
-        s = 1 / (1 + np.exp(-at.out))
-        return s * (1 - s)
-
-    return slope_of(f, "sigmoid", slope)
-
-
-@mistake("The sigmoid's derivative is out, without the factor 1 - out.", "Use out * (1 - out).")
-def sigmoid_slope_incomplete(f: Formulas) -> Formulas:
-    return slope_of(f, "sigmoid", lambda at: at.out)
-
-
-@mistake("The sigmoid's derivative is 1 - out, without the factor out.", "Use out * (1 - out).")
-def sigmoid_slope_without_output(f: Formulas) -> Formulas:
-    return slope_of(f, "sigmoid", lambda at: 1 - at.out)
-
-
-@mistake("The tanh's derivative is computed from its input: 1 - z².", "Use its output: 1 - out**2.")
-def tanh_slope_of_input(f: Formulas) -> Formulas:
-    return slope_of(f, "tanh", lambda at: 1 - at.z**2)
-
-
-@mistake("The tanh is applied twice in its derivative.", "out is the tanh already: use 1 - out**2.")
-def tanh_slope_applied_twice(f: Formulas) -> Formulas:
-    return slope_of(f, "tanh", lambda at: 1 - np.tanh(at.out) ** 2)
-
-
-@mistake("The tanh's derivative is 1 - out: out is not squared.", "Use 1 - out**2.")
-def tanh_slope_not_squared(f: Formulas) -> Formulas:
-    return slope_of(f, "tanh", lambda at: 1 - at.out)
 
 
 @mistake(
@@ -164,6 +57,46 @@ def weight_gradient_transposed(f: Formulas) -> Formulas:
 @mistake("The backward pass uses the inputs of an earlier batch.", "Keep the inputs of every forward pass: self.x = x.")
 def first_inputs_kept(f: Formulas) -> Formulas:
     return replace(f, inputs=lambda layer, calls: calls.first if len(calls.first) == len(calls.x) else calls.x)
+
+
+@mistake(
+    "dW is computed from dout as it was before the derivative of the activation.",
+    "Multiply by the derivative first, dz = dout * (out > 0) for ReLU, then dW = np.dot(x.T, dz).",
+)
+def weight_gradient_before_slope(f: Formulas) -> Formulas:
+    return replace(f, flowing=lambda layer, dout, dz: f.flowing(layer, dout, dz)._replace(weights=dout))
+
+
+@mistake(
+    "db is computed from dout as it was before the derivative of the activation.",
+    "Multiply by the derivative first, dz = dout * (out > 0) for ReLU, then db = np.sum(dz, axis=0).",
+)
+def bias_gradient_before_slope(f: Formulas) -> Formulas:
+    return replace(f, flowing=lambda layer, dout, dz: f.flowing(layer, dout, dz)._replace(bias=dout))
+
+
+@mistake(
+    "The gradient is sent back as it was before the derivative of the activation.",
+    "Multiply by the derivative first, dz = dout * (out > 0) for ReLU, then dx = np.dot(dz, W.T).",
+)
+def input_gradient_before_slope(f: Formulas) -> Formulas:
+    return replace(f, flowing=lambda layer, dout, dz: f.flowing(layer, dout, dz)._replace(inputs=dout))
+
+
+@mistake(
+    "dW is computed from the inputs of the activation before it, z, instead of its outputs.",
+    "Use what the layer multiplies by W in the forward pass: dW = np.dot(out.T, dout).",
+)
+def inputs_before_activation(f: Formulas) -> Formulas:
+    return replace(f, inputs=lambda layer, calls: f.inputs(layer, calls._replace(x=calls.z)))
+
+
+@mistake(
+    "dW of the first layer is computed from x as it was given, not as the forward pass changed it.",
+    "Use what the layer multiplies by W in the forward pass.",
+)
+def inputs_as_given(f: Formulas) -> Formulas:
+    return replace(f, inputs=lambda layer, calls: calls.x if layer.index == 0 else f.inputs(layer, calls))
 
 
 @mistake(
@@ -294,7 +227,7 @@ def updated_before_backward_by_constant(f: Formulas, constant: float) -> Formula
 
 @mistake("Gradients are added to those of earlier calls.", "Set them to zero before each backward pass.")
 def gradients_accumulated(f: Formulas) -> Formulas:
-    return replace(f, accumulate=lambda gradient, earlier: f.accumulate(gradient, earlier) + sum(earlier))
+    return replace(f, accumulate=lambda gradient, earlier: f.accumulate(gradient, earlier) + earlier)
 
 
 @mistake(
@@ -302,3 +235,24 @@ def gradients_accumulated(f: Formulas) -> Formulas:
 )
 def gradients_clipped(f: Formulas, limit: float) -> Formulas:
     return replace(f, accumulate=lambda gradient, earlier: np.clip(f.accumulate(gradient, earlier), -limit, limit))
+
+
+@mistake(
+    "The gradient of each parameter is limited to an L2 norm of {p:g}.",
+    "Remove the clipping.",
+    values=(1.0, 5.0, 0.5, 10.0, 0.1),
+)
+def norms_clipped(f: Formulas, limit: float) -> Formulas:
+    def limited(gradient: Array) -> Array:
+        return gradient * min(1.0, limit / max(float(np.sqrt((gradient**2).sum())), limit))
+
+    return replace(f, accumulate=lambda gradient, earlier: limited(f.accumulate(gradient, earlier)))
+
+
+@mistake(
+    "All gradients together are limited to an L2 norm of {p:g}.",
+    "Remove the clipping.",
+    values=(1.0, 5.0, 0.5, 10.0, 0.1),
+)
+def common_norm_clipped(f: Formulas, limit: float) -> Formulas:
+    return replace(f, shrink=lambda norm: limit / max(norm, limit))

@@ -23,6 +23,7 @@ LAYER_FORMULAS = (
     "affine",
     "activate",
     "slope",
+    "flowing",
     "weight_gradient",
     "bias_gradient",
     "input_gradient",

@@ -8,6 +8,8 @@ import numpy as np
 from parity_tests.diagnosis.formulas import ACTIVATIONS, SLOPES, Array, Formulas, Layer
 from parity_tests.diagnosis.mistakes.catalogue import mistake
 
+SCALE_ONCE = "Prepare the data once, with the statistics of the training data, before it is given to the network."
+
 
 def hidden(f: Formulas, activation: Callable[[Array], Array]) -> Formulas:
     """Return formulas with another activation in the hidden layers."""
@@ -61,20 +63,56 @@ def half_precision_sums(f: Formulas) -> Formulas:
     return replace(f, affine=affine)
 
 
-@mistake(
-    "The inputs are divided by {p:g} within the network.",
-    "Scale the data once, before it is given to the network.",
-    values=(255.0, 256.0, 127.5),
-)
-def inputs_scaled(f: Formulas, divisor: float) -> Formulas:
-    def scaled(layer: Layer, x: Array) -> Array:
-        return x / divisor if layer.index == 0 else x
+def prepared(f: Formulas, change: Callable[[Array], Array]) -> Formulas:
+    """Return formulas in which the network changes its inputs first; its backward pass uses the changed inputs."""
+
+    def changed(layer: Layer, x: Array) -> Array:
+        return change(x) if layer.index == 0 else x
 
     return replace(
         f,
-        affine=lambda layer, x, W, b: f.affine(layer, scaled(layer, x), W, b),
-        inputs=lambda layer, calls: scaled(layer, f.inputs(layer, calls)),
+        affine=lambda layer, x, W, b: f.affine(layer, changed(layer, x), W, b),
+        inputs=lambda layer, calls: changed(layer, f.inputs(layer, calls)),
     )
+
+
+@mistake(
+    "The inputs are divided by {p:g} within the network.",
+    SCALE_ONCE,
+    values=(255.0, 256.0, 127.5),
+)
+def inputs_scaled(f: Formulas, divisor: float) -> Formulas:
+    return prepared(f, lambda x: x / divisor)
+
+
+@mistake("The inputs of each batch are divided by their maximum within the network.", SCALE_ONCE)
+def inputs_divided_by_maximum(f: Formulas) -> Formulas:
+    return prepared(f, lambda x: x / x.max())
+
+
+@mistake(
+    "The inputs are standardised with the statistics of each batch, (x - mean) / (deviation + {p:g}): the outputs of a "
+    "sample depend on the other samples.",
+    SCALE_ONCE,
+    values=(1e-8, 1e-7, 1e-5, 1e-3, 1e-12, 0.0),
+)
+def inputs_standardised(f: Formulas, epsilon: float) -> Formulas:
+    return prepared(f, lambda x: (x - x.mean(axis=0)) / (x.std(axis=0) + epsilon))
+
+
+@mistake("The inputs of each batch are standardised with one mean and one deviation of all entries.", SCALE_ONCE)
+def inputs_standardised_together(f: Formulas) -> Formulas:
+    return prepared(f, lambda x: (x - x.mean()) / x.std())
+
+
+@mistake("The mean of each batch is subtracted from the inputs within the network.", SCALE_ONCE)
+def inputs_centred(f: Formulas) -> Formulas:
+    return prepared(f, lambda x: x - x.mean(axis=0))
+
+
+@mistake("One mean of all entries of each batch is subtracted from the inputs within the network.", SCALE_ONCE)
+def inputs_centred_together(f: Formulas) -> Formulas:
+    return prepared(f, lambda x: x - x.mean())
 
 
 @mistake("The hidden activation is missing.", "Apply it after x·W + b: out = activation(z).")
@@ -169,95 +207,3 @@ def activation_before_softmax(f: Formulas) -> Formulas:
 def activation_in_last_layer(f: Formulas) -> Formulas:
     changed = activation_before_softmax(f)
     return replace(changed, loss_gradient=lambda z, out, t: f.loss_gradient(z, out, t) * (z > 0))
-
-
-def other_softmax(f: Formulas, softmax: Callable[[Array], Array]) -> Formulas:
-    """Return formulas with another softmax, whose outputs the loss and its gradient p − t use."""
-    return replace(
-        output(f, softmax),
-        losses=lambda z, out, t: -(t * np.log(out.astype(f.dtype).astype(float))).sum(axis=1),
-        loss_gradient=lambda z, out, t: out * t.sum(axis=1, keepdims=True) - t,
-    )
-
-
-@mistake(
-    "Softmax overflows: exp(z) is infinite from z = 710 on (88 in float32).",
-    "Subtract each row's maximum first: np.exp(z - z.max(axis=1, keepdims=True)).",
-)
-def softmax_overflows(f: Formulas) -> Formulas:
-    def softmax(z: Array) -> Array:
-        e = np.exp(z.astype(f.dtype)).astype(float)
-        return e / e.sum(axis=1, keepdims=True)
-
-    return other_softmax(f, softmax)
-
-
-@mistake(
-    "Softmax overflows, in the outputs and the gradient: exp(z) is infinite from z = 710 on (88 in float32).",
-    "Subtract each row's maximum first: np.exp(z - z.max(axis=1, keepdims=True)).",
-)
-def softmax_overflows_outside_loss(f: Formulas) -> Formulas:
-    return replace(softmax_overflows(f), losses=f.losses)
-
-
-@mistake(
-    "Softmax subtracts the maximum of the whole batch: rows far below it become 0 / 0.",
-    "Subtract each row's own maximum: z.max(axis=1, keepdims=True).",
-)
-def softmax_maximum_of_batch(f: Formulas) -> Formulas:
-    def softmax(z: Array) -> Array:
-        e = np.exp((z - z.max()).astype(f.dtype)).astype(float)
-        return e / e.sum(axis=1, keepdims=True)
-
-    return replace(output(f, softmax), loss_gradient=lambda z, out, t: out * t.sum(axis=1, keepdims=True) - t)
-
-
-@mistake(
-    "Softmax normalises over the samples (axis 0) instead of the classes (axis 1).",
-    "Sum over the last axis: e / e.sum(axis=1, keepdims=True).",
-)
-def softmax_over_samples(f: Formulas) -> Formulas:
-    def softmax(z: Array) -> Array:
-        e = np.exp(z - z.max(axis=0, keepdims=True))
-        return e / e.sum(axis=0, keepdims=True)
-
-    return other_softmax(f, softmax)
-
-
-@mistake(
-    "Softmax normalises over samples and classes together: the whole batch sums to 1.",
-    "Sum over the last axis: e / e.sum(axis=1, keepdims=True).",
-)
-def softmax_over_everything(f: Formulas) -> Formulas:
-    def softmax(z: Array) -> Array:
-        e = np.exp(z - z.max())
-        return e / e.sum()
-
-    return other_softmax(f, softmax)
-
-
-@mistake("Softmax is applied twice.", "Apply it once, in the network or in the loss.")
-def softmax_twice(f: Formulas) -> Formulas:
-    return other_softmax(f, lambda z: ACTIVATIONS["softmax"](ACTIVATIONS["softmax"](z)))
-
-
-@mistake("Softmax is applied twice in the outputs, and once in the loss.", "Apply it once.")
-def softmax_twice_in_outputs(f: Formulas) -> Formulas:
-    return output(f, lambda z: ACTIVATIONS["softmax"](ACTIVATIONS["softmax"](z)))
-
-
-@mistake(
-    "The last layer has no softmax: the loss takes its logits for probabilities.", "Apply softmax to the last layer."
-)
-def softmax_missing(f: Formulas) -> Formulas:
-    return other_softmax(f, lambda z: z)
-
-
-@mistake("The last layer has a sigmoid instead of a softmax.", "Use softmax: the classes exclude each other.")
-def sigmoid_instead_of_softmax(f: Formulas) -> Formulas:
-    return other_softmax(f, ACTIVATIONS["sigmoid"])
-
-
-@mistake("Softmax does not normalise: it returns exp(z - max z).", "Divide by the sum of each row.")
-def softmax_not_normalised(f: Formulas) -> Formulas:
-    return other_softmax(f, lambda z: np.exp(z - z.max(axis=1, keepdims=True)))

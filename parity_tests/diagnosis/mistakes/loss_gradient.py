@@ -118,6 +118,16 @@ def gradient_of_first_sample(f: Formulas) -> Formulas:
     return replace(f, loss_gradient=gradient)
 
 
+@mistake("Every gradient is that of the last sample alone.", "Sum over all samples of the batch.")
+def gradient_of_last_sample(f: Formulas) -> Formulas:
+    def gradient(z: Array, out: Array, t: Array) -> Array:
+        dz = f.loss_gradient(z, out, t).copy()
+        dz[:-1] = 0
+        return dz
+
+    return replace(f, loss_gradient=gradient)
+
+
 @mistake("The last sample is left out of every gradient.", "Sum over all samples of the batch.")
 def gradient_without_last_sample(f: Formulas) -> Formulas:
     def gradient(z: Array, out: Array, t: Array) -> Array:

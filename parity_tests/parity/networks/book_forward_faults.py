@@ -49,6 +49,12 @@ FORWARD = [
         "x = self.converted(x) / 255\n        for",
         "inputs_scaled",
     ),
+    fault(
+        "inputs_standardised",
+        "x = self.converted(x)\n        for",
+        "x = self.converted(x)\n        x = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-8)\n        for",
+        "inputs_standardised",
+    ),
     fault("activation_missing", RELU, "self.mask, self.out = np.ones_like(x), x", "activation_missing"),
     fault("activation_missing_forward", RELU, "self.out = x", "activation_missing_forward_only"),
     fault("leaky_relu_forward", RELU, "self.out = np.where(self.mask, x, 0.01 * x)", "leaky_relu_forward_only"),
@@ -109,6 +115,19 @@ SOFTMAX = [
         "    e = np.exp(z - z.max(axis=0))\n    return e / e.sum(axis=0)",
         "softmax_over_samples",
         more=[FROM_LOGITS],
+    ),
+    fault(
+        "softmax_sum_over_samples",
+        EXP,
+        "    e = np.exp(z - z.max(axis=1, keepdims=True))\n    return e / e.sum(axis=0)",
+        "softmax_sum_over_samples_outside_loss",
+    ),
+    fault(
+        "softmax_sum_shifted",
+        EXP,
+        "    e = np.exp(z - z.max(axis=1, keepdims=True))\n    return e / (e.sum(axis=1, keepdims=True) + 1e-8)",
+        "softmax_sum_shifted_outside_loss",
+        dtypes=("float64",),  # 1e-8 is below the rounding error of float32
     ),
     fault(
         "softmax_over_everything",

@@ -8,6 +8,7 @@ DX = "dx = np.dot(dout, W.T)"
 MASK = "dx = dout * self.mask"
 SIGMOID = "dout * self.out * (1 - self.out)"
 TANH = "dout * (1 - self.out**2)"
+BACKWARD = "            dout = layer.backward(dout)\n"
 RETURN = "return list(self.grads.values())"
 GRADS = '            self.grads[f"W{layer.number}"] = layer.dW\n            self.grads[f"b{layer.number}"] = layer.db\n'
 
@@ -18,6 +19,26 @@ LAYERS = [
     fault("relu_mask_inverted", MASK, "dx = dout * ~self.mask", "relu_slope_inverted"),
     fault("relu_mask_of_gradient", MASK, "dx = dout * (dout > 0)", "relu_slope_of_gradient"),
     fault("relu_times_output", MASK, "dx = dout * self.out", "relu_slope_is_output"),
+    fault("relu_slope_of_sigmoid", MASK, "dx = dout * self.out * (1 - self.out)", "slope_of_sigmoid"),
+    fault("sigmoid_slope_of_tanh", SIGMOID, "dout * (1 - self.out**2)", "slope_of_tanh", hidden="Sigmoid"),
+    fault(
+        "weight_gradient_before_slope",
+        BACKWARD,
+        "            affine = hasattr(layer, 'number')\n"
+        "            before = None if affine and layer.last else before if affine else dout\n"
+        + BACKWARD
+        + "            if affine and before is not None:\n"
+        "                layer.dW = np.dot(layer.x.T, before)\n",
+        "weight_gradient_before_slope",
+    ),
+    fault(
+        "inputs_before_activation",
+        "            x = layer.forward(x)\n",
+        "            x = layer.forward(x)\n"
+        "            if hasattr(layer, 'number'):\n"
+        "                layer.x, z = layer.x if layer.number == 1 else z, x\n",
+        "inputs_before_activation",
+    ),
     fault("relu_leaky_backward", MASK, "dx = np.where(self.mask, dout, 0.01 * dout)", "leaky_slope"),
     fault(
         "relu_half_at_zero",

@@ -37,7 +37,7 @@ FORWARD = [
     fault(
         "computed_in_float32", OUT, "out = (x.float() @ W.float()).to(x.dtype) + b", "float32 sums", dtypes=("float64",)
     ),
-    fault("inputs_overwritten", OUT, OUT + "\n        x.mul_(0.5)", "inputs modified", dtypes=("float64",)),
+    fault("inputs_overwritten", OUT, OUT + "\n        x.mul_(0.5)", refused="modified by an inplace operation"),
     fault("activation_missing", RELU, "out = x.clone()", "activation_missing", more=[(MASK, "dout.clone()")]),
     fault("activation_missing_forward", RELU, "out = x.clone()", "activation_missing_forward_only"),
     fault(

@@ -8,7 +8,8 @@ from typing import Self
 
 from benchmarks.peers.base import Outputs, Peer
 from benchmarks.peers.registry import create_peer
-from benchmarks.tasks import Task
+from benchmarks.tasks import Task, vary
+from benchmarks.variants import Variant
 
 
 class Runner(ABC):
@@ -23,7 +24,14 @@ class Runner(ABC):
 
     @abstractmethod
     def open(self, task: Task) -> None:
-        """Create the peer for a task, in place of any earlier one."""
+        """Create the peer for a task, in place of all earlier ones."""
+
+    @abstractmethod
+    def select(self, variant: Variant) -> None:
+        """Continue with the peer for a variant of the opened task, which must be the article's.
+
+        It is created when it is first selected, and kept, so that the variants can be measured in turns.
+        """
 
     @abstractmethod
     def outputs(self) -> Outputs:
@@ -54,9 +62,19 @@ class LocalRunner(Runner):
 
     peer: Peer | None = None
 
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.variants: dict[str, Peer] = {}
+
     def open(self, task: Task) -> None:
-        self.peer = None  # release the memory of the earlier peer first
-        self.peer = create_peer(self.kind, task)
+        self.close()  # release the memory of earlier peers first
+        self.task, self.peer = task, create_peer(self.kind, task)
+
+    def select(self, variant: Variant) -> None:
+        self._opened()
+        if variant.name not in self.variants:
+            self.variants[variant.name] = create_peer(self.kind, vary(self.task, variant))
+        self.peer = self.variants[variant.name]
 
     def outputs(self) -> Outputs:
         return self._opened().outputs()
@@ -74,7 +92,7 @@ class LocalRunner(Runner):
                 return seconds / repetitions
 
     def close(self) -> None:
-        self.peer = None
+        self.peer, self.variants = None, {}
 
     def _opened(self) -> Peer:
         if self.peer is None:

@@ -19,6 +19,7 @@ from benchmarks.measurement.runner import LocalRunner, Runner
 from benchmarks.peers.base import Outputs
 from benchmarks.peers.registry import PEERS, peer_class
 from benchmarks.tasks import Task
+from benchmarks.variants import Variant
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 600.0  # seconds for one call
@@ -53,6 +54,9 @@ class Worker(Runner):
 
     def open(self, task: Task) -> None:
         self._call("open", task)
+
+    def select(self, variant: Variant) -> None:
+        self._call("select", variant)
 
     def outputs(self) -> Outputs:
         return self._call("outputs")

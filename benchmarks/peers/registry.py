@@ -42,12 +42,13 @@ def _keras(framework: str, title: str) -> PeerEntry:
 
 SCRATCH = "numba"  # every ratio is the time of a peer divided by the time of this one
 KERAS = "keras-tensorflow"
+KERAS_JAX = "keras-jax"
 PEERS = {
     SCRATCH: PeerEntry("scratch, numba", "scratch", "ScratchPeer", ("numba",)),
     "numba-float32": PeerEntry("scratch, numba, float32 images", "scratch", "ScratchPeer", ("numba", "float32")),
     "numpy": PeerEntry("scratch, numpy", "scratch", "ScratchPeer", ("numpy",)),
     KERAS: _keras("tensorflow", "TensorFlow"),
-    "keras-jax": _keras("jax", "JAX"),
+    KERAS_JAX: _keras("jax", "JAX"),
     "keras-torch": _keras("torch", "torch"),
     "torch": PeerEntry("plain PyTorch", "torch", "TorchPeer", packages=("torch",)),
     "jax-scan": PeerEntry("JAX, jitted scan", "jax", "JaxScanPeer", packages=("jax",)),

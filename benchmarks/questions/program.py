@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from benchmarks.formatting import format_quantity
 from benchmarks.measurement import programs
+from benchmarks.measurement.goals import Goal
 from benchmarks.measurement.ratios import Times, interleave
 from benchmarks.peers.registry import KERAS, PEERS, missing_packages
 from benchmarks.questions.session import Session
@@ -25,9 +26,9 @@ def measure_program(session: Session) -> None:
         seconds, peaks = _run_in_turns(session, epochs, rounds)
     session.results.raw["program"] = {"epochs": epochs, "seconds": seconds, "peak": peaks}
     for name, target, measurements, start, unit in (
-        ("whole program, cached kernels", 5, seconds, "cached", "s"),
-        ("whole program, first run ever", 2, seconds, "cold", "s"),
-        ("peak memory of the whole program", 4, peaks, "cached", "B"),
+        ("whole program, cached kernels", Goal(5), seconds, "cached", "s"),
+        ("whole program, first run ever", Goal(2), seconds, "cold", "s"),
+        ("peak memory of the whole program", Goal(4), peaks, "cached", "B"),
     ):
         name = f"{name}, {PEERS[KERAS].title}"
         session.add_row(name, target, measurements, "keras", start, unit=unit, note=note)

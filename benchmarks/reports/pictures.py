@@ -14,6 +14,7 @@ from benchmarks.measurement.ratios import Times, paired_ratio
 from benchmarks.measurement.results import Results
 from benchmarks.peers.registry import KERAS, PEERS, SCRATCH
 from benchmarks.questions.grid import MIDDLE
+from benchmarks.reports.variants import draw_variants
 from scratch.files import replacing
 
 # Paul Tol's bright colour scheme. Peers without an entry are grey; the curves of scaling.png show peers with an entry.
@@ -31,7 +32,7 @@ OTHER_COLOUR = "#bbbbbb"
 AXES = ("batch", "width", "depth")
 AXIS_LABELS = ("batch: samples in a step", "width: units of each layer", "depth: hidden layers")
 PLAIN_NUMBERS = FuncFormatter(lambda value, _: f"{value:,g}")
-PICTURES = ("epoch.png", "scaling.png", "grid.png")
+PICTURES = ("epoch.png", "variants.png", "scaling.png", "grid.png")
 Points = list[dict[str, Any]]
 Curves = dict[str, list[float]]  # seconds of each peer
 
@@ -41,6 +42,7 @@ def draw(folder: Path, results: Results) -> list[Path]:
     machine, raw = f"{results.environment['cpu']}, {results.environment['cores']} cores", results.raw
     figures = (
         draw_epoch(raw.get("epoch", {}), machine),
+        draw_variants(raw.get("variants", {}), machine),
         draw_scaling(raw.get("grid", []), raw.get("threads", {}), machine),
         draw_grid(raw.get("grid", []), machine),
     )

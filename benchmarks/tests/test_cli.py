@@ -21,7 +21,7 @@ from benchmarks.tasks import dense_task
     [
         (
             ["--only", "speed"],
-            "--only must be some of epoch, inference, program, grid, start, threads; got 'speed'.",
+            "--only must be some of epoch, variants, inference, program, grid, start, threads; got 'speed'.",
         ),
         (["--data", "nowhere.npz"], "nowhere.npz does not exist; expected mnist.npz or a folder with the IDX files."),
     ],

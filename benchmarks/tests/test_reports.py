@@ -137,11 +137,12 @@ def test_pictures_are_drawn_of_available_measurements(tmp_path: Path) -> None:
     results.raw["epoch"] = {kind: [1.0, 1.1] for kind in kinds}
     results.raw["threads"] = {1: {"numba": [2.0]}, 2: {"numba": [1.0]}}
     results.raw["grid"] = [
-        {"batch": b, "width": w, "depth": d, "steps": 2, "ratio": 1.5, "seconds": {kind: [1.0] for kind in kinds}}
+        {"batch": b, "width": w, "depth": d, "steps": 2, "ratio": 1.5, "product_ratio": 0.9}
+        | {"seconds": {kind: [1.0] for kind in kinds}}
         for b, w, d in grid_points(quick=False)
     ]
     files = draw(tmp_path, results)
-    assert [file.name for file in files] == ["epoch.png", "scaling.png", "grid.png"]
+    assert [file.name for file in files] == ["epoch.png", "scaling.png", "grid.png", "products.png"]
     assert all(file.stat().st_size > 10_000 for file in files)
 
 

@@ -1,6 +1,7 @@
 """The sections of the report: one table for ratios, upper limits, variants and seconds of compilation each."""
 
 import math
+from statistics import median
 from typing import NamedTuple
 
 from benchmarks.formatting import format_number, format_quantity
@@ -14,6 +15,7 @@ RATIO_HEAD = ["measurement", "scratch", "peer", "peer ÷ scratch (95 %)", "targe
 LIMIT_HEAD = ["measurement", "median", "at most", "reached", "note"]
 VARIANT_HEAD = ["variant", "scratch", "÷ plain (95 %)", "at most", "reached"]
 VARIANT_HEAD += [f"{PEERS[kind].title} ÷ scratch" for kind in (KERAS, KERAS_JAX)] + ["at least", "reached"]
+KERNEL_HEAD = ["kernel", "median", "share of the sum"]
 REACHED = {True: "yes", False: "no", None: "?"}
 
 
@@ -46,6 +48,7 @@ def sections(results: Results) -> list[Section]:
         Section("Time and memory of scratch and its peers", RATIO_HEAD, [_ratio_line(row) for row in results.rows]),
         Section("Variants of the training, an epoch each", VARIANT_HEAD, [_variant_line(v) for v in variants]),
         Section("Upper limits", LIMIT_HEAD, [_limit_line(limit) for limit in results.limits]),
+        Section("Compilation of the first run ever", KERNEL_HEAD, _kernel_lines(results)),
     ]
     return [section for section in found if section.lines]
 
@@ -88,6 +91,16 @@ def _variant_line(measured: VariantRatios) -> Line:
     ratios = {f"{variant.name} ÷ plain": plain}
     ratios |= {f"{variant.name}, {PEERS[kind].title}": ratio for kind, ratio in measured.keras.items()}
     return Line(texts, missed, [name for name, ratio in ratios.items() if ratio and ratio.is_wide])
+
+
+def _kernel_lines(results: Results) -> list[Line]:
+    """Return the median seconds that each kernel took to compile, longest first."""
+    runs = results.raw.get("start", {}).get("compilation", [])
+    names = dict.fromkeys(name for run in runs for name in run)
+    medians = {name: median(run.get(name, 0.0) for run in runs) for name in names}
+    total = sum(medians.values())
+    ordered = sorted(medians.items(), key=lambda pair: -pair[1])
+    return [Line([name, format_quantity(value, "s"), f"{value / total:.0%}"], [], []) for name, value in ordered]
 
 
 def _ratio_text(ratio: Ratio | None) -> str:

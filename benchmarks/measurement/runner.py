@@ -1,6 +1,7 @@
 """Run and time a peer: the interface, and the version that runs the peer in this process."""
 
 import time
+import tracemalloc
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
@@ -47,6 +48,10 @@ class Runner(ABC):
         """
 
     @abstractmethod
+    def allocated(self) -> float:
+        """Return the bytes that Python and NumPy allocate at most during an epoch, besides what was there before."""
+
+    @abstractmethod
     def close(self) -> None:
         """Release the peer."""
 
@@ -90,6 +95,17 @@ class LocalRunner(Runner):
             seconds = time.perf_counter() - start
             if seconds >= min_seconds:
                 return seconds / repetitions
+
+    def allocated(self) -> float:
+        peer = self._opened()
+        peer.train_step()  # buffers and caches that are kept between epochs do not count
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            peer.train(len(peer.task.x), shuffle=True)
+            return float(tracemalloc.get_traced_memory()[1] - before)
+        finally:
+            tracemalloc.stop()
 
     def close(self) -> None:
         self.peer, self.variants = None, {}

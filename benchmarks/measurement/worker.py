@@ -64,6 +64,9 @@ class Worker(Runner):
     def measure(self, workload: str, min_seconds: float = 0.0) -> float:
         return self._call("measure", workload, min_seconds)
 
+    def allocated(self) -> float:
+        return self._call("allocated")
+
     def _call(self, method: str, *arguments: Any) -> Any:
         timer = threading.Timer(self.timeout, self.process.kill)
         timer.start()

@@ -51,7 +51,7 @@ class Session:
                 else:
                     workers[kind] = stack.enter_context(Worker(kind, environment))
             titles = "; ".join(PEERS[kind].title for kind in workers)
-            self.progress.announce(f"Starting {len(workers)} peers and checking their outputs: {titles}.")
+            self.progress.announce(f"Starting peers and checking their outputs: {titles}.")
             yield workers
 
     def verified(self, workers: Workers, task: Task) -> Workers:

@@ -3,17 +3,20 @@
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.measurement.ratios import Times
 from benchmarks.measurement.results import Results
+from benchmarks.measurement.runner import LocalRunner
 from benchmarks.peers.registry import KERAS, KERAS_JAX, SCRATCH
 from benchmarks.questions import variants as question
 from benchmarks.questions.session import Session
 from benchmarks.reports.sections import VARIANT_HEAD, sections
 from benchmarks.reports.table import markdown, warnings
 from benchmarks.reports.variants import draw_variants, variant_ratios
-from benchmarks.variants import PLAIN, VARIANTS, Variant
+from benchmarks.tasks import article_task
+from benchmarks.variants import PLAIN, VARIANTS, VERBATIM, Variant
 
 MEASURED: dict[str, Times] = {
     PLAIN.name: {SCRATCH: [1.0, 2.0, 1.0], KERAS: [8.0, 16.0, 8.0], KERAS_JAX: [3.5, 7.0, 3.5]},
@@ -96,6 +99,27 @@ def test_each_round_measures_every_variant_of_every_peer(monkeypatch: pytest.Mon
     found = session.results.raw["variants"]
     assert found[names[0]] == {SCRATCH: [10.0, 12.0], KERAS: [7.0, 14.0]}  # without the warm-up
     assert found[names[2]] == {SCRATCH: [9.0, 11.0]}
+
+
+class RunnerThatIgnoresMomentum(LocalRunner):
+    """A runner that trains another variant than the selected one, if that has momentum."""
+
+    def select(self, variant: Variant) -> None:
+        super().select(variant._replace(optimizer={}) if "momentum" in variant.optimizer else variant)
+
+
+def test_variant_that_differs_from_the_reference_is_not_measured(
+    few_digits: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(question, "VARIANTS", VARIANTS[:4])
+    images, labels = (np.repeat(array, 5, axis=0) for array in few_digits)
+    session = Session(article_task(images, labels), results=Results(environment={}))
+    workers: Any = {SCRATCH: RunnerThatIgnoresMomentum(SCRATCH)}
+    programs = question._verified(session, workers)
+    assert programs == {SCRATCH: [PLAIN, VERBATIM]}
+    assert len(session.results.remarks) == 2
+    assert "weights 0 after training differs" in session.results.remarks[0]
+    assert "on the article's network, momentum 0.9" in session.results.remarks[0]
 
 
 class FixedWorkers:

@@ -40,18 +40,22 @@ def measure_variants(session: Session) -> None:
 
 def _verified(session: Session, workers: Workers) -> Programs:
     """Return the variants of each worker whose outputs agree with the reference; add a remark for each other one."""
-    programs: Programs = {kind: [] for kind in workers}
-    for worker in workers.values():
-        worker.open(session.article)
+    programs: Programs = {}
+    for kind, worker in workers.items():
+        try:
+            worker.open(session.article)
+            programs[kind] = []
+        except WorkerError as error:
+            session.results.remark(str(error))
     few = first_samples(session.article, CHECKED_STEPS * max(variant.batch_size for variant in VARIANTS))
     for variant in VARIANTS:
         task = vary(few, variant)
         expected = reference_outputs(SCRATCH, task)
-        for kind, worker in workers.items():
+        for kind, verified in programs.items():
             try:
-                worker.select(variant)
-                check_outputs(kind, task, worker.outputs(), expected)
-                programs[kind].append(variant)
+                workers[kind].select(variant)
+                check_outputs(kind, task, workers[kind].outputs(), expected)
+                verified.append(variant)
             except (WorkerError, DifferentError) as error:
                 session.results.remark(str(error))
         session.progress.announce(f"Checked the outputs of: {variant.name}.")

@@ -9,13 +9,14 @@ import pytest
 from benchmarks.measurement.ratios import Times
 from benchmarks.measurement.results import Results
 from benchmarks.measurement.runner import LocalRunner
+from benchmarks.measurement.worker import WorkerError
 from benchmarks.peers.registry import KERAS, KERAS_JAX, SCRATCH
 from benchmarks.questions import variants as question
 from benchmarks.questions.session import Session
 from benchmarks.reports.sections import VARIANT_HEAD, sections
 from benchmarks.reports.table import markdown, warnings
 from benchmarks.reports.variants import draw_variants, variant_ratios
-from benchmarks.tasks import article_task
+from benchmarks.tasks import Task, article_task
 from benchmarks.variants import PLAIN, VARIANTS, VERBATIM, Variant
 
 MEASURED: dict[str, Times] = {
@@ -108,18 +109,26 @@ class RunnerThatIgnoresMomentum(LocalRunner):
         super().select(variant._replace(optimizer={}) if "momentum" in variant.optimizer else variant)
 
 
+class RunnerThatFails(LocalRunner):
+    """A runner whose process has ended."""
+
+    def open(self, task: Task) -> None:
+        raise WorkerError("the process ended")
+
+
 def test_variant_that_differs_from_the_reference_is_not_measured(
     few_digits: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(question, "VARIANTS", VARIANTS[:4])
     images, labels = (np.repeat(array, 5, axis=0) for array in few_digits)
     session = Session(article_task(images, labels), results=Results(environment={}))
-    workers: Any = {SCRATCH: RunnerThatIgnoresMomentum(SCRATCH)}
+    workers: Any = {SCRATCH: RunnerThatIgnoresMomentum(SCRATCH), KERAS: RunnerThatFails(KERAS)}
     programs = question._verified(session, workers)
     assert programs == {SCRATCH: [PLAIN, VERBATIM]}
-    assert len(session.results.remarks) == 2
-    assert "weights 0 after training differs" in session.results.remarks[0]
-    assert "on the article's network, momentum 0.9" in session.results.remarks[0]
+    failure, first, _ = session.results.remarks
+    assert failure == "the process ended"
+    assert "weights 0 after training differs" in first
+    assert "on the article's network, momentum 0.9" in first
 
 
 class FixedWorkers:

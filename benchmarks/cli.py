@@ -16,7 +16,7 @@ from benchmarks.measurement.worker import WorkerError
 from benchmarks.questions.registry import QUESTIONS, QUICK
 from benchmarks.questions.session import Session
 from benchmarks.reports.pictures import PICTURES, draw
-from benchmarks.reports.table import markdown, show
+from benchmarks.reports.table import markdown, show, warnings
 from benchmarks.tasks import article_task
 from scratch.cli.options import add_data_option, add_version_option
 from scratch.cli.terminal import run_command
@@ -35,7 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure the time and memory of scratch beside Keras and other peers."
     )
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and networks: three minutes, not twenty")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer questions, rounds and networks: three minutes, not thirty"
+    )
     parser.add_argument(
         "--output", metavar="FOLDER", help="for results.json, table.md and pictures (default: a new one in the cache)"
     )
@@ -58,6 +60,8 @@ def _run(options: argparse.Namespace) -> int:
     results.remark(f"Data: {digits.source}." + (" Measured with --quick." if options.quick else ""))
     with Progress(console) as progress:
         progress.announce(f"Results are written to {folder}.")
+        for warning in warnings(results):  # now, so that the user can stop and end other programs
+            progress.announce(warning)
         _ask(names, Session(article_task(*digits.train), options.quick, results, progress), folder)
     show(console, results)
     results.save(folder / "results.json")

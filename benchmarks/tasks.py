@@ -1,14 +1,15 @@
 """Define training tasks: a network, its samples and its initial weights, the same for every peer.
 
-``article_task`` is the blog article's network on MNIST; ``dense_task`` is a network of any size on random input without
-zeros.
+``article_task`` is the blog article's network on MNIST, and ``vary`` returns one of its variants; ``dense_task`` is a
+network of any size on random input without zeros.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from benchmarks.variants import PLAIN, Variant
 from scratch.article import build_model, prepare_floats
 from scratch.pixels import Pixels
 from scratch.utils import set_random_seed, to_categorical
@@ -28,16 +29,18 @@ MAX_SAMPLE_VALUES = 1 << 24  # samples × inputs: 64 MB of float32
 
 @dataclass(frozen=True)
 class Task:
-    """A network to train with plain SGD on a set of samples.
+    """A network to train with SGD on a set of samples.
 
     Attributes:
         name: a short description for reports.
-        x: float32 samples, shape (N, inputs); N is a multiple of ``batch_size``.
+        x: samples, shape (N, inputs) or (N, height, width); N is a multiple of ``batch_size``. float32, unless the
+            variant has float64 inputs.
         labels: int64 class indices, shape (N,).
         weights: initial weights: W and b of each layer in turn, float32.
         batch_size: samples in a training step.
         checked_steps: training steps whose result is compared before a peer is timed.
         pixels: the samples as bytes, if they are images.
+        variant: options of the training, for peers that support variants; the others train with plain SGD.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Task:
     batch_size: int
     checked_steps: int = CHECKED_STEPS
     pixels: Pixels | None = None
+    variant: Variant = PLAIN
 
     def __post_init__(self) -> None:
         if len(self.x) % self.batch_size:
@@ -56,8 +60,23 @@ class Task:
 
     @cached_property
     def t(self) -> Array:
-        """One-hot targets, shape (N, classes)."""
+        """One-hot targets in float64, shape (N, classes)."""
         return to_categorical(self.labels, CLASSES)
+
+    @cached_property
+    def targets(self) -> Array:
+        """The targets of ``fit``: labels (N,) for a sparse loss, or one-hot rows (N, classes) of the samples' dtype."""
+        return self.labels if self.variant.sparse else self.t.astype(self.x.dtype)
+
+    @property
+    def loss(self) -> str:
+        """Name of the loss in scratch and Keras."""
+        return "sparse_categorical_crossentropy" if self.variant.sparse else "categorical_crossentropy"
+
+    @property
+    def inputs(self) -> int:
+        """Inputs of the first Dense layer."""
+        return len(self.weights[0])
 
     @property
     def hidden(self) -> list[int]:
@@ -88,6 +107,38 @@ def article_task(images: Array, labels: Array, batch_size: int = 100) -> Task:
     pixels = Pixels(images[:count].reshape(x.shape))
     weights = _initial_weights(x.shape[1], [256, 100])
     return Task("the article's network", x, labels[:count].astype(np.int64), weights, batch_size, pixels=pixels)
+
+
+def vary(task: Task, variant: Variant) -> Task:
+    """Return the article's task as the variant trains it; ``task`` must hold digits as bytes.
+
+    Arrays are shared with ``task`` where the variant has the same inputs.
+    """
+    assert task.pixels is not None
+    x = task.x
+    if variant.inputs == "float64":
+        x = task.pixels.bytes / 255
+    elif variant.inputs == "images":
+        x = x.reshape(-1, 28, 28)
+    elif variant.inputs == "random":
+        x = np.random.default_rng(0).standard_normal(x.shape, dtype=np.float32)
+    count = len(x) // variant.batch_size * variant.batch_size
+    return replace(
+        task,
+        name=f"{task.name}, {variant.name}",
+        x=x[:count],
+        labels=task.labels[:count],
+        batch_size=variant.batch_size,
+        pixels=None,
+        variant=variant,
+    )
+
+
+def first_samples(task: Task, count: int) -> Task:
+    """Return the task with its first ``count`` samples only, and none of an incomplete batch."""
+    count = min(count, len(task.x)) // task.batch_size * task.batch_size
+    pixels = None if task.pixels is None else task.pixels[:count]
+    return replace(task, x=task.x[:count], labels=task.labels[:count], pixels=pixels)
 
 
 def dense_task(batch_size: int, width: int, depth: int, steps: int | None = None, checked_steps: int = 4) -> Task:

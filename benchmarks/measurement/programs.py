@@ -72,6 +72,11 @@ def run_scratch(*options: str, kernels: str) -> Run:
     return run_python("-m", "scratch", "--quiet", *options, NUMBA_CACHE_DIR=kernels)
 
 
+def run_scratch_floats(*options: str, kernels: str) -> Run:
+    """Run ``python -m scratch`` on float32 digits instead of bytes."""
+    return run_python("-m", "benchmarks.measurement.float_program", "--quiet", *options, NUMBA_CACHE_DIR=kernels)
+
+
 def run_scratch_cold(*options: str) -> Run:
     """Run ``python -m scratch`` without compiled kernels on disk."""
     with empty_kernel_cache() as kernels:

@@ -14,6 +14,7 @@ import numpy as np
 # time measured after a product: NumPy 100 ms, JAX 20 ms, PyTorch 1 ms), which would slow down the next measurement.
 PAUSE_SECONDS = 0.15
 RESAMPLES = 10_000
+WIDE = 0.2  # relative width of an interval above which the report warns
 
 Times = dict[str, list[float]]  # the measurements of each side, in the order of the rounds
 
@@ -42,6 +43,11 @@ class Ratio:
     def relative_width(self) -> float:
         """Width of the interval divided by the ratio; NaN after a single round."""
         return (self.high - self.low) / self.value
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the interval is so wide that the measurement should be repeated."""
+        return self.relative_width > WIDE
 
 
 def paired_ratio(peer: Sequence[float], scratch: Sequence[float], seed: int = 0) -> Ratio:

@@ -1,12 +1,14 @@
-"""Hold the results of a run: rows with a ratio and a target, raw measurements, remarks and the environment."""
+"""Hold the results of a run: ratios with targets, upper limits, raw measurements, remarks and the environment."""
 
 import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.measurement import environment
+from benchmarks.measurement.goals import Goal
 from benchmarks.measurement.ratios import Ratio
 from scratch.files import write_bytes
 
@@ -17,14 +19,14 @@ class Row:
 
     Attributes:
         name: what is measured, and the peer.
-        target: the ratio that the project aims for, at least.
+        target: lower limit of the ratio.
         ratio: peer ÷ scratch, or None if it could not be measured.
         unit: of the measurements: ``'s'`` or ``'B'``.
         note: how it was measured, if it needs saying.
     """
 
     name: str
-    target: float
+    target: Goal
     ratio: Ratio | None
     unit: str = "s"
     note: str = ""
@@ -32,7 +34,36 @@ class Row:
     @property
     def is_reached(self) -> bool | None:
         """Whether the ratio reaches the target; None without a ratio."""
-        return None if self.ratio is None else self.ratio.value >= self.target
+        return None if self.ratio is None else self.ratio.value >= self.target.limit
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A time or a size that must not exceed a limit.
+
+    Attributes:
+        name: what is measured.
+        at_most: upper limit, in the unit.
+        values: the measurements; none if it could not be measured.
+        unit: of the measurements and the limit: ``'s'`` or ``'B'``.
+        note: how it was measured, if it needs saying.
+    """
+
+    name: str
+    at_most: Goal
+    values: list[float]
+    unit: str = "s"
+    note: str = ""
+
+    @property
+    def value(self) -> float | None:
+        """Median of the measurements; None without any."""
+        return median(self.values) if self.values else None
+
+    @property
+    def is_reached(self) -> bool | None:
+        """Whether the limit is kept; None without a measurement."""
+        return None if self.value is None else self.value <= self.at_most.limit
 
 
 @dataclass
@@ -40,7 +71,8 @@ class Results:
     """The results of a run.
 
     Attributes:
-        rows: the rows of the table.
+        rows: the rows of the table of ratios.
+        limits: the rows of the table of upper limits.
         raw: every measurement, by question.
         remarks: lines for the report: what was skipped and why, and results that are not ratios.
         failures: one line for each question that was not completed.
@@ -48,6 +80,7 @@ class Results:
     """
 
     rows: list[Row] = field(default_factory=list)
+    limits: list[Limit] = field(default_factory=list)
     raw: dict[str, Any] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)

@@ -1,6 +1,7 @@
 """Run and time a peer: the interface, and the version that runs the peer in this process."""
 
 import time
+import tracemalloc
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
@@ -8,7 +9,8 @@ from typing import Self
 
 from benchmarks.peers.base import Outputs, Peer
 from benchmarks.peers.registry import create_peer
-from benchmarks.tasks import Task
+from benchmarks.tasks import Task, vary
+from benchmarks.variants import Variant
 
 
 class Runner(ABC):
@@ -23,7 +25,14 @@ class Runner(ABC):
 
     @abstractmethod
     def open(self, task: Task) -> None:
-        """Create the peer for a task, in place of any earlier one."""
+        """Create the peer for a task, in place of all earlier ones."""
+
+    @abstractmethod
+    def select(self, variant: Variant) -> None:
+        """Continue with the peer for a variant of the opened task, which must be the article's.
+
+        It is created when it is first selected, and kept, so that the variants can be measured in turns.
+        """
 
     @abstractmethod
     def outputs(self) -> Outputs:
@@ -37,6 +46,10 @@ class Runner(ABC):
             workload: ``'epoch'``, ``'step'``, or ``'predict N'`` or ``'call N'`` for N samples.
             min_seconds: repeat the workload for at least this long, and return the mean.
         """
+
+    @abstractmethod
+    def allocated(self) -> float:
+        """Return the bytes that Python and NumPy allocate at most during an epoch, besides what was there before."""
 
     @abstractmethod
     def close(self) -> None:
@@ -54,9 +67,19 @@ class LocalRunner(Runner):
 
     peer: Peer | None = None
 
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.variants: dict[str, Peer] = {}
+
     def open(self, task: Task) -> None:
-        self.peer = None  # release the memory of the earlier peer first
-        self.peer = create_peer(self.kind, task)
+        self.close()  # release the memory of earlier peers first
+        self.task, self.peer = task, create_peer(self.kind, task)
+
+    def select(self, variant: Variant) -> None:
+        self._opened()
+        if variant.name not in self.variants:
+            self.variants[variant.name] = create_peer(self.kind, vary(self.task, variant))
+        self.peer = self.variants[variant.name]
 
     def outputs(self) -> Outputs:
         return self._opened().outputs()
@@ -73,8 +96,19 @@ class LocalRunner(Runner):
             if seconds >= min_seconds:
                 return seconds / repetitions
 
+    def allocated(self) -> float:
+        peer = self._opened()
+        peer.train_step()  # buffers and caches that are kept between epochs do not count
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            peer.train(len(peer.task.x), shuffle=True)
+            return float(tracemalloc.get_traced_memory()[1] - before)
+        finally:
+            tracemalloc.stop()
+
     def close(self) -> None:
-        self.peer = None
+        self.peer, self.variants = None, {}
 
     def _opened(self) -> Peer:
         if self.peer is None:

@@ -1,13 +1,15 @@
 """Check that a peer computes the same as scratch's NumPy reference; a peer that does not is not timed.
 
-Compared are a peer's outputs on the first batch and its weights after a few training steps in order, from the same
-initial weights. Only rounding may differ. ``parity_tests`` derives what rounding amounts to, tensor by tensor; here one
-coarse tolerance per kind of output suffices, chosen between rounding and the smallest error in the program:
+Compared are a peer's outputs on the first batch, and its weights and loss after a few training steps in order, from the
+same initial weights. Only rounding may differ. ``parity_tests`` derives what rounding amounts to, tensor by tensor;
+here one coarse tolerance per kind of output suffices, chosen between rounding and the smallest error in the program:
 
 - ``probabilities``: 1e-4, absolute. Rounding changes them by 1e-7 to 1e-5; those of a different network differ by 1e-2.
 - ``weights``: root mean square of an array's differences, at most a hundredth of how far training has moved the array,
   plus one rounding of the weights per step. Rounding comes to 1e-6 of that distance, or to 1e-3 if it switches a unit
   of a ReLU; one of twenty steps left out comes to 5e-2, a learning rate that is 2 % off to 2e-2.
+- ``loss``: 1e-3 of the loss. Rounding comes to 1e-6, or to 1e-4 if it switches a unit of a ReLU; one of twenty steps
+  left out comes to 1e-2.
 - ``product``: 1e-4 of the largest entry. Rounding comes to 1e-6; one sample or unit left out to 1e-3.
 """
 
@@ -61,8 +63,9 @@ def _error_and_tolerance(name: str, output: Array, reference: Array, task: Task)
         initial = task.weights[int(words[0])]
         steps = task.checked_samples // task.batch_size
         return _rms(difference), 0.01 * _rms(reference - initial) + steps * UNIT_ROUNDOFF * _rms(reference)
-    scale = {"probabilities": 1.0, "product": float(np.abs(reference).max())}[kind]
-    return float(np.abs(difference).max()), 1e-4 * scale
+    largest = float(np.abs(reference).max())
+    tolerance = {"probabilities": 1e-4, "loss": 1e-3 * largest, "product": 1e-4 * largest}[kind]
+    return float(np.abs(difference).max()), tolerance
 
 
 def _rms(array: Array) -> float:

@@ -19,6 +19,7 @@ from benchmarks.measurement.runner import LocalRunner, Runner
 from benchmarks.peers.base import Outputs
 from benchmarks.peers.registry import PEERS, peer_class
 from benchmarks.tasks import Task
+from benchmarks.variants import Variant
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 600.0  # seconds for one call
@@ -54,11 +55,17 @@ class Worker(Runner):
     def open(self, task: Task) -> None:
         self._call("open", task)
 
+    def select(self, variant: Variant) -> None:
+        self._call("select", variant)
+
     def outputs(self) -> Outputs:
         return self._call("outputs")
 
     def measure(self, workload: str, min_seconds: float = 0.0) -> float:
         return self._call("measure", workload, min_seconds)
+
+    def allocated(self) -> float:
+        return self._call("allocated")
 
     def _call(self, method: str, *arguments: Any) -> Any:
         timer = threading.Timer(self.timeout, self.process.kill)

@@ -52,12 +52,18 @@ class Peer(ABC):
         return self.predict(x)
 
     def outputs(self) -> Outputs:
-        """Return what is compared before the peer is timed: probabilities, then the weights after a few steps."""
+        """Return what is compared before the peer is timed: probabilities; after a few steps, weights and loss."""
         self.set_weights(self.task.weights)
         x = self.task.x[: self.task.batch_size]
         outputs = {"probabilities of model(x)": self.call(x), "probabilities of predict": self.predict(x)}
         self.train(self.task.checked_samples, shuffle=False)
-        return outputs | {f"weights {i} after training": W for i, W in enumerate(self.get_weights())}
+        outputs |= {f"weights {i} after training": W for i, W in enumerate(self.get_weights())}
+        return outputs | {"loss after training": self._mean_loss(self.task.checked_samples)}
+
+    def _mean_loss(self, samples: int) -> Array:
+        """Return the mean cross-entropy of the first samples, shape (1,)."""
+        probabilities = self.predict(self.task.x[:samples])[np.arange(samples), self.task.labels[:samples]]
+        return -np.log(np.maximum(probabilities, 1e-7), dtype=np.float64).mean(keepdims=True)
 
     def reference_outputs(self) -> Outputs:
         """Return the outputs that are expected from every peer of which this peer is the reference."""
@@ -70,10 +76,18 @@ class ModelPeer(Peer):
     Attributes:
         model: the compiled model.
         x: the samples that ``fit`` is given.
+        callbacks: those of ``fit``.
+        losses_read: what the callback has read in the last call of ``train``, if the variant has one.
     """
 
     model: Any
     x: Any
+    callbacks: Sequence[Any] = ()
+    losses_read: list[float]
+
+    def read_logs(self, batch: int, logs: dict[str, Any]) -> None:
+        """Read the loss of a batch's logs: what the callback of a variant does."""
+        self.losses_read.append(float(logs["loss"]))
 
     def set_weights(self, weights: Sequence[Array]) -> None:
         self.model.set_weights(weights)
@@ -82,14 +96,20 @@ class ModelPeer(Peer):
         return self.model.get_weights()
 
     def train(self, samples: int, shuffle: bool) -> None:
-        x, t = self.x[:samples], self.task.t[:samples]
-        self.model.fit(x, t, batch_size=self.task.batch_size, epochs=1, verbose=0, shuffle=shuffle)
+        x, t, self.losses_read = self.x[:samples], self.task.targets[:samples], []
+        options = {"batch_size": self.task.batch_size, "callbacks": list(self.callbacks), "shuffle": shuffle}
+        self.model.fit(x, t, epochs=1, verbose=0, **options)
 
     def train_step(self) -> None:
-        self.model.train_on_batch(self.x[: self.task.batch_size], self.task.t[: self.task.batch_size])
+        self.model.train_on_batch(self.x[: self.task.batch_size], self.task.targets[: self.task.batch_size])
 
     def predict(self, x: Array) -> Array:
         return self.model.predict(x, verbose=0)
+
+    def outputs(self) -> Outputs:
+        """Return the outputs of ``Peer``, and the losses that the callback has read, if the variant has one."""
+        outputs, read = super().outputs(), np.array(self.losses_read)
+        return outputs | {"loss read by the callback": read} if self.task.variant.reads_logs else outputs
 
 
 def batch_indices(samples: int, batch_size: int, shuffle: bool) -> Array:

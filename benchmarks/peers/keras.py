@@ -8,7 +8,7 @@ from keras_impl import build_model
 
 
 class KerasPeer(ModelPeer):
-    """The article's model in Keras.
+    """The article's model in Keras, trained as the task's variant asks.
 
     Args:
         task: the network, its samples and its initial weights.
@@ -27,8 +27,14 @@ class KerasPeer(ModelPeer):
             )
         keras.utils.clear_session()
         self.x = task.x
-        self.model = build_model(tuple(task.hidden), task.x.shape[1], task.classes)
-        self.model.compile(keras.optimizers.SGD(LEARNING_RATE), "categorical_crossentropy", metrics=["accuracy"])
+        self.model = build_model(tuple(task.hidden), task.inputs, task.classes)
+        if task.x.ndim > 2:
+            layers = [keras.Input(task.x.shape[1:]), keras.layers.Flatten(), *self.model.layers]
+            self.model = keras.Sequential(layers)
+        optimizer = keras.optimizers.SGD(LEARNING_RATE, **task.variant.optimizer)
+        self.model.compile(optimizer, task.loss, metrics=["accuracy"])
+        if task.variant.reads_logs:
+            self.callbacks = [keras.callbacks.LambdaCallback(on_train_batch_end=self.read_logs)]
 
     def call(self, x: Array) -> Array:
         return keras.ops.convert_to_numpy(self.model(x))  # waits for the result; the conversion itself is negligible

@@ -1,4 +1,7 @@
-"""The bare matrix products of a training step: what a dense implementation on the same BLAS cannot undercut."""
+"""The bare matrix products of a training step, in NumPy's BLAS and in scratch's compiled kernel.
+
+A dense implementation on the same BLAS cannot be faster than the former. The latter shows what the kernel contributes.
+"""
 
 from collections.abc import Sequence
 
@@ -7,6 +10,7 @@ import numpy as np
 from benchmarks.peers.base import Outputs, Peer
 from benchmarks.peers.scratch import ScratchPeer
 from benchmarks.tasks import Array, Task
+from scratch import ops
 
 
 class ProductsPeer(Peer):
@@ -61,6 +65,21 @@ class ProductsPeer(Peer):
         """Return the reference's tensors; initial biases are zero, so that a layer's output is a bare product."""
         outs, dW, dx = ([self.tensors[f"{name}/{tensor}"] for name in self.dense] for tensor in ("out", "dW", "dx"))
         return _named(outs, dW, dx[1:])
+
+
+class ScratchProductsPeer(ProductsPeer):
+    """The same products by ``dense_forward`` and ``dense_backward`` of scratch, which allocate their results.
+
+    The sums over samples for the biases, which ``dense_backward`` computes too, are included.
+    """
+
+    def _multiply(self, x: Array) -> None:
+        operations = ops.get("numba")
+        for i, (x_i, W, dout) in enumerate(zip([x, *self.inputs], self.W, self.douts, strict=True)):
+            self.outs[i] = operations.dense_forward(x_i, W, None)
+            dx, self.dW[i], _ = operations.dense_backward(dout, x_i, W, need_dx=i > 0)
+            if i:
+                self.dx[i - 1] = dx
 
 
 def _named(outs: list[Array], dW: list[Array], dx: list[Array]) -> Outputs:

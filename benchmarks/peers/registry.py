@@ -42,18 +42,21 @@ def _keras(framework: str, title: str) -> PeerEntry:
 
 SCRATCH = "numba"  # every ratio is the time of a peer divided by the time of this one
 KERAS = "keras-tensorflow"
+KERAS_JAX = "keras-jax"
+PRODUCTS, SCRATCH_PRODUCTS = "products", "scratch-products"
 PEERS = {
     SCRATCH: PeerEntry("scratch, numba", "scratch", "ScratchPeer", ("numba",)),
     "numba-float32": PeerEntry("scratch, numba, float32 images", "scratch", "ScratchPeer", ("numba", "float32")),
     "numpy": PeerEntry("scratch, numpy", "scratch", "ScratchPeer", ("numpy",)),
     KERAS: _keras("tensorflow", "TensorFlow"),
-    "keras-jax": _keras("jax", "JAX"),
+    KERAS_JAX: _keras("jax", "JAX"),
     "keras-torch": _keras("torch", "torch"),
     "torch": PeerEntry("plain PyTorch", "torch", "TorchPeer", packages=("torch",)),
     "jax-scan": PeerEntry("JAX, jitted scan", "jax", "JaxScanPeer", packages=("jax",)),
     "scikit-learn": PeerEntry("scikit-learn", "sklearn", "ScikitLearnPeer", packages=("sklearn",)),
     "in-place": PeerEntry("in-place NumPy", "numpy", "InPlacePeer"),
-    "products": PeerEntry("bare matrix products", "products", "ProductsPeer", reference="products"),
+    PRODUCTS: PeerEntry("bare matrix products", "products", "ProductsPeer", reference=PRODUCTS),
+    SCRATCH_PRODUCTS: PeerEntry("scratch, matrix products", "products", "ScratchProductsPeer", reference=PRODUCTS),
 }
 
 

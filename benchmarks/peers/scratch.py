@@ -3,11 +3,14 @@
 from benchmarks.peers.base import ModelPeer
 from benchmarks.tasks import LEARNING_RATE, Array, Task
 from scratch.article import build_model
+from scratch.callbacks import LambdaCallback
+from scratch.layers import Flatten
+from scratch.models import Sequential
 from scratch.optimizers import SGD
 
 
 class ScratchPeer(ModelPeer):
-    """The article's model in scratch.
+    """The article's model in scratch, trained as the task's variant asks.
 
     Args:
         task: the network, its samples and its initial weights.
@@ -19,8 +22,12 @@ class ScratchPeer(ModelPeer):
     def __init__(self, task: Task, backend: str, images: str = "bytes") -> None:
         super().__init__(task)
         self.x = task.x if task.pixels is None or images == "float32" else task.pixels
-        self.model = build_model(task.hidden, task.x.shape[1], task.classes, backend)
-        self.model.compile(SGD(LEARNING_RATE), "categorical_crossentropy", metrics=["accuracy"])
+        self.model = build_model(task.hidden, task.inputs, task.classes, backend)
+        if task.x.ndim > 2:
+            self.model = Sequential([Flatten(input_shape=task.x.shape[1:]), *self.model.layers], backend=backend)
+        self.model.compile(SGD(LEARNING_RATE, **task.variant.optimizer), task.loss, metrics=["accuracy"])
+        if task.variant.reads_logs:
+            self.callbacks = [LambdaCallback(on_train_batch_end=self.read_logs)]
 
     def call(self, x: Array) -> Array:
         return self.model(x)

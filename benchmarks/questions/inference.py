@@ -1,5 +1,6 @@
 """How long does a prediction take, for one image and for many, by ``predict`` and by ``model(x)``?"""
 
+from benchmarks.measurement.goals import Goal
 from benchmarks.peers.registry import KERAS, PEERS, SCRATCH
 from benchmarks.questions.session import MIN_SECONDS, Session
 
@@ -20,9 +21,9 @@ def measure_inference(session: Session) -> None:
             found[workload] = session.measure(verified, workload, 5 if session.quick else 15, MIN_SECONDS, label)
     count = min(MANY, len(session.article.x))
     rows = [
-        ("predict of one image", 500, found["predict 1"]),
-        ("model(x) of one image", 30, found["call 1"]),
-        (f"predict of {count:,} images", 4, found[f"predict {MANY}"]),
+        ("predict of one image", Goal(500), found["predict 1"]),
+        ("model(x) of one image", Goal(30), found["call 1"]),
+        (f"predict of {count:,} images", Goal(4), found[f"predict {MANY}"]),
     ]
     for name, target, times in rows:
         session.add_row(f"{name}, {PEERS[KERAS].title}", target, times, KERAS)

@@ -9,9 +9,11 @@ from benchmarks.questions.program import measure_program
 from benchmarks.questions.session import Session
 from benchmarks.questions.start import measure_start
 from benchmarks.questions.threads import measure_threads
+from benchmarks.questions.variants import measure_variants
 
 QUESTIONS: dict[str, Callable[[Session], None]] = {
     "epoch": measure_epoch,
+    "variants": measure_variants,
     "inference": measure_inference,
     "program": measure_program,
     "grid": measure_grid,

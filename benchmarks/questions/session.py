@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from benchmarks.formatting import format_quantity
+from benchmarks.measurement.goals import Goal
 from benchmarks.measurement.progress import Progress
 from benchmarks.measurement.ratios import Times, interleave, paired_ratio
 from benchmarks.measurement.results import Results, Row
@@ -50,7 +51,7 @@ class Session:
                 else:
                     workers[kind] = stack.enter_context(Worker(kind, environment))
             titles = "; ".join(PEERS[kind].title for kind in workers)
-            self.progress.announce(f"Starting {len(workers)} peers and checking their outputs: {titles}.")
+            self.progress.announce(f"Starting peers and checking their outputs: {titles}.")
             yield workers
 
     def verified(self, workers: Workers, task: Task) -> Workers:
@@ -96,14 +97,12 @@ class Session:
         interleave(sides, 1, on_measurement=report)
         return interleave(sides, rounds, on_measurement=report)
 
-    def add_row(
-        self, name: str, target: float, times: Times, peer: str, scratch: str = SCRATCH, **options: str
-    ) -> None:
+    def add_row(self, name: str, target: Goal, times: Times, peer: str, scratch: str = SCRATCH, **options: str) -> None:
         """Add a row to the table of results, without a ratio if one of the two sides was not measured.
 
         Args:
             name: what is measured.
-            target: the ratio that the project aims for, at least.
+            target: lower limit of the ratio.
             times: measurements of all sides.
             peer: the side that is divided by ``scratch``.
             scratch: the side of scratch.

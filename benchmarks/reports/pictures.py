@@ -8,12 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from numpy.typing import NDArray
 
 from benchmarks.formatting import format_number, format_quantity
 from benchmarks.measurement.ratios import Times, paired_ratio
 from benchmarks.measurement.results import Results
-from benchmarks.peers.registry import KERAS, PEERS, SCRATCH
-from benchmarks.questions.grid import MIDDLE
+from benchmarks.peers.registry import KERAS, PEERS, PRODUCTS, SCRATCH
+from benchmarks.questions.grid import COMPARISONS, MIDDLE, Comparison
+from benchmarks.reports.variants import draw_variants
 from scratch.files import replacing
 
 # Paul Tol's bright colour scheme. Peers without an entry are grey; the curves of scaling.png show peers with an entry.
@@ -25,13 +27,13 @@ COLOURS = {
     "keras-jax": "#ee6677",
     "keras-torch": "#ee6677",
     "in-place": "#ccbb44",
-    "products": "#228833",
+    PRODUCTS: "#228833",
 }
 OTHER_COLOUR = "#bbbbbb"
 AXES = ("batch", "width", "depth")
 AXIS_LABELS = ("batch: samples in a step", "width: units of each layer", "depth: hidden layers")
 PLAIN_NUMBERS = FuncFormatter(lambda value, _: f"{value:,g}")
-PICTURES = ("epoch.png", "scaling.png", "grid.png")
+PICTURES = ("epoch.png", "variants.png", "scaling.png", "grid.png", "products.png")
 Points = list[dict[str, Any]]
 Curves = dict[str, list[float]]  # seconds of each peer
 
@@ -41,8 +43,10 @@ def draw(folder: Path, results: Results) -> list[Path]:
     machine, raw = f"{results.environment['cpu']}, {results.environment['cores']} cores", results.raw
     figures = (
         draw_epoch(raw.get("epoch", {}), machine),
+        draw_variants(raw.get("variants", {}), machine),
         draw_scaling(raw.get("grid", []), raw.get("threads", {}), machine),
-        draw_grid(raw.get("grid", []), machine),
+        draw_grid(raw.get("grid", []), machine, COMPARISONS[0], 32),
+        draw_grid(raw.get("grid", []), machine, COMPARISONS[1], 4),
     )
     drawn = {folder / name: figure for name, figure in zip(PICTURES, figures, strict=True) if figure is not None}
     for file, figure in drawn.items():
@@ -145,33 +149,49 @@ def _draw_curves(axes: Axes, x: list[int], curves: Curves) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def draw_grid(points: Points, machine: str) -> Figure | None:
-    """Draw a map for each depth: the ratio of Keras to scratch over batch size and width."""
-    points = [point for point in points if "ratio" in point]
+def draw_grid(points: Points, machine: str, comparison: Comparison, factor: float) -> Figure | None:
+    """Draw a map for each depth: the ratio of a peer to scratch over batch size and width.
+
+    Args:
+        points: the measurements of the grid.
+        machine: for the title.
+        comparison: which ratio.
+        factor: colours distinguish ratios from 1/factor to factor.
+    """
+    points = [point for point in points if comparison.key in point]
     depths = sorted({point["depth"] for point in points if point["width"] != MIDDLE[1]})
     if not depths:
         return None
     batch_sizes, widths = (sorted({point[key] for point in points}) for key in ("batch", "width"))
-    figure = Figure(figsize=(1.6 + 3.2 * len(depths), 3.6), layout="constrained")
+    figure = Figure(figsize=(1.6 + 3.2 * len(depths), 3.8), layout="constrained")
     for axes, depth in zip(np.atleast_1d(figure.subplots(1, len(depths), sharey=True)), depths, strict=True):
         ratios = np.full((len(batch_sizes), len(widths)), np.nan)
         for point in points:
             if point["depth"] == depth:
-                ratios[batch_sizes.index(point["batch"]), widths.index(point["width"])] = point["ratio"]
-        image = axes.imshow(ratios, cmap="RdBu", norm=LogNorm(1 / 32, 32), aspect="auto", origin="lower")
-        for (i, j), ratio in np.ndenumerate(ratios):
-            if np.isfinite(ratio):
-                text = f"{ratio:.2g}" if ratio < 10 else f"{ratio:.0f}"
-                axes.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if ratio > 8 else "black")
+                ratios[batch_sizes.index(point["batch"]), widths.index(point["width"])] = point[comparison.key]
+        _draw_map(axes, ratios, factor)
         axes.set_xticks(range(len(widths)), widths)
         axes.set_yticks(range(len(batch_sizes)), batch_sizes)
         axes.set_title(f"depth {depth}", fontsize=10)
         axes.set_xlabel("width")
     figure.axes[0].set_ylabel("batch")
-    bar = figure.colorbar(image, ax=figure.axes, pad=0.01)
-    bar.set_ticks([1 / 16, 1 / 4, 1, 4, 16], labels=["1/16", "1/4", "1", "4", "16"])
+    bar = figure.colorbar(figure.axes[-1].images[0], ax=figure.axes, pad=0.01)
+    ends = {factor: f"{factor:g}", factor**0.5: f"{factor**0.5:.2g}"}
+    ticks = {1 / value: f"1/{text}" for value, text in ends.items()} | {1: "1"} | ends
+    bar.set_ticks(list(ticks), labels=list(ticks.values()))
     bar.minorticks_off()
     shown = sum(point["depth"] in depths for point in points)
-    title = f"Training on dense random input, {PEERS[KERAS].title} ÷ scratch, {shown} of {len(points)} networks"
-    figure.suptitle(f"{title}: {machine}", fontsize=10)
+    sides = f"{PEERS[comparison.peer].title} ÷ {PEERS[comparison.scratch].title}"
+    title = f"Training on dense random input: {sides}, {shown} of {len(points)} networks"
+    figure.suptitle(f"{title}\n{machine}", fontsize=10)
     return figure
+
+
+def _draw_map(axes: Axes, ratios: NDArray[np.float64], factor: float) -> None:
+    """Draw ratios (rows, columns) as a map of colours with numbers."""
+    axes.imshow(ratios, cmap="RdBu", norm=LogNorm(1 / factor, factor), aspect="auto", origin="lower")
+    for (i, j), ratio in np.ndenumerate(ratios):
+        if np.isfinite(ratio):
+            text = f"{ratio:.2g}" if ratio < 10 else f"{ratio:.0f}"
+            colour = "white" if max(ratio, 1 / ratio) > factor**0.6 else "black"  # on a dark field
+            axes.text(j, i, text, ha="center", va="center", fontsize=9, color=colour)

@@ -1,34 +1,24 @@
 """Print the results as a table, with remarks and warnings, and write the table as Markdown."""
 
-import math
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.formatting import format_number, format_quantity
-from benchmarks.measurement.results import Results, Row
+from benchmarks.measurement.ratios import WIDE
+from benchmarks.measurement.results import Results
+from benchmarks.reports.sections import Section, sections
 
-HEAD = ["measurement", "scratch", "peer", "peer ÷ scratch (95 %)", "target", "reached", "note"]
-WIDE = 0.2  # width of an interval, divided by the ratio, above which a warning is printed
 BUSY = 0.25  # load average per core, before the first measurement, above which a warning is printed
 
 
-def cells(row: Row) -> list[str]:
-    """Return the texts of a row of the table."""
-    ratio, target = row.ratio, f"{row.target:g} ×"
-    if ratio is None:
-        return [row.name, "", "", "not measured", target, "?", row.note]
-    interval = "" if math.isnan(ratio.low) else f" ({format_number(ratio.low)} to {format_number(ratio.high)})"
-    sides = [format_quantity(ratio.scratch, row.unit), format_quantity(ratio.peer, row.unit)]
-    reached = "yes" if row.is_reached else "no"
-    return [row.name, *sides, f"{format_number(ratio.value)} ×{interval}", target, reached, row.note]
-
-
 def markdown(results: Results) -> str:
-    """Return the table in Markdown."""
-    lines = [HEAD, ["---"] * len(HEAD), *map(cells, results.rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    """Return the tables in Markdown."""
+    tables = [
+        [section.head, ["---"] * len(section.head), *(line.cells for line in section.lines)]
+        for section in sections(results)
+    ]
+    return "\n".join("".join(f"| {' | '.join(cells)} |\n" for cells in table) for table in tables)
 
 
 def warnings(results: Results) -> list[str]:
@@ -40,7 +30,7 @@ def warnings(results: Results) -> list[str]:
             f"Warning: the machine was busy: the load average before the first measurement was {load:.1f} "
             f"on {cores} cores. End other programs and measure again."
         )
-    wide = [row.name for row in results.rows if row.ratio and row.ratio.relative_width > WIDE]
+    wide = [name for section in sections(results) for line in section.lines for name in line.wide]
     if wide:
         found.append(
             f"Warning: the interval is wider than {WIDE:.0%} of the ratio for: {'; '.join(wide)}. "
@@ -71,14 +61,10 @@ def environment_lines(environment: dict[str, Any]) -> list[str]:
 
 
 def show(console: Console, results: Results) -> None:
-    """Print the table, remarks, the environment, warnings, and the targets that are not reached."""
-    table = Table(*HEAD, title="Time and memory of scratch and its peers", title_justify="left")
-    for column in table.columns[1:5]:
-        column.justify, column.no_wrap = "right", True
-    for row in results.rows:
-        table.add_row(*cells(row), style={True: "", False: "red", None: "dim"}[row.is_reached])
-    if results.rows:
-        console.print(table)
+    """Print the tables, remarks, the environment, warnings, and the goals that are not reached."""
+    tables = sections(results)
+    for section in tables:
+        console.print(_rich_table(section))
 
     def print_line(line: str, style: str = "") -> None:
         # A terminal shows wrapped words, a log the line as it is.
@@ -88,8 +74,19 @@ def show(console: Console, results: Results) -> None:
         print_line(line)
     for line in [*warnings(results), *(f"Not completed: {failure}" for failure in results.failures)]:
         print_line(line, "bold yellow")
-    missed = [row.name for row in results.rows if row.is_reached is not True]
+    missed = [name for section in tables for line in section.lines for name in line.missed]
     if missed:
         print_line(f"Not reached or not measured: {'; '.join(missed)}.", "bold red")
-    elif results.rows:
+    elif tables:
         print_line("All targets are reached.", "bold green")
+
+
+def _rich_table(section: Section) -> Table:
+    """Return the table for a terminal; lines with a goal that is not reached are red."""
+    table = Table(*section.head, title=section.title, title_justify="left")
+    for column in table.columns[1:]:
+        if column.header != "note":
+            column.justify = "right"
+    for line in section.lines:
+        table.add_row(*line.cells, style="red" if line.missed else "")
+    return table

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from benchmarks import cli
 from benchmarks.cli import main
+from benchmarks.measurement import environment
 from benchmarks.measurement.progress import Progress
 from benchmarks.measurement.results import Results
 from benchmarks.measurement.worker import WorkerError
@@ -21,7 +22,7 @@ from benchmarks.tasks import dense_task
     [
         (
             ["--only", "speed"],
-            "--only must be some of epoch, inference, program, grid, start, threads; got 'speed'.",
+            "--only must be some of epoch, variants, inference, program, grid, start, threads; got 'speed'.",
         ),
         (["--data", "nowhere.npz"], "nowhere.npz does not exist; expected mnist.npz or a folder with the IDX files."),
     ],
@@ -77,6 +78,24 @@ def test_log_has_a_line_for_every_measurement(monkeypatch: pytest.MonkeyPatch) -
         "epoch 4/4: plain PyTorch 12.3 ms",
     ]
     assert lines[-1].endswith(", about 0 s left")
+
+
+def test_busy_machine_is_announced_before_the_first_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A log that is no terminal has the warning before the line of the question, and the folder of the results."""
+
+    def ask(session: Session) -> None:
+        session.progress.start("series", 1)
+        session.progress.advance("a peer 1.00 s")
+
+    monkeypatch.setattr(cli, "QUESTIONS", {"first": ask})
+    monkeypatch.setattr(environment.os, "getloadavg", lambda: (64.0, 64.0, 64.0))
+    assert main(["--only", "first", "--output", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"Results are written to {tmp_path}."
+    assert lines[1].startswith("Warning: the machine was busy: the load average before the first measurement was 64.0")
+    assert lines[2:4] == ["Question 1 of 1: first", "series 1/1: a peer 1.00 s, about 0 s left"]
 
 
 def test_failed_question_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.peers.registry import PEERS
+from benchmarks.peers.registry import PEERS, PRODUCTS
 from benchmarks.tasks import Task
 
 
-@pytest.mark.parametrize("kind", [kind for kind in PEERS if kind != "products"])
+@pytest.mark.parametrize("kind", [kind for kind in PEERS if PEERS[kind].reference != PRODUCTS])
 @pytest.mark.parametrize("method", ["predict", "call"])
 @pytest.mark.parametrize("images", [1, 100, 10_000])
 def test_inference(compare: Callable, article: Task, kind: str, method: str, images: int) -> None:

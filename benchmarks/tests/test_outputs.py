@@ -15,7 +15,9 @@ from scratch.datasets import mnist
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.mark.parametrize("name", ["results.json", "table.md", "epoch.png", "scaling.png", "grid.png"])
+@pytest.mark.parametrize(
+    "name", ["results.json", "table.md", "epoch.png", "variants.png", "scaling.png", "grid.png", "products.png"]
+)
 def test_outputs_are_refused_before_the_measurements(
     name: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

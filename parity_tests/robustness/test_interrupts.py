@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from parity_tests.unit.kernels import LayerByLayer
 from scratch.callbacks import LambdaCallback
 from scratch.layers import Dense
 from scratch.models import Sequential
@@ -23,7 +24,9 @@ each_batch = LambdaCallback(on_train_batch_end=lambda batch, logs: None)
 PATHS: dict[str, tuple[str, Callable[[], SGD], list[LambdaCallback]]] = {
     "several fused steps per call": ("numba", lambda: SGD(0.1), []),
     "one fused step per call": ("numba", lambda: SGD(0.1), [each_batch]),
-    "numba, layer by layer": ("numba", lambda: SGD(0.1, momentum=0.9), []),
+    "fused steps with velocities": ("numba", lambda: SGD(0.1, momentum=0.9), []),
+    "fused steps with a norm": ("numba", lambda: SGD(0.1, momentum=0.5, global_clipnorm=0.1, weight_decay=1e-3), []),
+    "numba, layer by layer": ("numba", lambda: LayerByLayer(0.1, momentum=0.9), []),
     "numpy": ("numpy", lambda: SGD(0.1), []),
     "numpy with momentum": ("numpy", lambda: SGD(0.1, momentum=0.9, nesterov=True), []),
     "numpy with clipping": ("numpy", lambda: SGD(0.1, momentum=0.5, global_clipnorm=0.1, weight_decay=1e-3), []),

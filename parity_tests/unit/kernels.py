@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class LayerByLayer(SGD):
-    """SGD in a subclass: ``fit`` trains layer by layer, because the fused step implements SGD itself only."""
+    """SGD in a subclass: ``fit`` trains layer by layer, because a subclass does not inherit the rule of the fused step."""
 
 
 def model_of_the_article(seed: int, optimizer: SGD | None = None) -> Sequential:
@@ -41,8 +41,9 @@ def train(model: Sequential, epochs: int = 2) -> str:
 
 
 def digest(seed: int) -> str:
-    """Return the digests of a training with fused steps and of one layer by layer, with momentum."""
-    return train(model_of_the_article(seed)) + train(model_of_the_article(seed, SGD(0.1, momentum=0.9)))
+    """Return the digests of trainings with fused steps, with velocities and a norm, and layer by layer."""
+    optimizers = SGD(0.1), SGD(0.1, momentum=0.9, global_clipnorm=0.5), LayerByLayer(0.1, momentum=0.9)
+    return "".join(train(model_of_the_article(seed, optimizer)) for optimizer in optimizers)
 
 
 def run_python(

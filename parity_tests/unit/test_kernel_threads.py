@@ -19,9 +19,9 @@ from scratch.kernels import threads
 
 DIGEST = "from parity_tests.unit.kernels import digest; print(digest(3))"
 CONCURRENT_TRAININGS = """
-from parity_tests.unit.kernels import model_of_the_article, train, train_concurrently
+from parity_tests.unit.kernels import LayerByLayer, model_of_the_article, train, train_concurrently
 from scratch.optimizers import SGD
-for make in (lambda: SGD(0.1), lambda: SGD(0.1, momentum=0.9)):
+for make in (lambda: SGD(0.1), lambda: SGD(0.1, momentum=0.9, clipnorm=0.5), lambda: LayerByLayer(0.1, momentum=0.9)):
     expected = [train(model_of_the_article(seed, make())) for seed in (1, 2, 3)]
     for _ in range(3):
         assert train_concurrently((1, 2, 3), make) == expected

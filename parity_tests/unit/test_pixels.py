@@ -35,7 +35,7 @@ def fitted(x: Any, backend: str, dtype: str, momentum: float) -> Sequential:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("momentum", [0.0, 0.9])  # the fused step trains without momentum only
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_pixels_and_floats_give_identical_results(images: Images, backend: str, dtype: str, momentum: float) -> None:
     floats = images / np.float32(255)
     assert floats.dtype == np.float32

@@ -54,7 +54,7 @@ def test_labels_train_as_one_hot_rows(blobs: Data) -> None:
         assert expected == sparse.fit(x, labels, shuffle=False, verbose=0).history
 
 
-@pytest.mark.parametrize("options", [{}, {"momentum": 0.5}], ids=["fused", "layer by layer"])
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.5}], ids=["plain", "momentum"])
 def test_labels_and_one_hot_rows_give_the_same_results_in_every_method(options: dict[str, float], blobs: Data) -> None:
     x, y = blobs
     results = []
@@ -90,7 +90,7 @@ def test_loss_is_computed_in_the_dtype_of_the_outputs(dtype: str, backend: str, 
 
 
 def test_train_on_batch_takes_all_samples_in_one_step(blobs: Data) -> None:
-    """The samples of float32 and momentum 0 train in the compiled core."""
+    """The samples of float32 train in the compiled core."""
     model = classifier()
     W = model.get_weights()
     _, grads = model.gradients(blobs[0], blobs[1])

@@ -10,19 +10,20 @@ Worked example
 --------------
 
 The article's network, 784-256-100-10, with batches of 100 samples and two workers.  No layer has 2 · 256 units,
-so all are partitioned by samples (chunks start at multiples of MR = 4), and a step has two passes::
+so all are partitioned by samples (chunks start at multiples of 4, those of W at multiples of 16), and a step has two
+passes::
 
     pass  operations                      chunk 0                   chunk 1
     0     gather, forward 0, 1, 2, loss,  samples 0 to 51           samples 52 to 99
           backward 2, 1
-    1     update 0                        W[0:392] and b (256,)     W[392:784]      of W (784, 256)
+    1     update 0                        W[0:400] and b (256,)     W[400:784]      of W (784, 256)
           update 1                        W[0:128] and b (100,)     W[128:256]      of W (256, 100)
-          update 2                        W[0:52] and b (10,)       W[52:100]       of W (100, 10)
+          update 2                        W[0:64] and b (10,)       W[64:100]       of W (100, 10)
 
 The 600 steps of an epoch are 1,200 passes, numbered 0 to 1199.  If the first layer had 1,024 units, it would be
 partitioned by units, and a step would have three passes: gather and forward 0 (chunk 0: units 0 to 511); forward 1 to
 backward 1, by samples; and the updates, where layer 0 is partitioned by units again, so that each core updates the
-columns of W that are in its cache.
+columns of W that are in its cache.  With clipping by a norm, ``apply`` 0, 1, 2 are one more pass.
 
 Why this is safe
 ----------------

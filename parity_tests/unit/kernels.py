@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class LayerByLayer(SGD):
-    """SGD in a subclass: ``fit`` trains layer by layer, because a subclass does not inherit the rule of the fused step."""
+    """SGD in a subclass, which does not inherit the rule of the fused step: ``fit`` trains layer by layer."""
 
 
 def model_of_the_article(seed: int, optimizer: SGD | None = None) -> Sequential:

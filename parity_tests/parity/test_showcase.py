@@ -44,11 +44,15 @@ def checkouts(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_table_has_a_line_for_each_checkout(checkouts: Path) -> None:
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_table_has_a_line_for_each_checkout(
+    is_relative: bool, checkouts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(checkouts.parent)
     names = ("own", "absent", "broken")
     entries = [github(name, f"someone/{name}", "0" * 7, "net.py:Net") for name in names]
     before = Path.cwd(), list(sys.path)
-    _, _, own, broken = table(checkouts, entries)
+    _, _, own, broken = table(Path(checkouts.name) if is_relative else checkouts, entries)
     cells = [cell.strip() for cell in own.strip("|").split("|")]
     assert cells[:5] == ["[own](https://github.com/someone/own)", "unknown", "0", "✓", "✗ 10 of 10"]
     assert cells[5:] == ["not offered", "not offered", "The loss's logarithm has p + 1e-07."]

@@ -102,14 +102,14 @@ def rows(folder: Path, entries: Sequence[Entry] = ENTRIES) -> Iterator[tuple[Ent
 def inside(folder: Path) -> Iterator[None]:
     """Work in a checkout, whose modules can be imported meanwhile."""
     before, modules, path = Path.cwd(), set(sys.modules), list(sys.path)
-    os.chdir(folder)
-    sys.path.insert(0, str(folder.resolve()))
+    own = str(folder.resolve())
+    os.chdir(own)
+    sys.path.insert(0, own)
     try:
         yield
     finally:
         os.chdir(before)
         sys.path[:] = path
-        own = str(folder.resolve())
         for name in set(sys.modules) - modules:  # other checkouts may have modules of the same name
             if str(getattr(sys.modules[name], "__file__", "")).startswith(own):
                 del sys.modules[name]
@@ -158,6 +158,7 @@ def adapter_lines(network: str | Callable[..., Any]) -> int:
 
 def table(folder: Path, entries: Sequence[Entry] = ENTRIES) -> Iterator[str]:
     """Yield the lines of the table in Markdown."""
+    folder = folder.resolve()  # each row is yielded while the checkout is the working directory
     yield "| implementation | version | adapter, lines | outputs | loss | gradients | steps | findings |"
     yield "|---|---|---|---|---|---|---|---|"
     for entry, result in rows(folder, entries):

@@ -112,7 +112,8 @@ def random_methods(first: Observation, second: Observation) -> tuple[str, ...]:
     found = []
     for name, a in first.tensors.items():
         b = second.tensors.get(name, a)
-        if a.shape != b.shape or not np.allclose(a, b, rtol=0, atol=RANDOM * np.abs(a).max(initial=0), equal_nan=True):
+        tolerance = RANDOM * np.abs(a[np.isfinite(a)]).max(initial=0)
+        if a.shape != b.shape or not np.allclose(a, b, rtol=0, atol=tolerance, equal_nan=True):
             found.append(first.methods[name])
     return tuple(dict.fromkeys(found))
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,8 +35,12 @@ PATHS: dict[str, tuple[str, Callable[[], SGD], list[LambdaCallback]]] = {
 
 
 @pytest.fixture(autouse=True)
-def _python_handler() -> Iterator[None]:
-    """Install Python's handler: a shell that runs the tests in the background starts them with Ctrl-C ignored."""
+def _python_handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Install Python's handler: a shell that runs the tests in the background starts them with Ctrl-C ignored.
+
+    Python cannot raise an interrupt of a destructor, and reports it; pytest's hook for that may be interrupted too.
+    """
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

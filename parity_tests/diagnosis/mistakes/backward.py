@@ -244,7 +244,7 @@ def gradients_clipped(f: Formulas, limit: float) -> Formulas:
 )
 def norms_clipped(f: Formulas, limit: float) -> Formulas:
     def limited(gradient: Array) -> Array:
-        return gradient * min(1.0, limit / max(float(np.sqrt((gradient**2).sum())), limit))
+        return gradient * _factor(float(np.sqrt((gradient**2).sum())), limit)
 
     return replace(f, accumulate=lambda gradient, earlier: limited(f.accumulate(gradient, earlier)))
 
@@ -255,4 +255,9 @@ def norms_clipped(f: Formulas, limit: float) -> Formulas:
     values=(1.0, 5.0, 0.5, 10.0, 0.1),
 )
 def common_norm_clipped(f: Formulas, limit: float) -> Formulas:
-    return replace(f, shrink=lambda norm: limit / max(norm, limit))
+    return replace(f, shrink=lambda norm: _factor(norm, limit))
+
+
+def _factor(norm: float, limit: float) -> float:
+    """Return what limits a norm; a search may try limits of 0 and less, also for a norm of 0."""
+    return limit / norm if norm > max(limit, 0) else 1.0

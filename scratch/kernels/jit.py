@@ -109,6 +109,12 @@ class _Cache(FunctionCache):
             message = f"NUMBA_CACHE_DIR={expected} is not writable; compiled kernels are stored in {self.cache_path}."
             _warn_once("store", message)
 
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        # The argument types, the processor and the numbers in a closure, but not the function's code, which the digest
+        # of the sources covers: an edit must not leave old files behind.
+        cells = [cell.cell_contents for cell in self._py_func.__closure__ or ()]
+        return sig, codegen.magic_tuple(), tuple(cell for cell in cells if isinstance(cell, int))
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
@@ -155,10 +161,7 @@ class _CacheFiles(IndexDataCacheFile):
             file.write(hashlib.sha256(content).digest() + content)
 
     def _path(self, key: Any) -> Path:
-        # The argument types, the processor and the constants of a closure, but not the function's code: an edit must
-        # not leave old files behind.
-        signature, processor, (_, constants) = key
-        name = hashlib.sha256(repr((signature, processor, constants)).encode()).hexdigest()
+        name = hashlib.sha256(repr(key).encode()).hexdigest()
         return Path(self._index_path).with_suffix(f".{name[:16]}.nbc")
 
     def _stamp(self, key: Any) -> bytes:

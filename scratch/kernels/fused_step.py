@@ -3,8 +3,8 @@
 Layer by layer, all cores synchronize after every operation and return to Python.  A fused step consists of a few
 *passes* (see ``plan``), each of which is partitioned into *chunks*, and every worker thread executes chunks until all
 steps are done.  Measured for the article's network (60,000 digits, float32, batch size 100) on one
-core of an AMD EPYC (Zen 5), processor time, best of seven: 0.24 s per epoch, layer by layer (``run_eagerly=True``)
-0.34 s.
+core of an AMD EPYC (Zen 5), processor time: 0.26 s per epoch, layer by layer (``run_eagerly=True``)
+0.35 s.
 
 Worked example
 --------------

@@ -25,7 +25,6 @@ QUICK = (
     "loss_summed",
     "gradient_divided_by_constant",
     "slope_of_other_layer",
-    "short_batch_ignored",
     "softmax_sum_shifted",
     "inputs_as_given",
     "weight_gradient_before_slope",

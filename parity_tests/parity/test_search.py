@@ -22,6 +22,7 @@ def remedies(examination: Examination) -> dict[str, str]:
     return {f.stage: f.remedy for f in findings(examination)[0] if f.name == "unexplained"}
 
 
+@pytest.mark.slow
 def test_no_pair_is_tried_for_tensors_that_are_computed_from_unexplained_ones() -> None:
     found = examined((MASK, "dx = dout * np.sin(self.out)"))
     assert found.diagnosis.limits == {"steps": search.DERIVED}
@@ -29,6 +30,7 @@ def test_no_pair_is_tried_for_tensors_that_are_computed_from_unexplained_ones() 
     assert "it may follow from what is unexplained before" in remedies(found)["steps"]
 
 
+@pytest.mark.slow
 def test_the_search_for_pairs_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without time for pairs, a single mistake is still found, and the report says that the search was stopped."""
     monkeypatch.setattr(search, "PAIR_SECONDS", -1.0)
@@ -51,6 +53,7 @@ def test_budget() -> None:
     assert list(search.Budget(0).limited([()])) == []
 
 
+@pytest.mark.slow
 def test_partial_explanations_are_found_in_the_short_scenes() -> None:
     """Biases that are not updated explain a part of the steps, and are kept although the rest is unexplained."""
     update = "            grad = self.grads[key]\n"

@@ -20,7 +20,7 @@ import numpy as np
 
 from scratch.batches import Rows
 from scratch.callbacks import Callback
-from scratch.kernels import FUSED_ACTIVATIONS, Rule
+from scratch.kernels import FUSED_ACTIVATIONS, Rule, clips_by_norm
 from scratch.layer import Layer
 from scratch.network import Network
 from scratch.optimizers import SGD
@@ -188,7 +188,7 @@ def fused_step(network: Network) -> "FusedStep | None":
     dtypes = {array.dtype for array in arrays} | {layer.dtype for layer in network.layers}
     if (
         len(dtypes) != 1
-        or (rule.clips_by_norm and np.dtype(np.float64) in dtypes)  # whose last bits depend on the order of a sum
+        or (clips_by_norm(rule) and np.dtype(np.float64) in dtypes)  # whose last bits depend on the order of a sum
         or not all(array.flags.carray for array in arrays)
         or not all(map(_has_its_shapes, network.layers))
         or not set(activations) <= set(FUSED_ACTIVATIONS)

@@ -36,7 +36,7 @@ planted_in_kernel(
 )
 planted_in_kernel(
     passes,
-    "activation_gradient(before.activation, part, vector_view(y, i0 * D, (i1 - i0) * D), part)",
+    "activation_gradient(before.activation, part, vector_view(y, start, length), part)",
     "activation_gradient(before.activation, part, part, part)",
     name="relu_mask_of_gradient",
     mistake="The derivative of an activation is computed from the gradient instead of the output.",

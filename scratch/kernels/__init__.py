@@ -46,7 +46,7 @@ class Rule(NamedTuple):
     clipnorm: float
     global_clipnorm: float
 
-    @property
-    def clips_by_norm(self) -> bool:
-        """Whether the whole gradient must be known before the first parameter is updated."""
-        return self.clipnorm > 0 or self.global_clipnorm > 0
+
+def clips_by_norm(rule: Rule) -> bool:
+    """Return whether the whole gradient must be known before the first parameter is updated."""
+    return rule.clipnorm > 0 or rule.global_clipnorm > 0

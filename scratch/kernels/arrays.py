@@ -61,15 +61,3 @@ def column_sums(x: Array) -> Array:
         for j in range(x.shape[1]):
             sums[j] += row[j]
     return sums.astype(x.dtype)
-
-
-@compiled
-def all_finite(B: Array, k0: Int, k1: Int, j0: Int, j1: int) -> bool:
-    """Return whether rows k0 to k1 - 1, columns j0 to j1 - 1 hold neither infinity nor NaN."""
-    nonfinite = 0
-    for k in range(k0, k1):
-        row, found = B[k, j0:j1], np.int32(0)  # a 32-bit count, as a vector has room for as many of them as of float32
-        for j in range(len(row)):
-            found += np.int32(row[j] - row[j] != 0)  # ∞ - ∞ and NaN - NaN are NaN
-        nonfinite += int(found)
-    return nonfinite == 0

@@ -58,7 +58,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scratch.kernels import Rule, threads
+from scratch.kernels import Rule, clips_by_norm, threads
 from scratch.kernels.arrays import writeable
 from scratch.kernels.atomics import compare_exchange, fetch_add, load
 from scratch.kernels.jit import compiled
@@ -154,7 +154,7 @@ class FusedStep:
         inputs = len(self.weights[0][0])
         if rows.shape[1] != inputs:
             raise ValueError(f"The first layer expects {inputs} numbers per sample; received x with shape {x.shape}.")
-        plan = self._plan(min(batch_size, len(order)), rule.clips_by_norm)
+        plan = self._plan(min(batch_size, len(order)), clips_by_norm(rule))
         job = self._job(plan, _samples(rows), order, writeable(t), rule)
         try:
             threads.run([partial(run_worker, job, chunk) for chunk in range(plan.chunks)])

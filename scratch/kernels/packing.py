@@ -52,6 +52,16 @@ class Columns(NamedTuple):
 
 
 @inlined
+def pieces(tile: Tile, columns: Int) -> tuple[Int, Int]:
+    """Return how many contiguous pieces a tile of a matrix with so many columns has, and the length of each.
+
+    Complete rows are one piece; otherwise each row is one, and piece r begins with the tile's first column in row r.
+    """
+    i0, i1, j0, j1 = tile
+    return (1, (i1 - i0) * columns) if j1 - j0 == columns else (i1 - i0, j1 - j0)
+
+
+@inlined
 def packed_width(N: Int, like: Array) -> Int:
     """Return how many numbers N packed columns of the dtype of ``like`` take in each row."""
     lanes = VECTOR_BYTES // like.itemsize

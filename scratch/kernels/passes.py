@@ -2,7 +2,7 @@
 
 The operations are those of ``numba_ops`` and ``gemm``, applied to a part of each array and in the same order, so that a
 fused step and a step layer by layer give the same bits.  (Only the norms of gradients, for ``clipnorm``, are summed in
-another order here, in float64: see ``_apply``.)
+another order here, in float64: see ``updates``.)
 """
 
 from typing import Any, NamedTuple
@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scratch.kernels.arrays import aligned_empty, all_finite, clear, column_sums, copy
+from scratch.kernels.arrays import aligned_empty, clear, column_sums, copy
 from scratch.kernels.elementwise import activate, activation_gradient, softmax_cross_entropy
 from scratch.kernels.gemm import Output, add_product, product_tile
 from scratch.kernels.jit import compiled, inlined
-from scratch.kernels.packing import Columns, Factor, Tile, pack_columns, packed_width
+from scratch.kernels.packing import Columns, Factor, Tile, pack_columns, packed_width, pieces
 from scratch.kernels.plan import (
     APPLY,
     BACKWARD,
@@ -100,7 +100,10 @@ def _shape(kind: int, layer: Layer, n: int) -> tuple[int, int]:
 
 @compiled
 def _losses_are_finite(losses: Array, batch: Batch) -> bool:
-    return all_finite(losses.reshape(1, -1), np.int64(0), np.int64(1), batch.first, batch.first + batch.n)
+    nonfinite = 0
+    for i in range(batch.first, batch.first + batch.n):
+        nonfinite += losses[i] - losses[i] != 0  # ∞ - ∞ and NaN - NaN are NaN
+    return nonfinite == 0
 
 
 @inlined
@@ -137,13 +140,10 @@ def _forward(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int) -> No
         copy(state.parameters, layer.b, bias, np.int64(0), H)
     W = matrix_view(state.parameters, layer.W, layer.inputs, H)
     product_tile(Factor(x, np.bool_(False)), Factor(W, np.bool_(False)), bias, tile, out)
-    i0, i1, j0, j1 = tile
-    numbers = out.reshape(-1)
-    if j1 - j0 == H:  # complete rows are one contiguous piece
-        activate(layer.activation, vector_view(numbers, i0 * H, (i1 - i0) * H))
-    else:
-        for i in range(i0, i1):
-            activate(layer.activation, vector_view(numbers, i * H + j0, j1 - j0))
+    (i0, _, j0, _), numbers = tile, out.reshape(-1)
+    count, length = pieces(tile, H)
+    for r in range(count):
+        activate(layer.activation, vector_view(numbers, (i0 + r) * H + j0, length))
 
 
 @inlined
@@ -166,15 +166,12 @@ def _backward(state: State, layer: Layer, before: Layer, batch: Batch, tile: Til
     out, dz_before = matrix_view(state.activations, before.out, n, D), matrix_view(state.activations, before.dz, n, D)
     W = matrix_view(state.parameters, layer.W, D, layer.units)
     product_tile(Factor(dz, np.bool_(False)), Factor(W, np.bool_(True)), np.zeros(D, out.dtype), tile, dz_before)
-    i0, i1, j0, j1 = tile
-    dx, y = dz_before.reshape(-1), out.reshape(-1)
-    if j1 - j0 == D:
-        part = vector_view(dx, i0 * D, (i1 - i0) * D)
-        activation_gradient(before.activation, part, vector_view(y, i0 * D, (i1 - i0) * D), part)
-    else:
-        for i in range(i0, i1):
-            part = vector_view(dx, i * D + j0, j1 - j0)
-            activation_gradient(before.activation, part, vector_view(y, i * D + j0, j1 - j0), part)
+    (i0, _, j0, _), dx, y = tile, dz_before.reshape(-1), out.reshape(-1)
+    count, length = pieces(tile, D)
+    for r in range(count):
+        start = (i0 + r) * D + j0
+        part = vector_view(dx, start, length)
+        activation_gradient(before.activation, part, vector_view(y, start, length), part)
 
 
 @inlined

@@ -9,20 +9,17 @@ all gradients first.
 import numpy as np
 from numpy.typing import NDArray
 
+from scratch import kernels
 from scratch.kernels import Rule
 from scratch.kernels.arrays import copy, float64_sum
 from scratch.kernels.jit import Int, called, compiled, compiled_without_fma, inlined
-from scratch.kernels.packing import Tile
+from scratch.kernels.packing import Tile, pieces
 from scratch.kernels.plan import UPDATE_COLUMNS, UPDATE_STEP, Layer, State
 from scratch.kernels.simd import vector_view
 
 Array = NDArray[np.floating]
 
-
-@inlined
-def clips_by_norm(rule: Rule) -> bool:
-    """Return ``rule.clips_by_norm``, which compiled code cannot ask for."""
-    return rule.clipnorm > 0 or rule.global_clipnorm > 0
+clips_by_norm = inlined(kernels.clips_by_norm)
 
 
 @compiled_without_fma
@@ -100,9 +97,8 @@ def use_gradient(rule: Rule, state: State, layer: Layer, tile: Tile, dW: Array) 
     called()
     (i0, i1, j0, j1), H = tile, layer.units
     columns = j1 - j0
-    pieces = 1 if columns == H else i1 - i0  # complete rows are one contiguous piece
-    length = (i1 - i0) * columns // pieces
-    for r in range(pieces):
+    count, length = pieces(tile, H)
+    for r in range(count):
         _use_piece(rule, state, layer.W + (i0 + r) * H + j0, vector_view(dW, r * length, length))
     if clips_by_norm(rule):
         panels = (H + UPDATE_COLUMNS - 1) // UPDATE_COLUMNS
@@ -127,24 +123,28 @@ def use_bias_gradient(rule: Rule, state: State, layer: Layer, db: Array) -> None
 @compiled
 def _use_piece(rule: Rule, state: State, start: Int, dW: Array) -> None:
     """Apply the gradient of the parameters that begin at ``start``, or store it."""
-    count = len(dW)
     if clips_by_norm(rule):
-        copy(dW, np.int64(0), state.gradients, start, count)
+        copy(dW, np.int64(0), state.gradients, start, len(dW))
     else:
-        apply_update(rule, vector_view(state.parameters, start, count), dW, vector_view(state.velocities, start, count))
+        _apply_piece(rule, state, start, dW)
+
+
+@inlined
+def _apply_piece(rule: Rule, state: State, start: Int, dW: Array) -> None:
+    """Update the parameters that begin at ``start``."""
+    count = len(dW)
+    apply_update(rule, vector_view(state.parameters, start, count), dW, vector_view(state.velocities, start, count))
 
 
 @compiled
 def clip_and_apply(rule: Rule, state: State, layer: Layer, tile: Tile, with_bias: bool) -> None:
     """Clip the stored gradients of a tile of W, and perhaps of b, by their norms, and apply them."""
     called()
-    (i0, i1, j0, j1), H = tile, layer.units
+    (i0, _, j0, _), H = tile, layer.units
     factor, factor_of_b = _clipping_factors(rule, state.squares, layer)
-    if j1 - j0 == H:
-        _clip_piece(rule, state, layer.W + i0 * H, (i1 - i0) * H, factor)
-    else:
-        for i in range(i0, i1):
-            _clip_piece(rule, state, layer.W + i * H + j0, j1 - j0, factor)
+    count, length = pieces(tile, H)
+    for r in range(count):
+        _clip_piece(rule, state, layer.W + (i0 + r) * H + j0, length, factor)
     if with_bias and layer.b >= 0:
         _clip_piece(rule, state, layer.b, H, factor_of_b)
 
@@ -153,7 +153,7 @@ def clip_and_apply(rule: Rule, state: State, layer: Layer, tile: Tile, with_bias
 def _clip_piece(rule: Rule, state: State, start: Int, count: Int, factor: float) -> None:
     dW = vector_view(state.gradients, start, count)
     scale(dW, factor)
-    apply_update(rule, vector_view(state.parameters, start, count), dW, vector_view(state.velocities, start, count))
+    _apply_piece(rule, state, start, dW)
 
 
 @compiled

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.kernels.arguments import checked
-from scratch.kernels.arrays import column_sums, float64_sum
+from scratch.kernels.arrays import column_sums
 from scratch.kernels.elementwise import (
     RELU,
     SIGMOID,
@@ -165,7 +165,7 @@ def categorical_crossentropy_forward(y: Array, t: Array) -> Array:
     """Keras's rule for probabilities: rescale each row to sum 1, clip, take the logarithm: (N, C), (N, C) → (N,)."""
     losses = np.empty(len(y), y.dtype)
     for i in range(len(y)):
-        total = float64_sum(y[i])
+        total = row_sum(y, i)
         loss = 0.0
         for c in range(y.shape[1]):
             loss -= t[i, c] * np.log(np.float64(_clip(y.dtype.type(y[i, c] / total), y)))
@@ -179,7 +179,7 @@ def categorical_crossentropy_backward(y: Array, t: Array) -> Array:
     """Gradient of ``categorical_crossentropy_forward`` with respect to y: (N, C); 0 for clipped entries."""
     dy = np.empty_like(y)
     for i in range(len(y)):
-        total = float64_sum(y[i])
+        total = row_sum(y, i)
         mean = 0.0
         for c in range(y.shape[1]):
             q = y.dtype.type(y[i, c] / total)
@@ -211,7 +211,7 @@ def sparse_categorical_crossentropy_backward(y: Array, t: Array) -> Array:
     dy = np.empty_like(y)
     for i in range(len(y)):
         total = _clipped_sum(y[i], y)
-        t_sum = float64_sum(t[i])
+        t_sum = row_sum(t, i)
         for c in range(y.shape[1]):
             q = _clip(y[i, c], y)
             dy[i, c] = t_sum / total - t[i, c] / np.float64(q) if q == y[i, c] else 0.0

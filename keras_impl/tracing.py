@@ -30,7 +30,7 @@ def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike) -> dict[str, np.n
 
     Returns:
         ``{layer}/out`` for each layer; ``loss``; ``loss/dx``, the gradient of the loss with respect to its input (of a
-        cross-entropy after a softmax: the logits); then from the last layer to the first ``{layer}/dx``,
+        cross-entropy after a softmax or a sigmoid: the logits); then from the last layer to the first ``{layer}/dx``,
         ``{layer}/dW``, ``{layer}/db``.
 
     Raises:
@@ -38,7 +38,7 @@ def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike) -> dict[str, np.n
     """
     _check_model(model)
     inputs = np.asarray(x).astype(model.layers[0].compute_dtype)
-    fused = _is_fused_with_softmax(model)
+    fused = _is_fused_with_loss(model)
     shifts = _zero_shifts(model, len(inputs), fused)
 
     def loss_and_outputs(tensors: Tensors) -> tuple[Any, Tensors]:
@@ -73,27 +73,28 @@ def _check_model(model: keras.Sequential) -> None:
             raise ValueError(f"Layer {layer.name!r} can't be traced: it has variables other than a kernel and a bias.")
 
 
-def _is_fused_with_softmax(model: keras.Sequential) -> bool:
-    """Return whether the last layer is or ends in a softmax, and the loss takes its logits instead of its output."""
+def _is_fused_with_loss(model: keras.Sequential) -> bool:
+    """Return whether the model ends in a softmax or a sigmoid, and the loss takes its logits instead of its output."""
     last = model.layers[-1]
-    if (
-        not isinstance(last, keras.layers.Softmax)
-        and getattr(last, "activation", None) is not keras.activations.softmax
-    ):
-        return False
-    of_logits = [(name, loss.__name__) for name, loss in LOSSES.items() if loss().for_logits() is not None]
+    activation = "softmax" if isinstance(last, keras.layers.Softmax) else getattr(last, "activation", None)
+    of_logits = [
+        (name, loss)
+        for name, loss in LOSSES.items()
+        if (logits := loss().for_logits()) is not None
+        and activation in (logits.logits_of, getattr(keras.activations, str(logits.logits_of)))
+    ]
     return any(
-        loss is getattr(keras.losses, function_name) or isinstance(loss, getattr(keras.losses, class_name))
+        loss is getattr(keras.losses, function_name) or isinstance(loss, getattr(keras.losses, scratch_loss.__name__))
         for loss in map(keras.losses.get, keras.tree.flatten(model.loss))
-        for function_name, class_name in of_logits
+        for function_name, scratch_loss in of_logits
     )
 
 
 def _zero_shifts(model: keras.Sequential, samples: int, fused: bool) -> Arrays:
     """Return zeros of the shapes of all layers' outputs.
 
-    If the loss is fused with a softmax, the last layer's are those of the logits of a Dense, and are left out for a
-    layer that is a softmax and nothing else, since its logits are the output of the layer before.
+    If the loss is fused with a softmax or a sigmoid, the last layer's are those of the logits of a Dense, and are left
+    out for a layer that is an activation and nothing else, since its logits are the output of the layer before.
     """
     *layers, last = model.layers
     if not fused or isinstance(last, keras.layers.Dense):

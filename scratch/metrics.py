@@ -2,15 +2,19 @@
 
 Every prediction has the same weight, so a short last batch counts less than a full one.  During training a prediction
 is the one made before its batch's update (``keras/src/metrics/reduction_metrics.py``).
+
+To add a metric, derive a class from ``Metric`` with ``values``, and enter it in ``METRICS``.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from scratch.losses import Loss
-from scratch.utils import Array, check_list, check_name
+from scratch.utils import Array, check_list, check_name, check_number
 
 
 class Mean:
@@ -22,9 +26,10 @@ class Mean:
 
     def reset_state(self) -> None:
         """Discard all values."""
-        self.total, self.count = 0.0, 0
+        self.total: float = 0.0
+        self.count: float = 0
 
-    def add(self, total: float, count: int) -> None:
+    def add(self, total: float, count: float) -> None:
         """Add ``count`` values whose sum is ``total``."""
         self.total += total
         self.count += count
@@ -34,30 +39,49 @@ class Mean:
         return self.total / self.count if self.count else 0.0
 
 
-class CategoricalAccuracy(Mean):
-    """Share of samples (正答率) whose largest output is at the largest entry of their one-hot row.
+class Metric(Mean):
+    """Base class: the mean of a value that each sample has.
 
     Attributes:
         additive: whether one ``update_state`` on several batches equals one call per batch, so that ``fit`` may join
             training steps.  A subclass does not inherit it: see ``scratch.execution``.
-        sparse: whether the targets are integer labels instead of one-hot rows.
+        sparse: whether the targets are integer labels instead of rows; None: either.
+        direction: ``'up'`` if larger values are better, ``'down'`` if smaller ones are: what a callback with
+            ``mode="auto"`` assumes.
     """
 
-    additive: ClassVar[bool] = True
-    sparse: ClassVar[bool] = False
+    additive: ClassVar[bool] = False
+    sparse: ClassVar[bool | None] = False
+    direction = "up"
 
-    direction = "up"  # larger values are better: what a callback with mode="auto" assumes
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """Return one value per sample (N,), or several (N, …), for a batch of targets and outputs (N, C)."""
+        raise NotImplementedError(f"The metric {type(self).__name__} must define values(y_true, y_pred).")
+
+    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
+        """Add a batch: the mean of each sample's values, times its weight (N,) if there are weights."""
+        values = np.asarray(self.values(y_true, y_pred))
+        self.add_values(values.reshape(len(values), -1).mean(axis=1) if values.ndim > 1 else values, sample_weight)
+
+    def add_values(self, values: Array, sample_weight: Array | None) -> None:
+        """Add one value per sample; with weights the mean is Σ weight·value / Σ weight."""
+        if sample_weight is None:
+            self.add(float(values.sum(dtype=np.float64)), values.size)
+        else:
+            self.add(float(np.sum(values * sample_weight)), float(np.sum(sample_weight)))
+
+
+class CategoricalAccuracy(Metric):
+    """Share of samples (正答率) whose largest output is at the largest entry of their one-hot row."""
+
+    additive = True
 
     def __init__(self, name: str = "categorical_accuracy") -> None:
         super().__init__(name)
 
-    def update_state(self, y_true: Array, y_pred: Array) -> None:
+    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         """Add a batch: y_true (…, C), y_pred (…, C)."""
-        self._add_matches(np.argmax(y_true, axis=-1), y_pred)
-
-    def _add_matches(self, labels: Array, y_pred: Array) -> None:
-        matches = labels == np.argmax(y_pred, axis=-1)
-        self.add(float(np.sum(matches)), matches.size)
+        self.add_values(np.argmax(y_true, axis=-1) == np.argmax(y_pred, axis=-1), sample_weight)
 
 
 class SparseCategoricalAccuracy(CategoricalAccuracy):
@@ -69,32 +93,124 @@ class SparseCategoricalAccuracy(CategoricalAccuracy):
     def __init__(self, name: str = "sparse_categorical_accuracy") -> None:
         super().__init__(name)
 
-    def update_state(self, y_true: Array, y_pred: Array) -> None:
+    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         """Add a batch: y_true (…,) or (…, 1), y_pred (…, C)."""
-        self._add_matches(np.reshape(y_true, y_pred.shape[:-1]), y_pred)
+        self.add_values(np.reshape(y_true, y_pred.shape[:-1]) == np.argmax(y_pred, axis=-1), sample_weight)
 
 
-METRICS: dict[str, type[CategoricalAccuracy]] = {
+class BinaryAccuracy(Metric):
+    """Share of outputs that are on their target's side of the threshold, as ``keras.metrics.BinaryAccuracy``.
+
+    Args:
+        name: the name in logs and history.
+        threshold: between 0 and 1; an output above it counts as a 1.
+    """
+
+    def __init__(self, name: str = "binary_accuracy", threshold: float = 0.5) -> None:
+        super().__init__(name)
+        self.threshold = check_number("threshold", threshold, 0, 1)
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """Return 1 for each right output of (N, C)."""
+        return np.equal(y_pred > self.threshold, y_true.reshape(y_pred.shape))
+
+
+class MeanSquaredError(Metric):
+    """Mean of (y_true − y_pred)², as ``keras.metrics.MeanSquaredError``."""
+
+    direction = "down"
+
+    def __init__(self, name: str = "mean_squared_error") -> None:
+        super().__init__(name)
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """Return the squares (N, C)."""
+        return np.asarray(np.square(y_true.reshape(y_pred.shape) - y_pred))
+
+
+class MeanAbsoluteError(Metric):
+    """Mean of |y_true − y_pred|, as ``keras.metrics.MeanAbsoluteError``."""
+
+    direction = "down"
+
+    def __init__(self, name: str = "mean_absolute_error") -> None:
+        super().__init__(name)
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """Return the distances (N, C)."""
+        return np.asarray(np.abs(y_true.reshape(y_pred.shape) - y_pred))
+
+
+class MeanMetricWrapper(Metric):
+    """The mean of a function of the user's, as ``keras.metrics.MeanMetricWrapper``.
+
+    Args:
+        fn: (y_true, y_pred) → values (N,) or (N, …), or one number for the batch; y_true is as passed to ``fit``.
+        name: the name in logs and history; default: the function's.
+    """
+
+    sparse = None
+    direction = "unknown"
+
+    def __init__(self, fn: Callable[[Array, Array], ArrayLike], name: str | None = None) -> None:
+        super().__init__(getattr(fn, "__name__", type(fn).__name__) if name is None else name)
+        self.fn = fn
+
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """Call the function."""
+        return np.asarray(self.fn(y_true, y_pred))
+
+
+METRICS: dict[str, type[Any]] = {
     "categorical_accuracy": CategoricalAccuracy,
     "sparse_categorical_accuracy": SparseCategoricalAccuracy,
+    "binary_accuracy": BinaryAccuracy,
+    "mean_squared_error": MeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
 }
+ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
 
 
-def get(metrics: Sequence[str | CategoricalAccuracy] | None, loss: Loss) -> list[CategoricalAccuracy]:
-    """Return metric objects; ``'accuracy'`` and ``'acc'`` stand for the metric that fits the loss.
+def _function(name: str) -> Callable[[ArrayLike, ArrayLike], Array]:
+    """Return a metric as a function on arrays; ``compile`` takes it in place of the class."""
+
+    def metric(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+        mean, values = METRICS[name](), []
+        for truth, outputs in zip(np.asarray(y_true), np.asarray(y_pred), strict=True):
+            mean.reset_state()
+            mean.update_state(truth[None], outputs[None])
+            values.append(mean.result())
+        return np.array(values)
+
+    metric.__name__ = metric.__qualname__ = name
+    metric.__doc__ = (
+        f"Return the value of each sample (N,) for predictions y_pred (N, C): ``{METRICS[name].__name__}``."
+    )
+    return metric
+
+
+categorical_accuracy = _function("categorical_accuracy")
+sparse_categorical_accuracy = _function("sparse_categorical_accuracy")
+binary_accuracy = _function("binary_accuracy")
+mean_squared_error = mse = _function("mean_squared_error")
+mean_absolute_error = mae = _function("mean_absolute_error")
+
+
+def get(metrics: str | Sequence[Any] | None, loss: Loss, units: int | None = None) -> list[Metric]:
+    """Return metric objects for names, classes, functions or objects.
+
+    ``'accuracy'`` and ``'acc'`` stand for the metric that fits the loss, or for ``BinaryAccuracy`` if the model ends in
+    a single unit, as in Keras.
 
     Raises:
         ValueError: if a name is unknown (the message lists the known names) or listed twice, or a metric takes other
             targets than the loss.
     """
-    accuracy = SparseCategoricalAccuracy if loss.sparse else CategoricalAccuracy
-    known: dict[str, type[CategoricalAccuracy]] = {"accuracy": accuracy, "acc": accuracy, **METRICS}
-    found: list[CategoricalAccuracy] = []
-    for metric in [metrics] if isinstance(metrics, str) else check_list("metrics", metrics):
-        if not isinstance(metric, CategoricalAccuracy):
-            name = check_name("metric", metric, known)
-            metric = known[name](name)
-        if metric.sparse is not loss.sparse:
+    fitting = BinaryAccuracy if units == 1 else SparseCategoricalAccuracy if loss.sparse else CategoricalAccuracy
+    found: list[Metric] = []
+    for entry in [metrics] if isinstance(metrics, str) else check_list("metrics", metrics):
+        metric = _metric(entry, fitting)
+        if metric.sparse not in (None, loss.sparse) and units != 1:
             raise ValueError(
                 f"The metric {metric.name!r} and the loss take different targets (labels or one-hot rows): "
                 "use 'accuracy', which fits either loss."
@@ -103,3 +219,21 @@ def get(metrics: Sequence[str | CategoricalAccuracy] | None, loss: Loss) -> list
             raise ValueError(f"The metric {metric.name!r} is listed twice in metrics.")
         found.append(metric)
     return found
+
+
+def _metric(entry: Any, fitting: type[Metric]) -> Metric:
+    """Return the object for an entry of ``compile(metrics=[…])``; ``fitting`` is the class for ``'accuracy'``."""
+    if isinstance(entry, Metric):
+        return entry
+    if inspect.isclass(entry) and issubclass(entry, Metric):
+        return entry()
+    name = str(getattr(entry, "__name__", entry))
+    if callable(entry) and globals().get(name) is not entry:
+        return MeanMetricWrapper(entry)
+    known: dict[str, type[Any]] = {"accuracy": fitting, "acc": fitting, **METRICS}
+    others = {alias: METRICS[key] for alias, key in ALIASES.items()}
+    others |= {metric.__name__: metric for metric in METRICS.values()}
+    if name not in others:
+        check_name("metric", name if callable(entry) else entry, known)
+    metric: Metric = (others | known)[name](name)
+    return metric

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 from scratch import utils
 from scratch.layer import Layer
 from scratch.layer_stack import LayerStack
-from scratch.losses import Loss, SoftmaxCrossEntropy
-from scratch.metrics import CategoricalAccuracy
+from scratch.losses import Loss
+from scratch.metrics import Metric
 from scratch.optimizers import SGD
 from scratch.pixels import Pixels
 from scratch.utils import Array
@@ -36,7 +36,7 @@ class Network(LayerStack):
 
     optimizer: SGD | None = None
     loss: Loss | None = None
-    metrics: list[CategoricalAccuracy] = []  # noqa: RUF012 (replaced by compile, never changed)
+    metrics: list[Metric] = []  # noqa: RUF012 (replaced by compile, never changed)
     run_eagerly: bool = False
     fused: Any = None
     inference_waits = False
@@ -54,11 +54,11 @@ class Network(LayerStack):
         """Return the loss of the last ``forward``, whose output was y, preceded by the object that computed it.
 
         After a softmax layer that object computes the loss from the logits, if the loss can: ``SoftmaxCrossEntropy``.
+        Likewise ``SigmoidCrossEntropy`` after a sigmoid.
         """
-        last = self._layers[-1]
-        is_softmax = last.activation == "softmax" and not utils.overridden(last, Layer, "activate", "activate_backward")
-        of_logits = loss.for_logits() if is_softmax else None
-        if of_logits is not None:
+        last, of_logits = self._layers[-1], loss.for_logits()
+        is_fused = of_logits is not None and of_logits.logits_of == last.activation
+        if of_logits is not None and is_fused and not utils.overridden(last, Layer, "activate", "activate_backward"):
             return of_logits, of_logits.forward(last.z, t)
         return loss, loss.forward(y, t)
 
@@ -78,7 +78,7 @@ class Network(LayerStack):
         for layer in reversed(self._layers):
             assert dout is not None
             is_last = layer is self._layers[-1]
-            from_logits = is_last and layer.activation == "softmax" and isinstance(criterion, SoftmaxCrossEntropy)
+            from_logits = is_last and layer.activation == criterion.logits_of
             need_dx = trace is not None or (bool(trainable) and layer is not trainable[0])
             dout = layer.backward(np.asarray(dout, layer.dtype), from_logits=from_logits, need_dx=need_dx)
             if trace is not None:

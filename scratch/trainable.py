@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from scratch import metrics as metrics_module
 from scratch.callbacks import Callback, History, Logs
 from scratch.execution import Steps, TrainFunction
 from scratch.losses import Loss
-from scratch.metrics import CategoricalAccuracy, Mean
+from scratch.metrics import Mean, Metric
 from scratch.network import Network
 from scratch.optimizers import SGD
 from scratch.pixels import Pixels
@@ -39,9 +39,9 @@ class TrainableNetwork(Network):
     def compile(
         self,
         optimizer: str | SGD = "sgd",
-        loss: str | Loss | None = None,
+        loss: str | Loss | type[Loss] | Callable[..., Any] | None = None,
         loss_weights: None = None,
-        metrics: Sequence[str | CategoricalAccuracy] | None = None,
+        metrics: str | Sequence[str | Metric | type[Metric] | Callable[..., Any]] | None = None,
         weighted_metrics: None = None,
         run_eagerly: bool = False,
     ) -> None:
@@ -49,9 +49,9 @@ class TrainableNetwork(Network):
 
         Args:
             optimizer: ``'sgd'`` or an ``SGD``.
-            loss: one of the names in ``scratch.losses.LOSSES``, or a loss object.
+            loss: one of the names in ``scratch.losses.LOSSES``, a loss object, or a function of ``scratch.losses``.
             loss_weights: Keras's argument for several outputs; must be None.
-            metrics: names or metric objects, such as ``['accuracy']``.
+            metrics: names, metric objects or functions of (y_true, y_pred), such as ``['accuracy']``.
             weighted_metrics: Keras's argument for sample weights; must be None.
             run_eagerly: whether to train layer by layer on either backend, so that a ``print`` or a breakpoint in
                 ``layers.py`` is reached for every batch.
@@ -72,12 +72,17 @@ class TrainableNetwork(Network):
             raise ValueError("compile needs a loss that is one number per batch; got one with reduction=None.")
         if new_optimizer.owner not in (None, self):
             raise ValueError("The optimizer holds the velocities of another model; create a new optimizer.")
-        self.metrics = metrics_module.get(metrics, new_loss)
+        self.metrics = metrics_module.get(metrics, new_loss, self._units())
         if new_optimizer.owner is None:  # new, or a copy of another model's optimizer, whose velocities do not apply
             new_optimizer.iterations, new_optimizer.v = 0, {}
         self.optimizer, self.loss, self.run_eagerly = new_optimizer, new_loss, bool(run_eagerly)
         self.optimizer.owner = self
         self.mean_loss, self.history = Mean("loss"), History()
+
+    def _units(self) -> int | None:
+        """Return the number of outputs, also of a model that is not built; None if it is unknown."""
+        known = (getattr(layer, "units", None) for layer in reversed(self.layers))
+        return next((units for units in known if units is not None), None)
 
     def train_step(self, x: Array | Pixels, y: Array) -> tuple[float, Array]:
         """Take one training step through the layers: forward, loss, backward, update.
@@ -209,7 +214,7 @@ class FitState:
     validating: bool = False
     nonfinite_loss_reported: bool = False
     generator: Any = None
-    _means: list[tuple[float, int]] = field(default_factory=list)  # restored at the beginning of the epoch
+    _means: list[tuple[float, float]] = field(default_factory=list)  # restored at the beginning of the epoch
 
     def __post_init__(self) -> None:
         self.generator = self.model.rng.bit_generator.state
@@ -269,7 +274,7 @@ class FitState:
         optimizer.iterations = check_integer("iterations", state["iterations"], minimum=0)
         optimizer.learning_rate = check_number("learning_rate", state["learning_rate"])
         model.rng.bit_generator.state = state["generator"]
-        self._means = [(float(total), int(count)) for total, count in state["means"]]
+        self._means = [(float(total), check_number("count", count)) for total, count in state["means"]]
         for callback, saved in zip(self.stateful_callbacks(), state["callbacks"], strict=True):
             callback.set_state(saved)
         self.epoch, self.step = (check_integer(name, state[name], minimum=0) for name in ("epoch", "step"))

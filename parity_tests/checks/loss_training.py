@@ -18,11 +18,11 @@ SETTINGS = SGDSettings(0.0625)
 
 
 def cases() -> list[Case]:
-    """Return two networks for each loss of ``scratch.losses.LOSSES``: one ends in a softmax, one is linear."""
+    """Return two networks for each loss of ``scratch.losses.LOSSES``: one is linear, one ends in what fits the loss."""
     return [
         Case((6, 4), ("tanh", last), features=5, batch=26, loss=loss.__name__, seed=2)
         for loss in losses.LOSSES.values()
-        for last in ("softmax", "linear")
+        for last in (LOSSES[loss.__name__].logits_of if loss.__name__ in LOSSES else "softmax", "linear")
     ]
 
 

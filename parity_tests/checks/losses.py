@@ -64,7 +64,7 @@ class ArrayLoss(NamedTuple):
     def smoothed_targets(self) -> np.ndarray:
         """The targets that the formula takes: one-hot rows, smoothed."""
         s = self.settings.get("label_smoothing", 0)
-        return np.eye(CLASSES)[labels()] * (1 - s) + s / CLASSES
+        return LOSSES[self.loss].smoothed(np.eye(CLASSES)[labels()], s)
 
     @property
     def reductions(self) -> tuple[Reduce, Reduce]:
@@ -133,6 +133,10 @@ def bounded_loss(case: ArrayLoss, y: np.ndarray) -> Bounded:
     # The error model allows any order of summation, which is wide for 40 samples: all programs add them pairwise or in
     # vectors.  26 u times the largest term (a logit, or the logarithm of a clipped probability) is enough for them.
     largest = float(np.abs(y).max()) if case.from_logits else -np.log(EPSILON)
+    if (
+        LOSSES[case.loss].binary and not case.from_logits
+    ):  # the limit 1 - 1e-7 is rounded, which the logarithm magnifies
+        return reduced
     limit = 26 * rounding.u * (1 + largest) * (SAMPLES if case.settings.get("reduction") == "sum" else 1)
     return Bounded(reduced.value, np.minimum(reduced.bound, limit))
 

@@ -111,3 +111,46 @@ def smoothing_lost_after_softmax(self: Any) -> Any:
 def labels_shifted(self: Any, y: Array, units: int, dtype: Any) -> Array:
     """Labels are counted from 1."""
     return np.eye(units, dtype=dtype)[(y.reshape(-1) + 1) % units]
+
+
+@planted_fault(numpy_ops, "mean_squared_error_forward", caught_by="losses")
+def squares_halved(y: Array, t: Array) -> Array:
+    """The squared error is halved, as in the book, and its gradient is not."""
+    return np.square(y - t).mean(axis=1) / 2
+
+
+@planted_fault(numpy_ops, "mean_squared_error_backward", caught_by="losses in training")
+def squares_summed_over_units(y: Array, t: Array) -> Array:
+    """The gradient of the squared error is not divided by the number of units."""
+    return 2 * (y - t)
+
+
+@planted_fault(numpy_ops, "mean_absolute_error_backward", caught_by="losses")
+def distance_not_signed(y: Array, t: Array) -> Array:
+    """The gradient of the absolute error has no sign."""
+    return np.ones_like(y) / y.shape[1]
+
+
+@planted_fault(numpy_ops, "binary_crossentropy_forward", caught_by="losses")
+def negative_answers_ignored(y: Array, t: Array) -> Array:
+    """Binary cross-entropy leaves out the units whose target is 0."""
+    return -(t * np.log(np.clip(y, EPSILON, 1 - EPSILON))).mean(axis=1)
+
+
+@planted_fault(numpy_ops, "sigmoid_cross_entropy_backward", caught_by="trace")
+def sigmoid_differentiated_twice(x: Array, t: Array) -> Array:
+    """The gradient of sigmoid and binary cross-entropy is p·(1 − p)·(p − t) / C."""
+    p = numpy_ops.sigmoid_forward(x)
+    return p * (1 - p) * (p - t) / x.shape[1]
+
+
+@planted_fault(losses.BinaryCrossentropy, "smooth", caught_by="losses")
+def binary_targets_smoothed_over_classes(self: Any, t: Array) -> Array:
+    """Smoothing of binary targets adds s/C instead of s/2."""
+    return losses.Loss.smooth(self, t)
+
+
+@planted_fault(losses.SigmoidCrossEntropy, "smooth", caught_by="trace")
+def binary_smoothing_lost_after_sigmoid(self: Any, t: Array) -> Array:
+    """Smoothing of binary targets is lost when the loss is fused with a sigmoid."""
+    return t

@@ -91,7 +91,7 @@ UNSUPPORTED: dict[str, tuple[Callable[[], keras.Model], str]] = {
         "has gradient_accumulation_steps=4",
     ),
     "loss scale": (compiled_with(lambda: KerasSGD(loss_scale_factor=4.0)), "has loss_scale_factor=4.0"),
-    "mse": (compiled_with(loss="mse"), "Unknown loss 'mse'"),
+    "hinge": (compiled_with(loss="hinge"), "Unknown loss 'hinge'"),
     "focal": (compiled_with(loss=keras.losses.CategoricalFocalCrossentropy()), "is a 'CategoricalFocalCrossentropy'"),
     "ignored class": (
         compiled_with(loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=1)),

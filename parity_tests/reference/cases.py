@@ -79,8 +79,9 @@ class Case:
 
     @property
     def from_logits(self) -> bool:
-        """Whether the loss is compiled with ``from_logits=True``: the network does not end in a softmax."""
-        return LOSSES[self.loss].logits is not None and self.activations[-1] != "softmax"
+        """Whether the loss is compiled with ``from_logits=True``: the network ends in linear units."""
+        model = LOSSES[self.loss]
+        return model.logits is not None and self.activations[-1] != model.logits_of
 
     @property
     def comparable(self) -> bool:
@@ -92,7 +93,7 @@ class Case:
         if FRAMEWORK == "tensorflow":
             return True
         out = self.bounded_network().predict(self.x).value
-        saturated = self.activations[-1] == "softmax" and (out.min() < 1e-6 or out.max() > 1 - 1e-6)
+        saturated = self.activations[-1] == LOSSES[self.loss].logits_of and (out.min() < 1e-6 or out.max() > 1 - 1e-6)
         return not saturated and self.dtype != "float64"
 
     @cached_property
@@ -143,7 +144,7 @@ class Case:
     def targets(self) -> Array:
         """Targets that the formula of the loss takes: one-hot rows, smoothed, in float64."""
         s = 0.0 if LOSSES[self.loss].integer_targets else self.smoothing
-        return self.one_hot.astype(np.float64) * (1 - s) + s / self.widths[-1]
+        return LOSSES[self.loss].smoothed(self.one_hot.astype(np.float64), s)
 
     @property
     def y(self) -> Array:
@@ -204,7 +205,8 @@ class Case:
         keys = ("W", "b") if self.use_bias else ("W",)
         names = [f"dense_{i}/{key}" for i in range(len(self.widths)) for key in keys]
         params = {name: exact(W) for name, W in zip(names, self.data[2], strict=True)}
-        model, fused = LOSSES[self.loss], self.activations[-1] == "softmax"
+        model = LOSSES[self.loss]
+        fused = self.activations[-1] == model.logits_of
         rule = (model.outputs if model.logits is None else model.logits).with_options(model.options)
         loss_on_logits = fused and model.logits is not None
         rounding = Rounding(self.dtype)
@@ -246,6 +248,14 @@ ALL_CASES: Sequence[Case] = (
     ARTICLE,
     # Every activation, in the middle and at the end; every loss.
     *(Case((6, 4), (activation, activation), features=5, batch=7) for activation in scratch_layers.ACTIVATIONS),
-    *(Case((6, 4), ("tanh", "softmax"), features=5, batch=7, loss=loss, seed=1) for loss in LOSSES),
+    *(
+        Case((6, 4), ("tanh", model.logits_of), features=5, batch=7, loss=loss, seed=1)
+        for loss, model in LOSSES.items()
+    ),
+    Case((6, 4), ("relu", "sigmoid"), loss="BinaryCrossentropy", separate=True, smoothing=0.25),
+    Case((9, 4), ("tanh", "linear"), loss="BinaryCrossentropy", inputs="extreme"),
+    Case((6, 1), ("tanh", "sigmoid"), loss="BinaryCrossentropy", dtype="float64"),
+    Case((6, 3), ("relu", "linear"), loss="MeanSquaredError", inputs="large"),
+    Case((6, 3), ("relu", "linear"), loss="MeanAbsoluteError", dtype="float64"),
 )
 CASES = [case for case in ALL_CASES if case.comparable]

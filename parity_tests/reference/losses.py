@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from parity_tests.reference.activations import softmax
-from parity_tests.reference.error_model import ELEMENTARY, Array, Bounded, Rounding
+from parity_tests.reference.activations import sigmoid, softmax
+from parity_tests.reference.error_model import ELEMENTARY, LAMBDA, Array, Bounded, Rounding
 
 EPSILON = 1e-7  # keras.config.epsilon(): Keras clips probabilities to [EPSILON, 1 − EPSILON]
 
@@ -42,6 +42,8 @@ class LossModel(NamedTuple):
         logits: the formula with ``from_logits=True``, which a network that ends in a softmax uses as well; None if the
             loss has no such formula.
         integer_targets: whether the targets are class indices instead of rows of one number a unit.
+        logits_of: the activation whose logits the formula for logits takes.
+        binary: whether each unit is a question of its own: label smoothing s adds s/2 instead of s/C.
         options: the options of the formula, each with a value that is not the default; the networks of the cases are
             trained with them.
         more_settings: other arguments of the class to compare on arrays, in addition to each reduction and logits.
@@ -50,8 +52,14 @@ class LossModel(NamedTuple):
     outputs: LossRule
     logits: LossRule | None = None
     integer_targets: bool = False
+    logits_of: str = "softmax"
+    binary: bool = False
     options: Mapping[str, float] = {}
     more_settings: Sequence[Mapping[str, Any]] = ()
+
+    def smoothed(self, t: Array, s: float) -> Array:
+        """Return targets t (N, C) after label smoothing."""
+        return t * (1 - s) + s / (2 if self.binary else t.shape[1])
 
 
 def mean(rounding: Rounding, losses: Bounded) -> Bounded:
@@ -158,6 +166,79 @@ def _log_clipped(rounding: Rounding, y: Bounded) -> Bounded:
     return Bounded(log_q, y.bound / q + 2 * rounding.u + ELEMENTARY * rounding.u * np.abs(log_q))
 
 
+def mean_squared_error(rounding: Rounding, y: Bounded, t: Array) -> Bounded:
+    """Return the mean of e², with e = y − t: the errors of e (1, 4), of the square and of the mean (1, 2)."""
+    e = y.value - t
+    error = y.bound + rounding.u * np.abs(e)
+    terms = error * (2 * np.abs(e) + error) + (3 * rounding.u + rounding.gamma(t.shape[1])) * e**2
+    return Bounded((e**2).mean(axis=1), terms.mean(axis=1))
+
+
+def mean_squared_error_backward(rounding: Rounding, y: Bounded, t: Array) -> Bounded:
+    """Return 2 e / C: the error of e (1, 4) and two roundings (1)."""
+    e, factor = y.value - t, 2 / t.shape[1]
+    return Bounded(factor * e, factor * (y.bound + 3 * rounding.u * np.abs(e)))
+
+
+def mean_absolute_error(rounding: Rounding, y: Bounded, t: Array) -> Bounded:
+    """Return the mean of |e|, with e = y − t: the error of e (1, 4), and that of the mean (1, 2)."""
+    e = np.abs(y.value - t)
+    terms = y.bound + (3 * rounding.u + rounding.gamma(t.shape[1])) * e
+    return Bounded(e.mean(axis=1), terms.mean(axis=1))
+
+
+def mean_absolute_error_backward(rounding: Rounding, y: Bounded, t: Array) -> Bounded:
+    """Return sign(e) / C, with one rounding (1); where the sign of e is uncertain, the error may be 2 / C (6)."""
+    e, units = y.value - t, t.shape[1]
+    uncertain = (np.abs(e) <= y.bound) & (y.bound > 0)
+    return Bounded(np.sign(e) / units, np.where(uncertain, LAMBDA * 2, rounding.u) / units)
+
+
+def binary_crossentropy(rounding: Rounding, y: Bounded, t: Array) -> Bounded:
+    """Return the mean of −t·log q − (1 − t)·log(1 − q), with q = y, clipped to limits that are rounded themselves: 2u.
+
+    An absolute error of q is a relative one of q or of 1 − q, and so an absolute one of the logarithm (4).
+    """
+    q, u = np.clip(y.value, EPSILON, 1 - EPSILON), rounding.u
+    log_q, log_1q = np.abs(np.log(q)), np.abs(np.log1p(-q))
+    values = t * log_q + (1 - t) * log_1q
+    error = t * (y.bound + 2 * u * EPSILON) / q + (1 - t) * (y.bound + 2 * u) / (1 - q)
+    error = error + ((ELEMENTARY + 4) * u + rounding.gamma(t.shape[1])) * values
+    return Bounded(values.mean(axis=1), error.mean(axis=1))
+
+
+def binary_crossentropy_backward(rounding: Rounding, y: Bounded, t: Array) -> Bounded:
+    """Return ((1 − t)/(1 − q) − t/q) / C, and 0 where y is clipped; few roundings of either quotient (1, 4).
+
+    The bound does not cover a y that may lie on either side of the limit of the clipping.
+    """
+    q, u, units = np.clip(y.value, EPSILON, 1 - EPSILON), rounding.u, t.shape[1]
+    inside = (y.value >= EPSILON) & (y.value <= 1 - EPSILON)
+    error = t / q * (y.bound / q + 6 * u) + (1 - t) / (1 - q) * ((y.bound + u) / (1 - q) + 6 * u)
+    gradient = (1 - t) / (1 - q) - t / q
+    return Bounded(np.where(inside, gradient, 0) / units, np.where(inside, error, 0) / units)
+
+
+def sigmoid_cross_entropy(rounding: Rounding, z: Bounded, t: Array) -> Bounded:
+    """Return the mean of max(z, 0) − z·t + log(1 + exp(−|z|)).
+
+    Its slope is |sigmoid(z) − t| ≤ 1 (4); each of the three terms has the errors of its own roundings and functions.
+    """
+    v, u = z.value, rounding.u
+    positive, product, rest = np.maximum(v, 0), v * t, np.log1p(np.exp(-np.abs(v)))
+    sizes = np.abs(positive) + np.abs(product)
+    error = z.bound + 4 * u * sizes + (2 * ELEMENTARY + 4) * u * rest
+    error = error + rounding.gamma(t.shape[1]) * (sizes + rest)
+    return Bounded((positive - product + rest).mean(axis=1), error.mean(axis=1))
+
+
+def sigmoid_cross_entropy_backward(rounding: Rounding, z: Bounded, t: Array) -> Bounded:
+    """Return (p − t) / C, with p = sigmoid(z): the error of p (3, 4), and two roundings (1)."""
+    p, units = sigmoid(rounding, z), t.shape[1]
+    bound = p.bound + 3 * rounding.u * (p.magnitude + t)
+    return Bounded((p.value - t) / units, bound / units)
+
+
 SOFTMAX_CROSS_ENTROPY = LossRule(cross_entropy, cross_entropy_backward)
 LOSSES = {  # by the name of the class in scratch.losses and keras.losses
     "CategoricalCrossentropy": LossModel(
@@ -173,4 +254,16 @@ LOSSES = {  # by the name of the class in scratch.losses and keras.losses
         SOFTMAX_CROSS_ENTROPY,
         integer_targets=True,
     ),
+    "BinaryCrossentropy": LossModel(
+        LossRule(binary_crossentropy, binary_crossentropy_backward),
+        LossRule(sigmoid_cross_entropy, sigmoid_cross_entropy_backward),
+        logits_of="sigmoid",
+        binary=True,
+        more_settings=(
+            {"label_smoothing": 0.25},
+            {"label_smoothing": 0.25, "from_logits": True, "reduction": None},
+        ),
+    ),
+    "MeanSquaredError": LossModel(LossRule(mean_squared_error, mean_squared_error_backward)),
+    "MeanAbsoluteError": LossModel(LossRule(mean_absolute_error, mean_absolute_error_backward)),
 }

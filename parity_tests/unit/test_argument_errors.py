@@ -96,7 +96,7 @@ OPTIMIZERS = [
 ]
 COMPILE = [
     (lambda: classifier().compile("adam", "categorical_crossentropy"), "Unknown optimizer 'adam': choose one of sgd"),
-    (lambda: classifier().compile("sgd", "mse"), f"Unknown loss 'mse': choose one of {KNOWN_LOSSES}"),
+    (lambda: classifier().compile("sgd", "hinge"), f"Unknown loss 'hinge': choose one of {KNOWN_LOSSES}"),
     (lambda: classifier().compile("sgd"), "Unknown loss None"),
     (
         lambda: classifier().compile("sgd", "categorical_crossentropy", metrics=["auc"]),

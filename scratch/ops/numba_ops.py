@@ -27,6 +27,16 @@ from scratch.kernels.elementwise import (
 )
 from scratch.kernels.gemm import product
 from scratch.kernels.jit import compiled
+from scratch.ops.numba_losses import (  # noqa: F401  (operations of this backend)
+    binary_crossentropy_backward,
+    binary_crossentropy_forward,
+    mean_absolute_error_backward,
+    mean_absolute_error_forward,
+    mean_squared_error_backward,
+    mean_squared_error_forward,
+    sigmoid_cross_entropy_backward,
+    sigmoid_cross_entropy_forward,
+)
 
 Array = NDArray[np.floating]
 LOW, HIGH = 1e-7, 1 - 1e-7  # the limits that Keras clips probabilities to: keras.config.epsilon() and 1 minus it

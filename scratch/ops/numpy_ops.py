@@ -8,6 +8,17 @@ samples, all of one dtype, float32 or float64, which is also the dtype of every 
 import numpy as np
 from numpy.typing import NDArray
 
+from scratch.ops.numpy_losses import (  # noqa: F401  (operations of this backend)
+    binary_crossentropy_backward,
+    binary_crossentropy_forward,
+    mean_absolute_error_backward,
+    mean_absolute_error_forward,
+    mean_squared_error_backward,
+    mean_squared_error_forward,
+    sigmoid_cross_entropy_backward,
+    sigmoid_cross_entropy_forward,
+)
+
 Array = NDArray[np.floating]
 MAX_TERMS = 100  # of one running sum
 MAX_FLOAT64_WORK = 1 << 17  # multiplications

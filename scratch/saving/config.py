@@ -8,7 +8,7 @@ from scratch import losses
 from scratch.layer import Layer
 from scratch.layers import Input
 from scratch.losses import Loss
-from scratch.metrics import CategoricalAccuracy
+from scratch.metrics import Metric
 from scratch.network import Network
 from scratch.optimizers import SGD
 from scratch.saving.entries import (
@@ -36,7 +36,7 @@ class CompileArguments(NamedTuple):
 
     optimizer: SGD
     loss: Loss
-    metrics: list[str | CategoricalAccuracy]
+    metrics: list[str | Metric]
     run_eagerly: bool
 
 

@@ -101,6 +101,7 @@ def loss_table(loss_classes: Iterable[type[losses.Loss]]) -> Table:
     fixed: dict[str, dict[str, Json]] = {
         "CategoricalCrossentropy": {"axis": -1},
         "SparseCategoricalCrossentropy": {"ignore_class": None},
+        "BinaryCrossentropy": {"axis": -1},
     }
     return {
         loss.__name__: KerasClass(
@@ -189,6 +190,8 @@ OPTIMIZERS: Table = {
 }
 LOSSES = loss_table(losses.LOSSES.values())
 METRICS: Table = {
-    metric.__name__: KerasClass("keras.metrics", metric, {"name": NAME}, ignored=("dtype",))
+    metric.__name__: KerasClass(
+        "keras.metrics", metric, {**_constructor_settings(metric), "name": NAME}, ignored=("dtype",)
+    )
     for metric in metrics.METRICS.values()
 }

@@ -1,12 +1,4 @@
-"""Loss functions (損失関数): cross-entropy for one-hot rows and for labels, and the base class for others.
-
-``SoftmaxCrossEntropy`` is the book's ``SoftmaxWithLoss``: softmax and cross-entropy in one step, on logits.
-``CategoricalCrossentropy`` and ``SparseCategoricalCrossentropy`` are Keras's losses on probabilities.  A model that
-ends in a softmax trains through ``SoftmaxCrossEntropy`` in both cases, as Keras does on TensorFlow.
-
-To add a loss, derive a class from ``Loss`` that names its operation, and enter it in ``LOSSES``.  The arguments of its
-constructor are what a saved model contains of it.  README.md in this folder lists all files.
-"""
+"""``Loss``: what all losses share."""
 
 from types import ModuleType
 from typing import ClassVar
@@ -19,7 +11,6 @@ from scratch.utils import (
     Array,
     Shape,
     check_array,
-    check_labels,
     check_name,
     check_number,
     check_same_length,
@@ -39,11 +30,13 @@ class Loss:
         label_smoothing: s between 0 and 1; the targets become ``t·(1 − s) + s/C``.
         backend: name of the backend whose operations are used.
         sparse: whether the user's targets are integer labels instead of rows.
+        logits_of: the activation, ``'softmax'`` or ``'sigmoid'``, that the loss includes: it takes that one's logits.
     """
 
     op: str | None = None
     op_options: ClassVar[tuple[str, ...]] = ()
     sparse: ClassVar[bool] = False
+    logits_of: ClassVar[str | None] = None
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", label_smoothing: float = 0.0) -> None:
         self.reduction = check_name("reduction", "none" if reduction is None else reduction, REDUCTIONS)
@@ -111,24 +104,24 @@ class Loss:
         last = [float(self.reduce(losses[whole * size :]))] if len(losses) % size else []
         return [*totals.astype(losses.dtype).tolist(), *last]
 
-    def for_logits(self) -> "SoftmaxCrossEntropy | None":
-        """Return the same loss as a function of the logits, for models that end in a softmax; None by default."""
+    def for_logits(self) -> "Loss | None":
+        """Return the same loss with a ``logits_of``, for models that end in this activation; None by default."""
         return None
 
     def check_targets(self, y: ArrayLike, output_shape: Shape, argument: str = "y") -> Array:
         """Return y as an array that ``targets`` accepts for outputs of that shape, without a copy.
 
         Raises:
-            ValueError: if y is not one row of ``units`` finite numbers per sample.
+            ValueError: if y is not one row of ``units`` finite numbers per sample; for one unit, numbers (N,) will do.
         """
         units, array = units_of(output_shape), check_array(argument, y)
-        if array.shape[1:] != (units,):
+        if array.shape[1:] != (units,) and not (units == 1 == array.ndim):
             raise ValueError(f"{argument} must be rows of {units} numbers, one per unit; got shape {array.shape}.")
         return array
 
     def targets(self, y: Array, units: int, dtype: DTypeLike) -> Array:
         """Return the t (N, units) of ``forward`` for checked targets y."""
-        return y.astype(dtype)
+        return y.reshape(len(y), units).astype(dtype)
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
         """Return the loss of a batch of predictions (N, C), in their dtype (float32 for integers).
@@ -141,134 +134,6 @@ class Loss:
         truth = self.check_targets(y_true, (None, *y.shape[1:]), "y_true")
         check_same_length("y_true", truth, "y_pred", y)
         return self.forward(y, self.targets(truth, y.shape[1], y.dtype))
-
-
-class SoftmaxCrossEntropy(Loss):
-    """Softmax and cross-entropy in one step, on logits: −Σ t·log softmax(y), with gradient (softmax(y) − t)/N."""
-
-    op = "softmax_cross_entropy"
-
-    def for_logits(self) -> "SoftmaxCrossEntropy":
-        """Return this loss, which takes logits already."""
-        return self
-
-
-class CategoricalCrossentropy(Loss):
-    """Cross-entropy with one-hot targets, as ``keras.losses.CategoricalCrossentropy``.
-
-    Called on arrays of probabilities, it rescales each row to sum to 1 and clips to [1e-7, 1 − 1e-7].  After a softmax
-    layer a model computes the loss from the logits instead, where nothing needs clipping.
-
-    Args:
-        from_logits: whether y_pred holds logits.
-        label_smoothing: s between 0 and 1; the targets become ``t·(1 − s) + s/C``.
-        reduction: ``'sum_over_batch_size'``, ``'sum'`` or ``None``.
-    """
-
-    op = "categorical_crossentropy"
-
-    def __init__(
-        self,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        reduction: str | None = "sum_over_batch_size",
-    ) -> None:
-        super().__init__(reduction, label_smoothing)
-        self.from_logits = from_logits
-        if from_logits:
-            self.op = SoftmaxCrossEntropy.op
-
-    @property
-    def fused_rule(self) -> str | None:
-        """The fused step computes the mean over the batch only."""
-        return SoftmaxCrossEntropy.op if self.reduction == "sum_over_batch_size" else None
-
-    def for_logits(self) -> SoftmaxCrossEntropy:
-        """Return the same loss as a function of the logits."""
-        loss = SoftmaxCrossEntropy(self.reduction, self.label_smoothing)
-        loss.backend = self.backend
-        return loss
-
-    def check_targets(self, y: ArrayLike, output_shape: Shape, argument: str = "y") -> Array:
-        """Return y as an array of one-hot rows (N, units), without a copy.
-
-        Raises:
-            ValueError: if y is not one row of ``units`` probabilities per sample.
-        """
-        units, array = units_of(output_shape), check_array(argument, y)
-        if array.ndim == 1 or array.shape[1:] == (1,) != (units,):
-            raise ValueError(
-                f"{argument} must be one-hot rows of {units} for categorical_crossentropy; "
-                f"got labels of shape {array.shape}. Use to_categorical(y) or the loss sparse_categorical_crossentropy."
-            )
-        if array.shape[1:] != (units,):
-            raise ValueError(
-                f"{argument} must be one-hot rows of {units}, one entry per unit; got shape {array.shape}."
-            )
-        if array.min() < 0 or array.max() > 1:
-            raise ValueError(
-                f"{argument} must hold one-hot rows between 0 and 1; got {array.min():g} to {array.max():g}."
-            )
-        return array
-
-
-class SparseCategoricalCrossentropy(CategoricalCrossentropy):
-    """Cross-entropy with integer labels, as ``keras.losses.SparseCategoricalCrossentropy``.
-
-    Args:
-        from_logits: whether y_pred holds logits.
-        reduction: ``'sum_over_batch_size'``, ``'sum'`` or ``None``.
-    """
-
-    op = "sparse_categorical_crossentropy"
-    sparse = True
-
-    def __init__(self, from_logits: bool = False, reduction: str | None = "sum_over_batch_size") -> None:
-        super().__init__(from_logits, reduction=reduction)
-
-    @property
-    def fused_rule(self) -> str | None:
-        """As for one-hot targets; declared again, since a subclass does not inherit it."""
-        return super().fused_rule
-
-    def check_targets(self, y: ArrayLike, output_shape: Shape, argument: str = "y") -> Array:
-        """Return y as an array of labels (N,) or (N, 1).
-
-        Raises:
-            ValueError: if y is not one integer from 0 to units − 1 per sample.
-        """
-        units = units_of(output_shape)
-        shape = np.shape(check_array(argument, y))
-        if shape[1:] not in ((), (1,)):
-            raise ValueError(
-                f"{argument} must be one label per sample for sparse_categorical_crossentropy; got shape {shape}. "
-                "For one-hot rows use the loss 'categorical_crossentropy'."
-            )
-        labels = check_labels(argument, y)
-        if labels.max() >= units:
-            raise ValueError(
-                f"{argument} must hold labels from 0 to {units - 1}, one for each unit; got {labels.max()}."
-            )
-        return labels
-
-    def targets(self, y: Array, units: int, dtype: DTypeLike) -> Array:
-        """Return the labels as one-hot rows (N, units)."""
-        return np.eye(units, dtype=dtype)[y.ravel()]
-
-
-LOSSES: dict[str, type[Loss]] = {
-    "categorical_crossentropy": CategoricalCrossentropy,
-    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
-}
-
-
-def get(loss: str | Loss | None) -> Loss:
-    """Return a new loss with that name; an instance is returned unchanged.
-
-    Raises:
-        ValueError: if the name is unknown; the message lists the known names.
-    """
-    return loss if isinstance(loss, Loss) else LOSSES[check_name("loss", loss, LOSSES)]()
 
 
 def units_of(output_shape: Shape) -> int:

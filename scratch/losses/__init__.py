@@ -1,0 +1,85 @@
+"""Loss functions (損失関数), as classes and, on arrays, as functions.
+
+To add a loss, derive a class from ``Loss`` that names its operation, and enter it in ``LOSSES``.  The arguments of its
+constructor are what a saved model contains of it.  ``scratch/README.md`` lists all files.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from scratch.losses.binary import BinaryCrossentropy, SigmoidCrossEntropy
+from scratch.losses.categorical import CategoricalCrossentropy, SoftmaxCrossEntropy, SparseCategoricalCrossentropy
+from scratch.losses.loss import REDUCTIONS, Loss, units_of
+from scratch.losses.regression import MeanAbsoluteError, MeanSquaredError
+from scratch.utils import Array, check_name
+
+__all__ = [
+    "LOSSES",
+    "REDUCTIONS",
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SigmoidCrossEntropy",
+    "SoftmaxCrossEntropy",
+    "SparseCategoricalCrossentropy",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "get",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "sparse_categorical_crossentropy",
+    "units_of",
+]
+
+LOSSES: dict[str, type[Loss]] = {
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    "binary_crossentropy": BinaryCrossentropy,
+    "mean_squared_error": MeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+}
+ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy"}
+
+
+def _function(name: str) -> Callable[..., Array]:
+    """Return the loss of each sample as a function on arrays; ``compile`` takes it in place of the class."""
+
+    def loss(y_true: ArrayLike, y_pred: ArrayLike, **options: Any) -> Array:
+        return LOSSES[name](**options, reduction=None)(y_true, y_pred)
+
+    loss.__name__ = loss.__qualname__ = name
+    loss.__doc__ = f"Return the losses (N,) of predictions y_pred (N, C); options as of ``{LOSSES[name].__name__}``."
+    return loss
+
+
+categorical_crossentropy = _function("categorical_crossentropy")
+sparse_categorical_crossentropy = _function("sparse_categorical_crossentropy")
+binary_crossentropy = bce = _function("binary_crossentropy")
+mean_squared_error = mse = _function("mean_squared_error")
+mean_absolute_error = mae = _function("mean_absolute_error")
+
+
+def get(loss: str | Loss | type[Loss] | Callable[..., Any] | None) -> Loss:
+    """Return a new loss for a name, a class or one of this module's functions; an instance is returned unchanged.
+
+    Raises:
+        ValueError: if the name is unknown (the message lists the known names), or it is a function without a gradient.
+    """
+    if isinstance(loss, Loss):
+        return loss
+    if inspect.isclass(loss) and issubclass(loss, Loss):
+        return loss()
+    name = str(getattr(loss, "__name__", loss))
+    if callable(loss) and globals().get(name) is not loss:
+        raise ValueError(
+            f"The loss {name} is a function, of which scratch cannot compute the gradient: derive a class from "
+            "scratch.losses.Loss with forward(y, t), the losses, and backward(), their gradient with respect to y."
+        )
+    classes = {known.__name__: key for key, known in LOSSES.items()}
+    known = {**ALIASES, **classes}.get(name.lower() if name.isupper() else name, name if callable(loss) else loss)
+    return LOSSES[check_name("loss", known, LOSSES)]()

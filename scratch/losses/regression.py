@@ -1,0 +1,32 @@
+"""Losses on outputs of any size (回帰): the book's 2乗和誤差, averaged over the units as Keras does, and its relative.
+
+Formulas: ``keras/src/losses/losses.py``.
+"""
+
+from scratch.losses.loss import Loss
+
+
+class MeanSquaredError(Loss):
+    """Mean over the units of (y − t)², as ``keras.losses.MeanSquaredError``.
+
+    Args:
+        reduction: over the samples: ``'sum_over_batch_size'``, ``'sum'`` or ``None``.
+    """
+
+    op = "mean_squared_error"
+
+    def __init__(self, reduction: str | None = "sum_over_batch_size") -> None:
+        super().__init__(reduction)
+
+
+class MeanAbsoluteError(Loss):
+    """Mean over the units of |y − t|, as ``keras.losses.MeanAbsoluteError``; its gradient at y = t is 0.
+
+    Args:
+        reduction: over the samples: ``'sum_over_batch_size'``, ``'sum'`` or ``None``.
+    """
+
+    op = "mean_absolute_error"
+
+    def __init__(self, reduction: str | None = "sum_over_batch_size") -> None:
+        super().__init__(reduction)

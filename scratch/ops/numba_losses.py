@@ -1,0 +1,113 @@
+"""The losses of ``numpy_losses``, compiled: part of ``numba_ops``, and written like it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scratch.kernels.arguments import checked
+from scratch.kernels.jit import compiled
+
+Array = NDArray[np.floating]
+LOW, HIGH = 1e-7, 1 - 1e-7  # the limits that Keras clips probabilities to
+
+
+@checked("N C", "N C")
+@compiled
+def mean_squared_error_forward(y: Array, t: Array) -> Array:
+    """Mean of (y - t)² over the units: (N, C), (N, C) → (N,)."""
+    losses = np.empty(len(y), y.dtype)
+    for i in range(len(y)):
+        total = 0.0
+        for c in range(y.shape[1]):
+            difference = np.float64(y[i, c]) - t[i, c]
+            total += difference * difference
+        losses[i] = total / y.shape[1]
+    return losses
+
+
+@checked("N C", "N C")
+@compiled
+def mean_squared_error_backward(y: Array, t: Array) -> Array:
+    """Gradient of the mean squared error: 2 (y - t) / C."""
+    dy = np.empty_like(y)
+    for i in range(len(y)):
+        for c in range(y.shape[1]):
+            dy[i, c] = 2 * (np.float64(y[i, c]) - t[i, c]) / y.shape[1]
+    return dy
+
+
+@checked("N C", "N C")
+@compiled
+def mean_absolute_error_forward(y: Array, t: Array) -> Array:
+    """Mean of |y - t| over the units: (N, C), (N, C) → (N,)."""
+    losses = np.empty(len(y), y.dtype)
+    for i in range(len(y)):
+        total = 0.0
+        for c in range(y.shape[1]):
+            total += abs(np.float64(y[i, c]) - t[i, c])
+        losses[i] = total / y.shape[1]
+    return losses
+
+
+@checked("N C", "N C")
+@compiled
+def mean_absolute_error_backward(y: Array, t: Array) -> Array:
+    """Gradient of the mean absolute error: 1/C, -1/C, or 0 where y and t are equal; NaN stays NaN."""
+    dy = np.empty_like(y)
+    for i in range(len(y)):
+        for c in range(y.shape[1]):
+            dy[i, c] = np.sign(y[i, c] - t[i, c]) / y.shape[1]
+    return dy
+
+
+@checked("N C", "N C")
+@compiled
+def binary_crossentropy_forward(y: Array, t: Array) -> Array:
+    """Cross-entropy of each unit's probability, clipped; the mean over the units: (N, C), (N, C) → (N,)."""
+    losses, low, high = np.empty(len(y), y.dtype), y.dtype.type(LOW), y.dtype.type(HIGH)
+    for i in range(len(y)):
+        total = 0.0
+        for c in range(y.shape[1]):
+            q = low if y[i, c] < low else high if y[i, c] > high else y[i, c]
+            total -= t[i, c] * np.log(np.float64(q)) + (1.0 - t[i, c]) * np.log(1.0 - np.float64(q))
+        losses[i] = total / y.shape[1]
+    return losses
+
+
+@checked("N C", "N C")
+@compiled
+def binary_crossentropy_backward(y: Array, t: Array) -> Array:
+    """Gradient of ``binary_crossentropy_forward`` with respect to y; 0 for clipped entries."""
+    dy, low, high = np.empty_like(y), y.dtype.type(LOW), y.dtype.type(HIGH)
+    for i in range(len(y)):
+        for c in range(y.shape[1]):
+            q = np.float64(y[i, c])
+            inside = not (y[i, c] < low or y[i, c] > high)
+            dy[i, c] = ((1.0 - t[i, c]) / (1.0 - q) - t[i, c] / q) / y.shape[1] if inside else 0.0
+    return dy
+
+
+@checked("N C", "N C")
+@compiled
+def sigmoid_cross_entropy_forward(x: Array, t: Array) -> Array:
+    """Binary cross-entropy of sigmoid(x) with t, from the logits: the mean over the units, (N,)."""
+    losses = np.empty(len(x), x.dtype)
+    for i in range(len(x)):
+        total = 0.0
+        for c in range(x.shape[1]):
+            z = np.float64(x[i, c])
+            # log(1 + exp z), with the larger of 1 and exp z taken out of the logarithm
+            total += np.log1p(np.exp(-abs(z))) + (0.0 if z < 0 else z) - z * t[i, c]
+        losses[i] = total / x.shape[1]
+    return losses
+
+
+@checked("N C", "N C")
+@compiled
+def sigmoid_cross_entropy_backward(x: Array, t: Array) -> Array:
+    """Gradient with respect to the logits: (sigmoid(x) - t) / C."""
+    dx = np.empty_like(x)
+    for i in range(len(x)):
+        for c in range(x.shape[1]):
+            e = np.exp(-abs(np.float64(x[i, c])))
+            dx[i, c] = ((e if x[i, c] < 0 else 1.0) / (1.0 + e) - t[i, c]) / x.shape[1]
+    return dx

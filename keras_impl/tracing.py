@@ -13,20 +13,21 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_impl.frameworks import Tensors, floatx, value_and_gradients
+from keras_impl.frameworks import Tensors, floatx, to_numpy, value_and_gradients
 from scratch.losses import LOSSES
 
 PARAMETERS = {"kernel": "dW", "bias": "db"}  # scratch's names for the gradients of Keras's variables
 Arrays = list[np.ndarray]
 
 
-def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike) -> dict[str, np.ndarray]:
+def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike, training: bool = True) -> dict[str, np.ndarray]:
     """Return the tensors of one batch under the names, and in the order, of scratch's ``model.trace(x, t)``.
 
     Args:
         model: a built and compiled ``keras.Sequential``.
         x: samples (N, …).
         t: their targets, as the model's loss requires.
+        training: whether layers such as ``Dropout`` compute as in training; the model's variables do not change.
 
     Returns:
         ``{layer}/out`` for each layer; ``loss``; ``loss/dx``, the gradient of the loss with respect to its input (of a
@@ -34,7 +35,7 @@ def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike) -> dict[str, np.n
         ``{layer}/dW``, ``{layer}/db``.
 
     Raises:
-        ValueError: if the model is not built or not compiled, or has variables other than a trained kernel and bias.
+        ValueError: if the model is not built or not compiled, or has weights other than a trained kernel and bias.
     """
     _check_model(model)
     inputs = np.asarray(x).astype(model.layers[0].compute_dtype)
@@ -45,12 +46,14 @@ def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike) -> dict[str, np.n
         x, *rest = tensors
         weights = zip(model.trainable_variables, rest[len(shifts) :], strict=True)
         with keras.StatelessScope(state_mapping=list(weights)):
-            outputs, y_pred = _forward(model.layers, x, rest[: len(shifts)], fused)
+            outputs, y_pred = _forward(model.layers, x, rest[: len(shifts)], fused, training)
             loss = model.compute_loss(y=keras.ops.convert_to_tensor(t), y_pred=y_pred)
         return loss, [*outputs, loss]
 
     with floatx(model.layers[-1].compute_dtype):
-        values, gradients = value_and_gradients(loss_and_outputs, [inputs, *shifts, *model.get_weights()])
+        values, gradients = value_and_gradients(
+            loss_and_outputs, [inputs, *shifts, *map(to_numpy, model.trainable_variables)]
+        )
     count = 1 + len(shifts)
     return _by_name(model.layers, values, gradients[:count], gradients[count:])
 
@@ -69,8 +72,8 @@ def _check_model(model: keras.Sequential) -> None:
     if not model.built or not model.compiled:
         raise ValueError(f"Model {model.name!r} must be built and compiled before it can be traced.")
     for layer in model.layers:
-        if any(v.name not in PARAMETERS or not v.trainable for v in layer.variables):
-            raise ValueError(f"Layer {layer.name!r} can't be traced: it has variables other than a kernel and a bias.")
+        if any(v.name not in PARAMETERS or not v.trainable for v in layer.weights):
+            raise ValueError(f"Layer {layer.name!r} can't be traced: it has weights other than a kernel and a bias.")
 
 
 def _is_fused_with_loss(model: keras.Sequential) -> bool:
@@ -102,20 +105,22 @@ def _zero_shifts(model: keras.Sequential, samples: int, fused: bool) -> Arrays:
     return [np.zeros((samples, *layer.output.shape[1:]), layer.compute_dtype) for layer in layers]
 
 
-def _forward(layers: list[keras.layers.Layer], x: Any, shifts: Tensors, fused: bool) -> tuple[Tensors, Any]:
+def _forward(
+    layers: list[keras.layers.Layer], x: Any, shifts: Tensors, fused: bool, training: bool
+) -> tuple[Tensors, Any]:
     """Return the output of each layer, and the last one as the loss takes it, with the shifts added on the way."""
     outputs = []
     for layer, shift in zip(layers[:-1], shifts, strict=False):
-        outputs.append(layer(x))
+        outputs.append(layer(x, training=training))
         x = outputs[-1] + shift
     last = layers[-1]
     if len(shifts) < len(layers):
-        out = y_pred = last(x)
+        out = y_pred = last(x, training=training)
     elif fused:
         with _shifted_logits(last, shifts[-1]):
-            out = y_pred = last(x)
+            out = y_pred = last(x, training=training)
     else:
-        out = last(x)
+        out = last(x, training=training)
         y_pred = out + shifts[-1]
     return [*outputs, out], y_pred
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scratch.layers import Layer
 from scratch.losses import Loss
 from scratch.models import Sequential
-from scratch.utils import Array
+from scratch.utils import Array, accepted
 
 STEP = 1e-4
 Gradients = dict[str, tuple[Array | None, Array]]  # by name: the gradient from backward, and the array it belongs to
@@ -47,7 +47,8 @@ def partial_derivative(f: Callable[[], float], x: Array, index: tuple[int, ...])
 def gradient_check(part: Layer | Loss | Sequential | Callable[[Any], Any], x: Any, t: Any = None) -> dict[str, float]:
     """Compare every gradient that ``part`` computes for x with a numerical gradient.
 
-    A ReLU has no derivative at 0: keep its inputs further from 0 than 2e-4.
+    A ReLU has no derivative at 0: keep its inputs further from 0 than 2e-4.  Layers compute as in training, always with
+    the mask that a ``Dropout`` draws next.
 
     Args:
         part: a layer or a compiled model, with ``dtype="float64"``, or a loss; or any function of x that returns a
@@ -97,10 +98,11 @@ def _check_function(f: Callable[[Any], Any], x: Any, gradient: Any) -> dict[str,
 
 def _check_layer(layer: Layer, x: Array) -> dict[str, float]:
     # backward(dout) returns the gradient of Σ out·dout, so that one fixed dout checks all outputs at once.
-    dout = np.random.default_rng(0).uniform(0.5, 1.5, layer(x).shape)
-    gradients: Gradients = {"dx": (layer.backward(dout), x)}
-    gradients |= {key: (layer.grads[key], W) for key, W in layer.params.items()}
-    return _differences(gradients, lambda: layer.forward(x) * dout)
+    dout, run = np.random.default_rng(0).uniform(0.5, 1.5, layer(x).shape), layer.detached()
+    _forward(run, x)
+    gradients: Gradients = {"dx": (run.backward(dout), x)}
+    gradients |= {key: (run.grads[key], W) for key, W in layer.params.items()}
+    return _differences(gradients, lambda: _forward(layer.detached(), x) * dout)
 
 
 def _check_loss(loss: Loss, x: Array, t: Array) -> dict[str, float]:
@@ -119,13 +121,19 @@ def _check_model(model: Sequential, x: Array, t: ArrayLike) -> dict[str, float]:
 def _loss_function(model: Sequential, x: Array, t: ArrayLike) -> Callable[[], Array]:
     """Return a function of no arguments that computes the loss of a model for the current contents of x."""
     loss, _ = model.loss_and_optimizer("gradient_check")
-    y, detached = model.check_data(x, t)[1], model.detached()
+    y = model.check_data(x, t)[1]
 
     def compute() -> Array:  # a trace would also run the backward pass, for each entry of each parameter
-        out = detached.forward(x)
+        detached = model.detached()  # for each pass, so that all of them draw the same mask
+        out = _forward(detached, x)
         return detached.compute_loss(loss, out, loss.targets(y, out.shape[-1], out.dtype))[1]
 
     return compute
+
+
+def _forward(part: Layer | Sequential, x: Array) -> Array:
+    """Return the output of a layer or model as in training."""
+    return part.forward(x, **accepted(part.forward, training=True))
 
 
 def _differences(gradients: Gradients, terms: Callable[[], Array]) -> dict[str, float]:

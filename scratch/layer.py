@@ -36,6 +36,8 @@ class Layer:
     Attributes:
         params: the parameters by the book's names (``W``, ``b``).
         grads: their gradients after ``backward``, by the same names.
+        state: arrays that ``forward`` changes in training, by name: weights without a gradient, such as moving
+            statistics, and integers from which random masks are drawn, which Keras does not count as weights.
         z: input of the activation function in the last ``forward`` (of a softmax layer: the logits).
         out: output of the last ``forward``.
         fused_rule: how the fused training step executes this class: ``'dense'``, ``'activation'``, ``'flatten'``, or
@@ -45,6 +47,7 @@ class Layer:
     z: Array
     out: Array
     fused_rule: ClassVar[str | None] = None
+    settings: ClassVar[tuple[str, ...]] = ()  # attributes that a resumed training must have as before
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class Layer:
         self.input_shape: Shape | None = None
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
+        self.state: dict[str, Array] = {}
         self._backend: str | None = None
         self._dtype = None if dtype is None else utils.check_dtype(dtype)
         self.name = auto_name(type(self).__name__) if name is None else str(name)
@@ -99,18 +103,26 @@ class Layer:
             raise ValueError(f"Layer {self.name!r} must be trainable, as all layers are; got trainable={value!r}.")
 
     @property
-    def weights(self) -> list[Array]:
+    def trainable_weights(self) -> list[Array]:
         """The parameters themselves, not copies: W before b."""
         return list(self.params.values())
 
-    trainable_weights = weights
+    @property
+    def weights_by_name(self) -> dict[str, Array]:
+        """The parameters, then the weights without a gradient, in Keras's order; not copies."""
+        return self.params | {key: array for key, array in self.state.items() if array.dtype.kind == "f"}
+
+    @property
+    def weights(self) -> list[Array]:
+        """The parameters, then the weights without a gradient, in Keras's order; not copies."""
+        return list(self.weights_by_name.values())
 
     def get_weights(self) -> list[Array]:
-        """Return copies of the parameters: W before b."""
+        """Return copies of ``weights``: W before b."""
         return [W.copy() for W in self.weights]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Replace the values of the parameters.
+        """Replace the values of the weights.
 
         Args:
             weights: arrays in the order and with the shapes of ``get_weights()``.
@@ -118,7 +130,7 @@ class Layer:
         Raises:
             ValueError: if the number or a shape is wrong, or an array is not numeric; nothing is changed then.
         """
-        utils.assign_weights(f"Layer {self.name!r}", self.params, weights)
+        utils.assign_weights(f"Layer {self.name!r}", self.weights_by_name, weights)
 
     def bind(self, backend: str, dtype: DTypeLike) -> None:
         """Set the backend and, unless the layer has its own, the dtype of the layer to those of its model.
@@ -161,7 +173,10 @@ class Layer:
         return input_shape
 
     def forward(self, x: Array) -> Array:
-        """Return the output for a batch x, and keep what ``backward`` needs."""
+        """Return the output for a batch x, and keep what ``backward`` needs.
+
+        A layer that computes something else in training has a second argument, ``training=False``.
+        """
         return self.activate(x)
 
     def backward(self, dout: Array, *, from_logits: bool = False, need_dx: bool = True) -> Array | None:
@@ -193,8 +208,12 @@ class Layer:
         dz: Array = getattr(self.ops, f"{self.activation}_backward")(dout, self.out)
         return dz
 
-    def __call__(self, x: ArrayLike) -> Array:
+    def __call__(self, x: ArrayLike, training: bool = False) -> Array:
         """Check x, build the layer if necessary, and return ``forward(x)``.
+
+        Args:
+            x: a batch (N, …).
+            training: whether to compute as in training; passed to a ``forward`` that has this argument.
 
         Raises:
             ValueError: if x is not a batch of finite numbers of the right shape.
@@ -203,28 +222,28 @@ class Layer:
         self.compute_output_shape((None, *batch.shape[1:]))
         if not self.built:
             self.build((None, *batch.shape[1:]))
-        return self.forward(np.asarray(batch, self.dtype))
+        return self.forward(np.asarray(batch, self.dtype), **utils.accepted(self.forward, training=training))
 
     def detached(self) -> Self:
-        """Return a shallow copy that shares the parameters, so that its ``forward`` changes nothing in this layer.
+        """Return a copy that shares the parameters and nothing else: its ``forward`` changes nothing in this layer.
 
         A layer with a method that was replaced on this object returns itself: the copy would call a method of this one.
         """
         if not vars(self).keys().isdisjoint(("forward", "backward", "activate", "activate_backward")):
             return self
         copy = object.__new__(type(self))
-        vars(copy).update(vars(self))
+        vars(copy).update(vars(self), state={key: array.copy() for key, array in self.state.items()})
         return copy
 
     def count_params(self) -> int:
-        """Return the number of scalars in all parameters.
+        """Return the number of scalars in all weights.
 
         Raises:
             ValueError: if the layer is not built yet.
         """
         if not self.built:
             raise ValueError(f"Layer {self.name!r} has no weights yet: call it, or its model, on data first.")
-        return sum(W.size for W in self.params.values())
+        return sum(W.size for W in self.weights)
 
     def __repr__(self) -> str:
         shapes = "not built"

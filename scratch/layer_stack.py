@@ -192,18 +192,31 @@ class LayerStack:
         return {f"{layer.name}/{key}": dW for layer in self._layers for key, dW in layer.grads.items()}
 
     @property
-    def weights(self) -> list[Array]:
+    def state(self) -> dict[str, Array]:
+        """The arrays that ``forward`` changes in training, not copies, by the names that ``params`` would have."""
+        return {f"{layer.name}/{key}": array for layer in self._layers for key, array in layer.state.items()}
+
+    @property
+    def trainable_weights(self) -> list[Array]:
         """The parameters themselves, not copies, in the order of the layers, W before b."""
         return list(self.params.values())
 
-    trainable_weights = weights
+    @property
+    def weights_by_name(self) -> dict[str, Array]:
+        """All weights, not copies, in Keras's order: the layers', each with its parameters first."""
+        return {f"{layer.name}/{key}": W for layer in self._layers for key, W in layer.weights_by_name.items()}
+
+    @property
+    def weights(self) -> list[Array]:
+        """All weights, not copies, in Keras's order: the layers', each with its parameters first."""
+        return list(self.weights_by_name.values())
 
     def get_weights(self) -> list[Array]:
-        """Return copies of all parameters, in the order of the layers, W before b."""
+        """Return copies of all weights, in the order of the layers, W before b."""
         return [W.copy() for W in self.weights]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Replace the values of all parameters.
+        """Replace the values of all weights.
 
         Args:
             weights: arrays in the order and with the shapes of ``get_weights()``.
@@ -212,10 +225,10 @@ class LayerStack:
             ValueError: if the number or a shape is wrong, or an array is not numeric; nothing is changed then.
         """
         with self.lock:
-            utils.assign_weights(f"Model {self.name!r}", self.params, weights)
+            utils.assign_weights(f"Model {self.name!r}", self.weights_by_name, weights)
 
     def count_params(self) -> int:
-        """Return the number of scalars in all parameters.
+        """Return the number of scalars in all weights.
 
         Raises:
             ValueError: if the model is not built yet.

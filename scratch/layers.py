@@ -15,10 +15,11 @@ from typing import Unpack
 from numpy.typing import DTypeLike
 
 from scratch import initializers
+from scratch.dropout import Dropout
 from scratch.layer import ACTIVATIONS, Common, Layer, WeightShapes
 from scratch.utils import Array, Shape, check_integer, check_name, check_sample_shape
 
-__all__ = ["ACTIVATIONS", "Activation", "Common", "Dense", "Flatten", "Input", "Layer", "ReLU", "Softmax"]
+__all__ = ["ACTIVATIONS", "Activation", "Common", "Dense", "Dropout", "Flatten", "Input", "Layer", "ReLU", "Softmax"]
 
 
 class Input(Layer):

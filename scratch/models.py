@@ -34,12 +34,15 @@ class Sequential(Trainer):
         trace = self.trace(x, y)
         return float(trace["loss"]), [trace[f"{layer.name}/d{key}"] for layer in self.layers for key in layer.params]
 
-    def trace(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
+    def trace(self, x: ArrayLike, t: ArrayLike, training: bool = True) -> dict[str, Array]:
         """Run one batch forward and backward; return every tensor as a copy, in the order of computation.
+
+        Nothing in the model changes, so that a training step with the batch computes the same tensors.
 
         Args:
             x: samples (N, …).
             t: their targets, as the loss requires.
+            training: whether layers such as ``Dropout`` compute as in training, or as in ``evaluate``.
 
         Returns:
             ``{layer}/out`` for each layer; ``loss``; ``loss/dx``, the gradient of the loss with respect to its input
@@ -53,7 +56,7 @@ class Sequential(Trainer):
         loss, _ = self.loss_and_optimizer("trace")
         self.build(samples.shape)
         with self.reading():
-            return self.detached().trace_batch(loss, samples, targets)
+            return self.detached().trace_batch(loss, samples, targets, training)
 
     def summary(self, print_fn: Callable[[str], object] | None = None, line_length: int | None = None) -> None:
         """Print the layers, the shapes of their outputs and their numbers of parameters.

@@ -41,11 +41,17 @@ class Network(LayerStack):
     fused: Any = None
     inference_waits = False
 
-    def forward(self, x: Array | Pixels, trace: dict[str, Array] | None = None) -> Array:
-        """Return the output of the last layer for a batch x (順伝播); a ``trace`` receives every layer's output."""
+    def forward(self, x: Array | Pixels, trace: dict[str, Array] | None = None, training: bool = False) -> Array:
+        """Return the output of the last layer for a batch x (順伝播).
+
+        Args:
+            x: a batch (N, …).
+            trace: receives every layer's output.
+            training: whether to compute as in training; passed to each layer whose ``forward`` has this argument.
+        """
         out = x
         for layer in self._layers:
-            out = layer.forward(np.asarray(out, layer.dtype))
+            out = layer.forward(np.asarray(out, layer.dtype), **utils.accepted(layer.forward, training=training))
             if trace is not None:
                 trace[f"{layer.name}/out"] = out.copy()
         return np.asarray(out)
@@ -87,10 +93,10 @@ class Network(LayerStack):
             if not need_dx:
                 return
 
-    def trace_batch(self, loss: Loss, x: Array | Pixels, y: Array) -> dict[str, Array]:
+    def trace_batch(self, loss: Loss, x: Array | Pixels, y: Array, training: bool = True) -> dict[str, Array]:
         """Run one checked batch forward and backward, and return the trace that ``Sequential.trace`` describes."""
         trace: dict[str, Array] = {}
-        out = self.forward(x, trace)
+        out = self.forward(x, trace, **utils.accepted(self.forward, training=training))
         criterion, trace["loss"] = self.compute_loss(loss, out, loss.targets(y, out.shape[1], out.dtype))
         self.backward(criterion, trace)
         return trace
@@ -106,8 +112,12 @@ class Network(LayerStack):
         self.compute_output_shape(array.shape)
         return array
 
-    def __call__(self, x: ArrayLike) -> Array:
+    def __call__(self, x: ArrayLike, training: bool = False) -> Array:
         """Return the output for a batch x in one pass; the model is built if necessary.
+
+        Args:
+            x: samples (N, …).
+            training: whether to compute as the next training step would; nothing in the model changes.
 
         Raises:
             ValueError: if x is not a batch of finite numbers of the right shape.
@@ -115,7 +125,9 @@ class Network(LayerStack):
         batch = self.check_inputs(x)
         self.build(batch.shape)
         with self.reading():
-            return self.detached().forward(batch).copy()  # a linear layer returns x itself
+            model = self.detached()
+            out = model.forward(batch, **utils.accepted(model.forward, training=training))
+            return out.copy()  # a linear layer returns x itself
 
     def reading(self) -> "threading.RLock":
         """Return the lock that inference holds; also ask ``fit`` to pause after its step, so that inference gets it."""

@@ -18,7 +18,16 @@ from scratch.metrics import Mean, Metric
 from scratch.network import Network
 from scratch.optimizers import SGD
 from scratch.pixels import Pixels
-from scratch.utils import Array, check_integer, check_number, check_same_length, overridden, warn_user
+from scratch.utils import (
+    Array,
+    accepted,
+    assign_weights,
+    check_integer,
+    check_number,
+    check_same_length,
+    overridden,
+    warn_user,
+)
 
 
 class TrainableNetwork(Network):
@@ -99,7 +108,7 @@ class TrainableNetwork(Network):
         """
         loss, optimizer = self.loss_and_optimizer("train_step")
         with np.errstate(over="ignore", invalid="ignore"):  # reported by the warning
-            out = self.forward(x)
+            out = self.forward(x, **accepted(self.forward, training=True))
             criterion, value = self.compute_loss(loss, out, loss.targets(y, out.shape[1], out.dtype))
             self.backward(criterion)
             if not np.isfinite(value):
@@ -149,8 +158,9 @@ class TrainableNetwork(Network):
                 return
             state.nonfinite_loss_reported, place = True, state.place
         assert self.loss is not None
-        trace = self.detached().trace_batch(self.loss, x, y)
-        bad = next(name for name, tensor in trace.items() if not np.isfinite(tensor).all())
+        validating = state is not None and state.validating
+        trace = self.detached().trace_batch(self.loss, x, y, training=not validating)
+        bad = next((name for name, tensor in trace.items() if not np.isfinite(tensor).all()), "loss")  # another mask
         warn_user(
             f"The loss is not finite any more: {place}; the first tensor with NaN or infinity is {bad!r}. "
             "A smaller learning rate or clipnorm may help."
@@ -247,7 +257,7 @@ class FitState:
             "step": self.step,
             "logs": self.logs,
             "stopped": model.stop_training,
-            "weights": model.weights,
+            "weights": [*model.params.values(), *model.state.values()],
             "velocities": [optimizer.v.get(key) for key in model.params],
             "iterations": optimizer.iterations,
             "learning_rate": optimizer.learning_rate,
@@ -265,7 +275,8 @@ class FitState:
         """
         model, optimizer = self.model, self.model.optimizer
         assert optimizer is not None
-        model.set_weights(state["weights"])
+        with model.lock:
+            assign_weights(f"Model {model.name!r}", model.params | model.state, state["weights"])
         optimizer.v = {
             key: v.astype(W.dtype).reshape(W.shape)
             for (key, W), v in zip(model.params.items(), state["velocities"], strict=True)

@@ -1,10 +1,12 @@
 """Utilities: random seeds, automatic names, one-hot encoding, and argument checks that other modules share."""
 
+import inspect
 import re
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Collection, Sequence, Sized
+from collections.abc import Callable, Collection, Sequence, Sized
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -128,6 +130,17 @@ def overridden(instance: object, base: type, *methods: str) -> bool:
     if not vars(instance).keys().isdisjoint(methods):
         return True
     return any(getattr(type(instance), method) is not getattr(base, method) for method in methods)
+
+
+def accepted(function: Callable[..., Any], **options: Any) -> dict[str, Any]:
+    """Return those of the options that a function has an argument for, by name: a user's ``forward`` may have none."""
+    names = _argument_names(getattr(function, "__func__", function))
+    return {name: value for name, value in options.items() if name in names}
+
+
+@lru_cache(maxsize=1024)
+def _argument_names(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)
 
 
 def warn_user(message: str) -> None:

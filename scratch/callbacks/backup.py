@@ -189,8 +189,9 @@ class BackupAndRestore(Callback):
 
 def _layer(layer: Layer) -> str:
     """Describe a layer and its parameters."""
-    weights = [f"{key} {W.dtype} {W.shape}" for key, W in layer.params.items()]
-    return ", ".join([type(layer).__name__, layer.activation, *weights])
+    settings = [f"{name}={getattr(layer, name)}" for name in layer.settings]
+    weights = [f"{key} {W.dtype} {W.shape}" for key, W in layer.weights_by_name.items()]
+    return ", ".join([type(layer).__name__, layer.activation, *settings, *weights])
 
 
 def _array(array: Array) -> str:

@@ -166,6 +166,12 @@ LAYERS: Table = {
         COMMON,
         fixed={"trainable": True, "data_format": "channels_last"},
     ),
+    "Dropout": KerasClass(
+        "keras.layers",
+        layers.Dropout,
+        {**COMMON, "rate": SCALAR, "seed": SCALAR},
+        fixed={"trainable": True, "noise_shape": None},
+    ),
     "ReLU": KerasClass(
         "keras.layers",
         layers.ReLU,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from parity_tests.checks.accuracy import check_accuracy
 from parity_tests.checks.batches import check_shuffling
+from parity_tests.checks.dropout import check_dropout
 from parity_tests.checks.epoch_reports import check_reports
 from parity_tests.checks.gradients import check_gradients, check_numerical_gradient
 from parity_tests.checks.initial_weights import check_initial_weights
@@ -64,6 +65,7 @@ CHECKS = {
     "state": Check(check_state, numerical=True),
     "layers": Check(check_layers),
     "updates": Check(check_updates, shared=True),
+    "dropout": Check(check_dropout),
     "saturated softmax": Check(check_saturated_softmax),
     "losses": Check(check_losses),
     "to_categorical": Check(check_to_categorical, shared=True),

@@ -10,6 +10,7 @@ from parity_tests.faults import (  # noqa: F401  (each module enters its faults 
     layers,
     losses,
     optimizer,
+    regularization,
 )
 from parity_tests.faults.catalogue import FAULTS, KernelFault, PlantedFault
 

@@ -120,8 +120,8 @@ class Mine(layers.Layer):
         ),
         (
             keras_impl.to_scratch,
-            lambda: keras.Sequential([keras.layers.Dropout(0.5, name="drop")]),
-            "The layer 'drop' is a 'Dropout'",
+            lambda: keras.Sequential([keras.layers.GaussianDropout(0.5, name="drop")]),
+            "The layer 'drop' is a 'GaussianDropout'",
         ),
         (
             keras_impl.to_scratch,

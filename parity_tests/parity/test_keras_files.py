@@ -2,6 +2,7 @@
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from parity_tests.checks.updates import SETTINGS
 from parity_tests.comparison import Comparison, assert_all, compare, equal, same
 from parity_tests.reference.cases import SPARSE, Case
 from parity_tests.reference.error_model import LAMBDA, Bounded, Rounding
+from parity_tests.reference.layers import LAYERS, masks_for_keras
 from parity_tests.reference.sgd import SGDSettings
 from scratch.ops import BACKENDS
 from scratch.layers import ACTIVATIONS
@@ -77,6 +79,14 @@ def compare_now(case: Case, name: str, model: Sequential, twin: keras.Sequential
     return rows
 
 
+def restart_masks(model: Sequential, twin: keras.Sequential) -> None:
+    """Let both programs draw the masks of Dropout from the first again, since files do not hold their number."""
+    for layer, other in zip(model.layers, twin.layers, strict=True):
+        if "masks" in layer.state:
+            layer.state["masks"][1] = 0
+            other.seed_generator.state.assign(layer.state["masks"])
+
+
 def compare_training(case: Case, settings: SGDSettings, model: Sequential, twin: keras.Sequential) -> list[Comparison]:
     """Compare two models now and after each of ten training steps.
 
@@ -84,6 +94,7 @@ def compare_training(case: Case, settings: SGDSettings, model: Sequential, twin:
     """
     name = f"{case}, {settings}"
     rows = compare_now(case, name, model, twin)
+    restart_masks(model, twin)
     for step in range(STEPS):
         x, y = batch(case, step)
         t = np.roll(case.targets, step, axis=0)
@@ -91,14 +102,15 @@ def compare_training(case: Case, settings: SGDSettings, model: Sequential, twin:
             key: np.abs(W - V).astype(np.float64)
             for (key, W), V in zip(model.params.items(), twin.get_weights(), strict=True)
         }
-        network = case.bounded_network(settings)
+        network = replace(case.bounded_network(settings), steps=step)
         network = network.with_weights(model.params, {key: LAMBDA * d for key, d in apart.items()})
         network.velocities = {
             key: Bounded(v.astype(np.float64), LAMBDA * np.abs(v - w).astype(np.float64))
             for key, (v, w) in velocities(model, twin).items()
         }
         loss = network.step(x.astype(np.float64), t)["loss"]
-        ours, theirs = model.train_on_batch(x, y), twin.train_on_batch(x, y)
+        with masks_for_keras():
+            ours, theirs = model.train_on_batch(x, y), twin.train_on_batch(x, y)
         rows.append(compare(f"{name}: loss {step}", np.float64(ours[0]), np.float64(theirs[0]), 2 * loss.bound + U32))
         for (key, W), V in zip(model.params.items(), twin.get_weights(), strict=True):
             added = network.params[key].bound - LAMBDA * apart[key]
@@ -121,27 +133,32 @@ def trained_pair(case: Case, settings: SGDSettings, backend: str) -> tuple[Seque
     return ours, theirs
 
 
-def check_archives(seed: int, folder: Path) -> None:
-    """Save a random model from either program, load it in the other, and compare their training."""
-    case, settings = random_case(seed)
+def check_archives(case: Case, settings: SGDSettings, backend: str, folder: Path) -> None:
+    """Save a model from either program, load it in the other, and compare their training."""
     with floatx(case.dtype):
         ours, theirs = trained_pair(case, settings, "numpy")
         ours.save(folder / "ours.keras")
         theirs.save(folder / "theirs.keras")
         assert_all(compare_training(case, settings, ours, eager(keras.models.load_model(folder / "ours.keras"))))
-        backend = BACKENDS[seed % 2]
         assert_all(compare_training(case, settings, load_model(folder / "theirs.keras", backend=backend), theirs))
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_archives_of_random_models(seed: int, tmp_path: Path) -> None:
-    check_archives(seed, tmp_path)
+    check_archives(*random_case(seed), BACKENDS[seed % 2], tmp_path)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", LAYERS)
+def test_archives_of_models_with_other_layers(kind: str, backend: str, tmp_path: Path) -> None:
+    case = Case((9, 8, 4), ("relu", "tanh", "softmax"), features=6, batch=11, between=kind)
+    check_archives(case, SGDSettings(0.0625, momentum=0.875), backend, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6, 80))
 def test_archives_of_more_random_models(seed: int, tmp_path: Path) -> None:
-    check_archives(seed, tmp_path)
+    check_archives(*random_case(seed), BACKENDS[seed % 2], tmp_path)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

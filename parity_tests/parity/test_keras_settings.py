@@ -55,6 +55,8 @@ def all_layers() -> list[kl.Layer]:
         *(kl.Activation(name) for name in ACTIVATIONS),
         kl.ReLU(),
         kl.Softmax(),
+        kl.Dropout(0.25),
+        kl.Dropout(0.5, seed=3),
     ]
 
 

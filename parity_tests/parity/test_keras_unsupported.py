@@ -56,7 +56,7 @@ def functional() -> keras.Model:
 KerasSGD = keras.optimizers.SGD
 UNSUPPORTED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "Conv2D": (model_of(lambda: kl.Conv2D(2, 3, name="c")), "layer 'c' is a 'Conv2D' of 'keras.layers'"),
-    "Dropout": (model_of(lambda: kl.Dropout(0.5)), "layer 'dropout.*' is a 'Dropout'"),
+    "noise shape": (model_of(lambda: kl.Dropout(0.5, (4, 1, 1), name="d")), r"'d' \(Dropout\) has noise_shape=a list"),
     "Lambda": (model_of(lambda: kl.Lambda(lambda x: x)), "layer 'lambda.*' is a 'Lambda'"),
     "registered class": (model_of(lambda: Dense2(2)), "layer 'dense2.*' is a 'Dense2' of"),
     "nested": (model_of(lambda: keras.Sequential([kl.Dense(2)], name="inner")), "layer 'inner' is a 'Sequential'"),

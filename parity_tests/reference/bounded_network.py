@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -9,17 +10,22 @@ import numpy as np
 from parity_tests.reference import losses, sgd
 from parity_tests.reference.activations import ACTIVATIONS
 from parity_tests.reference.error_model import Array, Bounded, Rounding, exact
+from parity_tests.reference.layers import LAYERS, Settings
 from parity_tests.reference.sgd import SGDSettings
 
 Parameters = dict[str, Bounded]  # by name: 'dense_0/W', 'dense_0/b', …
 
 
 class LayerSpec(NamedTuple):
-    """A layer: its name, its class (``Dense``, ``Flatten`` or one that only activates) and its activation."""
+    """A layer: its name, its class, its activation, and the further arguments of a class in ``LAYERS``.
+
+    Other classes are ``Dense``, ``Flatten`` and those that only activate.
+    """
 
     name: str
     kind: str
     activation: str
+    settings: Settings = MappingProxyType({})
 
 
 @dataclass
@@ -34,6 +40,7 @@ class BoundedNetwork:
         loss_on_logits: whether the loss is computed on the logits of the softmax that the network ends in.
         settings: the settings of SGD.
         velocities: the velocities of SGD, by the names of ``params``; empty before the first step.
+        steps: number of steps taken.
     """
 
     layers: Sequence[LayerSpec]
@@ -43,14 +50,17 @@ class BoundedNetwork:
     loss_on_logits: bool
     settings: SGDSettings = field(default_factory=SGDSettings)
     velocities: Parameters = field(default_factory=dict)
+    steps: int = 0
 
-    def forward(self, x: Array) -> dict[str, tuple[Bounded, Bounded]]:
+    def forward(self, x: Array, training: bool = False) -> dict[str, tuple[Bounded, Bounded]]:
         """Return z (the input of the activation) and the output of each layer, by its name, for a batch x."""
         out, outputs = _flattened(x), {}
         for layer in self.layers:
             z = out
             if layer.kind == "Dense":
                 z = self.rounding.dense(out, self.params[f"{layer.name}/W"], self.params.get(f"{layer.name}/b"))
+            elif layer.kind in LAYERS and training:
+                z = LAYERS[layer.kind].forward(self.rounding, layer.settings, self.steps, out)
             out = ACTIVATIONS[layer.activation].forward(self.rounding, z)
             outputs[layer.name] = z, out
         return outputs
@@ -66,7 +76,7 @@ class BoundedNetwork:
             x: a batch (N, …).
             t: its targets (N, C), as the loss uses them: one-hot and smoothed.
         """
-        outputs = self.forward(x)
+        outputs = self.forward(x, training=True)
         last = self.layers[-1].name
         y = outputs[last][0 if self.loss_on_logits else 1]
         trace = {f"{name}/out": out for name, (_, out) in outputs.items()}
@@ -78,7 +88,7 @@ class BoundedNetwork:
         """Return the gradients that flow back and those of the parameters, last layer first."""
         gradients: dict[str, Bounded] = {}
         inputs = [_flattened(x), *(out for _, out in outputs.values())]
-        for i, (name, kind, activation) in reversed(list(enumerate(self.layers))):
+        for i, (name, kind, activation, settings) in reversed(list(enumerate(self.layers))):
             if not (self.loss_on_logits and i == len(self.layers) - 1):
                 dout = ACTIVATIONS[activation].backward(self.rounding, dout, *outputs[name])
             if kind == "Dense":
@@ -88,6 +98,9 @@ class BoundedNetwork:
                 if f"{name}/b" in self.params:
                     ones = exact(np.ones((1, len(x))))
                     gradients[f"{name}/db"] = self.rounding.product(ones, dz, over_samples=True).reshape(-1)
+            elif kind in LAYERS:
+                dout = LAYERS[kind].backward(self.rounding, settings, self.steps, dout)
+                gradients[f"{name}/dx"] = dout
             else:
                 gradients[f"{name}/dx"] = dout.reshape(*np.shape(x)) if kind == "Flatten" else dout
         return gradients
@@ -100,6 +113,7 @@ class BoundedNetwork:
         for (name, W), dW in zip(list(self.params.items()), clipped, strict=True):
             v = self.velocities.get(name, exact(np.zeros_like(dW.value)))
             self.params[name], self.velocities[name] = sgd.update(self.rounding, W, dW, v, self.settings)
+        self.steps += 1
         return trace
 
     def with_weights(self, weights: dict[str, Array], bounds: dict[str, Array]) -> "BoundedNetwork":

@@ -17,6 +17,7 @@ import keras_impl
 from keras_impl.frameworks import FRAMEWORK, floatx
 from parity_tests.reference.bounded_network import BoundedNetwork, LayerSpec
 from parity_tests.reference.error_model import Array, Bounded, Rounding, exact
+from parity_tests.reference.layers import LAYERS, SETTINGS, masks_for_keras
 from parity_tests.reference.losses import LOSSES
 from parity_tests.reference.sgd import SGDSettings
 from scratch import layers as scratch_layers
@@ -52,6 +53,7 @@ class Case:
         inputs: what the batch is like, one of ``INPUTS``.
         loss: the class of the loss, one of ``reference.losses.LOSSES``.
         smoothing: label smoothing of one-hot targets; losses with integer targets have none.
+        between: the class of a layer after the activation of each hidden layer, one of ``reference.layers.LAYERS``.
         classes: whether samples are 2-D and flattened by a Flatten layer, and ReLU and Softmax are layer classes.
         seed: seed of the samples, the labels and the weights.
     """
@@ -66,12 +68,14 @@ class Case:
     inputs: str = "normal"
     loss: str = "CategoricalCrossentropy"
     smoothing: float = 0.0
+    between: str = ""
     classes: bool = False
     seed: int = 0
 
     def __str__(self) -> str:
         network = "-".join(f"{units} {kind}" for units, kind in zip(self.widths, self.activations, strict=True))
         flags = [name for name in ("separate", "classes") if getattr(self, name)]
+        flags += [self.between] if self.between else []
         flags += [] if self.use_bias else ["no bias"]
         flags += [f"smoothing {self.smoothing:g}"] if self.smoothing else []
         words = [f"batch {self.batch}", self.inputs, self.dtype, self.loss, *flags, f"seed {self.seed + 1000 * SEED}"]
@@ -160,6 +164,8 @@ class Case:
             if separate:
                 class_name = {"relu": "ReLU", "softmax": "Softmax"}.get(kind, "Activation")
                 specs.append(LayerSpec(f"activation_{i}", class_name if self.classes else "Activation", kind))
+            if self.between and i < len(self.widths) - 1:
+                specs.append(LayerSpec(f"between_{i}", self.between, "linear", SETTINGS[self.between]))
         return specs
 
     def _layers(self, module: Any, **common: Any) -> list[Any]:
@@ -170,8 +176,10 @@ class Case:
             "Activation": lambda activation: (activation,),
         }
         return [
-            getattr(module, kind)(*arguments[kind](activation) if kind in arguments else (), name=name, **common)
-            for name, kind, activation in self.layer_specs()
+            getattr(module, kind)(
+                *arguments[kind](activation) if kind in arguments else (), name=name, **options, **common
+            )
+            for name, kind, activation, options in self.layer_specs()
         ]
 
     def _loss(self, module: Any, **options: Any) -> Any:
@@ -216,7 +224,8 @@ class Case:
 @lru_cache(maxsize=256)
 def keras_trace(case: Case) -> dict[str, Array]:
     """Return Keras's trace of the case."""
-    return keras_impl.trace(case.keras_model(), case.x, case.y)
+    with masks_for_keras():
+        return keras_impl.trace(case.keras_model(), case.x, case.y)
 
 
 @lru_cache(maxsize=256)
@@ -257,5 +266,7 @@ ALL_CASES: Sequence[Case] = (
     Case((6, 1), ("tanh", "sigmoid"), loss="BinaryCrossentropy", dtype="float64"),
     Case((6, 3), ("relu", "linear"), loss="MeanSquaredError", inputs="large"),
     Case((6, 3), ("relu", "linear"), loss="MeanAbsoluteError", dtype="float64"),
+    # Every layer that computes something else in training, between Dense layers.
+    *(Case((9, 8, 4), ("relu", "tanh", "softmax"), features=5, batch=11, between=kind) for kind in LAYERS),
 )
 CASES = [case for case in ALL_CASES if case.comparable]

@@ -1,0 +1,59 @@
+"""Faults in Dropout."""
+
+from typing import Any
+
+import numpy as np
+
+from parity_tests.faults.catalogue import planted_fault
+from scratch.layers import Dropout
+
+Array = np.ndarray
+forward, scaled = Dropout.forward, Dropout._scaled
+
+
+@planted_fault(Dropout, "_scaled", caught_by="trace")
+def factor_left_out(self: Any, x: Array) -> Array:
+    """Dropout does not divide by 1 − rate."""
+    return x if self.keep is None else np.where(self.keep, x, 0)
+
+
+@planted_fault(Dropout, "_scaled", caught_by="trace")
+def kept_and_dropped_exchanged(self: Any, x: Array) -> Array:
+    """Dropout keeps a share of ``rate`` instead of 1 − rate."""
+    return x if self.keep is None else np.where(~self.keep, x / x.dtype.type(self.rate), 0)
+
+
+@planted_fault(Dropout, "backward", caught_by="trace")
+def gradient_not_masked(self: Any, dout: Array, *, from_logits: bool = False, need_dx: bool = True) -> Array:
+    """The gradient flows back through the inputs that were dropped."""
+    return dout
+
+
+@planted_fault(Dropout, "forward", caught_by="dropout")
+def dropped_in_inference(self: Any, x: Array, training: bool = False) -> Array:
+    """Dropout also drops in inference."""
+    return forward(self, x, training=True)
+
+
+@planted_fault(Dropout, "forward", caught_by="dropout")
+def scaled_in_inference(self: Any, x: Array, training: bool = False) -> Array:
+    """Inference multiplies by 1 − rate, although training has divided by it."""
+    out = forward(self, x, training)
+    return out if training else out * out.dtype.type(1 - self.rate)
+
+
+@planted_fault(Dropout, "forward", caught_by="training")
+def one_mask_for_all_steps(self: Any, x: Array, training: bool = False) -> Array:
+    """Each step drops the same units."""
+    self.state["masks"][1] = 0
+    return forward(self, x, training)
+
+
+@planted_fault(Dropout, "forward", caught_by="dropout")
+def one_mask_for_all_samples(self: Any, x: Array, training: bool = False) -> Array:
+    """All samples of a batch lose the same units."""
+    out = forward(self, x, training)
+    if self.keep is not None:
+        self.keep = np.broadcast_to(self.keep[:1], x.shape)
+        out = self.activate(scaled(self, x))
+    return out

@@ -23,7 +23,7 @@ from scratch.callbacks import Callback
 from scratch.kernels import FUSED_ACTIVATIONS, Rule, clips_by_norm
 from scratch.layer import Layer
 from scratch.network import Network
-from scratch.optimizers import SGD
+from scratch.optimizers import Optimizer
 from scratch.pixels import Pixels
 from scratch.utils import Array, overridden
 
@@ -178,7 +178,7 @@ def fused_step(network: Network) -> "FusedStep | None":
     loss_rule = _declared(
         network.loss, "fused_rule", "forward", "backward", "for_logits", "targets", "smooth", "reduce", "reduce_batches"
     )
-    rule = _declared(network.optimizer, "fused_rule", "update", "_clip")
+    rule = _declared(network.optimizer, "fused_rule", "update", "update_step", "_clip")
     chain = _dense_layers(network.layers)
     if loss_rule != "softmax_cross_entropy" or not isinstance(rule, Rule) or chain is None:
         return None
@@ -207,16 +207,16 @@ def fused_step(network: Network) -> "FusedStep | None":
     return fused
 
 
-def _share_velocities(network: Network, optimizer: SGD, fused: "FusedStep") -> None:
+def _share_velocities(network: Network, optimizer: Optimizer, fused: "FusedStep") -> None:
     """Let the optimizer and the compiled step use the same velocities: views of one array, with the values so far."""
     names = [layer.name for layer in network.layers if layer.params]
-    known = []
+    velocities, known = optimizer.state.setdefault("momentum", {}), []
     for name, weights in zip(names, fused.weights, strict=True):
-        v = [optimizer.v.get(f"{name}/{key}") for key in "Wb"]
+        v = [velocities.get(f"{name}/{key}") for key in "Wb"]
         W, b = [None if u is None or W is None or u.shape != W.shape else u for u, W in zip(v, weights, strict=True)]
         known.append((W, b))
     for name, (W, b) in zip(names, fused.velocities_of(known), strict=True):
-        optimizer.v.update({f"{name}/W": W} if b is None else {f"{name}/W": W, f"{name}/b": b})
+        velocities.update({f"{name}/W": W} if b is None else {f"{name}/W": W, f"{name}/b": b})
 
 
 def _share_memory(arrays: Sequence[Array]) -> bool:

@@ -106,7 +106,7 @@ class Sequential(Trainer):
         """Replace all weights by those of a file that ``save_weights`` or ``save`` wrote, in scratch or in Keras.
 
         Layers are matched by class and order, not by name.  If the model is compiled, a ``.weights.h5`` or ``.keras``
-        file also restores the optimizer's state: number of steps, learning rate and velocities.
+        file also restores the optimizer's state: number of steps, learning rate and state arrays.
 
         Raises:
             FileError: (a ``ValueError``) if the file is missing, damaged, or of another model; nothing is changed.

@@ -17,7 +17,7 @@ from scratch.layer import Layer
 from scratch.layer_stack import LayerStack
 from scratch.losses import Loss
 from scratch.metrics import Metric
-from scratch.optimizers import SGD
+from scratch.optimizers import Optimizer
 from scratch.pixels import Pixels
 from scratch.utils import Array
 
@@ -34,7 +34,7 @@ class Network(LayerStack):
         inference_waits: whether a thread may be waiting for the lock; ``fit`` then pauses after the step.
     """
 
-    optimizer: SGD | None = None
+    optimizer: Optimizer | None = None
     loss: Loss | None = None
     metrics: list[Metric] = []  # noqa: RUF012 (replaced by compile, never changed)
     run_eagerly: bool = False

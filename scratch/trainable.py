@@ -16,7 +16,7 @@ from scratch.execution import Steps, TrainFunction
 from scratch.losses import Loss
 from scratch.metrics import Mean, Metric
 from scratch.network import Network
-from scratch.optimizers import SGD
+from scratch.optimizers import Optimizer
 from scratch.pixels import Pixels
 from scratch.utils import (
     Array,
@@ -47,7 +47,7 @@ class TrainableNetwork(Network):
 
     def compile(
         self,
-        optimizer: str | SGD = "sgd",
+        optimizer: str | Optimizer = "sgd",
         loss: str | Loss | type[Loss] | Callable[..., Any] | None = None,
         loss_weights: None = None,
         metrics: str | Sequence[str | Metric | type[Metric] | Callable[..., Any]] | None = None,
@@ -57,7 +57,7 @@ class TrainableNetwork(Network):
         """Configure the model for training; its parameters stay as they are.
 
         Args:
-            optimizer: ``'sgd'`` or an ``SGD``.
+            optimizer: one of the names in ``scratch.optimizers.OPTIMIZERS``, or an optimizer object.
             loss: one of the names in ``scratch.losses.LOSSES``, a loss object, or a function of ``scratch.losses``.
             loss_weights: Keras's argument for several outputs; must be None.
             metrics: names, metric objects or functions of (y_true, y_pred), such as ``['accuracy']``.
@@ -80,10 +80,10 @@ class TrainableNetwork(Network):
         if new_loss.reduction == "none":
             raise ValueError("compile needs a loss that is one number per batch; got one with reduction=None.")
         if new_optimizer.owner not in (None, self):
-            raise ValueError("The optimizer holds the velocities of another model; create a new optimizer.")
+            raise ValueError("The optimizer holds the state of another model; create a new optimizer.")
         self.metrics = metrics_module.get(metrics, new_loss, self._units())
-        if new_optimizer.owner is None:  # new, or a copy of another model's optimizer, whose velocities do not apply
-            new_optimizer.iterations, new_optimizer.v = 0, {}
+        if new_optimizer.owner is None:  # new, or a copy of another model's optimizer, whose state does not apply
+            new_optimizer.iterations, new_optimizer.state = 0, {}
         self.optimizer, self.loss, self.run_eagerly = new_optimizer, new_loss, bool(run_eagerly)
         self.optimizer.owner = self
         self.mean_loss, self.history = Mean("loss"), History()
@@ -124,7 +124,7 @@ class TrainableNetwork(Network):
             return execution.LayerByLayer(self.train_step, x, y)
         return execution.make_train_function(self, self.train_step, x, y, batch_size, callbacks)
 
-    def loss_and_optimizer(self, method: str) -> tuple[Loss, SGD]:
+    def loss_and_optimizer(self, method: str) -> tuple[Loss, Optimizer]:
         """Return the loss and the optimizer, or raise a ``ValueError`` if ``compile`` has not been called."""
         if self.loss is None or self.optimizer is None:
             raise ValueError(f"Call compile(optimizer, loss, metrics=…) before {method}().")
@@ -258,7 +258,7 @@ class FitState:
             "logs": self.logs,
             "stopped": model.stop_training,
             "weights": [*model.params.values(), *model.state.values()],
-            "velocities": [optimizer.v.get(key) for key in model.params],
+            "velocities": optimizer.state_arrays(model.params),  # any state: the key is that of version 0.1
             "iterations": optimizer.iterations,
             "learning_rate": optimizer.learning_rate,
             "generator": self.generator,
@@ -277,11 +277,8 @@ class FitState:
         assert optimizer is not None
         with model.lock:
             assign_weights(f"Model {model.name!r}", model.params | model.state, state["weights"])
-        optimizer.v = {
-            key: v.astype(W.dtype).reshape(W.shape)
-            for (key, W), v in zip(model.params.items(), state["velocities"], strict=True)
-            if v is not None
-        }
+        # Version 0.1 saved None for a velocity that did not exist.
+        optimizer.set_state_arrays(model.params, [v for v in state["velocities"] if v is not None])
         optimizer.iterations = check_integer("iterations", state["iterations"], minimum=0)
         optimizer.learning_rate = check_number("learning_rate", state["learning_rate"])
         model.rng.bit_generator.state = state["generator"]

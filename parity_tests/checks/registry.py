@@ -21,7 +21,7 @@ from parity_tests.checks.networks import ScratchNetworks
 from parity_tests.checks.structure import check_structure
 from parity_tests.checks.traces import check_layers, check_state, check_traces
 from parity_tests.checks.training import check_training
-from parity_tests.checks.updates import check_updates
+from parity_tests.checks.updates import check_adaptive_updates, check_updates
 from parity_tests.comparison import Comparison
 from scratch.ops import BACKENDS
 from scratch.utils import clear_session, set_random_seed
@@ -66,6 +66,7 @@ CHECKS = {
     "layers": Check(check_layers),
     "updates": Check(check_updates, shared=True),
     "dropout": Check(check_dropout),
+    "adaptive updates": Check(check_adaptive_updates, shared=True),
     "saturated softmax": Check(check_saturated_softmax),
     "losses": Check(check_losses),
     "to_categorical": Check(check_to_categorical, shared=True),

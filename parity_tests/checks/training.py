@@ -2,7 +2,7 @@
 
 The trainings have what such a core can get wrong: a last batch with fewer samples, several steps per call, shuffled
 samples, widths that are no multiple of a vector, mostly zeros, logits that overflow, chunks for two cores, a learning
-rate that a callback changes, parameters that are replaced by other arrays, and every option of SGD.
+rate that a callback changes, parameters that are replaced by other arrays, every option of SGD, and every optimizer.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,11 @@ from unittest import mock
 import numpy as np
 
 from parity_tests.comparison import Comparison, compare
+from parity_tests.reference.adaptive import AdagradSettings, AdamSettings, RMSpropSettings
 from parity_tests.reference.cases import SPARSE, Case
 from parity_tests.reference.error_model import Bounded, Rounding
 from parity_tests.reference.layers import LAYERS, masks_for_keras
-from parity_tests.reference.sgd import SGDSettings
+from parity_tests.reference.sgd import OptimizerSettings, SGDSettings
 from scratch.batches import batches
 from scratch.callbacks import LambdaCallback
 from scratch.kernels import plan
@@ -34,12 +35,12 @@ class Training(NamedTuple):
     case: Case
     batch_size: int
     two_cores: bool = False
-    settings: SGDSettings = SGDSettings(RATES[0])
+    settings: OptimizerSettings = SGDSettings(RATES[0])
 
     def __str__(self) -> str:
         cores = ", two cores" if self.two_cores else ""
-        options = str(self.settings._replace(learning_rate=SGDSettings().learning_rate))
-        return f"{self.case}, batches of {self.batch_size}{cores}{options and f', SGD({options})'}"
+        optimizer = f", {self.settings.optimizer}({self.settings})"
+        return f"{self.case}, batches of {self.batch_size}{cores}{optimizer}"
 
     def orders(self) -> list[list[Any]]:
         """Return the rows of each batch of each epoch."""
@@ -69,6 +70,12 @@ TRAININGS = (
         Training(replace(SMALL, widths=(18, 7, 5), activations=("relu", "tanh", "softmax"), between=kind), 12)
         for kind in LAYERS
     ),
+    # A large ε limits how much an error of a small gradient grows in a step, which is divided by its size.
+    Training(SMALL, 12, True, AdamSettings(epsilon=0.0625)),
+    Training(SMALL, 12, True, AdamSettings(epsilon=0.0625, amsgrad=True, clipvalue=0.0078125)),
+    Training(SMALL, 12, True, RMSpropSettings(epsilon=0.0625, weight_decay=0.125)),
+    Training(SMALL, 12, True, RMSpropSettings(momentum=0.5, epsilon=0.0625, centered=True, clipnorm=0.125)),
+    Training(SMALL, 12, True, AdagradSettings(global_clipnorm=0.125)),
 )
 Results = dict[str, Any]
 

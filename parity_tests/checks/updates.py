@@ -6,12 +6,12 @@ from functools import lru_cache
 import keras
 import numpy as np
 
-from keras_impl.frameworks import to_numpy
+from keras_impl.frameworks import as_graph, to_numpy
 from parity_tests.comparison import Comparison, compare, same
-from parity_tests.reference import sgd
+from parity_tests.reference.adaptive import AdagradSettings, AdamSettings, RMSpropSettings
 from parity_tests.reference.error_model import Bounded, Rounding, exact
-from parity_tests.reference.sgd import SGDSettings
-from scratch.optimizers import SGD
+from parity_tests.reference.sgd import OptimizerSettings, SGDSettings, State, clip
+from scratch import optimizers
 
 SETTINGS = (
     SGDSettings(0.0625),
@@ -24,8 +24,16 @@ SETTINGS = (
     SGDSettings(0.0625, global_clipnorm=0.75),
     SGDSettings(0.0625, momentum=0.875, nesterov=True, weight_decay=0.03125, global_clipnorm=2.5),
 )
+ADAPTIVE_SETTINGS = (
+    AdamSettings(0.0625),
+    AdamSettings(0.0625, 0.75, 0.875, epsilon=0.125, amsgrad=True, weight_decay=0.125, clipnorm=0.75),
+    RMSpropSettings(0.0625, global_clipnorm=0.75),
+    RMSpropSettings(0.0625, 0.75, momentum=0.875, epsilon=0.125, centered=True, weight_decay=0.03125),
+    AdagradSettings(0.0625, clipvalue=0.25),
+    AdagradSettings(0.0625, 0.0, epsilon=0.125, weight_decay=0.125),
+)
 SHAPES = {"W": (7, 5), "b": (5,)}
-STEPS = 200
+STEPS, ADAPTIVE_STEPS = 200, 1000
 Parameters = dict[str, np.ndarray]
 
 
@@ -40,49 +48,55 @@ def initial_weights() -> Parameters:
     return draw(2**32 - 1)
 
 
-@lru_cache
-def keras_weights(settings: SGDSettings) -> list[Parameters]:
-    """Return the weights after each step of Keras's SGD."""
+@lru_cache(typed=True)  # settings of two optimizers may be equal as tuples
+def keras_weights(settings: OptimizerSettings, steps: int) -> list[Parameters]:
+    """Return the weights after each step of Keras's optimizer."""
     variables = {name: keras.Variable(value) for name, value in initial_weights().items()}
-    optimizer = keras.optimizers.SGD(**settings._asdict())
+    optimizer = settings.create(keras.optimizers)
     optimizer.build(list(variables.values()))
-    found = []
-    for step in range(STEPS):
-        optimizer.apply([keras.ops.convert_to_tensor(dW) for dW in draw(step).values()])
+    apply, found = as_graph(optimizer.apply), []
+    for step in range(steps):
+        apply([keras.ops.convert_to_tensor(dW) for dW in draw(step).values()])
         found.append({name: to_numpy(keras.ops.stop_gradient(W)) for name, W in variables.items()})
     return found
 
 
-@lru_cache
-def bounded_weights(settings: SGDSettings) -> list[dict[str, Bounded]]:
+@lru_cache(typed=True)  # settings of two optimizers may be equal as tuples
+def bounded_weights(settings: OptimizerSettings, steps: int) -> list[dict[str, Bounded]]:
     """Return the weights after each step in float64, with bounds."""
     rounding = Rounding("float32")
     params = {name: exact(W) for name, W in initial_weights().items()}
-    velocities = {name: exact(np.zeros(shape)) for name, shape in SHAPES.items()}
+    state: dict[str, State] = {name: {} for name in SHAPES}
     found = []
-    for step in range(STEPS):
-        clipped = sgd.clip(rounding, [exact(dW) for dW in draw(step).values()], settings)
+    for step in range(steps):
+        clipped = clip(rounding, [exact(dW) for dW in draw(step).values()], settings)
         for name, dW in zip(SHAPES, clipped, strict=True):
-            params[name], velocities[name] = sgd.update(rounding, params[name], dW, velocities[name], settings)
+            params[name], state[name] = settings.update(rounding, params[name], dW, state[name], step + 1)
         found.append(dict(params))
     return found
 
 
-def check_settings(settings: SGDSettings) -> list[Comparison]:
+def check_settings(settings: OptimizerSettings, steps: int) -> Iterator[Comparison]:
     """The weights agree after each of many steps, and the gradients stay as they are."""
-    optimizer, params, rows = SGD(**settings._asdict()), initial_weights(), []
-    for step in range(STEPS):
+    optimizer, params = settings.create(optimizers), initial_weights()
+    for step in range(steps):
         grads = draw(step)
         optimizer.update(params, grads)
-        label = f"SGD({settings}), step {step + 1}"
-        rows += [same(f"{label}: d{name} after the update", grads[name], dW) for name, dW in draw(step).items()]
-        for name, reference in bounded_weights(settings)[step].items():
-            expected = keras_weights(settings)[step][name]
-            rows.append(compare(f"{label}: {name}", params[name], expected, 2 * reference.bound))
-    return rows
+        label = f"{settings.optimizer}({settings}), step {step + 1}"
+        for name, dW in draw(step).items():
+            yield same(f"{label}: d{name} after the update", grads[name], dW)
+        for name, reference in bounded_weights(settings, steps)[step].items():
+            expected = keras_weights(settings, steps)[step][name]
+            yield compare(f"{label}: {name}", params[name], expected, 2 * reference.bound)
 
 
 def check_updates() -> Iterator[Comparison]:
     """``check_settings`` for every kind of update that SGD has."""
     for settings in SETTINGS:
-        yield from check_settings(settings)
+        yield from check_settings(settings, STEPS)
+
+
+def check_adaptive_updates() -> Iterator[Comparison]:
+    """``check_settings`` for every kind of update that Adam, RMSprop and Adagrad have."""
+    for settings in ADAPTIVE_SETTINGS:
+        yield from check_settings(settings, ADAPTIVE_STEPS)

@@ -2,6 +2,7 @@
 
 from parity_tests.faults import (  # noqa: F401  (each module enters its faults into the catalogue)
     activations,
+    adaptive,
     compiled_core,
     epochs,
     evaluation,

@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 
 from keras_impl.frameworks import FRAMEWORK, floatx, to_numpy
-from parity_tests.checks.updates import SETTINGS
+from parity_tests.checks.updates import ADAPTIVE_SETTINGS, SETTINGS
 from parity_tests.comparison import Comparison, assert_all, compare, equal, same
 from parity_tests.reference.cases import SPARSE, Case
 from parity_tests.reference.error_model import LAMBDA, Bounded, Rounding
 from parity_tests.reference.layers import LAYERS, masks_for_keras
-from parity_tests.reference.sgd import SGDSettings
+from parity_tests.reference.sgd import OptimizerSettings, SGDSettings
 from scratch.ops import BACKENDS
 from scratch.layers import ACTIVATIONS
 from scratch.models import Sequential, load_model
 
+# Without Adam's default betas, which Keras converts through float32 in float64, too.
+OPTIMIZERS: tuple[OptimizerSettings, ...] = (*SETTINGS, *ADAPTIVE_SETTINGS[1:])
 BATCHES = 3  # training steps before a model is saved
 U32 = Rounding("float32").u
 STEPS = 10  # training steps that are compared after it is loaded
@@ -32,7 +34,7 @@ def random_loss(rng: np.random.Generator) -> dict[str, Any]:
     return {"loss": SPARSE} if sparse else {"smoothing": smoothing}
 
 
-def random_case(seed: int) -> tuple[Case, SGDSettings]:
+def random_case(seed: int) -> tuple[Case, OptimizerSettings]:
     """Return a network that scratch and Keras can build, and settings of an optimizer."""
     rng = np.random.default_rng(seed)
     depth = int(rng.integers(1, 5))
@@ -52,7 +54,7 @@ def random_case(seed: int) -> tuple[Case, SGDSettings]:
         classes=bool(rng.integers(2)),
         seed=seed,
     )
-    return case, SETTINGS[seed % len(SETTINGS)]
+    return case, OPTIMIZERS[seed % len(OPTIMIZERS)]
 
 
 def batch(case: Case, i: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,10 +62,11 @@ def batch(case: Case, i: int) -> tuple[np.ndarray, np.ndarray]:
     return np.roll(case.x, i, axis=1), np.roll(case.y, i, axis=0)
 
 
-def velocities(model: Sequential, twin: keras.Sequential) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return the velocities of both optimizers by parameter name; empty without momentum."""
-    found = [to_numpy(v) for v in twin.optimizer.variables[2:]]
-    return {key: (model.optimizer.v[key], v) for key, v in zip(model.params, found, strict=bool(found))}
+def states(model: Sequential, twin: keras.Sequential) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
+    """Return the state arrays of both optimizers by name and parameter; empty for SGD without momentum."""
+    ours, found = model.optimizer, [to_numpy(array) for array in twin.optimizer.variables[2:]]
+    arrays = zip(ours.state_arrays(model.params), found, strict=True)
+    return dict(zip(ours.state_order(model.params), arrays, strict=True))
 
 
 def compare_now(case: Case, name: str, model: Sequential, twin: keras.Sequential) -> list[Comparison]:
@@ -74,7 +77,7 @@ def compare_now(case: Case, name: str, model: Sequential, twin: keras.Sequential
     out = network.predict(case.x)
     rows = [equal(f"{name}: steps taken", model.optimizer.iterations, int(twin.optimizer.iterations))]
     rows += [same(f"{name}: {k}", W, V) for (k, W), V in zip(model.params.items(), twin.get_weights(), strict=True)]
-    rows += [same(f"{name}: velocity of {key}", *pair) for key, pair in velocities(model, twin).items()]
+    rows += [same(f"{name}: {array} of {key}", *pair) for (array, key), pair in states(model, twin).items()]
     rows.append(compare(f"{name}: predictions", model(case.x), twin.predict_on_batch(case.x), 2 * out.bound))
     return rows
 
@@ -87,7 +90,9 @@ def restart_masks(model: Sequential, twin: keras.Sequential) -> None:
             other.seed_generator.state.assign(layer.state["masks"])
 
 
-def compare_training(case: Case, settings: SGDSettings, model: Sequential, twin: keras.Sequential) -> list[Comparison]:
+def compare_training(
+    case: Case, settings: OptimizerSettings, model: Sequential, twin: keras.Sequential
+) -> list[Comparison]:
     """Compare two models now and after each of ten training steps.
 
     The bound of a step is the difference before the step plus what the step itself may add.
@@ -104,10 +109,10 @@ def compare_training(case: Case, settings: SGDSettings, model: Sequential, twin:
         }
         network = replace(case.bounded_network(settings), steps=step)
         network = network.with_weights(model.params, {key: LAMBDA * d for key, d in apart.items()})
-        network.velocities = {
-            key: Bounded(v.astype(np.float64), LAMBDA * np.abs(v - w).astype(np.float64))
-            for key, (v, w) in velocities(model, twin).items()
-        }
+        network.iterations = model.optimizer.iterations
+        for (array, key), (v, w) in states(model, twin).items():
+            bounded = Bounded(v.astype(np.float64), LAMBDA * np.abs(v - w).astype(np.float64))
+            network.state.setdefault(key, {})[array] = bounded
         loss = network.step(x.astype(np.float64), t)["loss"]
         with masks_for_keras():
             ours, theirs = model.train_on_batch(x, y), twin.train_on_batch(x, y)
@@ -124,7 +129,7 @@ def eager(model: keras.Sequential) -> keras.Sequential:
     return model
 
 
-def trained_pair(case: Case, settings: SGDSettings, backend: str) -> tuple[Sequential, keras.Sequential]:
+def trained_pair(case: Case, settings: OptimizerSettings, backend: str) -> tuple[Sequential, keras.Sequential]:
     """Return the network of a case in scratch and in Keras, each after three training steps of its own."""
     ours, theirs = case.scratch_model(backend, settings), eager(case.keras_model(settings))
     for i in range(BATCHES):
@@ -143,7 +148,7 @@ def check_archives(case: Case, settings: SGDSettings, backend: str, folder: Path
         assert_all(compare_training(case, settings, load_model(folder / "theirs.keras", backend=backend), theirs))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [*range(6), *range(len(SETTINGS), len(OPTIMIZERS))])
 def test_archives_of_random_models(seed: int, tmp_path: Path) -> None:
     check_archives(*random_case(seed), BACKENDS[seed % 2], tmp_path)
 

@@ -12,9 +12,9 @@ from keras import layers as kl
 
 from keras_impl.frameworks import FRAMEWORK, to_numpy
 from parity_tests.checks.losses import ARRAY_LOSSES, ArrayLoss, predictions
-from parity_tests.checks.updates import SETTINGS
+from parity_tests.checks.updates import ADAPTIVE_SETTINGS, SETTINGS
 from parity_tests.comparison import assert_all, same
-from parity_tests.reference.sgd import SGDSettings
+from parity_tests.reference.sgd import OptimizerSettings
 from scratch import initializers, layers
 from scratch.layers import ACTIVATIONS, Dense
 from scratch.models import Sequential, load_model
@@ -72,13 +72,14 @@ def test_layers_activations_and_initializers(tmp_path: Path) -> None:
     assert_all([same("weights", a, b) for a, b in zip(back.get_weights(), theirs.get_weights(), strict=True)])
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_optimizer(settings: SGDSettings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", SETTINGS + ADAPTIVE_SETTINGS)
+def test_optimizer(settings: OptimizerSettings, tmp_path: Path) -> None:
     theirs = keras.Sequential([keras.Input((3,)), kl.Dense(2)])
-    theirs.compile(keras.optimizers.SGD(**settings._asdict()), "categorical_crossentropy")
+    theirs.compile(settings.create(keras.optimizers), "categorical_crossentropy")
     theirs.optimizer.iterations.assign(7)
     ours, back = round_trip(theirs, tmp_path)
-    assert {key: getattr(ours.optimizer, key) for key in settings._fields} == settings._asdict()
+    assert type(ours.optimizer).__name__ == settings.optimizer
+    assert ours.optimizer.get_config() == settings._asdict()
     assert back.optimizer.get_config() | {"name": theirs.optimizer.name} == theirs.optimizer.get_config()
     assert ours.optimizer.iterations == int(back.optimizer.iterations) == 7
 

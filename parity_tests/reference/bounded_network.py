@@ -11,7 +11,7 @@ from parity_tests.reference import losses, sgd
 from parity_tests.reference.activations import ACTIVATIONS
 from parity_tests.reference.error_model import Array, Bounded, Rounding, exact
 from parity_tests.reference.layers import LAYERS, Settings
-from parity_tests.reference.sgd import SGDSettings
+from parity_tests.reference.sgd import OptimizerSettings, SGDSettings, State
 
 Parameters = dict[str, Bounded]  # by name: 'dense_0/W', 'dense_0/b', …
 
@@ -38,9 +38,10 @@ class BoundedNetwork:
         rounding: the arithmetic whose errors are bounded.
         loss: the formula of the loss.
         loss_on_logits: whether the loss is computed on the logits of the softmax that the network ends in.
-        settings: the settings of SGD.
-        velocities: the velocities of SGD, by the names of ``params``; empty before the first step.
-        steps: number of steps taken.
+        settings: the settings of the optimizer.
+        state: the optimizer's state by the names of ``params``; empty before the first step.
+        iterations: number of steps that the optimizer has taken.
+        steps: number of steps that this network has taken.
     """
 
     layers: Sequence[LayerSpec]
@@ -48,8 +49,9 @@ class BoundedNetwork:
     rounding: Rounding
     loss: losses.LossRule
     loss_on_logits: bool
-    settings: SGDSettings = field(default_factory=SGDSettings)
-    velocities: Parameters = field(default_factory=dict)
+    settings: OptimizerSettings = field(default_factory=SGDSettings)
+    state: dict[str, State] = field(default_factory=dict)
+    iterations: int = 0
     steps: int = 0
 
     def forward(self, x: Array, training: bool = False) -> dict[str, tuple[Bounded, Bounded]]:
@@ -110,9 +112,10 @@ class BoundedNetwork:
         trace = self.trace(x, t)
         gradients = [trace["/d".join(name.split("/"))] for name in self.params]
         clipped = sgd.clip(self.rounding, gradients, self.settings)
+        self.iterations += 1
         for (name, W), dW in zip(list(self.params.items()), clipped, strict=True):
-            v = self.velocities.get(name, exact(np.zeros_like(dW.value)))
-            self.params[name], self.velocities[name] = sgd.update(self.rounding, W, dW, v, self.settings)
+            state = self.state.get(name, {})
+            self.params[name], self.state[name] = self.settings.update(self.rounding, W, dW, state, self.iterations)
         self.steps += 1
         return trace
 

@@ -19,11 +19,11 @@ from parity_tests.reference.bounded_network import BoundedNetwork, LayerSpec
 from parity_tests.reference.error_model import Array, Bounded, Rounding, exact
 from parity_tests.reference.layers import LAYERS, SETTINGS, masks_for_keras
 from parity_tests.reference.losses import LOSSES
-from parity_tests.reference.sgd import SGDSettings
+from parity_tests.reference.sgd import OptimizerSettings, SGDSettings
 from scratch import layers as scratch_layers
 from scratch import losses as scratch_losses
+from scratch import optimizers as scratch_optimizers
 from scratch.models import Sequential
-from scratch.optimizers import SGD
 
 # What a batch is like: normal inputs, changed by one of these functions of (rng, x), …
 SAMPLES: dict[str, Callable[[np.random.Generator, Array], Array]] = {
@@ -190,25 +190,26 @@ class Case:
             options["label_smoothing"] = self.smoothing
         return getattr(module, self.loss)(**options, **LOSSES[self.loss].options)
 
-    def scratch_model(self, backend: str = "numba", settings: SGDSettings | None = None) -> Sequential:
+    def scratch_model(self, backend: str = "numba", settings: OptimizerSettings | None = None) -> Sequential:
         """Return the compiled network in scratch."""
         layers = [scratch_layers.Input(self.input_shape), *self._layers(scratch_layers)]
         model = Sequential(layers, backend=backend, dtype=self.dtype)
         model.set_weights(self.data[2])
-        model.compile(SGD(**(settings or SGDSettings())._asdict()), self._loss(scratch_losses), metrics=["accuracy"])
+        optimizer = (settings or SGDSettings()).create(scratch_optimizers)
+        model.compile(optimizer, self._loss(scratch_losses), metrics=["accuracy"])
         return model
 
-    def keras_model(self, settings: SGDSettings | None = None) -> keras.Sequential:
+    def keras_model(self, settings: OptimizerSettings | None = None) -> keras.Sequential:
         """Return the compiled network in Keras."""
         with floatx(self.dtype):
             layers = self._layers(keras.layers, dtype=self.dtype)
             model = keras.Sequential([keras.Input(self.input_shape, dtype=self.dtype), *layers])
             model.set_weights(self.data[2])
-            optimizer = keras.optimizers.SGD(**(settings or SGDSettings())._asdict())
+            optimizer = (settings or SGDSettings()).create(keras.optimizers)
             model.compile(optimizer, self._loss(keras.losses, dtype=self.dtype), metrics=["accuracy"])
             return model
 
-    def bounded_network(self, settings: SGDSettings | None = None) -> BoundedNetwork:
+    def bounded_network(self, settings: OptimizerSettings | None = None) -> BoundedNetwork:
         """Return the network for the error model."""
         keys = ("W", "b") if self.use_bias else ("W",)
         names = [f"dense_{i}/{key}" for i in range(len(self.widths)) for key in keys]

@@ -8,7 +8,7 @@ import pytest
 from scratch.callbacks import Callback, History
 from scratch.layers import Dense
 from scratch.models import Sequential
-from scratch.optimizers import SGD
+from scratch.optimizers import SGD, Optimizer
 from scratch.utils import clear_session, set_random_seed
 
 Data = tuple[np.ndarray, np.ndarray]
@@ -29,12 +29,13 @@ class Interrupt(Callback):
             raise KeyboardInterrupt
 
 
-def new_model(backend: str = "numpy", units: int = 6, **sgd: Any) -> Sequential:
+def new_model(backend: str = "numpy", units: int = 6, optimizer: Optimizer | None = None, **sgd: Any) -> Sequential:
     """Return a model as a new process would create it: with the same names and the same seed."""
     clear_session()
     set_random_seed(5)
     model = Sequential([Dense(units, "relu", input_shape=(4,)), Dense(3, "softmax")], backend=backend)
-    model.compile(SGD(**{"learning_rate": 0.1, **sgd}), "categorical_crossentropy", metrics=["accuracy"])
+    optimizer = optimizer or SGD(**{"learning_rate": 0.1, **sgd})
+    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,13 +21,24 @@ from scratch.callbacks import (
     backup,
 )
 from scratch.models import Sequential
+from scratch.optimizers import SGD, Adagrad, Adam, Optimizer, RMSprop
+
+OPTIMIZERS: tuple[Callable[[], Optimizer], ...] = (
+    lambda: SGD(0.1),
+    lambda: SGD(0.1, momentum=0.9),
+    lambda: Adam(0.1, amsgrad=True),
+    lambda: RMSprop(0.01, momentum=0.5, centered=True),
+    lambda: Adagrad(0.1),
+)
 
 
-@pytest.mark.parametrize(("backend", "momentum"), [*itertools.product(("numpy", "numba"), (0.0, 0.9))])
-def test_resumed_is_bit_identical(backend: str, momentum: float, blobs: Data, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("backend", "optimizer"), [*itertools.product(("numpy", "numba"), OPTIMIZERS)])
+def test_resumed_is_bit_identical(
+    backend: str, optimizer: Callable[[], Optimizer], blobs: Data, tmp_path: Path
+) -> None:
     def start(name: str) -> tuple[Sequential, list[Callback]]:
         callbacks = [CSVLogger(tmp_path / name), EarlyStopping(patience=1, restore_best_weights=True)]
-        return new_model(backend, momentum=momentum), callbacks
+        return new_model(backend, optimizer=optimizer()), callbacks
 
     whole, callbacks = start("whole.csv")
     expected = fit(whole, blobs, *callbacks)

@@ -95,7 +95,7 @@ OPTIMIZERS = [
     (lambda: SGD().update({"a": np.ones(2)}, {}), r"The parameter 'a' needs a gradient of shape \(2,\); got none"),
 ]
 COMPILE = [
-    (lambda: classifier().compile("adam", "categorical_crossentropy"), "Unknown optimizer 'adam': choose one of sgd"),
+    (lambda: classifier().compile("nadam", "categorical_crossentropy"), "Unknown optimizer 'nadam': choose one of sgd"),
     (lambda: classifier().compile("sgd", "hinge"), f"Unknown loss 'hinge': choose one of {KNOWN_LOSSES}"),
     (lambda: classifier().compile("sgd"), "Unknown loss None"),
     (
@@ -216,6 +216,6 @@ def test_optimizer_belongs_to_one_model() -> None:
     optimizer = SGD()
     first.compile(optimizer, "categorical_crossentropy")
     first.compile(optimizer, "categorical_crossentropy")
-    with pytest.raises(ValueError, match=r"^The optimizer holds the velocities of another model"):
+    with pytest.raises(ValueError, match=r"^The optimizer holds the state of another model"):
         second.compile(optimizer, "categorical_crossentropy")
     assert second.optimizer is not optimizer

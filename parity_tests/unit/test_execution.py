@@ -17,7 +17,7 @@ from scratch.layers import Activation, Dense, Flatten, Softmax
 from scratch.losses import CategoricalCrossentropy, Loss, SoftmaxCrossEntropy
 from scratch.models import Sequential
 from scratch.ops import numba_ops
-from scratch.optimizers import SGD
+from scratch.optimizers import SGD, Adagrad, Adam, RMSprop
 
 # --- classes that compute something else than their base class ---
 
@@ -164,6 +164,10 @@ def double_update(update: Callable[..., None], params: Any, grads: dict[str, np.
     update(params, {key: 2 * dW for key, dW in grads.items()})
 
 
+def double_step(update_step: Callable[..., None], W: np.ndarray, dW: np.ndarray, *arguments: Any) -> None:
+    update_step(W, 2 * dW, *arguments)
+
+
 def double_clipped(clip: Callable[..., Any], grads: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {key: 2 * dW for key, dW in clip(grads).items()}
 
@@ -200,6 +204,10 @@ LAYER_BY_LAYER = {
     "optimizer._clip replaced": replaced(lambda model: model.optimizer, "_clip", double_clipped),
     "optimizer subclass": Training(optimizer=lambda: DoubledSGD(0.1)),
     "optimizer with another rule": Training(optimizer=lambda: OtherRuleSGD(0.1)),
+    "optimizer.update_step replaced": replaced(lambda model: model.optimizer, "update_step", double_step),
+    "Adam": Training(optimizer=lambda: Adam(0.1)),
+    "RMSprop": Training(optimizer=lambda: RMSprop(0.1)),
+    "Adagrad": Training(optimizer=lambda: Adagrad(0.1)),
     "optimizer.update replaced": replaced(lambda model: model.optimizer, "update", double_update),
     "reduction='sum'": Training(loss=lambda: CategoricalCrossentropy(reduction="sum")),
     "subclass of Loss": Training(loss=SquaredError),

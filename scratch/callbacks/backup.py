@@ -169,8 +169,7 @@ class BackupAndRestore(Callback):
         """Return what must be the same when ``fit`` is resumed, as readable text by name."""
         model, state = self.model, self.model.fit_state
         optimizer, loss = model.optimizer, model.loss
-        fixed = ("momentum", "nesterov", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
-        options = [f"{name}={getattr(optimizer, name)}" for name in fixed]
+        options = [f"{name}={value}" for name, value in optimizer.get_config().items() if name != "learning_rate"]
         loss_options = [f"{name}={getattr(loss, name)}" for name in ("label_smoothing", *loss.op_options)]
         return {
             "format": "1",

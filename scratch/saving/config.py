@@ -10,7 +10,7 @@ from scratch.layers import Input
 from scratch.losses import Loss
 from scratch.metrics import Metric
 from scratch.network import Network
-from scratch.optimizers import SGD
+from scratch.optimizers import Optimizer
 from scratch.saving.entries import (
     Json,
     KerasClass,
@@ -34,7 +34,7 @@ EXECUTION_OPTIONS = ("jit_compile", "steps_per_execution")  # arguments of compi
 class CompileArguments(NamedTuple):
     """The arguments of ``compile``."""
 
-    optimizer: SGD
+    optimizer: Optimizer
     loss: Loss
     metrics: list[str | Metric]
     run_eagerly: bool

@@ -1,8 +1,8 @@
 """The classes that Keras and scratch share, and their settings: layers, losses, metrics, optimizers, initializers.
 
 These tables are the only description of the settings: ``scratch.saving`` reads and writes files with it, and
-``keras_impl.convert`` converts models.  A new layer or optimizer needs one entry here.  A new activation, initializer,
-loss or metric needs none if scratch gives it the name that it has in Keras.  The settings of a loss or an optimizer are
+``keras_impl.convert`` converts models.  A new layer needs one entry here.  A new activation, initializer, loss, metric
+or optimizer needs none if scratch gives it the name that it has in Keras.  The settings of a loss or an optimizer are
 the arguments of its constructor.
 """
 
@@ -85,12 +85,14 @@ def _initializers() -> Table:
 
 
 def _constructor_settings(class_: type) -> dict[str, Setting]:
-    """Return a setting for each argument of a constructor.
+    """Return a setting for each argument that a constructor names.
 
     An argument with a default may be missing in a file, as in Keras: Keras 3.15 does not write the delta of Huber.
     """
     settings = {}
     for name, argument in inspect.signature(class_).parameters.items():
+        if argument.kind is argument.VAR_KEYWORD:
+            continue
         read_value = _read_boolean if argument.annotation is bool else _read_scalar
         settings[name] = Setting(read_value, required=argument.default is argument.empty)
     return settings
@@ -186,13 +188,14 @@ LAYERS: Table = {
     ),
 }
 OPTIMIZERS: Table = {
-    "SGD": KerasClass(
+    optimizer.__name__: KerasClass(
         "keras.optimizers",
-        optimizers.SGD,
-        _constructor_settings(optimizers.SGD),
+        optimizer,
+        {**_constructor_settings(optimizers.Optimizer), **_constructor_settings(optimizer)},
         fixed={"use_ema": False, "loss_scale_factor": None, "gradient_accumulation_steps": None},
         ignored=("name", "ema_momentum", "ema_overwrite_frequency"),
     )
+    for optimizer in optimizers.CLASSES
 }
 LOSSES = loss_table(losses.LOSSES.values())
 METRICS: Table = {

@@ -2,8 +2,8 @@
 
 A .weights.h5 file and the model.weights.h5 of a .keras archive name a variable by Keras's path.  The path of a weight
 has the layer's class and number: the kernel W of the third Dense layer is ``layers/dense_2/vars/0``, whatever the
-name of the layer.  ``optimizer/vars`` holds the number of steps, the learning rate and, with momentum, one velocity
-for each weight.  An .npz file holds the weights only, with names such as ``dense_2/W``.
+name of the layer.  ``optimizer/vars`` holds the number of steps, the learning rate and the arrays of the optimizer's
+state, such as one velocity for each weight.  An .npz file holds the weights only, with names such as ``dense_2/W``.
 """
 
 import os
@@ -17,7 +17,7 @@ import numpy as np
 from scratch.files import FileError, existing, named, replacing
 from scratch.layer import Layer
 from scratch.network import Network
-from scratch.optimizers import SGD
+from scratch.optimizers import Optimizer
 from scratch.saving import hdf5, npz
 from scratch.saving.zips import read_entries
 from scratch.utils import Array, check_number, snake_case
@@ -125,16 +125,10 @@ def to_hdf5(model: Network) -> bytes:
     arrays, optimizer = variables(model), model.optimizer
     if optimizer is not None:
         names[OPTIMIZER] = snake_case(type(optimizer).__name__)
-        state: list[Array] = [np.array(optimizer.iterations, np.int64), np.array(optimizer.learning_rate, np.float32)]
-        if optimizer.momentum:
-            state += [_velocity(optimizer, key, W) for key, W in model.params.items()]
+        numbers: list[Array] = [np.array(optimizer.iterations, np.int64), np.array(optimizer.learning_rate, np.float32)]
+        state = [*numbers, *optimizer.state_arrays(model.params)]
         arrays |= {f"{OPTIMIZER}/{i}": array for i, array in enumerate(state)}
     return hdf5.to_bytes(arrays, names)
-
-
-def _velocity(optimizer: SGD, key: str, W: Array) -> Array:
-    v = optimizer.v.get(key)
-    return v if v is not None and v.shape == W.shape else np.zeros_like(W)  # the value before the first step
 
 
 # --- from the file to the model -----------------------------------------------------------------------------------
@@ -165,18 +159,18 @@ def restore(model: Network, arrays: Mapping[str, Array]) -> None:
             W[...] = weights[path]
 
 
-def _restore_optimizer(model: Network, optimizer: SGD, arrays: Mapping[str, Array]) -> None:
+def _restore_optimizer(model: Network, optimizer: Optimizer, arrays: Mapping[str, Array]) -> None:
     params = model.params
-    velocity_count = len(params) if optimizer.momentum else 0
-    if len(arrays) not in (2, 2 + velocity_count):
+    keys = [key for _, key in optimizer.state_order(params)]
+    if len(arrays) not in (2, 2 + len(keys)):
         warnings.warn(
-            f"The file has {len(arrays)} optimizer variables, but the model's optimizer has {2 + velocity_count}: the "
+            f"The file has {len(arrays)} optimizer variables, but the model's optimizer has {2 + len(keys)}: the "
             "optimizer's state is not loaded.",
             stacklevel=2,
         )
         return
-    velocities = {f"{OPTIMIZER}/{i}": key for i, key in enumerate(params, start=2)} if len(arrays) > 2 else {}
-    shapes = {path: params[key].shape for path, key in velocities.items()}
+    state = {f"{OPTIMIZER}/{i}": key for i, key in enumerate(keys, start=2)} if len(arrays) > 2 else {}
+    shapes = {path: params[key].shape for path, key in state.items()}
     check_arrays(arrays, {f"{OPTIMIZER}/0": (), f"{OPTIMIZER}/1": (), **shapes})
     iterations, learning_rate = arrays[f"{OPTIMIZER}/0"], arrays[f"{OPTIMIZER}/1"]
     if iterations.dtype.kind not in "iu" or iterations < 0:
@@ -187,7 +181,7 @@ def _restore_optimizer(model: Network, optimizer: SGD, arrays: Mapping[str, Arra
     if np.float32(optimizer.learning_rate) != np.float32(rate):
         optimizer.learning_rate = rate
     with np.errstate(over="ignore"):
-        optimizer.v = {key: arrays[path].astype(params[key].dtype) for path, key in velocities.items()}
+        optimizer.set_state_arrays(params, [arrays[path] for path in state])
 
 
 def check_arrays(arrays: Mapping[str, Array], shapes: Shapes) -> None:

@@ -1,0 +1,24 @@
+"""Optimizers (最適化手法): rules by which a gradient changes the parameters, one module for each."""
+
+from scratch.optimizers.adagrad import Adagrad
+from scratch.optimizers.adam import Adam
+from scratch.optimizers.optimizer import Optimizer
+from scratch.optimizers.rmsprop import RMSprop
+from scratch.optimizers.sgd import SGD
+from scratch.utils import check_name
+
+__all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "Optimizer", "RMSprop", "get"]
+
+CLASSES: tuple[type[SGD] | type[Adam] | type[RMSprop] | type[Adagrad], ...] = (SGD, Adam, RMSprop, Adagrad)
+OPTIMIZERS = {name: cls for cls in CLASSES for name in (cls.__name__.lower(), cls.__name__)}
+
+
+def get(optimizer: str | Optimizer) -> Optimizer:
+    """Return a new optimizer with that name; an instance is returned unchanged.
+
+    Raises:
+        ValueError: if the name is unknown; the message lists the known names.
+    """
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    return OPTIMIZERS[check_name("optimizer", optimizer, OPTIMIZERS)]()

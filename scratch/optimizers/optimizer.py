@@ -1,0 +1,182 @@
+"""``Optimizer``: what all optimizers share: the options, clipping, weight decay, the number of steps and the state.
+
+The order is that of Keras's ``base_optimizer.py``: clip the gradients, decay the weights, then update them.  An
+optimizer adds its rule, ``update_step``, and the names of the state arrays that it keeps for each parameter.
+"""
+
+import inspect
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self, TypedDict
+
+import numpy as np
+
+from scratch.kernels import Rule
+from scratch.utils import Array, check_number
+
+State = Mapping[str, Array]
+RENAMED = {"lr": "Keras 3 calls it 'learning_rate'"}
+BELOW_ONE = 1 - 2**-24  # the largest float32 number below 1
+
+
+class Options(TypedDict, total=False):
+    """The arguments that all optimizers have; see ``Optimizer``."""
+
+    weight_decay: float | None
+    clipnorm: float | None
+    clipvalue: float | None
+    global_clipnorm: float | None
+
+
+class Optimizer:
+    """Base class of the optimizers.
+
+    Args:
+        learning_rate: η, zero or more.
+        weight_decay: λ; before each step W ← W − W·λ·η.
+        clipnorm: upper limit of the L2 norm of each gradient.
+        clipvalue: each entry of a gradient is clipped to ±clipvalue.
+        global_clipnorm: upper limit of the L2 norm of all gradients together.
+
+    Attributes:
+        iterations: number of updates so far.
+        state: state arrays by name, such as ``'momentum'``, and by parameter; empty before the first update.
+
+    Raises:
+        TypeError: if an argument is unknown.
+        ValueError: if a number is out of range, or more than one kind of clipping is requested.
+    """
+
+    initial_value = 0.0  # of the state arrays
+
+    def __init__(
+        self,
+        learning_rate: float,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        **unknown: object,
+    ) -> None:
+        for name in unknown:
+            raise TypeError(f"{type(self).__name__} has no argument {name!r}; {RENAMED.get(name, 'leave it out')}.")
+        self.learning_rate = check_number("learning_rate", learning_rate)
+        self.weight_decay = None if weight_decay is None else check_number("weight_decay", weight_decay)
+        self.clipnorm = None if clipnorm is None else check_number("clipnorm", clipnorm)
+        self.clipvalue = None if clipvalue is None else check_number("clipvalue", clipvalue)
+        self.global_clipnorm = None if global_clipnorm is None else check_number("global_clipnorm", global_clipnorm)
+        if sum(option is not None for option in (clipnorm, clipvalue, global_clipnorm)) > 1:
+            raise ValueError(
+                "Only one of clipnorm, clipvalue and global_clipnorm can be set; "
+                f"got clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}."
+            )
+        self.iterations = 0
+        self.owner: object | None = None  # the model that was compiled with this optimizer
+        self.state: dict[str, dict[str, Array]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"owner": None}  # a copied model is the owner of its optimizer: see Network.__setstate__
+
+    @property
+    def fused_rule(self) -> Rule | None:
+        """The numbers by which the fused training step applies this optimizer; None: fit runs layer by layer."""
+        return None
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        """Update the arrays of ``params`` in place; the arrays of ``grads`` are not modified.
+
+        Args:
+            params: parameters by name.
+            grads: gradients with the same names and shapes.
+
+        Raises:
+            ValueError: if a gradient is missing or has another shape; nothing is changed then.
+        """
+        for key, W in params.items():
+            if key not in grads or grads[key].shape != W.shape:
+                found = grads[key].shape if key in grads else "none"
+                raise ValueError(f"The parameter {key!r} needs a gradient of shape {W.shape}; got {found}.")
+        lr = float(self.learning_rate)
+        grads = self._clip(grads)
+        for key, W in params.items():
+            if self.weight_decay is not None:
+                W -= W * self.weight_decay * lr
+            self.update_step(W, grads[key], lr, self._state_of(key, W))
+        self.iterations += 1
+
+    def update_step(self, W: Array, dW: Array, learning_rate: float, state: State) -> None:
+        """Update one parameter and its state in place: the rule of the optimizer, entry by entry.
+
+        Args:
+            W: parameter, of any shape.
+            dW: its clipped gradient, of the same shape; not modified.
+            learning_rate: η.
+            state: state arrays of the parameter by name, of the same shape.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override update_step.")
+
+    def state_order(self, keys: Iterable[str]) -> list[tuple[str, str]]:
+        """Return the name and the parameter of each state array, in the order of Keras's variables.
+
+        Args:
+            keys: names of the parameters.
+        """
+        return []
+
+    def state_arrays(self, params: Mapping[str, Array]) -> list[Array]:
+        """Return the state arrays in the order of Keras's variables; initial values where there are none yet."""
+        return [self._array(name, key, params[key]) for name, key in self.state_order(params)]
+
+    def set_state_arrays(self, params: Mapping[str, Array], arrays: Sequence[Array]) -> None:
+        """Replace the state by what ``state_arrays`` returned; no arrays at all are the state before the first update.
+
+        Raises:
+            ValueError: if the number or the size of the arrays differs; nothing is changed then.
+        """
+        state: dict[str, dict[str, Array]] = {}
+        for (name, key), array in zip(self.state_order(params) if arrays else [], arrays, strict=True):
+            state.setdefault(name, {})[key] = array.astype(params[key].dtype).reshape(params[key].shape)
+        self.state = state
+
+    @property
+    def variables(self) -> list[Array]:
+        """Iterations, learning rate and state arrays: the variables that Keras counts as the optimizer's parameters."""
+        arrays = [array for named in self.state.values() for array in named.values()]
+        return [np.array(self.iterations, np.int64), np.array(self.learning_rate, np.float32), *arrays]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments with which the constructor creates such an optimizer, without its state."""
+        names = [name for cls in type(self).__mro__[:-1] for name in inspect.signature(cls).parameters]
+        return {name: getattr(self, name) for name in names if hasattr(self, name)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return a new optimizer with the arguments that ``get_config`` returned."""
+        return cls(**config)
+
+    def _state_of(self, key: str, W: Array) -> State:
+        """Return the state arrays of a parameter by name, created if there are none of its shape."""
+        found = {name: self._array(name, key, W) for name, _ in self.state_order([key])}
+        for name, array in found.items():
+            self.state.setdefault(name, {})[key] = array
+        return found
+
+    def _array(self, name: str, key: str, W: Array) -> Array:
+        array = self.state.get(name, {}).get(key)
+        # A new layer may reuse the name of a parameter.
+        return array if array is not None and array.shape == W.shape else np.full_like(W, self.initial_value)
+
+    def _clip(self, grads: dict[str, Array]) -> dict[str, Array]:
+        # As in Keras, a limit of 0 means no clipping.
+        if self.clipnorm:
+            return {key: g * (self.clipnorm / max(_norm(g), self.clipnorm)) for key, g in grads.items()}
+        if self.global_clipnorm:
+            norm = math.sqrt(sum(_norm(g) ** 2 for g in grads.values()))
+            return {key: g * (self.global_clipnorm / max(norm, self.global_clipnorm)) for key, g in grads.items()}
+        if self.clipvalue:
+            return {key: np.clip(g, -self.clipvalue, self.clipvalue) for key, g in grads.items()}
+        return grads
+
+
+def _norm(g: Array) -> float:
+    return math.sqrt(float(np.square(g, dtype=np.float64).sum()))

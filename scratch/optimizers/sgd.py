@@ -1,0 +1,75 @@
+"""``SGD``: stochastic gradient descent (確率的勾配降下法), with momentum if requested."""
+
+from collections.abc import Iterable
+from typing import Unpack
+
+from scratch.kernels import Rule
+from scratch.optimizers.optimizer import Optimizer, Options, State
+from scratch.utils import Array, check_number
+
+
+class SGD(Optimizer):
+    """W ← W − η·dW, or with momentum v ← m·v − η·dW, W ← W + v (Nesterov: W ← W + m·v − η·dW).
+
+    The formulas are those of ``keras/src/optimizers/sgd.py``.
+
+    Args:
+        learning_rate: η, zero or more.
+        momentum: m, between 0 and 1.
+        nesterov: whether to apply Nesterov momentum.
+        **options: weight decay and clipping; see ``Optimizer``.
+
+    Raises:
+        ValueError: as ``Optimizer``.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(learning_rate, **options)
+        self.momentum = check_number("momentum", momentum, 0, 1)
+        self.nesterov = nesterov
+
+    @property
+    def v(self) -> dict[str, Array]:
+        """Velocities by parameter name; empty without momentum."""
+        return self.state.setdefault("momentum", {})
+
+    @v.setter
+    def v(self, velocities: dict[str, Array]) -> None:
+        self.state["momentum"] = velocities
+
+    @property
+    def fused_rule(self) -> Rule | None:
+        """The numbers by which the fused training step applies this optimizer; None if a limit is not 0 or more.
+
+        A subclass does not inherit the rule: see ``scratch.execution``.
+        """
+        limits = [limit or 0 for limit in (self.clipnorm, self.global_clipnorm, self.clipvalue)]
+        if not all(limit >= 0 for limit in limits):
+            return None
+        clipnorm, global_clipnorm, clipvalue = [  # only the first that is set counts, as in _clip
+            0.0 if any(limits[:i]) else float(limit) for i, limit in enumerate(limits)
+        ]
+        decay = self.weight_decay
+        decays = decay is not None, float(decay or 0)
+        numbers = float(self.learning_rate), float(self.momentum), bool(self.nesterov)
+        return Rule(*numbers, *decays, clipvalue, clipnorm, global_clipnorm)
+
+    def state_order(self, keys: Iterable[str]) -> list[tuple[str, str]]:
+        """Return one velocity for each parameter, or nothing without momentum."""
+        return [("momentum", key) for key in keys] if self.momentum != 0 else []
+
+    def update_step(self, W: Array, dW: Array, learning_rate: float, state: State) -> None:
+        """Apply the formulas of the class to one parameter."""
+        if self.momentum == 0:
+            W -= learning_rate * dW
+            return
+        v = state["momentum"]
+        v *= self.momentum
+        v -= learning_rate * dW
+        W += self.momentum * v - learning_rate * dW if self.nesterov else v

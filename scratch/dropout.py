@@ -23,7 +23,7 @@ class Dropout(Layer):
     Args:
         rate: share of the inputs that is dropped, 0 to 1.
         seed: a non-negative integer below 2³²; default: drawn from the model's generator.
-        **common: ``input_shape``, ``name``, ``dtype``.
+        **common: ``input_shape``, ``input_dim``, ``name``, ``dtype``.
 
     Attributes:
         keep: the boolean mask of the last ``forward``; None if that was not in training.

@@ -26,6 +26,7 @@ class Common(TypedDict, total=False):
     """The arguments of every layer."""
 
     input_shape: tuple[int, ...] | None  # shape of one sample, for a model's first layer
+    input_dim: int | None  # the same for rows: input_dim=784 is input_shape=(784,)
     name: str | None  # default: dense, dense_1, …
     dtype: DTypeLike | None  # float32 or float64; default: the model's
 
@@ -55,10 +56,15 @@ class Layer:
         /,
         *,
         input_shape: tuple[int, ...] | None = None,
+        input_dim: int | None = None,
         name: str | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         self.activation = activation
+        if input_dim is not None:
+            if input_shape is not None:
+                raise ValueError(f"Pass input_shape or input_dim; got {input_shape!r} and {input_dim!r}.")
+            input_shape = (utils.check_integer("input_dim", input_dim),)
         self.batch_input_shape = None if input_shape is None else utils.check_sample_shape("input_shape", input_shape)
         self.input_shape: Shape | None = None
         self.params: dict[str, Array] = {}

@@ -17,9 +17,24 @@ from numpy.typing import DTypeLike
 from scratch import initializers
 from scratch.dropout import Dropout
 from scratch.layer import ACTIVATIONS, Common, Layer, WeightShapes
+from scratch.reshaping import Rescaling, Reshape
 from scratch.utils import Array, Shape, check_integer, check_name, check_sample_shape
 
-__all__ = ["ACTIVATIONS", "Activation", "Common", "Dense", "Dropout", "Flatten", "Input", "Layer", "ReLU", "Softmax"]
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "Common",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "ReLU",
+    "Rescaling",
+    "Reshape",
+    "Softmax",
+]
 
 
 class Input(Layer):
@@ -34,6 +49,22 @@ class Input(Layer):
     def __init__(self, shape: tuple[int, ...], dtype: DTypeLike | None = None, name: str | None = None) -> None:
         check_sample_shape("shape", shape)  # None is allowed as the input_shape of other layers
         super().__init__(input_shape=shape, dtype=dtype, name=name)
+
+
+class InputLayer(Input):
+    """``Input`` under the name of Keras's class, which also takes the shape as ``input_shape``."""
+
+    def __init__(
+        self,
+        shape: tuple[int, ...] | None = None,
+        dtype: DTypeLike | None = None,
+        name: str | None = None,
+        *,
+        input_shape: tuple[int, ...] | None = None,
+    ) -> None:
+        if (shape is None) == (input_shape is None):
+            raise ValueError(f"Pass shape or input_shape; got {shape!r} and {input_shape!r}.")
+        super().__init__(shape or input_shape or (), dtype, name)
 
 
 class Flatten(Layer):
@@ -66,7 +97,7 @@ class Activation(Layer):
 
     Args:
         activation: one of ``ACTIVATIONS``.
-        **common: ``input_shape``, ``name``, ``dtype``.
+        **common: ``input_shape``, ``input_dim``, ``name``, ``dtype``.
 
     Raises:
         ValueError: if the name is unknown.
@@ -105,7 +136,7 @@ class Dense(Layer):
         use_bias: whether to add b.
         kernel_initializer: initial W, a name or a function of ``(shape, rng)``.
         bias_initializer: initial b, likewise.
-        **common: ``input_shape``, ``name``, ``dtype``.
+        **common: ``input_shape``, ``input_dim``, ``name``, ``dtype``.
 
     Raises:
         ValueError: if ``units`` is not a positive integer or a name is unknown.

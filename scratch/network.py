@@ -104,11 +104,18 @@ class Network(LayerStack):
     def check_inputs(self, x: ArrayLike, argument: str = "x") -> Array | Pixels:
         """Return x as an array, or as pixels, that the first layer accepts, without a copy.
 
+        As in Keras, a last axis of length 1 is added or removed if the model's input has one axis more or less.
+
         Raises:
             ValueError: if x is not a batch of finite numbers of the right shape.
         """
         dtype = self._layers[0].dtype if self._layers else None
         array = x if isinstance(x, Pixels) else utils.check_array(argument, x, dtype)
+        rank = len(self.input_shape or array.shape)
+        if len(array.shape) == rank - 1 and self.input_shape is not None and self.input_shape[-1] == 1:
+            array = array[..., np.newaxis]
+        elif len(array.shape) == rank + 1 and array.shape[-1] == 1:
+            array = array[..., 0]
         self.compute_output_shape(array.shape)
         return array
 

@@ -1,6 +1,6 @@
 """Images stored as bytes and converted to floats when they are used."""
 
-from types import EllipsisType
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -38,8 +38,8 @@ class Pixels:
     def __len__(self) -> int:
         return len(self.bytes)
 
-    def __getitem__(self, rows: slice | Array | EllipsisType) -> "Pixels":
-        return Pixels(self.bytes[rows])
+    def __getitem__(self, index: Any) -> "Pixels":
+        return Pixels(self.bytes[index])
 
     def astype(self, dtype: DTypeLike, copy: bool = True) -> Array:
         """Return the values from 0 to 1 as a new array of ``dtype``; ``copy`` is accepted for NumPy's signature."""

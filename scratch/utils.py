@@ -171,8 +171,9 @@ def check_number(argument: str, value: object, minimum: float = 0.0, maximum: fl
         number = float(value)
         if minimum <= number <= maximum:
             return number
-    limits = f"{minimum:g} or more" if maximum == sys.float_info.max else f"between {minimum:g} and {maximum:g}"
-    raise ValueError(f"{argument} must be a finite number, {limits}; got {value!r}.")
+    limits = f", {minimum:g} or more" if maximum == sys.float_info.max else f", between {minimum:g} and {maximum:g}"
+    limits = "" if minimum == -sys.float_info.max else limits
+    raise ValueError(f"{argument} must be a finite number{limits}; got {value!r}.")
 
 
 def check_list(argument: str, value: Sequence[T] | None) -> list[T]:

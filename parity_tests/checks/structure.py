@@ -8,10 +8,11 @@ import numpy as np
 
 import scratch
 from keras_impl.frameworks import FRAMEWORK
-from parity_tests.comparison import Comparison, equal
+from parity_tests.comparison import Comparison, equal, same
 
 SUMMARY_WIDTHS = 60, 76, 88
 SAMPLES = 7
+VARIED_X = np.arange(48.0, dtype="float32").reshape(2, 4, 6)  # without the last axis, which both programs add
 
 
 def article_model(module: Any, **options: Any) -> Any:
@@ -29,6 +30,25 @@ def article_model(module: Any, **options: Any) -> Any:
         model.add(layers.Activation(activation))
     model.add(layers.Flatten())
     model.compile(loss="categorical_crossentropy", optimizer="sgd", metrics=["accuracy"])
+    return model
+
+
+def varied_model(module: Any, **options: Any) -> Any:
+    """Return a network of the other layers in scratch or Keras, with automatic names."""
+    module.utils.clear_session()
+    layers = module.layers
+    model = module.models.Sequential(
+        [
+            layers.InputLayer((4, 6, 1)),
+            layers.Rescaling(0.5, offset=1),
+            layers.Reshape((3, -1)),
+            layers.Reshape([8, 3]),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+        ],
+        **options,
+    )
+    model.compile(loss="categorical_crossentropy", optimizer="sgd")
     return model
 
 
@@ -50,6 +70,13 @@ def structure(model: Any) -> dict[str, object]:
 
 
 @lru_cache
+def keras_varied_structure() -> tuple[dict[str, object], np.ndarray]:
+    """Return the structure of Keras's varied model, and its outputs."""
+    model = varied_model(keras)
+    return structure(model), model.predict(VARIED_X, verbose=0)
+
+
+@lru_cache
 def keras_structure() -> tuple[dict[str, object], dict[str, object]]:
     """Return the structure of Keras's model before and after a training step."""
     model = article_model(keras)
@@ -68,4 +95,8 @@ def check_structure(backend: str) -> list[Comparison]:
         after["summary"] = str(after["summary"]).replace("(12.00 B)", "(8.00 B)").replace("(889.35 KB)", "(889.34 KB)")
     keras_before, keras_after = keras_structure()
     rows = [equal(f"{name} before training", value, keras_before[name]) for name, value in before.items()]
-    return rows + [equal(f"{name} after training", value, keras_after[name]) for name, value in after.items()]
+    rows += [equal(f"{name} after training", value, keras_after[name]) for name, value in after.items()]
+    varied = varied_model(scratch, backend=backend)
+    expected, outputs = keras_varied_structure()
+    rows += [equal(f"{name} of the other layers", value, expected[name]) for name, value in structure(varied).items()]
+    return [*rows, same("outputs of the other layers", varied.predict(VARIED_X, verbose=0), outputs)]

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from parity_tests.faults.catalogue import planted_fault
-from scratch import layers
+from scratch import layers, network
 from scratch.ops import numpy_ops
+from scratch.utils import check_array
 
 Array = np.ndarray
 Gradients = tuple[Array | None, Array, Array]
@@ -131,6 +132,33 @@ def activation_not_differentiated(
     dx, dW, db = self.ops.dense_backward(dout, self.x, self.params["W"], need_dx)
     self.grads = {"W": dW, "b": db} if self.use_bias else {"W": dW}
     return dx
+
+
+@planted_fault(layers.Reshape, "forward", caught_by="structure")
+def reshaped_in_column_order(self: Any, x: Array) -> Array:
+    """Reshape reads and fills a sample column by column."""
+    self.x_shape = x.shape
+    return self.activate(np.stack([sample.reshape(self.target_shape, order="F") for sample in x]))
+
+
+@planted_fault(layers.Rescaling, "backward", caught_by="trace")
+def gradient_not_rescaled(self: Any, dout: Array, *, from_logits: bool = False, need_dx: bool = True) -> Array:
+    """The gradient passes Rescaling without the factor."""
+    return dout
+
+
+@planted_fault(layers.Rescaling, "forward", caught_by="trace")
+def offset_scaled(self: Any, x: Array) -> Array:
+    """The offset is added before the scaling."""
+    return self.activate((x + x.dtype.type(self.offset)) * x.dtype.type(self.scale))
+
+
+@planted_fault(network.Network, "check_inputs", caught_by="structure")
+def last_axis_not_added(self: Any, x: Any, argument: str = "x") -> Any:
+    """Samples (28, 28) are not accepted for an input of shape (28, 28, 1)."""
+    array = check_array(argument, x)
+    self.compute_output_shape(array.shape)
+    return array
 
 
 @planted_fault(layers.Flatten, "forward", caught_by="trace")

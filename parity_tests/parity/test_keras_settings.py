@@ -55,6 +55,9 @@ def all_layers() -> list[kl.Layer]:
         *(kl.Activation(name) for name in ACTIVATIONS),
         kl.ReLU(),
         kl.Softmax(),
+        kl.Reshape((5, -1)),
+        kl.Flatten(),
+        kl.Rescaling(0.25, offset=-2.0),
         kl.Dropout(0.25),
         kl.Dropout(0.5, seed=3),
     ]

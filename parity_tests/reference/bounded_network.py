@@ -10,7 +10,7 @@ import numpy as np
 from parity_tests.reference import losses, sgd
 from parity_tests.reference.activations import ACTIVATIONS
 from parity_tests.reference.error_model import Array, Bounded, Rounding, exact
-from parity_tests.reference.layers import LAYERS, Settings
+from parity_tests.reference.layers import LAYERS, Pass, Settings
 from parity_tests.reference.sgd import OptimizerSettings, SGDSettings, State
 
 Parameters = dict[str, Bounded]  # by name: 'dense_0/W', 'dense_0/b', …
@@ -61,8 +61,9 @@ class BoundedNetwork:
             z = out
             if layer.kind == "Dense":
                 z = self.rounding.dense(out, self.params[f"{layer.name}/W"], self.params.get(f"{layer.name}/b"))
-            elif layer.kind in LAYERS and training:
-                z = LAYERS[layer.kind].forward(self.rounding, layer.settings, self.steps, out)
+            elif layer.kind in LAYERS:
+                model = LAYERS[layer.kind]
+                z = (model.forward if training else model.inference)(self._pass(layer, out))
             out = ACTIVATIONS[layer.activation].forward(self.rounding, z)
             outputs[layer.name] = z, out
         return outputs
@@ -90,7 +91,8 @@ class BoundedNetwork:
         """Return the gradients that flow back and those of the parameters, last layer first."""
         gradients: dict[str, Bounded] = {}
         inputs = [_flattened(x), *(out for _, out in outputs.values())]
-        for i, (name, kind, activation, settings) in reversed(list(enumerate(self.layers))):
+        for i, layer in reversed(list(enumerate(self.layers))):
+            name, kind, activation, _ = layer
             if not (self.loss_on_logits and i == len(self.layers) - 1):
                 dout = ACTIVATIONS[activation].backward(self.rounding, dout, *outputs[name])
             if kind == "Dense":
@@ -101,11 +103,18 @@ class BoundedNetwork:
                     ones = exact(np.ones((1, len(x))))
                     gradients[f"{name}/db"] = self.rounding.product(ones, dz, over_samples=True).reshape(-1)
             elif kind in LAYERS:
-                dout = LAYERS[kind].backward(self.rounding, settings, self.steps, dout)
+                dout, grads = LAYERS[kind].backward(self._pass(layer, inputs[i]), dout)
                 gradients[f"{name}/dx"] = dout
+                gradients |= {f"{name}/d{key}": gradient for key, gradient in grads.items()}
             else:
                 gradients[f"{name}/dx"] = dout.reshape(*np.shape(x)) if kind == "Flatten" else dout
         return gradients
+
+    def _pass(self, layer: LayerSpec, x: Bounded) -> Pass:
+        """Return what a layer of ``LAYERS`` computes with."""
+        prefix = f"{layer.name}/"
+        params = {key.removeprefix(prefix): W for key, W in self.params.items() if key.startswith(prefix)}
+        return Pass(self.rounding, layer.settings, self.steps, params, x)
 
     def step(self, x: Array, t: Array) -> dict[str, Bounded]:
         """Update the weights and their bounds by one step; return the trace from before it."""

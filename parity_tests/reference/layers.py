@@ -17,16 +17,36 @@ from parity_tests.reference.error_model import Array, Bounded, Rounding
 Settings = Mapping[str, Any]
 
 
-class LayerModel(NamedTuple):
-    """The bounds of one layer in training.
+class Pass(NamedTuple):
+    """What a layer computes with.
 
     Attributes:
-        forward: (rounding, settings, step, x) → out; the step counts from 0.
-        backward: (rounding, settings, step, dout) → dx.
+        rounding: the arithmetic.
+        settings: the arguments of the layer.
+        step: the number of the training step, from 0.
+        params: the layer's parameters by name.
+        x: the input.
     """
 
-    forward: Callable[[Rounding, Settings, int, Bounded], Bounded]
-    backward: Callable[[Rounding, Settings, int, Bounded], Bounded]
+    rounding: Rounding
+    settings: Settings
+    step: int
+    params: Mapping[str, Bounded]
+    x: Bounded
+
+
+class LayerModel(NamedTuple):
+    """The bounds of one layer.
+
+    Attributes:
+        forward: returns out, in training.
+        backward: returns the gradient with respect to x, and those of the parameters by name, for dout.
+        inference: returns out, in inference; the default is x.
+    """
+
+    forward: Callable[[Pass], Bounded]
+    backward: Callable[[Pass, Bounded], tuple[Bounded, dict[str, Bounded]]]
+    inference: Callable[[Pass], Bounded] = lambda p: p.x
 
 
 def kept(settings: Settings, step: int, shape: tuple[int, ...]) -> Array:
@@ -34,10 +54,22 @@ def kept(settings: Settings, step: int, shape: tuple[int, ...]) -> Array:
     return np.random.default_rng([settings["seed"], step]).random(shape, np.float32) >= settings["rate"]
 
 
-def dropout(rounding: Rounding, settings: Settings, step: int, x: Bounded) -> Bounded:
-    """Return x·mask / (1 − rate), with two roundings (1): that of the factor, and that of the product."""
-    factor = kept(settings, step, x.value.shape) / (1 - settings["rate"])
-    return rounding.underflow(Bounded(x.value * factor, (x.bound + 3 * rounding.u * x.magnitude) * factor))
+def dropout(p: Pass) -> Bounded:
+    """Return x·mask / (1 − rate)."""
+    factor = kept(p.settings, p.step, p.x.value.shape) / (1 - p.settings["rate"])
+    return _scaled(p.rounding, p.x, factor)
+
+
+def rescaling(p: Pass) -> Bounded:
+    """Return x·scale + offset; the setting is rounded, too (1)."""
+    offset = np.full_like(p.x.value, p.settings["offset"])
+    scaled = _scaled(p.rounding, p.x, p.settings["scale"])
+    return p.rounding.add(scaled, Bounded(offset, p.rounding.u * np.abs(offset)))
+
+
+def _scaled(rounding: Rounding, x: Bounded, factor: Any) -> Bounded:
+    """Return x·factor, with two roundings (1): that of the factor, and that of the product."""
+    return rounding.underflow(Bounded(x.value * factor, (x.bound + 3 * rounding.u * x.magnitude) * np.abs(factor)))
 
 
 @contextmanager
@@ -53,5 +85,13 @@ def masks_for_keras() -> Iterator[None]:
         yield
 
 
-SETTINGS: dict[str, dict[str, Any]] = {"Dropout": {"rate": 0.375, "seed": 5}}
-LAYERS = {"Dropout": LayerModel(dropout, dropout)}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "Dropout": {"rate": 0.375, "seed": 5},
+    "Rescaling": {"scale": 0.3, "offset": -1.7},
+}
+LAYERS = {
+    "Dropout": LayerModel(dropout, lambda p, dout: (dropout(p._replace(x=dout)), {})),
+    "Rescaling": LayerModel(
+        rescaling, lambda p, dout: (_scaled(p.rounding, dout, p.settings["scale"]), {}), inference=rescaling
+    ),
+}

@@ -27,6 +27,12 @@ def _read_boolean(value: Json) -> bool:
     return value
 
 
+def _read_list(value: Json) -> list[Json]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"expected a list; got {short_repr(value)}")
+    return list(value)
+
+
 def _check_name(value: Json) -> str:
     if not isinstance(value, str) or not value.isprintable() or "/" in value:
         raise ValueError(f"{short_repr(value)} is not a name in Keras: '/' and control characters are not allowed")
@@ -173,6 +179,18 @@ LAYERS: Table = {
         layers.Dropout,
         {**COMMON, "rate": SCALAR, "seed": SCALAR},
         fixed={"trainable": True, "noise_shape": None},
+    ),
+    "Reshape": KerasClass(
+        "keras.layers",
+        layers.Reshape,
+        {**COMMON, "target_shape": Setting(_read_list, lambda layer, key: list(getattr(layer, key)))},
+        fixed={"trainable": True},
+    ),
+    "Rescaling": KerasClass(
+        "keras.layers",
+        layers.Rescaling,
+        {**COMMON, "scale": SCALAR, "offset": SCALAR},
+        fixed={"trainable": True},
     ),
     "ReLU": KerasClass(
         "keras.layers",

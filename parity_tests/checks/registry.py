@@ -14,6 +14,7 @@ from parity_tests.checks.epoch_reports import check_reports
 from parity_tests.checks.gradients import check_gradients, check_numerical_gradient
 from parity_tests.checks.initial_weights import check_initial_weights
 from parity_tests.checks.labels import check_to_categorical
+from parity_tests.checks.learning_rates import check_learning_rates
 from parity_tests.checks.lock_step import check_lock_step
 from parity_tests.checks.loss_training import check_loss_training
 from parity_tests.checks.losses import check_losses, check_saturated_softmax
@@ -75,6 +76,7 @@ CHECKS = {
     "losses in training": Check(check_loss_training, fused=True),
     "lock-step": Check(check_lock_step, numerical=True, fused=True),
     "training": Check(check_training, fused=True),
+    "learning rates": Check(check_learning_rates, fused=True),
     "gradients": Check(check_gradients, numerical=True),
     "numerical gradient": Check(check_numerical_gradient, shared=True),
 }

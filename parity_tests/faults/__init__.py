@@ -9,6 +9,7 @@ from parity_tests.faults import (  # noqa: F401  (each module enters its faults 
     execution,
     initialization,
     layers,
+    learning_rates,
     losses,
     optimizer,
     regularization,

@@ -17,7 +17,9 @@ from scratch.callbacks import (
     CSVLogger,
     EarlyStopping,
     LambdaCallback,
+    LearningRateScheduler,
     ModelCheckpoint,
+    ReduceLROnPlateau,
     backup,
 )
 from scratch.models import Sequential
@@ -156,6 +158,24 @@ def test_changes_by_callbacks_are_restored(blobs: Data, tmp_path: Path) -> None:
     history = fit(model, blobs, BackupAndRestore(tmp_path), schedule).history
     assert everything(model) == ended
     assert str(history) == str(expected)  # np.float32(…) and nan included
+
+
+@pytest.mark.parametrize("at", [(0, 3), (1, 0), (2, 4), (3, 2)])
+def test_learning_rates_of_callbacks(at: tuple[int, int], blobs: Data, tmp_path: Path) -> None:
+    """The learning rate of an epoch is set once, also if the run resumes within it; so is a plateau found."""
+
+    def callbacks() -> list[Callback]:
+        plateau = ReduceLROnPlateau("val_loss", factor=0.75, patience=1, min_delta=1e9, cooldown=1)
+        return [LearningRateScheduler(lambda epoch, rate: 0.9 * rate), plateau]
+
+    whole = new_model(momentum=0.9)
+    expected = fit(whole, blobs, *callbacks()).history
+    interrupt(new_model(momentum=0.9), blobs, BackupAndRestore(tmp_path, 1), *callbacks(), at=at)
+    model = new_model(momentum=0.9)
+    history = fit(model, blobs, BackupAndRestore(tmp_path, 1), *callbacks()).history
+    assert history == expected
+    assert everything(model) == everything(whole)
+    assert len(set(expected["learning_rate"])) == EPOCHS
 
 
 def test_csv_file_in_append_mode(blobs: Data, tmp_path: Path) -> None:

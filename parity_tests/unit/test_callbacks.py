@@ -17,6 +17,7 @@ from scratch.callbacks import (
     LambdaCallback,
     ModelCheckpoint,
     ProgbarLogger,
+    TerminateOnNaN,
 )
 from scratch.callbacks.callback import BATCH_EVENTS
 from scratch.layers import Dense, Softmax
@@ -263,6 +264,7 @@ def test_callbacks_that_need_batch_level_events(event: str) -> None:
         (Callback, ()),
         (History, ()),
         (ProgbarLogger, ()),
+        (TerminateOnNaN, ()),
         (ModelCheckpoint, ("model.keras",)),
         (BackupAndRestore, ("folder",)),
     ):

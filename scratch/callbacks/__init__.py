@@ -5,8 +5,10 @@ from scratch.callbacks.callback import EVENTS, Callback, CallbackList, LambdaCal
 from scratch.callbacks.csv_logger import CSVLogger
 from scratch.callbacks.early_stopping import EarlyStopping
 from scratch.callbacks.history import History
+from scratch.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from scratch.callbacks.model_checkpoint import ModelCheckpoint
 from scratch.callbacks.progress import ProgbarLogger
+from scratch.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
     "EVENTS",
@@ -17,7 +19,10 @@ __all__ = [
     "EarlyStopping",
     "History",
     "LambdaCallback",
+    "LearningRateScheduler",
     "Logs",
     "ModelCheckpoint",
     "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "TerminateOnNaN",
 ]

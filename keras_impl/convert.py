@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_impl.frameworks import floatx
-from scratch.models import Sequential
+from scratch.models import Sequential, from_description
 from scratch.saving import config, entries, settings
 
 Model = Sequential | keras.Sequential
@@ -61,8 +61,8 @@ def to_scratch(model: keras.Sequential, backend: str = "numba") -> Sequential:
     layers = [_describe(layer, model.built) for layer in model.layers]
     described = {"name": model.name, "layers": layers, "build_input_shape": model.input_shape if model.built else None}
     description = config.read_model(entries.make_entry("keras", "Sequential", described), with_compile=False)
-    dtype = model.layers[0].compute_dtype if model.layers else None
-    twin = Sequential(description.layers, name=description.name, backend=backend, dtype=dtype)
+    dtype = model.layers[0].compute_dtype if model.layers else "float32"
+    twin = from_description(description._replace(dtype=dtype), backend)
     if model.built:
         copy_weights(model, twin)
     return twin

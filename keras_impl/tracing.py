@@ -61,7 +61,7 @@ def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike, training: bool = 
 def gradients(model: keras.Sequential, x: ArrayLike, y: ArrayLike) -> tuple[float, list[np.ndarray]]:
     """Return the loss of a batch, and its gradient with respect to each array of ``get_weights()``."""
     tensors = trace(model, x, y)
-    names = [f"{layer.name}/{PARAMETERS[v.name]}" for layer in model.layers for v in layer.trainable_variables]
+    names = [f"{layer.name}/{name}" for layer in model.layers for name in _gradient_names(layer)]
     return float(tensors["loss"]), [tensors[name] for name in names]
 
 
@@ -136,6 +136,13 @@ def _shifted_logits(layer: keras.layers.Dense, shift: Any) -> Iterator[None]:
         layer.activation = activation
 
 
+def _gradient_names(layer: keras.layers.Layer) -> list[str]:
+    """Return the names of the gradients of a layer's variables: dW, db; of a model, ``{layer}/dW``, … too."""
+    if isinstance(layer, keras.Sequential):
+        return [f"{inner.name}/{name}" for inner in layer.layers for name in _gradient_names(inner)]
+    return [PARAMETERS[v.name] for v in layer.trainable_variables]
+
+
 def _by_name(
     layers: list[keras.layers.Layer], values: Arrays, input_gradients: Arrays, weight_gradients: Arrays
 ) -> dict[str, np.ndarray]:
@@ -152,7 +159,7 @@ def _by_name(
     result = {f"{layer.name}/out": out for layer, out in zip(layers, outputs, strict=True)}
     result |= {"loss": loss, "loss/dx": input_gradients[-1]}
     remaining = iter(weight_gradients)
-    by_layer = [{PARAMETERS[v.name]: next(remaining) for v in layer.trainable_variables} for layer in layers]
+    by_layer = [{name: next(remaining) for name in _gradient_names(layer)} for layer in layers]
     for layer, dx, parameters in reversed(list(zip(layers, input_gradients, by_layer, strict=False))):
         result[f"{layer.name}/dx"] = dx
         result |= {f"{layer.name}/{key}": gradient for key, gradient in parameters.items()}

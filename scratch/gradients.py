@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scratch.layer import gradient_name
 from scratch.layers import Layer
 from scratch.losses import Loss
 from scratch.models import Sequential
@@ -65,12 +66,12 @@ def gradient_check(part: Layer | Loss | Sequential | Callable[[Any], Any], x: An
     Raises:
         ValueError: if a layer or model computes in float32, which is too coarse, or targets or gradients are missing.
     """
-    if not isinstance(part, Layer | Loss | Sequential):
+    if not isinstance(part, Layer | Loss):
         return _check_function(part, x, t)
     x = np.array(x, dtype=np.float64)
     if not isinstance(part, Loss) and part.dtype != np.float64:
         raise ValueError(f"gradient_check needs float64; create {part.name!r} with dtype='float64'.")
-    if isinstance(part, Layer):
+    if isinstance(part, Layer) and not isinstance(part, Sequential):
         return _check_layer(part, x)
     if t is None:
         raise ValueError("gradient_check of a loss or a model needs its targets t.")
@@ -113,8 +114,7 @@ def _check_loss(loss: Loss, x: Array, t: Array) -> dict[str, float]:
 def _check_model(model: Sequential, x: Array, t: ArrayLike) -> dict[str, float]:
     trace = model.trace(x, t)
     gradients: Gradients = {"dx": (trace[f"{model.layers[0].name}/dx"], x)}
-    for layer in model.layers:
-        gradients |= {f"{layer.name}/{key}": (trace[f"{layer.name}/d{key}"], W) for key, W in layer.params.items()}
+    gradients |= {name: (trace[gradient_name(name)], W) for name, W in model.params.items()}
     return _differences(gradients, _loss_function(model, x, t))
 
 

@@ -22,6 +22,11 @@ ACTIVATIONS = ("linear", "relu", "sigmoid", "softmax", "tanh")  # ops has a _for
 WeightShapes = dict[str, tuple[tuple[int, ...], Initializer]]
 
 
+def gradient_name(parameter: str) -> str:
+    """Return the name that the gradient of a parameter has in a trace: ``dense/dW`` for ``dense/W``."""
+    return "/d".join(parameter.rsplit("/", 1))
+
+
 class Common(TypedDict, total=False):
     """The arguments of every layer."""
 

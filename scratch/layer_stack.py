@@ -1,9 +1,12 @@
-"""``LayerStack``: layers in a row, their shapes and their parameters; ``network.py`` runs them."""
+"""``LayerStack``: layers in a row, their shapes and their parameters; ``network.py`` runs them.
+
+A stack is a layer itself, so that a model can be a layer of another model; both then share the parameters.
+"""
 
 import threading
 from collections.abc import Sequence
-from types import ModuleType
 
+import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops, utils
@@ -12,7 +15,7 @@ from scratch.layers import Input
 from scratch.utils import Array, Shape
 
 
-class LayerStack:
+class LayerStack(Layer):
     """Layers in a row with one backend and one random generator.
 
     Args:
@@ -37,9 +40,9 @@ class LayerStack:
         backend: str = "numba",
         dtype: DTypeLike | None = None,
     ) -> None:
-        self.backend = utils.check_name("backend", backend, ops.BACKENDS)
+        self.backend = self._backend = utils.check_name("backend", backend, ops.BACKENDS)
         ops.get(backend)  # raise now if the backend cannot be loaded
-        self.dtype = utils.check_dtype("float32" if dtype is None else dtype)
+        self._dtype = utils.check_dtype("float32" if dtype is None else dtype)
         self.rng = utils.spawn_generator()
         self.name = utils.auto_name(type(self).__name__) if name is None else str(name)
         self.input_shape: Shape | None = None
@@ -77,6 +80,8 @@ class LayerStack:
         """
         if not isinstance(layer, Layer):
             raise ValueError(f"A model is made of layers, such as Dense(10); got {layer!r}.")
+        if layer is self:
+            raise ValueError(f"Model {self.name!r} cannot be a layer of itself.")
         if layer.name == "loss":
             raise ValueError("A layer cannot be named 'loss', the name of the loss in a trace; choose another name.")
         known = self._by_name.get(layer.name)
@@ -91,11 +96,20 @@ class LayerStack:
         if input_shape is not None:
             layer.compute_output_shape(input_shape)
         layer.bind(self.backend, self.dtype)
+        if isinstance(layer, LayerStack):
+            self._share_lock(layer)
         if input_shape is not None:
             self._build_layer(layer, input_shape)
             self.input_shape = self.input_shape or input_shape
         self._layers.append(layer)
         self._by_name[layer.name] = layer
+
+    def _share_lock(self, model: "LayerStack") -> None:
+        """Let this model and one of its layers use the same lock, since training either changes the same parameters."""
+        if any(isinstance(layer, LayerStack) for layer in self._layers):
+            model.lock = self.lock
+        else:
+            self.lock = model.lock
 
     def pop(self) -> Layer:
         """Remove and return the last layer.
@@ -126,8 +140,10 @@ class LayerStack:
             raise ValueError(f"No such layer: {index if name is None else name!r}. Existing layers are: {names}.")
         return found[0]
 
-    def build(self, input_shape: Shape) -> None:
+    def build(self, input_shape: Shape, rng: np.random.Generator | None = None) -> None:
         """Create the parameters of all layers that have none, for input of a shape such as ``(None, 784)``.
+
+        The initial values are drawn from ``rng`` or, by default, from the model's own generator.
 
         Raises:
             ValueError: if a layer does not accept its input, or two layers have one name; no layer is built then.
@@ -140,19 +156,25 @@ class LayerStack:
         shape: Shape = (None, *input_shape[1:])
         if not self.built:
             for layer in self._layers:
-                self._build_layer(layer, shape)
+                self._build_layer(layer, shape, rng)
                 shape = layer.compute_output_shape(shape)
         self.input_shape = (None, *input_shape[1:])
 
-    def _build_layer(self, layer: Layer, input_shape: Shape) -> None:
+    def _build_layer(self, layer: Layer, input_shape: Shape, rng: np.random.Generator | None = None) -> None:
         with self.lock:
             if not layer.built:
-                layer.build(input_shape, self.rng)
+                layer.build(input_shape, rng or self.rng)
 
     @property
-    def ops(self) -> ModuleType:
-        """The operations of the model's backend."""
-        return ops.get(self.backend)
+    def batch_input_shape(self) -> Shape | None:  # type: ignore[override]
+        """The shape of the input, as that of a model's first layer."""
+        return self.input_shape
+
+    @property
+    def last_layer(self) -> Layer:
+        """The last layer; if that is a model, the last layer of that model."""
+        last = self._layers[-1]
+        return last.last_layer if isinstance(last, LayerStack) else last
 
     @property
     def built(self) -> bool:
@@ -182,38 +204,24 @@ class LayerStack:
         return shape
 
     @property
-    def params(self) -> dict[str, Array]:
+    def params(self) -> dict[str, Array]:  # type: ignore[override]
         """The parameters themselves, not copies, as ``{'dense/W': …, 'dense/b': …, …}``."""
         return {f"{layer.name}/{key}": W for layer in self._layers for key, W in layer.params.items()}
 
     @property
-    def grads(self) -> dict[str, Array]:
+    def grads(self) -> dict[str, Array]:  # type: ignore[override]
         """The gradients of the last backward pass, with the names of ``params``; the fused step stores none."""
         return {f"{layer.name}/{key}": dW for layer in self._layers for key, dW in layer.grads.items()}
 
     @property
-    def state(self) -> dict[str, Array]:
+    def state(self) -> dict[str, Array]:  # type: ignore[override]
         """The arrays that ``forward`` changes in training, not copies, by the names that ``params`` would have."""
         return {f"{layer.name}/{key}": array for layer in self._layers for key, array in layer.state.items()}
-
-    @property
-    def trainable_weights(self) -> list[Array]:
-        """The parameters themselves, not copies, in the order of the layers, W before b."""
-        return list(self.params.values())
 
     @property
     def weights_by_name(self) -> dict[str, Array]:
         """All weights, not copies, in Keras's order: the layers', each with its parameters first."""
         return {f"{layer.name}/{key}": W for layer in self._layers for key, W in layer.weights_by_name.items()}
-
-    @property
-    def weights(self) -> list[Array]:
-        """All weights, not copies, in Keras's order: the layers', each with its parameters first."""
-        return list(self.weights_by_name.values())
-
-    def get_weights(self) -> list[Array]:
-        """Return copies of all weights, in the order of the layers, W before b."""
-        return [W.copy() for W in self.weights]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Replace the values of all weights.

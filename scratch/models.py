@@ -6,11 +6,14 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
+from scratch import ops
 from scratch.files import FileError, named
+from scratch.layer import gradient_name
 from scratch.saving import archive, weights
+from scratch.saving.config import Description
 from scratch.summary import print_summary
 from scratch.training import Trainer
-from scratch.utils import Array
+from scratch.utils import Array, check_name
 
 
 class Sequential(Trainer):
@@ -32,7 +35,7 @@ class Sequential(Trainer):
     def gradients(self, x: ArrayLike, y: ArrayLike) -> tuple[float, list[Array]]:
         """Return the loss of a batch, and its gradient with respect to each array of ``get_weights()``."""
         trace = self.trace(x, y)
-        return float(trace["loss"]), [trace[f"{layer.name}/d{key}"] for layer in self.layers for key in layer.params]
+        return float(trace["loss"]), [trace[gradient_name(name)] for name in self.params]
 
     def trace(self, x: ArrayLike, t: ArrayLike, training: bool = True) -> dict[str, Array]:
         """Run one batch forward and backward; return every tensor as a copy, in the order of computation.
@@ -47,7 +50,7 @@ class Sequential(Trainer):
         Returns:
             ``{layer}/out`` for each layer; ``loss``; ``loss/dx``, the gradient of the loss with respect to its input
             (the logits, after a softmax); then from the last layer to the first ``{layer}/dx``, ``{layer}/dW``,
-            ``{layer}/db``.
+            ``{layer}/db``.  A model within the model is one layer, with gradients such as ``{model}/{layer}/dW``.
 
         Raises:
             ValueError: if the model is not compiled, or x or t does not fit it.
@@ -134,13 +137,20 @@ def load_model(filepath: str | os.PathLike[str], compile: bool = True, backend: 
         ValueError: if the backend is unknown.
     """
     description, arrays = archive.read(filepath, with_compile=compile)
-    model = Sequential(name=description.name, backend=backend, dtype=description.dtype)
+    check_name("backend", backend, ops.BACKENDS)  # not an error of the file
     with named(Path(filepath)):
-        for layer in description.layers:
-            model.add(layer)
+        model = from_description(description, backend)
         if arguments := description.compile_arguments:
             model.compile(**arguments._asdict())
         weights.restore(model, arrays)
+    return model
+
+
+def from_description(description: Description, backend: str = "numba") -> Sequential:
+    """Return a model with the layers of a description, not compiled, and without the weights of a file."""
+    model = Sequential(name=description.name, backend=backend, dtype=description.dtype)
+    for layer in description.layers:
+        model.add(from_description(layer, backend) if isinstance(layer, Description) else layer)
     return model
 
 

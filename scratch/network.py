@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scratch import utils
-from scratch.layer import Layer
+from scratch.layer import Layer, gradient_name
 from scratch.layer_stack import LayerStack
 from scratch.losses import Loss
 from scratch.metrics import Metric
@@ -62,36 +62,50 @@ class Network(LayerStack):
         After a softmax layer that object computes the loss from the logits, if the loss can: ``SoftmaxCrossEntropy``.
         Likewise ``SigmoidCrossEntropy`` after a sigmoid.
         """
-        last, of_logits = self._layers[-1], loss.for_logits()
+        last, of_logits = self.last_layer, loss.for_logits()
         is_fused = of_logits is not None and of_logits.logits_of == last.activation
         if of_logits is not None and is_fused and not utils.overridden(last, Layer, "activate", "activate_backward"):
             return of_logits, of_logits.forward(last.z, t)
         return loss, loss.forward(y, t)
 
-    def backward(self, criterion: Loss, trace: dict[str, Array] | None = None) -> None:
+    def backward(
+        self,
+        dout: Array | Loss,
+        trace: dict[str, Array] | None = None,
+        *,
+        from_logits: bool = False,
+        need_dx: bool = True,
+    ) -> Array | None:
         """Store the gradients of the loss in every layer's ``grads`` (誤差逆伝播).
 
-        Nothing is computed below the first layer with parameters, unless a ``trace`` is given.
+        Nothing is computed below the first layer with parameters, unless the result is needed or a ``trace`` is given.
 
         Args:
-            criterion: the first result of ``compute_loss``.
+            dout: the first result of ``compute_loss``; for a model that is a layer of another model, the gradient with
+                respect to its output.
             trace: receives every gradient.
+            from_logits: as for other layers.
+            need_dx: as for other layers; after a loss, the gradient with respect to the input is not needed.
         """
-        dout: Array | None = criterion.backward()
-        if trace is not None:
-            trace["loss/dx"] = np.array(dout)
+        if isinstance(dout, Loss):
+            from_logits, need_dx = self.last_layer.activation == dout.logits_of, False
+            dout = dout.backward()
+            if trace is not None:
+                trace["loss/dx"] = np.array(dout)
+        dx: Array | None = dout
         trainable = [layer for layer in self._layers if layer.params]
         for layer in reversed(self._layers):
-            assert dout is not None
+            assert dx is not None
             is_last = layer is self._layers[-1]
-            from_logits = is_last and layer.activation == criterion.logits_of
-            need_dx = trace is not None or (bool(trainable) and layer is not trainable[0])
-            dout = layer.backward(np.asarray(dout, layer.dtype), from_logits=from_logits, need_dx=need_dx)
+            goes_on = need_dx or trace is not None or (bool(trainable) and layer is not trainable[0])
+            dx = layer.backward(np.asarray(dx, layer.dtype), from_logits=from_logits and is_last, need_dx=goes_on)
             if trace is not None:
-                trace[f"{layer.name}/dx"] = np.array(dout)
-                trace.update({f"{layer.name}/d{key}": grad.copy() for key, grad in layer.grads.items()})
-            if not need_dx:
-                return
+                trace[f"{layer.name}/dx"] = np.array(dx)
+                grads = layer.grads.items()
+                trace.update({gradient_name(f"{layer.name}/{key}"): grad.copy() for key, grad in grads})
+            if not goes_on:
+                return None
+        return dx
 
     def trace_batch(self, loss: Loss, x: Array | Pixels, y: Array, training: bool = True) -> dict[str, Array]:
         """Run one checked batch forward and backward, and return the trace that ``Sequential.trace`` describes."""

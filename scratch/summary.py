@@ -28,11 +28,12 @@ def print_summary(
     console.width = max(console.width, MIN_WIDTH)  # a terminal that is narrower wraps the lines
     console.print(f'[bold]Model: "{escape(model.name)}"[/]')
     console.print(table)
-    weights = list(model.params.values())
+    trained, weights = model.trainable_weights, model.weights
+    counted = {id(W) for W in trained}
     state = model.optimizer.variables if model.optimizer and model.optimizer.iterations else []
     console.print(_total("Total", weights + state))
-    console.print(_total("Trainable", weights))
-    console.print(_total("Non-trainable", []))
+    console.print(_total("Trainable", trained))
+    console.print(_total("Non-trainable", [W for W in weights if id(W) not in counted]))
     if state:
         console.print(_total("Optimizer", state))
     if print_fn:
@@ -74,7 +75,7 @@ def _params(layer: Layer) -> str:
     # An Activation layer of Keras is never reported as unbuilt, since it has nothing to build.
     if not (layer.built or isinstance(layer, Activation)):
         return "[color(34)]0[/] (unbuilt)"
-    return f"[color(34)]{sum(W.size for W in layer.params.values()):,}[/]"
+    return f"[color(34)]{sum(W.size for W in layer.weights):,}[/]"
 
 
 def _total(kind: str, arrays: list[Array]) -> str:

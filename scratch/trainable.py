@@ -90,7 +90,10 @@ class TrainableNetwork(Network):
 
     def _units(self) -> int | None:
         """Return the number of outputs, also of a model that is not built; None if it is unknown."""
-        known = (getattr(layer, "units", None) for layer in reversed(self.layers))
+        known = (
+            layer._units() if isinstance(layer, TrainableNetwork) else getattr(layer, "units", None)
+            for layer in reversed(self.layers)
+        )
         return next((units for units in known if units is not None), None)
 
     def train_step(self, x: Array | Pixels, y: Array) -> tuple[float, Array]:

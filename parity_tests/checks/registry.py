@@ -20,7 +20,7 @@ from parity_tests.checks.loss_training import check_loss_training
 from parity_tests.checks.losses import check_losses, check_saturated_softmax
 from parity_tests.checks.networks import ScratchNetworks
 from parity_tests.checks.structure import check_structure
-from parity_tests.checks.traces import check_layers, check_state, check_traces
+from parity_tests.checks.traces import check_layers, check_nested, check_state, check_traces
 from parity_tests.checks.training import check_training
 from parity_tests.checks.updates import check_adaptive_updates, check_updates
 from parity_tests.comparison import Comparison
@@ -65,6 +65,7 @@ CHECKS = {
     "accuracy": Check(check_accuracy, numerical=True),
     "state": Check(check_state, numerical=True),
     "layers": Check(check_layers),
+    "nested models": Check(check_nested),
     "updates": Check(check_updates, shared=True),
     "dropout": Check(check_dropout),
     "adaptive updates": Check(check_adaptive_updates, shared=True),

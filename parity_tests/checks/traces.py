@@ -3,14 +3,20 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
+from typing import Any
 
+import keras
 import numpy as np
 
+import keras_impl
+import scratch
 from parity_tests.checks.networks import Networks, ScratchCase, tensors
 from parity_tests.comparison import Comparison, compare, compare_traces, equal, labelled, same
 from parity_tests.implementations.protocol import NotOffered
 from parity_tests.reference.cases import CASES, Case, bounded_trace, keras_trace
 
+INNER = "inner"
 SMALL = Case((8, 5), ("relu", "softmax"), batch=57, separate=True)
 
 
@@ -52,6 +58,39 @@ def check_state(networks: Networks) -> list[Comparison]:
     last = f"{SMALL.layer_specs()[-1].name}/out"
     rows.append(equal("outputs of a smaller batch", smaller[last].shape, (3, 5)))
     return labelled(str(SMALL), rows)
+
+
+def nested_model(module: Any, **options: Any) -> Any:
+    """Return the network of ``SMALL`` in scratch or Keras, all layers but the last in a model of their own."""
+    layers = SMALL._layers(module.layers)
+    inputs = module.layers.Input(SMALL.input_shape)
+    inner = module.models.Sequential([inputs, *layers[:-1]], name=INNER, **options)
+    model = module.models.Sequential([inner, layers[-1]], **options)
+    model.set_weights(SMALL.data[2])
+    model.compile("sgd", "categorical_crossentropy")
+    return model
+
+
+@lru_cache
+def keras_nested_trace() -> dict[str, np.ndarray]:
+    """Return Keras's trace of the nested model."""
+    return keras_impl.trace(nested_model(keras), SMALL.x, SMALL.y)
+
+
+def check_nested(backend: str) -> list[Comparison]:
+    """A model that is a layer of another model computes what its layers compute, and shares its weights."""
+    flat = bounded_trace(SMALL)
+    first, last = (SMALL.layer_specs()[i].name for i in (0, -2))
+    reference = {f"{INNER}/{name}": tensor for name, tensor in flat.items()}
+    reference |= flat | {f"{INNER}/out": flat[f"{last}/out"], f"{INNER}/dx": flat[f"{first}/dx"]}
+    model = nested_model(scratch, backend=backend)
+    rows = compare_traces(model.trace(SMALL.x, SMALL.y), keras_nested_trace(), reference, label="nested model: ")
+    inner = model.layers[0]
+    rows.append(equal("class and name of the inner model", (type(inner), inner.name), (scratch.Sequential, INNER)))
+    model.train_on_batch(SMALL.x, SMALL.y)
+    rows += [same("shared weights", a, b) for a, b in zip(inner.get_weights(), model.get_weights(), strict=True)]
+    outputs = inner.predict(SMALL.x, verbose=0)
+    return [*rows, same("predictions", model.layers[1](outputs), model.predict(SMALL.x, verbose=0))]
 
 
 def check_layers(backend: str) -> list[Comparison]:

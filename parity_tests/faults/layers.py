@@ -6,11 +6,13 @@ import numpy as np
 
 from parity_tests.faults.catalogue import planted_fault
 from scratch import layers, network
+from scratch.losses import Loss
 from scratch.ops import numpy_ops
 from scratch.utils import check_array
 
 Array = np.ndarray
 Gradients = tuple[Array | None, Array, Array]
+network_backward = network.Network.backward
 dense_forward, dense_backward = numpy_ops.dense_forward, numpy_ops.dense_backward
 
 
@@ -151,6 +153,12 @@ def gradient_not_rescaled(self: Any, dout: Array, *, from_logits: bool = False, 
 def offset_scaled(self: Any, x: Array) -> Array:
     """The offset is added before the scaling."""
     return self.activate((x + x.dtype.type(self.offset)) * x.dtype.type(self.scale))
+
+
+@planted_fault(network.Network, "backward", caught_by="nested models")
+def inner_model_not_trained(self: Any, dout: Any, *arguments: Any, **options: Any) -> Array | None:
+    """The layers of a model within a model get no gradient."""
+    return network_backward(self, dout if isinstance(dout, Loss) else 0 * dout, *arguments, **options)
 
 
 @planted_fault(network.Network, "check_inputs", caught_by="structure")

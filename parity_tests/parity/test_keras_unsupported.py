@@ -47,10 +47,10 @@ def frozen() -> keras.Model:
     return model
 
 
-def functional() -> keras.Model:
+def functional(name: str | None = None) -> keras.Model:
     """Return a model that is not a Sequential."""
-    inputs = keras.Input((3,))
-    return keras.Model(inputs, kl.Dense(2)(inputs))
+    inputs = keras.Input((4, 4, 1))
+    return keras.Model(inputs, kl.Dense(2)(inputs), name=name)
 
 
 KerasSGD = keras.optimizers.SGD
@@ -59,7 +59,14 @@ UNSUPPORTED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "noise shape": (model_of(lambda: kl.Dropout(0.5, (4, 1, 1), name="d")), r"'d' \(Dropout\) has noise_shape=a list"),
     "Lambda": (model_of(lambda: kl.Lambda(lambda x: x)), "layer 'lambda.*' is a 'Lambda'"),
     "registered class": (model_of(lambda: Dense2(2)), "layer 'dense2.*' is a 'Dense2' of"),
-    "nested": (model_of(lambda: keras.Sequential([kl.Dense(2)], name="inner")), "layer 'inner' is a 'Sequential'"),
+    "nested": (
+        model_of(lambda: functional("inner")),
+        "layer 'inner' is a 'Functional' of 'keras.*it supports InputLayer",
+    ),
+    "inside": (
+        model_of(kl.Flatten, lambda: keras.Sequential([kl.Dense(2, "gelu", name="d")])),
+        "layer 'd' .*Unknown activation 'gelu'",
+    ),
     "functional": (functional, "model 'functional.*' is a 'Functional' of 'keras.*it supports Sequential"),
     "frozen": (frozen, r"layer 'd' \(Dense\) has trainable=False"),
     "gelu": (model_of(lambda: kl.Dense(2, activation="gelu", name="d")), "layer 'd' .*Unknown activation 'gelu'"),

@@ -21,6 +21,7 @@ from scratch.callbacks.callback import Callback, Logs, may_skip_batches
 from scratch.callbacks.frequency import Frequency
 from scratch.files import FileError, make_folder
 from scratch.layer import Layer
+from scratch.layer_stack import LayerStack
 from scratch.saving.npz import read_arrays, write_arrays
 from scratch.utils import Array, print_now
 
@@ -188,6 +189,8 @@ class BackupAndRestore(Callback):
 
 def _layer(layer: Layer) -> str:
     """Describe a layer and its parameters."""
+    if isinstance(layer, LayerStack):
+        return f"{type(layer).__name__} of {'; '.join(map(_layer, layer.layers))}"
     settings = [f"{name}={getattr(layer, name)}" for name in layer.settings]
     weights = [f"{key} {W.dtype} {W.shape}" for key, W in layer.weights_by_name.items()]
     return ", ".join([type(layer).__name__, layer.activation, *settings, *weights])

@@ -33,9 +33,9 @@ class Classifier:
 
     def __init__(self, file: str) -> None:
         model = load_model(file, compile=False, backend="numpy")
-        if not model.built or model.layers[-1].activation not in ("softmax", "linear"):
+        if not model.built or model.last_layer.activation not in ("softmax", "linear"):
             raise ValueError(f"{file} is not a classifier: its last layer must give a softmax or logits.")
-        if model.layers[-1].activation == "linear":
+        if model.last_layer.activation == "linear":
             model.add(Activation("softmax"))
         model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
         self.file, self.model = file, model

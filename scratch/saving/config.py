@@ -46,13 +46,14 @@ class Description(NamedTuple):
     Attributes:
         name: the name of the model.
         dtype: the dtype of layers that have none of their own.
-        layers: the layers, without weights.  The first is an ``Input`` if the shape of the input is known.
+        layers: the layers, without weights, and descriptions of models that are layers.  The first is an ``Input`` if
+            the shape of the input is known.
         compile_arguments: None if the model was not compiled.
     """
 
     name: str
     dtype: str
-    layers: list[Layer]
+    layers: "list[Layer | Description]"
     compile_arguments: CompileArguments | None
 
 
@@ -84,7 +85,10 @@ def from_json(content: bytes | bytearray, with_compile: bool) -> Description:
         entry = json.loads(content, parse_int=_parse_integer, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"config.json is not JSON as Keras writes it ({error}).") from None
-    return read_model(entry, with_compile, max_layers=MAX_LAYERS)
+    try:
+        return read_model(entry, with_compile, max_layers=MAX_LAYERS)
+    except RecursionError:
+        raise ValueError("config.json describes models within models, deeper than Python can follow.") from None
 
 
 def write_model(model: Network) -> Json:
@@ -94,13 +98,17 @@ def write_model(model: Network) -> Json:
         ValueError: if Keras does not support the name, a layer or a setting; the message names it.
     """
     config = {"trainable": True, **write_settings({"name": NAME, "dtype": DTYPE}, model, f"The model {model.name!r}")}
-    config["layers"] = layers = [write(LAYERS, layer, f"The layer {layer.name!r}") for layer in model.layers]
+    config["layers"] = layers = [_write_layer(layer) for layer in model.layers]
     entry = make_entry("keras", "Sequential", config)
     if model.input_shape is not None:
         shape = list(model.input_shape)
         layers.insert(0, _input_layer(model, shape))
         config["build_input_shape"], entry["build_config"] = shape, {"input_shape": shape}
     return entry
+
+
+def _write_layer(layer: Layer) -> Json:
+    return write_model(layer) if isinstance(layer, Network) else write(LAYERS, layer, f"The layer {layer.name!r}")
 
 
 def _input_layer(model: Network, batch_shape: Json) -> Json:
@@ -145,12 +153,20 @@ def read_model(entry: Json, with_compile: bool, max_layers: float = math.inf) ->
     config = read(MODEL, entry, "model")
     if not isinstance(config["layers"], list) or len(config["layers"]) > max_layers + 1:
         raise ValueError(f"The layers of the model must be a list of at most {max_layers:,} layers.")
-    layers = [read(LAYERS, layer, "layer") for layer in config["layers"]]
+    layers = [_read_layer(layer) for layer in config["layers"]]
     shape, compile_config = config.get("build_input_shape"), entry.get("compile_config")
     if shape and not any(isinstance(layer, Input) for layer in layers):
         layers.insert(0, Input(shape))
     arguments = _read_compile_arguments(compile_config) if compile_config and with_compile else None
     return Description(config["name"], config.get("dtype", "float32"), layers, arguments)
+
+
+def _read_layer(entry: Json) -> Layer | Description:
+    """Return the layer that an entry describes; of a model, the description, without the arguments of ``compile``."""
+    if isinstance(entry, dict) and entry.get("class_name") in MODEL:
+        return read_model(entry, with_compile=False, max_layers=MAX_LAYERS)
+    layer: Layer = read(LAYERS, entry, "layer")
+    return layer
 
 
 def _read_compile_arguments(config: Json) -> CompileArguments:

@@ -7,25 +7,31 @@ state, such as one velocity for each weight.  An .npz file holds the weights onl
 """
 
 import os
+import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from scratch.files import FileError, existing, named, replacing
 from scratch.layer import Layer
+from scratch.layers import Input
 from scratch.network import Network
 from scratch.optimizers import Optimizer
 from scratch.saving import hdf5, npz
+from scratch.saving.config import Description
 from scratch.saving.zips import read_entries
-from scratch.utils import Array, check_number, snake_case
+from scratch.utils import Array, Shape, check_number, snake_case
 
 OPTIMIZER = "optimizer/vars"
 ARCHIVE_ENTRY = "model.weights.h5"  # in a .keras archive
 SUFFIXES = (".weights.h5", ".npz")
+NESTED_OPTIMIZER = re.compile(f"(layers/[^/]+/)+{OPTIMIZER}/")  # Keras writes one for a compiled model in a model
 Shapes = Mapping[str, tuple[int, ...]]
+L = TypeVar("L")
 
 
 def save_weights(model: Network, path: str | os.PathLike[str]) -> None:
@@ -66,53 +72,75 @@ def _read_hdf5(file: Path) -> bytes | bytearray:
 # --- names and paths ----------------------------------------------------------------------------------------------
 
 
-def _numbered(layers: Sequence[Layer]) -> Iterator[tuple[str, Layer]]:
-    """Yield ``dense``, ``dense_1``, … and the layer, since the names that layers have differ between sessions."""
+def _numbered(layers: Iterable[L], prefix: str = "layers") -> Iterator[tuple[str, L]]:
+    """Yield ``layers/dense``, ``layers/dense_1``, … and the layer, since names differ between sessions."""
     counts: Counter[str] = Counter()
     for layer in layers:
-        name = snake_case(type(layer).__name__)
-        yield f"{name}_{counts[name]}" if counts[name] else name, layer
+        name = "sequential" if isinstance(layer, Description) else snake_case(type(layer).__name__)
+        yield f"{prefix}/{name}_{counts[name]}" if counts[name] else f"{prefix}/{name}", layer
         counts[name] += 1
 
 
-def _variable_path(numbered_name: str, i: int) -> str:
-    return f"layers/{numbered_name}/vars/{i}"
+def _all_layers(layers: Sequence[Layer], prefix: str = "layers") -> Iterator[tuple[str, Layer]]:
+    """Yield the path of each layer and the layer; after a model, ``layers/sequential``, also those of its layers."""
+    for path, layer in _numbered(layers, prefix):
+        yield path, layer
+        if isinstance(layer, Network):
+            yield from _all_layers(layer.layers, f"{path}/layers")
+
+
+def _layers_with_weights(model: Network) -> Iterator[tuple[str, Layer]]:
+    return ((path, layer) for path, layer in _all_layers(model.layers) if not isinstance(layer, Network))
 
 
 def _npz_names(model: Network) -> list[str]:
-    return [f"{name}/{key}" for name, layer in _numbered(model.layers) for key in layer.params]
+    """Return ``dense/W``, ``dense/b``, ``dense_1/W``, … in the order of ``variables``."""
+    return [
+        f"{path.removeprefix('layers/').replace('/layers/', '/')}/{key}"
+        for path, layer in _layers_with_weights(model)
+        for key in layer.weights_by_name
+    ]
 
 
 def variables(model: Network) -> dict[str, Array]:
-    """Return the weights, not copies, by Keras's path, in the order of ``params``."""
-    return {
-        _variable_path(name, i): W
-        for name, layer in _numbered(model.layers)
-        for i, W in enumerate(layer.params.values())
-    }
+    """Return the weights, not copies, by Keras's path, in the order of ``get_weights``."""
+    return {f"{path}/vars/{i}": W for path, layer in _layers_with_weights(model) for i, W in enumerate(layer.weights)}
 
 
-def variable_shapes(layers: Sequence[Layer]) -> dict[str, tuple[int, ...]]:
+def variable_shapes(layers: Sequence[Layer | Description]) -> dict[str, tuple[int, ...]]:
     """Return the shapes that the weights of the layers will have, by Keras's path.
 
     Args:
         layers: layers that are not built.  If the first has no ``input_shape``, the result is empty.
     """
     shapes: dict[str, tuple[int, ...]] = {}
-    inputs, rest = layers[:1], layers[1:]
-    shape = inputs[0].batch_input_shape if inputs else None
-    if shape is None:
-        return shapes
-    for name, layer in _numbered(rest):
-        for i, (weight_shape, _) in enumerate(layer.weight_shapes(shape).values()):
-            shapes[_variable_path(name, i)] = weight_shape
-        shape = layer.compute_output_shape(shape)
+    first = layers[0] if layers else None
+    if isinstance(first, Layer) and first.batch_input_shape is not None:
+        _add_shapes(shapes, layers[1:], first.batch_input_shape, "layers")
     return shapes
 
 
+def _add_shapes(
+    shapes: dict[str, tuple[int, ...]], layers: Sequence[Layer | Description], shape: Shape, prefix: str
+) -> Shape:
+    """Enter the shapes of the weights, for inputs of a shape; return the shape of the output."""
+    for path, layer in _numbered((layer for layer in layers if not isinstance(layer, Input)), prefix):
+        if isinstance(layer, Description):
+            shape = _add_shapes(shapes, layer.layers, shape, f"{path}/layers")
+            continue
+        for i, (weight_shape, _) in enumerate(layer.weight_shapes(shape).values()):
+            shapes[f"{path}/vars/{i}"] = weight_shape
+        shape = layer.compute_output_shape(shape)
+    return shape
+
+
 def layer_arrays(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays of a file that do not belong to the optimizer."""
-    return {path: array for path, array in arrays.items() if not path.startswith(f"{OPTIMIZER}/")}
+    """Return the arrays of a file that do not belong to an optimizer, nor to that of a model within the model."""
+    return {
+        path: array
+        for path, array in arrays.items()
+        if not (path.startswith(f"{OPTIMIZER}/") or NESTED_OPTIMIZER.match(path))
+    }
 
 
 # --- from the model to the file -----------------------------------------------------------------------------------
@@ -120,7 +148,7 @@ def layer_arrays(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 def to_hdf5(model: Network) -> bytes:
     """Return the content of a weights file: the weights, and the optimizer's state if the model is compiled."""
-    names = {f"layers/{name}/vars": layer.name for name, layer in _numbered(model.layers)}
+    names = {f"{path}/vars": layer.name for path, layer in _all_layers(model.layers)}
     names["vars"] = model.name
     arrays, optimizer = variables(model), model.optimizer
     if optimizer is not None:
@@ -150,7 +178,7 @@ def restore(model: Network, arrays: Mapping[str, Array]) -> None:
     """
     params = variables(model)
     weights = layer_arrays(arrays)
-    optimizer_arrays = {path: array for path, array in arrays.items() if path not in weights}
+    optimizer_arrays = {path: array for path, array in arrays.items() if path.startswith(f"{OPTIMIZER}/")}
     check_arrays(weights, {path: W.shape for path, W in params.items()})
     with model.lock, np.errstate(over="ignore"):
         if model.optimizer is not None and optimizer_arrays:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,7 +10,18 @@ from scratch.pixels import Pixels
 from scratch.utils import Array, check_number
 
 Rows = slice | Array  # indexes an array of samples: a slice for consecutive rows, else row numbers (n,)
-Data = tuple[Array | Pixels, Array]  # samples and targets
+
+
+class Data(NamedTuple):
+    """Checked samples (N, …), their targets (N, …) and, if there are any, their weights (N,)."""
+
+    x: Array | Pixels
+    y: Array
+    sample_weight: Array | None = None
+
+    def take(self, rows: Rows) -> "Data":
+        """Return the data of these rows."""
+        return Data(self.x[rows], self.y[rows], None if self.sample_weight is None else self.sample_weight[rows])
 
 
 def batches(n: int, batch_size: int, rng: np.random.Generator | None = None) -> Iterator[Rows]:
@@ -29,12 +41,11 @@ def batches(n: int, batch_size: int, rng: np.random.Generator | None = None) -> 
         yield rows if order is None else order[rows]
 
 
-def split_validation(x: Array | Pixels, y: Array, validation_split: float) -> tuple[Data, Data | None]:
+def split_validation(data: Data, validation_split: float) -> tuple[Data, Data | None]:
     """Split off the last samples for validation, as Keras does, without a copy.
 
     Args:
-        x: samples (N, …).
-        y: targets (N, …).
+        data: N samples with targets.
         validation_split: share of the samples to split off, at least 0 and less than 1.
 
     Returns:
@@ -46,9 +57,10 @@ def split_validation(x: Array | Pixels, y: Array, validation_split: float) -> tu
     if isinstance(validation_split, bool) or not 0 <= check_number("validation_split", validation_split) < 1:
         raise ValueError(f"validation_split must be at least 0 and less than 1; got {validation_split!r}.")
     if validation_split == 0:
-        return (x, y), None
-    kept = math.floor(len(x) * (1 - validation_split))
-    if kept in (0, len(x)):
+        return data, None
+    n = len(data.x)
+    kept = math.floor(n * (1 - validation_split))
+    if kept in (0, n):
         purpose = "validate" if kept else "train"
-        raise ValueError(f"validation_split={validation_split} of {len(x)} samples leaves none to {purpose} on.")
-    return (x[:kept], y[:kept]), (x[kept:], y[kept:])
+        raise ValueError(f"validation_split={validation_split} of {n} samples leaves none to {purpose} on.")
+    return data.take(slice(kept)), data.take(slice(kept, None))

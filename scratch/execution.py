@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MAX_STEPS, MAX_OUTPUTS, MAX_MULTIPLICATIONS = 1 << 12, 1 << 17, 1 << 30
 
 
-TrainStep = Callable[[Array | Pixels, Array], tuple[float, Array]]  # x, y → loss and outputs from before the update
+TrainStep = Callable[..., tuple[float, Array]]  # x, y[, sample_weight] → loss and outputs from before the update
 
 
 class Steps(NamedTuple):
@@ -46,12 +46,14 @@ class Steps(NamedTuple):
         y: targets of all their samples.
         out: outputs (n, C) for these samples, from before the update of their batch.
         batch_size: samples per step; the last step may have fewer.
+        sample_weight: weights (n,) of their samples, if they have any.
     """
 
     losses: list[float]
     y: Array
     out: Array
     batch_size: int
+    sample_weight: Array | None = None
 
 
 class TrainFunction(Protocol):
@@ -74,18 +76,23 @@ class LayerByLayer:
         train_step: the model's.
         x: samples (N, …).
         y: checked targets (N, …).
+        sample_weight: weights (N,) of the samples, if they have any.
     """
 
     steps_per_call = 1
 
-    def __init__(self, train_step: TrainStep, x: Array | Pixels, y: Array) -> None:
-        self.train_step, self.x, self.y = train_step, x, y
+    def __init__(self, train_step: TrainStep, x: Array | Pixels, y: Array, sample_weight: Array | None = None) -> None:
+        self.train_step, self.x, self.y, self.sample_weight = train_step, x, y, sample_weight
 
     def __call__(self, batches: Sequence[Rows]) -> Steps:
         """Take one step, on the first of the batches."""
         x, y = self.x[batches[0]], self.y[batches[0]]
-        loss, out = self.train_step(x, y)
-        return Steps([loss], y, out, len(out))
+        if self.sample_weight is None:
+            loss, out = self.train_step(x, y)
+            return Steps([loss], y, out, len(out))
+        weights = self.sample_weight[batches[0]]
+        loss, out = self.train_step(x, y, weights)
+        return Steps([loss], y, out, len(out), weights)
 
 
 class FusedSteps(LayerByLayer):

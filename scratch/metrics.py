@@ -46,10 +46,12 @@ class Metric(Mean):
         additive: whether one ``update_state`` on several batches equals one call per batch, so that ``fit`` may join
             training steps.  A subclass does not inherit it: see ``scratch.execution``.
         sparse: whether the targets are integer labels instead of rows; None: either.
+        weighted: whether samples count with their weights; ``compile`` sets it for its ``weighted_metrics``.
         direction: ``'up'`` if larger values are better, ``'down'`` if smaller ones are: what a callback with
             ``mode="auto"`` assumes.
     """
 
+    weighted = False
     additive: ClassVar[bool] = False
     sparse: ClassVar[bool | None] = False
     direction = "up"
@@ -196,8 +198,13 @@ mean_squared_error = mse = _function("mean_squared_error")
 mean_absolute_error = mae = _function("mean_absolute_error")
 
 
-def get(metrics: str | Sequence[Any] | None, loss: Loss, units: int | None = None) -> list[Metric]:
-    """Return metric objects for names, classes, functions or objects.
+def get(
+    metrics: str | Sequence[Any] | None,
+    loss: Loss,
+    units: int | None = None,
+    weighted: str | Sequence[Any] | None = None,
+) -> list[Metric]:
+    """Return metric objects for names, classes, functions or objects; first ``metrics``, then the ``weighted`` ones.
 
     ``'accuracy'`` and ``'acc'`` stand for the metric that fits the loss, or for ``BinaryAccuracy`` if the model ends in
     a single unit, as in Keras.
@@ -208,8 +215,12 @@ def get(metrics: str | Sequence[Any] | None, loss: Loss, units: int | None = Non
     """
     fitting = BinaryAccuracy if units == 1 else SparseCategoricalAccuracy if loss.sparse else CategoricalAccuracy
     found: list[Metric] = []
-    for entry in [metrics] if isinstance(metrics, str) else check_list("metrics", metrics):
+    plain, heavy = ([m] if isinstance(m, str) else check_list("metrics", m) for m in (metrics, weighted))
+    for i, entry in enumerate([*plain, *heavy]):
         metric = _metric(entry, fitting)
+        metric.weighted = i >= len(plain)
+        if metric.weighted and metric.name in [other.name for other in found]:
+            metric.name = f"weighted_{metric.name}"
         if metric.sparse not in (None, loss.sparse) and units != 1:
             raise ValueError(
                 f"The metric {metric.name!r} and the loss take different targets (labels or one-hot rows): "

@@ -11,13 +11,16 @@ from numpy.typing import ArrayLike
 
 from scratch import execution, losses, optimizers
 from scratch import metrics as metrics_module
+from scratch.batches import Data
 from scratch.callbacks import Callback, History, Logs
 from scratch.execution import Steps, TrainFunction
 from scratch.losses import Loss
+from scratch.losses.weighted import WeightedLoss
 from scratch.metrics import Mean, Metric
 from scratch.network import Network
 from scratch.optimizers import Optimizer
 from scratch.pixels import Pixels
+from scratch.sample_weights import weights_of
 from scratch.utils import (
     Array,
     accepted,
@@ -51,7 +54,7 @@ class TrainableNetwork(Network):
         loss: str | Loss | type[Loss] | Callable[..., Any] | None = None,
         loss_weights: None = None,
         metrics: str | Sequence[str | Metric | type[Metric] | Callable[..., Any]] | None = None,
-        weighted_metrics: None = None,
+        weighted_metrics: str | Sequence[str | Metric | type[Metric] | Callable[..., Any]] | None = None,
         run_eagerly: bool = False,
     ) -> None:
         """Configure the model for training; its parameters stay as they are.
@@ -61,7 +64,7 @@ class TrainableNetwork(Network):
             loss: one of the names in ``scratch.losses.LOSSES``, a loss object, or a function of ``scratch.losses``.
             loss_weights: Keras's argument for several outputs; must be None.
             metrics: names, metric objects or functions of (y_true, y_pred), such as ``['accuracy']``.
-            weighted_metrics: Keras's argument for sample weights; must be None.
+            weighted_metrics: as ``metrics``, but means over samples with the weights that ``fit`` is given.
             run_eagerly: whether to train layer by layer on either backend, so that a ``print`` or a breakpoint in
                 ``layers.py`` is reached for every batch.
 
@@ -69,10 +72,10 @@ class TrainableNetwork(Network):
             ValueError: if a name is unknown, the loss has no reduction to one number or no operation on the model's
                 backend, or the optimizer belongs to another model.
         """
-        if loss_weights is not None or weighted_metrics is not None:
+        if loss_weights is not None:
             raise ValueError(
-                "scratch does not support loss_weights and weighted_metrics, the third and the fifth argument as in "
-                f"Keras; got {loss_weights!r} and {weighted_metrics!r}. Pass metrics by name: metrics=['accuracy']."
+                "scratch does not support loss_weights, the third argument as in Keras; "
+                f"got {loss_weights!r}. Pass metrics by name: metrics=['accuracy']."
             )
         new_optimizer, new_loss = optimizers.get(optimizer), copy.copy(losses.get(loss))
         new_loss.backend = self.backend
@@ -81,7 +84,7 @@ class TrainableNetwork(Network):
             raise ValueError("compile needs a loss that is one number per batch; got one with reduction=None.")
         if new_optimizer.owner not in (None, self):
             raise ValueError("The optimizer holds the state of another model; create a new optimizer.")
-        self.metrics = metrics_module.get(metrics, new_loss, self._units())
+        self.metrics = metrics_module.get(metrics, new_loss, self._units(), weighted_metrics)
         if new_optimizer.owner is None:  # new, or a copy of another model's optimizer, whose state does not apply
             new_optimizer.iterations, new_optimizer.state = 0, {}
         self.optimizer, self.loss, self.run_eagerly = new_optimizer, new_loss, bool(run_eagerly)
@@ -96,12 +99,13 @@ class TrainableNetwork(Network):
         )
         return next((units for units in known if units is not None), None)
 
-    def train_step(self, x: Array | Pixels, y: Array) -> tuple[float, Array]:
+    def train_step(self, x: Array | Pixels, y: Array, sample_weight: Array | None = None) -> tuple[float, Array]:
         """Take one training step through the layers: forward, loss, backward, update.
 
         Args:
             x: inputs of one batch.
             y: its targets, as checked by the loss.
+            sample_weight: the weight of each sample (N,), if they have any.
 
         Returns:
             The loss and the outputs, both from before the update.
@@ -110,6 +114,7 @@ class TrainableNetwork(Network):
             UserWarning: if the loss is not finite; once per ``fit``.
         """
         loss, optimizer = self.loss_and_optimizer("train_step")
+        loss = loss if sample_weight is None else WeightedLoss(loss, sample_weight)
         with np.errstate(over="ignore", invalid="ignore"):  # reported by the warning
             out = self.forward(x, **accepted(self.forward, training=True))
             criterion, value = self.compute_loss(loss, out, loss.targets(y, out.shape[1], out.dtype))
@@ -120,11 +125,16 @@ class TrainableNetwork(Network):
         return float(value), out
 
     def make_train_function(
-        self, x: Array | Pixels, y: Array, batch_size: int, callbacks: Sequence[Callback] = ()
+        self,
+        x: Array | Pixels,
+        y: Array,
+        batch_size: int,
+        callbacks: Sequence[Callback] = (),
+        sample_weight: Array | None = None,
     ) -> TrainFunction:
         """Return the function that executes training steps: see ``execution.py``."""
-        if overridden(self, TrainableNetwork, "train_step"):
-            return execution.LayerByLayer(self.train_step, x, y)
+        if sample_weight is not None or overridden(self, TrainableNetwork, "train_step"):
+            return execution.LayerByLayer(self.train_step, x, y, sample_weight)
         return execution.make_train_function(self, self.train_step, x, y, batch_size, callbacks)
 
     def loss_and_optimizer(self, method: str) -> tuple[Loss, Optimizer]:
@@ -152,6 +162,13 @@ class TrainableNetwork(Network):
         targets = loss.check_targets(y, self.compute_output_shape(samples.shape), f"{prefix}y")
         check_same_length(f"{prefix}x", samples, f"{prefix}y", targets)
         return samples, targets
+
+    def checked(
+        self, x: ArrayLike, y: Any, sample_weight: ArrayLike | None, method: str = "fit", prefix: str = ""
+    ) -> Data:
+        """Return what ``check_data`` returns, with the weights of the samples."""
+        samples, targets = self.check_data(x, y, method, prefix)
+        return Data(samples, targets, weights_of(targets, sample_weight, argument=f"{prefix}sample_weight"))
 
     def warn_nonfinite_loss(self, x: Array | Pixels, y: Array) -> None:
         """Warn that the loss of a batch is not finite, naming the first such tensor; once per ``fit``."""
@@ -195,7 +212,10 @@ class TrainableNetwork(Network):
             count = min(steps.batch_size, len(steps.out) - i * steps.batch_size)
             self.mean_loss.add(loss * count, count)
         for metric in self.metrics:
-            metric.update_state(steps.y, steps.out)
+            if metric.weighted and steps.sample_weight is not None:
+                metric.update_state(steps.y, steps.out, steps.sample_weight)
+            else:
+                metric.update_state(steps.y, steps.out)
 
 
 @dataclass
@@ -204,29 +224,34 @@ class FitState:
 
     Attributes:
         model: the model that is trained.
-        data: samples and targets, and those of the validation.
+        data: arrays that are trained and validated on, by name; or a generator or data set, as ``batches``.
         batch_size: samples per step.
         shuffle: whether every epoch has a new order of the samples.
         callbacks: all callbacks of this ``fit``.
+        options: other arguments of ``fit`` that change what is trained or reported, as texts by name.
         epoch: current epoch, from 0.
         step: number of complete steps in this epoch.
+        offset: number of batches of the current pass over the samples that earlier epochs have trained on: 0, except
+            with ``steps_per_epoch``.
         logs: running means after these steps.
         validating: whether the validation after the epoch is running.
         nonfinite_loss_reported: whether the warning about a loss that is not finite has been given.
-        generator: state of the model's generator before it draws the order of this epoch.
+        generator: state of the model's generator before it draws the order of this epoch, or pass.
     """
 
     model: TrainableNetwork
-    data: list[Any]
+    data: dict[str, Any]
     batch_size: int
     shuffle: bool
     callbacks: Sequence[Callback]
     epoch: int
     step: int = 0
+    offset: int = 0
     logs: Logs = field(default_factory=dict)
     validating: bool = False
     nonfinite_loss_reported: bool = False
     generator: Any = None
+    options: dict[str, str] = field(default_factory=dict)
     _means: list[tuple[float, float]] = field(default_factory=list)  # restored at the beginning of the epoch
 
     def __post_init__(self) -> None:
@@ -240,15 +265,17 @@ class FitState:
 
     def begin_epoch(self) -> None:
         """Record the generator before the order is drawn, and restore the running means of a resumed epoch."""
-        self.generator = self.model.rng.bit_generator.state
+        if self.offset == 0:
+            self.generator = self.model.rng.bit_generator.state
         for mean, (total, count) in zip(self.model.running_means(), self._means, strict=False):
             mean.total, mean.count = total, count
         self._means = []
 
-    def end_epoch(self) -> None:
-        """Advance to the beginning of the next epoch."""
-        self.epoch, self.step = self.epoch + 1, 0
-        self.generator = self.model.rng.bit_generator.state
+    def end_epoch(self, offset: int) -> None:
+        """Advance to the beginning of the next epoch, which begins with that batch of a pass."""
+        self.epoch, self.step, self.offset = self.epoch + 1, 0, offset
+        if offset == 0:
+            self.generator = self.model.rng.bit_generator.state
 
     def get_state(self) -> dict[str, Any]:
         """Return the complete state of the training as numbers, texts, lists, dicts and arrays."""
@@ -258,6 +285,7 @@ class FitState:
         return {
             "epoch": self.epoch,
             "step": self.step,
+            "offset": self.offset,
             "logs": self.logs,
             "stopped": model.stop_training,
             "weights": [*model.params.values(), *model.state.values()],
@@ -284,11 +312,12 @@ class FitState:
         optimizer.set_state_arrays(model.params, [v for v in state["velocities"] if v is not None])
         optimizer.iterations = check_integer("iterations", state["iterations"], minimum=0)
         optimizer.learning_rate = check_number("learning_rate", state["learning_rate"])
-        model.rng.bit_generator.state = state["generator"]
+        model.rng.bit_generator.state = self.generator = state["generator"]
         self._means = [(float(total), check_number("count", count)) for total, count in state["means"]]
         for callback, saved in zip(self.stateful_callbacks(), state["callbacks"], strict=True):
             callback.set_state(saved)
         self.epoch, self.step = (check_integer(name, state[name], minimum=0) for name in ("epoch", "step"))
+        self.offset = check_integer("offset", state.get("offset", 0), minimum=0)  # version 0.1 had none
         self.logs = {name: float(value) for name, value in state["logs"].items()}
         self.nonfinite_loss_reported = not all(map(math.isfinite, self.logs.values()))
         if state["stopped"]:
@@ -297,10 +326,3 @@ class FitState:
     def stateful_callbacks(self) -> list[Callback]:
         """Return the callbacks that have a state of their own to save."""
         return [callback for callback in self.callbacks if type(callback).get_state is not Callback.get_state]
-
-
-def check_unsupported(**arguments: object) -> None:
-    """Raise a ``ValueError`` for an argument of Keras's that scratch does not support, unless it is None."""
-    for name, value in arguments.items():
-        if value is not None:
-            raise ValueError(f"scratch does not support {name}; got {value!r}, pass it as None or leave it out.")

@@ -8,7 +8,8 @@ step are in ``trainable.py``, and so is ``FitState``: everything that changes du
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,8 +19,19 @@ from scratch.callbacks import BackupAndRestore, Callback, CallbackList, History,
 from scratch.callbacks.progress import ProgbarLogger, interactive
 from scratch.concurrency import Uninterrupted
 from scratch.execution import Steps, TrainFunction
-from scratch.pixels import Pixels
-from scratch.trainable import FitState, TrainableNetwork, check_unsupported
+from scratch.losses.weighted import WeightedLoss
+from scratch.sample_weights import weights_of
+from scratch.sources import (
+    ArraySource,
+    Source,
+    batch_size_or_default,
+    check_frequency,
+    is_stream,
+    stream_source,
+    validates,
+    validation_source,
+)
+from scratch.trainable import FitState, TrainableNetwork
 from scratch.utils import Array, check_integer, check_list
 
 Verbose = str | int  # 0 silent, 1 progress bar, 2 one line per epoch; 'auto': 1 in a terminal or notebook, else 2
@@ -39,31 +51,43 @@ class Trainer(TrainableNetwork):
 
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
-        batch_size: int = 32,
+        x: Any,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
         epochs: int = 1,
         verbose: Verbose = "auto",
         callbacks: Callback | Sequence[Callback] | None = None,
         validation_split: float = 0.0,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        validation_data: Any = None,
         shuffle: bool = True,
-        *,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: ArrayLike | None = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
     ) -> History:
         """Train the model.
 
         Args:
             x: samples (N, …) of any numeric dtype and memory layout; never modified, and copied only batch by batch.
+                Or a ``PyDataset`` or a generator of batches ``(x, y)`` or ``(x, y, sample_weight)``, without y.
             y: one-hot rows (N, units) or labels (N,), as the loss requires.
-            batch_size: samples per step; the last step of an epoch may have fewer.
+            batch_size: samples per step, by default 32; the last step of an epoch may have fewer.
             epochs: number of epochs that are complete in the end, those before ``initial_epoch`` included.
             verbose: 0 silent, 1 progress bar, 2 one line per epoch; ``'auto'`` is 1 in a terminal or notebook, else 2.
             callbacks: called at each event.
             validation_split: share of the samples, the last ones, that is evaluated instead of trained on.
-            validation_data: ``(x, y)`` to evaluate after every epoch, instead of a split.
-            shuffle: whether to draw a new order of the samples for every epoch.
+            validation_data: ``(x, y)``, ``(x, y, sample_weight)``, a ``PyDataset`` or a generator, instead of a split.
+            shuffle: whether to draw a new order of the samples (of a ``PyDataset``: the batches) for every epoch.
+            class_weight: factor of the loss of a sample by its class; 1 for other classes.
+            sample_weight: factor of the loss of each sample (N,).
             initial_epoch: number of epochs that are complete already.
+            steps_per_epoch: batches per epoch; the next epoch continues with the next batch.
+            validation_steps: number of batches of a validation, by default all.
+            validation_batch_size: samples per batch of a validation, by default ``batch_size``.
+            validation_freq: validate after every so many epochs, or after the epochs of a list, counted from 1.
 
         Returns:
             History with one value per epoch of ``accuracy``, ``loss``, ``val_accuracy`` and ``val_loss``.
@@ -74,27 +98,41 @@ class Trainer(TrainableNetwork):
         Warns:
             UserWarning: once, if the loss is not finite: the epoch, the batch, and the first tensor that is not finite.
         """
-        batch_size, epochs = check_integer("batch_size", batch_size), check_integer("epochs", epochs)
+        epochs = check_integer("epochs", epochs)
         initial_epoch = check_integer("initial_epoch", initial_epoch, minimum=0)
-        data, validation = self._training_data(x, y, validation_split, validation_data)
-        steps = math.ceil(len(data[0]) / batch_size)
-        callback_list = self._callback_list(callbacks, verbose, epochs=epochs, steps=steps)
-        self.build(data[0].shape)
+        frequency = check_frequency(validation_freq)
+        weights = sample_weight, class_weight
+        if is_stream(x):
+            source: Source = stream_source(self, x, y, weights, steps_per_epoch, split=validation_split)
+        else:
+            data, part = self._training_data(x, y, weights, validation_split)
+            source = ArraySource(data, batch_size_or_default(batch_size, len(data.x), steps_per_epoch), steps_per_epoch)
+            validation_data = part if validation_data is None else validation_data
+        size = batch_size if validation_batch_size is None else validation_batch_size
+        validation = validation_source(self, validation_data, source, size, validation_steps)
+        callback_list = self._callback_list(callbacks, verbose, epochs=epochs, steps=source.steps)
+        self.build(source.x_shape)
 
-        arrays = [*data, *(validation or ())]
-        state = FitState(self, arrays, batch_size, shuffle, callback_list.callbacks, initial_epoch)
+        arrays = source.arrays("") | (validation.arrays("validation ") if validation else {})
+        state = FitState(self, arrays, source.batch_size, shuffle, callback_list.callbacks, initial_epoch)
+        options: dict[str, Any] = {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
+        options |= {
+            "validation_batch_size": validation_batch_size,
+            "validation_freq": None if frequency == 1 else frequency,
+        }
+        state.options = {name: str(value) for name, value in options.items() if value is not None}
         if vars(self).setdefault("fit_state", state) is not state:  # one atomic operation, since threads may compete
             raise ValueError(f"Model {self.name!r} is being trained by another fit(); wait until that has ended.")
         try:
             self.history, self.stop_training = next(c for c in callback_list.callbacks if isinstance(c, History)), False
             callback_list.on_train_begin({})  # BackupAndRestore may restore the state of an interrupted run
-            train_function = self.make_train_function(*data, batch_size, callback_list.callbacks)
+            train_function = source.train_function(self, callback_list.callbacks)
             while state.epoch < epochs:
                 epoch = state.epoch
-                self._run_epoch(state, train_function, callback_list)
-                if validation:
+                self._run_epoch(state, source, train_function, callback_list)
+                if validation and validates(epoch + 1, frequency):
                     self._validate(state, validation, callback_list)
-                state.end_epoch()
+                state.end_epoch(source.offset_after(state))
                 callback_list.on_epoch_end(epoch, state.logs)
                 if self.stop_training:
                     break
@@ -103,17 +141,21 @@ class Trainer(TrainableNetwork):
             del self.fit_state  # the class's None is visible again
         return self.history
 
-    def _run_epoch(self, state: FitState, train_function: TrainFunction, callback_list: CallbackList) -> None:
+    def _run_epoch(
+        self, state: FitState, source: Source, train_function: TrainFunction, callback_list: CallbackList
+    ) -> None:
         """Train on all batches of one epoch, or of the rest of it after a restart."""
         self.reset_metrics()
         state.begin_epoch()
         callback_list.on_epoch_begin(state.epoch, {})
-        rows = list(batches(len(state.data[0]), state.batch_size, self.rng if state.shuffle else None))
+        rows = source.epoch(state)
         while state.step < len(rows):
             callback_list.on_train_batch_begin(state.step, {})
             count = 1 if self.stop_training else train_function.steps_per_call
             with Uninterrupted(), self.lock:
                 result = train_function(rows[state.step : state.step + count])
+                if not result.losses:  # a generator has ended
+                    break
                 self.update_metrics(result)
                 state.step += len(result.losses)
                 state.logs = self.metric_values()
@@ -124,24 +166,35 @@ class Trainer(TrainableNetwork):
             if self.stop_training:
                 break
 
-    def _validate(self, state: FitState, validation: Data, callback_list: CallbackList) -> None:
+    def _validate(self, state: FitState, validation: Source, callback_list: CallbackList) -> None:
         """Evaluate after an epoch, and add the values to its logs."""
         state.validating = True
-        values = self._evaluate(*validation, state.batch_size, callback_list)
+        values = self._evaluate(validation, callback_list)
         state.validating = False
-        state.logs |= {f"val_{name}": value for name, value in values.items()}
+        state.logs = dict(sorted([*state.logs.items(), *((f"val_{name}", value) for name, value in values.items())]))
 
     def evaluate(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
-        batch_size: int = 32,
+        x: Any,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
         verbose: Verbose = "auto",
-        *,
+        sample_weight: ArrayLike | None = None,
+        steps: int | None = None,
         callbacks: Callback | Sequence[Callback] | None = None,
         return_dict: bool = False,
     ) -> float | list[float] | Logs:
         """Compute the loss and the metrics with the current parameters.
+
+        Args:
+            x: samples, or a ``PyDataset`` or generator of batches, as in ``fit``.
+            y: their targets.
+            batch_size: samples per batch, by default 32.
+            verbose: as in ``fit``.
+            sample_weight: factor of the loss of each sample (N,).
+            steps: number of batches to evaluate, by default all; a generator needs it.
+            callbacks: called at each event.
+            return_dict: whether to return a dict by name.
 
         Returns:
             ``[loss, accuracy]`` in the order of ``compile``, the loss alone without metrics, or a dict by name.
@@ -149,26 +202,31 @@ class Trainer(TrainableNetwork):
         Raises:
             ValueError: if an argument is wrong.
         """
-        samples, targets = self.check_data(x, y, "evaluate")
-        batch_size = check_integer("batch_size", batch_size)
-        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=math.ceil(len(samples) / batch_size))
-        self.build(samples.shape)
-        return self._returned(self._evaluate(samples, targets, batch_size, callback_list), return_dict)
+        if is_stream(x):
+            self.loss_and_optimizer("evaluate")
+            source: Source = stream_source(self, x, y, (sample_weight, None), steps, "steps")
+        else:
+            data = self.checked(x, y, sample_weight, "evaluate")
+            source = ArraySource(data, batch_size_or_default(batch_size, len(data.x), steps), steps, "steps")
+        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=source.steps)
+        self.build(source.x_shape)
+        return self._returned(self._evaluate(source, callback_list), return_dict)
 
-    def _evaluate(self, x: Array | Pixels, y: Array, batch_size: int, callback_list: CallbackList) -> Logs:
+    def _evaluate(self, source: Source, callback_list: CallbackList) -> Logs:
         loss, model = self.loss, self.detached()
         assert loss is not None
         model.reset_metrics()
         self.stop_evaluating = False
         callback_list.on_test_begin({})
-        for step, rows in enumerate(batches(len(x), batch_size)):
+        for step, (x, y, sample_weight) in enumerate(source.evaluation()):
             callback_list.on_test_batch_begin(step, {})
+            criterion = loss if sample_weight is None else WeightedLoss(loss, sample_weight)
             with self.reading(), np.errstate(over="ignore", invalid="ignore"):
-                out = model.forward(x[rows])
-                _, value = model.compute_loss(loss, out, loss.targets(y[rows], out.shape[1], out.dtype))
+                out = model.forward(x)
+                _, value = model.compute_loss(criterion, out, loss.targets(y, out.shape[1], out.dtype))
                 if not np.isfinite(value) and self.fit_state is not None and self.fit_state.validating:
-                    self.warn_nonfinite_loss(x[rows], y[rows])
-            model.update_metrics(Steps([float(value)], y[rows], out, len(out)))
+                    self.warn_nonfinite_loss(x, y)
+            model.update_metrics(Steps([float(value)], y, out, len(out), sample_weight))
             callback_list.on_test_batch_end(step, model.metric_values())
             if self.stop_evaluating:
                 break
@@ -179,7 +237,7 @@ class Trainer(TrainableNetwork):
     def predict(
         self,
         x: ArrayLike,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         verbose: Verbose = "auto",
         *,
         callbacks: Callback | Sequence[Callback] | None = None,
@@ -190,14 +248,14 @@ class Trainer(TrainableNetwork):
             ValueError: if an argument is wrong.
         """
         samples = self.check_inputs(x)
-        batch_size = check_integer("batch_size", batch_size)
-        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=math.ceil(len(samples) / batch_size))
+        size = batch_size_or_default(batch_size, len(samples))
+        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=math.ceil(len(samples) / size))
         self.build(samples.shape)
         outputs: list[Array] = []
         model = self.detached()
         self.stop_predicting = False
         callback_list.on_predict_begin({})
-        for step, rows in enumerate(batches(len(samples), batch_size)):
+        for step, rows in enumerate(batches(len(samples), size)):
             callback_list.on_predict_batch_begin(step, {})
             with self.reading(), np.errstate(over="ignore", invalid="ignore"):
                 outputs.append(model.forward(samples[rows]))
@@ -211,49 +269,35 @@ class Trainer(TrainableNetwork):
         self,
         x: ArrayLike,
         y: ArrayLike,
-        sample_weight: None = None,
-        class_weight: None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> float | list[float] | Logs:
-        """Take one training step; return what ``evaluate`` returns, from before the update.
-
-        ``sample_weight`` and ``class_weight`` are Keras's arguments, and must be None.
-        """
-        check_unsupported(sample_weight=sample_weight, class_weight=class_weight)
+        """Take one training step; return what ``evaluate`` returns, from before the update."""
         samples, targets = self.check_data(x, y, "train_on_batch")
+        weights = weights_of(targets, sample_weight, class_weight)
         self.build(samples.shape)
         with Uninterrupted(), self.lock:
             self.reset_metrics()
-            self.update_metrics(self.make_train_function(samples, targets, len(samples))([slice(None)]))
+            train_function = self.make_train_function(samples, targets, len(samples), sample_weight=weights)
+            self.update_metrics(train_function([slice(None)]))
             return self._returned(self.metric_values(), return_dict)
 
     def test_on_batch(
-        self, x: ArrayLike, y: ArrayLike, sample_weight: None = None, return_dict: bool = False
+        self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, return_dict: bool = False
     ) -> float | list[float] | Logs:
-        """Evaluate one batch; return what ``evaluate`` returns.  ``sample_weight`` must be None."""
-        check_unsupported(sample_weight=sample_weight)
-        samples, targets = self.check_data(x, y, "test_on_batch")
-        return self.evaluate(samples, targets, batch_size=len(samples), verbose=0, return_dict=return_dict)
+        """Evaluate one batch; return what ``evaluate`` returns."""
+        data = self.checked(x, y, sample_weight, "test_on_batch")
+        return self.evaluate(*data[:2], len(data.x), 0, data.sample_weight, return_dict=return_dict)
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """Return the outputs for one batch."""
         return self(x)
 
-    def _training_data(
-        self, x: ArrayLike, y: ArrayLike, split: float, validation_data: tuple[ArrayLike, ArrayLike] | None
-    ) -> tuple[Data, Data | None]:
-        """Return the checked data to train on, and those to validate on, if any."""
+    def _training_data(self, x: ArrayLike, y: Any, weights: Any, split: float) -> tuple[Data, Data | None]:
+        """Return the checked data to train on, and those that a split validates on, if any."""
         samples, targets = self.check_data(x, y)
-        data, validation = split_validation(samples, targets, split)
-        if validation_data is None:
-            return data, validation
-        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-            raise ValueError(f"validation_data must be a pair (x, y); got {type(validation_data).__name__}.")
-        validation = self.check_data(*validation_data, prefix="validation ")
-        if validation[0].shape[1:] != samples.shape[1:]:
-            shapes = f"{samples.shape[1:]}; got {validation[0].shape[1:]}"
-            raise ValueError(f"validation x must have samples of the same shape as x, {shapes}.")
-        return (samples, targets), validation
+        return split_validation(Data(samples, targets, weights_of(targets, *weights)), split)
 
     def _callback_list(
         self,

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from scratch.py_dataset import PyDataset as PyDataset
+
 Array = NDArray[Any]
 T = TypeVar("T")
 Shape = tuple[int | None, ...]  # as Keras writes it: the first axis counts samples and is None

@@ -23,6 +23,7 @@ from parity_tests.checks.structure import check_structure
 from parity_tests.checks.traces import check_layers, check_nested, check_state, check_traces
 from parity_tests.checks.training import check_training
 from parity_tests.checks.updates import check_adaptive_updates, check_updates
+from parity_tests.checks.weighted_training import check_weighted_training
 from parity_tests.comparison import Comparison
 from scratch.ops import BACKENDS
 from scratch.utils import clear_session, set_random_seed
@@ -75,6 +76,7 @@ CHECKS = {
     "shuffling": Check(check_shuffling),
     "epoch reports": Check(check_reports, fused=True),
     "losses in training": Check(check_loss_training, fused=True),
+    "weighted training": Check(check_weighted_training),
     "lock-step": Check(check_lock_step, numerical=True, fused=True),
     "training": Check(check_training, fused=True),
     "learning rates": Check(check_learning_rates, fused=True),

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from parity_tests.faults.catalogue import planted_fault
-from scratch import network, trainable, training
+from scratch import network, sources, trainable, training
 
 Array = np.ndarray
-batches, backward = training.batches, network.Network.backward
+batches, backward = sources.batches, network.Network.backward
 training_data = training.Trainer._training_data
 
 
@@ -18,19 +18,19 @@ def row_numbers(rows: Any, n: int) -> Array:
     return np.arange(n)[rows]
 
 
-@planted_fault(training, "batches", caught_by="shuffling")
+@planted_fault(sources, "batches", caught_by="shuffling")
 def short_batch_dropped(n: int, batch_size: int, rng: Any = None) -> Iterator[Any]:
     """A last batch with fewer samples is dropped."""
     yield from (rows for rows in batches(n, batch_size, rng) if len(row_numbers(rows, n)) == min(batch_size, n))
 
 
-@planted_fault(training, "batches", caught_by="shuffling")
+@planted_fault(sources, "batches", caught_by="shuffling")
 def first_batch_dropped(n: int, batch_size: int, rng: Any = None) -> Iterator[Any]:
     """The loop over batches starts at 1."""
     yield from list(batches(n, batch_size, rng))[1:] or batches(n, batch_size, rng)
 
 
-@planted_fault(training, "batches", caught_by="shuffling")
+@planted_fault(sources, "batches", caught_by="shuffling")
 def last_sample_dropped(n: int, batch_size: int, rng: Any = None) -> Iterator[Any]:
     """The last sample of each batch is dropped."""
     for rows in batches(n, batch_size, rng):
@@ -38,13 +38,13 @@ def last_sample_dropped(n: int, batch_size: int, rng: Any = None) -> Iterator[An
         yield numbers[: max(1, len(numbers) - 1)]
 
 
-@planted_fault(training, "batches", caught_by="shuffling")
+@planted_fault(sources, "batches", caught_by="shuffling")
 def same_order_every_epoch(n: int, batch_size: int, rng: Any = None) -> Iterator[Any]:
     """Each epoch draws the same order of samples."""
     yield from batches(n, batch_size, rng and np.random.default_rng(0))
 
 
-@planted_fault(training, "batches", caught_by="shuffling")
+@planted_fault(sources, "batches", caught_by="shuffling")
 def batches_shuffled(n: int, batch_size: int, rng: Any = None) -> Iterator[Any]:
     """Batches are shuffled instead of samples."""
     in_order = list(batches(n, batch_size))
@@ -81,26 +81,26 @@ def first_layer_not_updated(self: Any, criterion: Any, trace: Any = None) -> Non
 
 
 @planted_fault(training.Trainer, "_training_data", caught_by="epoch reports")
-def first_samples_validated(self: Any, x: Array, y: Array, split: float, validation_data: Any) -> Any:
+def first_samples_validated(self: Any, x: Array, y: Array, weights: Any, split: float) -> Any:
     """``validation_split`` takes the first samples instead of the last."""
-    return training_data(self, x[::-1], y[::-1], split, validation_data)
+    return training_data(self, x[::-1], y[::-1], weights, split)
 
 
 @planted_fault(training.Trainer, "_training_data", caught_by="epoch reports")
-def validation_samples_trained(self: Any, x: Array, y: Array, split: float, validation_data: Any) -> Any:
+def validation_samples_trained(self: Any, x: Array, y: Array, weights: Any, split: float) -> Any:
     """Validation samples are trained on as well."""
-    return self.check_data(x, y), training_data(self, x, y, split, validation_data)[1]
+    return training_data(self, x, y, weights, 0.0)[0], training_data(self, x, y, weights, split)[1]
 
 
 @planted_fault(training.Trainer, "_training_data", caught_by="shuffling")
-def targets_shuffled_apart(self: Any, x: Array, y: Array, split: float, validation_data: Any) -> Any:
+def targets_shuffled_apart(self: Any, x: Array, y: Array, weights: Any, split: float) -> Any:
     """Targets are shuffled independently of their samples."""
-    (x, y), validation = training_data(self, x, y, split, validation_data)
-    return (x, y[np.random.default_rng(0).permutation(len(y))]), validation
+    data, validation = training_data(self, x, y, weights, split)
+    return data._replace(y=data.y[np.random.default_rng(0).permutation(len(data.y))]), validation
 
 
 @planted_fault(training.Trainer, "_training_data", caught_by="epoch reports")
-def training_samples_validated(self: Any, x: Array, y: Array, split: float, validation_data: Any) -> Any:
+def training_samples_validated(self: Any, x: Array, y: Array, weights: Any, split: float) -> Any:
     """Validation uses the training samples."""
-    data, validation = training_data(self, x, y, split, validation_data)
+    data, validation = training_data(self, x, y, weights, split)
     return data, validation and data

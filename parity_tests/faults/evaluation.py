@@ -9,7 +9,6 @@ from scratch import callbacks, metrics, trainable, training
 from scratch.execution import Steps
 
 Array = np.ndarray
-batches = training.batches
 
 
 @planted_fault(metrics.Mean, "add", caught_by="epoch reports")
@@ -36,13 +35,13 @@ def accuracy_of_smallest(self: Any, y_true: Array, y_pred: Array) -> None:
 
 
 @planted_fault(training.Trainer, "_evaluate", caught_by="epoch reports")
-def evaluation_trains(self: Any, x: Array, y: Array, batch_size: int, callback_list: Any) -> Any:
+def evaluation_trains(self: Any, source: Any, callback_list: Any) -> Any:
     """Evaluation updates the weights."""
     self.reset_metrics()
     callback_list.on_test_begin({})
-    for rows in batches(len(x), batch_size):
-        loss, out = self.train_step(x[rows], y[rows])
-        self.update_metrics(Steps([loss], y[rows], out, len(out)))
+    for x, y, _ in source.evaluation():
+        loss, out = self.train_step(x, y)
+        self.update_metrics(Steps([loss], y, out, len(out)))
         logs = self.metric_values()
         callback_list.on_test_batch_end(0, logs)
     callback_list.on_test_end(logs)

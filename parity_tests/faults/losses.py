@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from parity_tests.faults.catalogue import planted_fault
-from scratch import losses, network
+from scratch import losses, metrics, network, training
+from scratch.losses.weighted import WeightedLoss
 from scratch.ops import numpy_ops
 
 Array = np.ndarray
@@ -154,3 +155,27 @@ def binary_targets_smoothed_over_classes(self: Any, t: Array) -> Array:
 def binary_smoothing_lost_after_sigmoid(self: Any, t: Array) -> Array:
     """Smoothing of binary targets is lost when the loss is fused with a sigmoid."""
     return t
+
+
+@planted_fault(WeightedLoss, "reduce", caught_by="weighted training")
+def divided_by_sum_of_weights(self: Any, values: Array) -> Array:
+    """A weighted loss is divided by the sum of the weights instead of the number of samples."""
+    return np.asarray(values.sum() / self.sample_weight.sum(), values.dtype)
+
+
+@planted_fault(WeightedLoss, "backward", caught_by="weighted training")
+def weights_missing_in_gradient(self: Any) -> Array:
+    """The gradient of a weighted loss has no weights."""
+    return self.loss.backward() / len(self.y)
+
+
+@planted_fault(training, "weights_of", caught_by="weighted training")
+def class_weights_ignored(y: Array, sample_weight: Any = None, class_weight: Any = None, argument: str = "") -> Any:
+    """``class_weight`` has no effect."""
+    return None if sample_weight is None else np.asarray(sample_weight)
+
+
+@planted_fault(metrics.CategoricalAccuracy, "add_values", caught_by="weighted training")
+def weighted_metric_divided_by_samples(self: Any, values: Array, sample_weight: Any) -> None:
+    """A weighted metric is divided by the number of samples instead of the sum of the weights."""
+    self.add(float(np.sum(values if sample_weight is None else values * sample_weight)), values.size)

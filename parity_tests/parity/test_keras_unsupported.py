@@ -108,7 +108,6 @@ UNSUPPORTED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "mean": (compiled_with(loss=keras.losses.CategoricalCrossentropy(reduction="mean")), "Unknown reduction 'mean'"),
     "AUC": (compiled_with(metrics=["auc"]), "Unknown metric 'auc'"),
     "metric": (compiled_with(metrics=[keras.metrics.Precision(name="p")]), "metric 'p' is a 'Precision'"),
-    "weighted": (compiled_with(weighted_metrics=["accuracy"]), "compiled with weighted_metrics=a list"),
     "loss weights": (compiled_with(loss_weights=[2.0]), "compiled with loss_weights=a list"),
 }
 

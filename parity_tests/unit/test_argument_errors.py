@@ -146,7 +146,7 @@ def test_invalid_argument_raises_one_sentence(call: Callable[[], object], messag
 @pytest.mark.parametrize(
     ("call", "argument"),
     [
-        (lambda: classifier().fit(X, Y, class_weight={0: 2.0}), "class_weight"),
+        (lambda: classifier().fit(X, Y, workers=2), "workers"),
         (lambda: classifier().compile("sgd", "categorical_crossentropy", jit_compile=True), "jit_compile"),
         (lambda: Dense(3, kernel_regularizer="l2"), "kernel_regularizer"),
         (lambda: Activation("relu", trainable=False), "trainable"),

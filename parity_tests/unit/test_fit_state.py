@@ -23,7 +23,7 @@ def fit_state(model: Sequential) -> FitState:
     callback = EarlyStopping()
     callback.set_model(model)
     callback.on_train_begin({})
-    return FitState(model, [], batch_size=6, shuffle=True, callbacks=[callback], epoch=0)
+    return FitState(model, {}, batch_size=6, shuffle=True, callbacks=[callback], epoch=0)
 
 
 @pytest.mark.parametrize(

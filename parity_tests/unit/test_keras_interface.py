@@ -117,12 +117,12 @@ def test_weights_of_layers_and_models() -> None:
         (lambda m: setattr(m.layers[0], "activation", "gelu"), "Unknown activation 'gelu'"),
         (
             lambda m: m.compile("sgd", "categorical_crossentropy", ["accuracy"]),
-            "^scratch does not support loss_weights and weighted_metrics, the third and the fifth argument as in "
-            r"Keras; got \['accuracy'\] and None\. Pass metrics by name: metrics=\['accuracy'\]\.$",
+            "^scratch does not support loss_weights, the third argument as in "
+            r"Keras; got \['accuracy'\]\. Pass metrics by name: metrics=\['accuracy'\]\.$",
         ),
-        (lambda m: m.train_on_batch(X, Y, np.ones(24)), "scratch does not support sample_weight"),
-        (lambda m: m.train_on_batch(X, Y, class_weight={0: 1.0}), "scratch does not support class_weight"),
-        (lambda m: m.test_on_batch(X, Y, np.ones(24)), "scratch does not support sample_weight"),
+        (lambda m: m.train_on_batch(X, Y, np.ones(23)), "sample_weight and y must hold the same number of samples"),
+        (lambda m: m.train_on_batch(X, Y, class_weight={0: -1.0}), r"class_weight\[0\] must be a finite number, 0 or"),
+        (lambda m: m.test_on_batch(X, Y, np.ones((24, 3))), r"sample_weight must hold one number per sample, \(24,\)"),
     ],
 )
 def test_rejected_calls_change_nothing(call: Callable[[Sequential], object], message: str) -> None:

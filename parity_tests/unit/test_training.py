@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from parity_tests.unit.trainings import classifier, wrap
+from scratch import batches as batches_module
 from scratch import training
 from scratch.batches import batches, split_validation
 from scratch.callbacks import Callback, LambdaCallback
@@ -153,9 +154,9 @@ def test_validation_split_equals_validation_data_of_the_last_samples(blobs: Data
 @pytest.mark.parametrize(("n", "split", "kept"), [(11, 0.25, 8), (93, 0.2, 74), (10, 0.3, 7), (3, 0.5, 1)])
 def test_the_number_of_samples_to_train_on_is_rounded_down(n: int, split: float, kept: int) -> None:
     """As in Keras: ``split_at = int(math.floor(batch_dim * (1.0 - validation_split)))``."""
-    data, validation = split_validation(np.arange(n), np.arange(n), split)
+    data, validation = split_validation(batches_module.Data(np.arange(n), np.arange(n), np.arange(n)), split)
     assert validation is not None
-    assert [len(array) for array in (*data, *validation)] == [kept, kept, n - kept, n - kept]
+    assert [len(array) for array in (*data, *validation)] == [kept] * 3 + [n - kept] * 3
 
 
 def test_evaluate_predict_and_batch_methods_agree(blobs: Data) -> None:

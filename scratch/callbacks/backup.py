@@ -26,7 +26,6 @@ from scratch.saving.npz import read_arrays, write_arrays
 from scratch.utils import Array, print_now
 
 State = dict[str, Any]
-DATA = "x", "y", "validation x", "validation y"
 REFERENCE = "$array"  # key in the JSON for an array that is stored beside it
 MAX_OVERHEAD = 0.02  # fraction of the training time that save_freq="auto" may spend on backups
 
@@ -181,9 +180,10 @@ class BackupAndRestore(Callback):
             "loss": ", ".join([type(loss).__name__, str(loss.op), loss.reduction, *loss_options]),
             "metrics": ", ".join(metric.name for metric in model.metrics),
             "callbacks": ", ".join(type(callback).__name__ for callback in state.stateful_callbacks()),
-            **{name: _array(array) for name, array in zip(DATA, state.data, strict=False)},
+            **{name: _array(array) for name, array in state.data.items()},
             "batch_size": str(state.batch_size),
             "shuffle": str(state.shuffle),
+            **state.options,
         }
 
 
@@ -198,6 +198,11 @@ def _layer(layer: Layer) -> str:
 
 def _array(array: Array) -> str:
     """Describe an array by dtype, shape and checksum."""
+    if not hasattr(array, "dtype"):
+        raise ValueError(
+            "BackupAndRestore resumes trainings on arrays only, because a generator or data set may give other batches "
+            "after an interruption; pass arrays to fit, or leave BackupAndRestore out."
+        )
     checksum = 0
     for start in range(0, len(array), 4096):  # copies at most that many rows of a non-contiguous array
         checksum = zlib.crc32(np.ascontiguousarray(array[start : start + 4096]).data, checksum)

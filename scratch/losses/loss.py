@@ -36,7 +36,7 @@ class Loss:
     op: str | None = None
     op_options: ClassVar[tuple[str, ...]] = ()
     sparse: ClassVar[bool] = False
-    logits_of: ClassVar[str | None] = None
+    logits_of: str | None = None
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", label_smoothing: float = 0.0) -> None:
         self.reduction = check_name("reduction", "none" if reduction is None else reduction, REDUCTIONS)

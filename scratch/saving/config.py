@@ -37,6 +37,7 @@ class CompileArguments(NamedTuple):
     optimizer: Optimizer
     loss: Loss
     metrics: list[str | Metric]
+    weighted_metrics: list[str | Metric]
     run_eagerly: bool
 
 
@@ -134,7 +135,10 @@ def write_compile_arguments(model: Network) -> Json:
     return {
         "optimizer": write(OPTIMIZERS, model.optimizer, "The optimizer"),
         "loss": loss,
-        "metrics": [write(METRICS, metric, f"The metric {metric.name!r}") for metric in model.metrics],
+        **{
+            name: [write(METRICS, m, f"The metric {m.name!r}") for m in model.metrics if m.weighted is weighted]
+            for name, weighted in (("metrics", False), ("weighted_metrics", True))
+        },
         "run_eagerly": model.run_eagerly,
     }
 
@@ -175,15 +179,18 @@ def _read_compile_arguments(config: Json) -> CompileArguments:
     for key, value in config.items():
         if key not in (*CompileArguments._fields, *EXECUTION_OPTIONS) and value not in (None, []):
             raise ValueError(f"The model was compiled with {key}={short_repr(value)}, which scratch does not support.")
-    metrics, run_eagerly = config.get("metrics") or [], config.get("run_eagerly") or False
-    if not isinstance(metrics, list):
-        raise ValueError(f"The metrics must be a list; got {short_repr(metrics)}.")
+    metrics, weighted = (config.get(name) or [] for name in ("metrics", "weighted_metrics"))
+    run_eagerly = config.get("run_eagerly") or False
+    for listed in (metrics, weighted):
+        if not isinstance(listed, list):
+            raise ValueError(f"The metrics must be a list; got {short_repr(listed)}.")
     if not isinstance(run_eagerly, bool):
         raise ValueError(f"run_eagerly must be true or false; got {short_repr(run_eagerly)}.")
     return CompileArguments(
         read(OPTIMIZERS, config.get("optimizer"), "optimizer"),
         losses.get(_read_name_or_entry(LOSSES, config.get("loss"), "loss")),
         [_read_name_or_entry(METRICS, metric, "metric") for metric in metrics],
+        [_read_name_or_entry(METRICS, metric, "metric") for metric in weighted],
         run_eagerly,
     )
 

@@ -1,0 +1,98 @@
+"""Arguments of ``fit`` beside Keras: steps, validations at intervals, generators and data sets, weights of samples."""
+
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
+
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import keras_impl
+import scratch
+
+RNG = np.random.default_rng(6)
+X, LABELS = RNG.normal(size=(47, 4)).astype("float32"), RNG.integers(3, size=47)
+WEIGHTS = RNG.uniform(0, 2, 47).astype("float32")
+SIZE = 10
+
+
+def batch(i: int) -> tuple[np.ndarray, ...]:
+    return tuple(array[SIZE * i : SIZE * i + SIZE] for array in (X, LABELS, WEIGHTS))
+
+
+def stream() -> Iterator[tuple[np.ndarray, ...]]:
+    while True:
+        yield from map(batch, range(4))  # full batches: Keras does not take other shapes from a generator
+
+
+def data_set(base: Any) -> Any:
+    """Return a data set derived from ``PyDataset`` of either program."""
+
+    def get_item(self: Any, i: int) -> tuple[np.ndarray, ...]:
+        return batch(i)
+
+    methods = {"__len__": lambda self: math.ceil(len(X) / SIZE), "__getitem__": get_item}
+    return type("Batches", (base,), methods)()
+
+
+def arguments(program: Any) -> dict[str, dict[str, Any]]:
+    """Return arguments of ``fit`` by a name, for either program."""
+    arrays = {"x": X, "y": LABELS, "batch_size": SIZE}
+    return {
+        "weights": arrays | {"sample_weight": WEIGHTS, "validation_split": 0.25},
+        "classes": arrays | {"class_weight": {0: 3.0, 2: 0.5}, "validation_data": (X[:9], LABELS[:9], WEIGHTS[:9])},
+        "partial passes": arrays | {"steps_per_epoch": 2},
+        "steps without a size": {"x": X, "y": LABELS, "steps_per_epoch": 3},
+        "intervals": arrays | {"validation_data": (X, LABELS), "validation_freq": 2, "validation_batch_size": 7},
+        "epochs to validate": arrays | {"validation_data": (X, LABELS), "validation_freq": [1, 4]},
+        "part of the validation": arrays | {"validation_data": (X, LABELS), "validation_steps": 2},
+        "generator": {"x": stream(), "steps_per_epoch": 3, "validation_data": data_set(program.utils.PyDataset)},
+        "data set": {"x": data_set(program.utils.PyDataset), "validation_data": data_set(program.utils.PyDataset)},
+        "data set and classes": {"x": UnweightedBatches(program), "class_weight": {1: 2.0}},
+    }
+
+
+def UnweightedBatches(program: Any) -> Any:  # noqa: N802 (a class of either program)
+    made = data_set(program.utils.PyDataset)
+    type(made).__getitem__ = lambda self, i: batch(i)[:2]
+    return made
+
+
+@pytest.mark.parametrize("name", arguments(scratch))
+def test_histories_and_weights_agree(name: str) -> None:
+    """At most 25 steps.  Values are near 1: their roundings add up to less than 1e-5."""
+    ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])
+    theirs = keras_impl.to_keras(ours)
+    results = []
+    for program, model in ((scratch, ours), (keras, theirs)):
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], weighted_metrics=["accuracy"])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*(ran out of data|steps_per_epoch)")
+            results.append(model.fit(**arguments(program)[name], epochs=5, shuffle=False, verbose=0))
+    histories = [result.history for result in results]
+    assert list(histories[0]) == list(histories[1])
+    for key, values in histories[0].items():
+        np.testing.assert_allclose(values, histories[1][key], rtol=0, atol=1e-5, err_msg=key)
+    for W, V in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(W, V, rtol=0, atol=1e-5)
+
+
+def test_methods_for_one_batch() -> None:
+    ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])
+    theirs = keras_impl.to_keras(ours)
+    weighted = ["sparse_categorical_accuracy"]
+    for model in (ours, theirs):
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], weighted_metrics=weighted)
+    for call in (
+        lambda m: m.train_on_batch(X, LABELS, sample_weight=WEIGHTS),
+        lambda m: m.train_on_batch(X, LABELS, class_weight={0: 2.0}),
+        lambda m: m.test_on_batch(X, LABELS, sample_weight=WEIGHTS),
+        lambda m: m.evaluate(X, LABELS, sample_weight=WEIGHTS, batch_size=SIZE, verbose=0),
+    ):
+        for model in (ours, theirs):
+            model.reset_metrics()
+        np.testing.assert_allclose(call(ours), call(theirs), rtol=0, atol=1e-5)

@@ -1,0 +1,291 @@
+"""Weights of samples and classes, several epochs in one pass, validations at intervals, generators and data sets."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scratch.callbacks import BackupAndRestore, LambdaCallback
+from scratch.layers import Dense
+from scratch.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError
+from scratch.models import Sequential, load_model
+from scratch.ops import BACKENDS
+from scratch.optimizers import SGD
+from scratch.utils import PyDataset, set_random_seed
+
+RNG = np.random.default_rng(0)
+X, LABELS = RNG.normal(size=(23, 4)), RNG.integers(3, size=23)
+Y, WEIGHTS = np.eye(3)[LABELS], RNG.uniform(0, 2, 23)
+
+
+def new_model(
+    loss: str | Loss = "categorical_crossentropy", last: str | None = "softmax", **options: Any
+) -> Sequential:
+    set_random_seed(0)
+    model = Sequential([Dense(3, last, input_shape=(4,))], dtype="float64", backend=options.pop("backend", "numpy"))
+    model.compile(SGD(0.5), loss, metrics=["accuracy"], **options)
+    return model
+
+
+def weights(model: Sequential) -> list[bytes]:
+    return [W.tobytes() for W in model.weights]
+
+
+class Batches(PyDataset):
+    """The samples in batches of 5."""
+
+    def __init__(self, *arrays: np.ndarray) -> None:
+        super().__init__()
+        self.arrays, self.taken, self.epochs = arrays, [], 0
+
+    def __len__(self) -> int:
+        return 5
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        self.taken.append(index)
+        return tuple(array[5 * index : 5 * index + 5] for array in self.arrays)
+
+    def on_epoch_end(self) -> None:
+        self.epochs += 1
+
+
+def stream(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    while True:
+        yield from (Batches(*arrays)[i] for i in range(5))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
+@pytest.mark.parametrize("loss_class", [CategoricalCrossentropy, BinaryCrossentropy, MeanSquaredError])
+@pytest.mark.parametrize("last", ["softmax", "sigmoid", None])
+def test_one_weighted_step_beside_unweighted_ones(
+    last: str | None, loss_class: type[Loss], reduction: str, backend: str
+) -> None:
+    """The gradient is the weighted sum of the gradients of the samples alone, divided by N for a mean."""
+    if last is None and loss_class is not MeanSquaredError:
+        loss: Loss = loss_class(from_logits=True, reduction=reduction)  # type: ignore[call-arg]
+    else:
+        loss = loss_class(reduction=reduction)  # type: ignore[call-arg]
+    model = new_model(loss, last, backend=backend)
+    alone = [model.gradients(X[i : i + 1], Y[i : i + 1]) for i in range(len(X))]
+    divisor = len(X) if reduction == "sum_over_batch_size" else 1
+    value = sum(w * one[0] for w, one in zip(WEIGHTS, alone, strict=True)) / divisor
+    before = model.get_weights()
+    assert model.test_on_batch(X, Y, WEIGHTS)[0] == pytest.approx(value, rel=1e-6)
+    assert model.train_on_batch(X, Y, WEIGHTS)[0] == pytest.approx(value, rel=1e-6)
+    for k, (W, old) in enumerate(zip(model.get_weights(), before, strict=True)):
+        step = sum(w * one[1][k] for w, one in zip(WEIGHTS, alone, strict=True)) / divisor
+        np.testing.assert_allclose(W, old - 0.5 * step, rtol=1e-9, atol=1e-12)
+
+
+def test_class_weights_are_weights_of_samples() -> None:
+    by_class = {0: 2.0, 2: 0.25}
+    by_sample = np.array([by_class.get(label, 1.0) for label in LABELS])
+    for y, loss in ((Y, "categorical_crossentropy"), (LABELS, "sparse_categorical_crossentropy")):
+        models = [new_model(loss) for _ in range(3)]
+        models[0].fit(X, y, batch_size=7, epochs=2, verbose=0, class_weight=by_class)
+        models[1].fit(X, y, batch_size=7, epochs=2, verbose=0, sample_weight=by_sample)
+        models[2].fit(X, y, batch_size=7, epochs=2, verbose=0)
+        assert weights(models[0]) == weights(models[1]) != weights(models[2])
+        assert models[0].history.history == models[1].history.history
+        assert models[0].train_on_batch(X, y, class_weight=by_class) == models[1].train_on_batch(
+            X, y, by_sample[:, None]
+        )
+
+
+def test_metrics_are_not_weighted_but_weighted_metrics_are() -> None:
+    model = new_model(weighted_metrics=["accuracy", "mse"])
+    loss, accuracy, weighted, error = model.evaluate(X, Y, 7, 0, WEIGHTS)
+    p = model.predict(X, verbose=0)
+    right = p.argmax(axis=1) == LABELS
+    assert [m.name for m in model.metrics] == ["accuracy", "weighted_accuracy", "mse"]
+    assert accuracy == right.mean()
+    assert weighted == pytest.approx((right * WEIGHTS).sum() / WEIGHTS.sum())
+    assert error == pytest.approx(((p - Y) ** 2).mean(axis=1) @ WEIGHTS / WEIGHTS.sum())
+    assert loss == pytest.approx(-(np.log(p[range(23), LABELS]) * WEIGHTS).mean())
+    assert model.evaluate(X, Y, verbose=0)[1] == model.evaluate(X, Y, verbose=0)[2] == accuracy
+
+
+def test_the_weights_of_a_split_go_to_both_sides() -> None:
+    ours, given = new_model(), new_model()
+    history = ours.fit(X, Y, validation_split=0.3, sample_weight=WEIGHTS, shuffle=False, verbose=0).history
+    part = (X[16:], Y[16:], WEIGHTS[16:])
+    given.fit(X[:16], Y[:16], sample_weight=WEIGHTS[:16], validation_data=part, shuffle=False, verbose=0)
+    assert history == given.history.history
+    assert history["val_loss"][0] == pytest.approx(ours.evaluate(*part[:2], verbose=0, sample_weight=part[2])[0])
+
+
+def test_a_pass_over_several_epochs() -> None:
+    """Five batches, two per epoch: the third epoch has the last one only, and the fourth begins a new pass."""
+    steps: list[list[int]] = []
+    spy = LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: steps.append([]),
+        on_train_batch_begin=lambda batch, logs: steps[-1].append(batch),
+    )
+    partial, whole = new_model(), new_model()
+    with pytest.warns(UserWarning, match=r"^Epoch 3 has 1 of steps_per_epoch=2 steps: the samples end there, and the"):
+        partial.fit(X, Y, batch_size=5, epochs=3, steps_per_epoch=2, verbose=0, callbacks=[spy])
+    whole.fit(X, Y, batch_size=5, verbose=0)
+    assert weights(partial) == weights(whole)
+    partial.fit(X, Y, batch_size=5, epochs=1, steps_per_epoch=5, verbose=0, callbacks=[spy])
+    assert steps == [[0, 1], [0, 1], [0], [0, 1, 2, 3, 4]]
+
+
+def test_steps_without_a_batch_size_set_it() -> None:
+    sizes: list[int] = []
+
+    class Recorder(Sequential):
+        def train_step(self, x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+            sizes.append(len(x))
+            return super().train_step(x, y)
+
+    model = Recorder([Dense(3, "softmax")])
+    model.compile("sgd", "categorical_crossentropy")
+    model.fit(X, Y, steps_per_epoch=3, verbose=0)
+    assert sizes == [8, 8, 7]
+
+
+@pytest.mark.filterwarnings("ignore:Epoch 3 has 1 of steps_per_epoch=2")
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_a_pass_over_several_epochs_is_resumed_with_the_same_bits(at: int, tmp_path: Path) -> None:
+    def fit(interrupt: bool) -> Sequential:
+        model = new_model()
+        callbacks = [BackupAndRestore(tmp_path)]
+        if interrupt:
+            callbacks.append(LambdaCallback(on_epoch_begin=lambda epoch, logs: 1 / (epoch - at)))
+        model.fit(X, Y, 5, 5, 0, callbacks, class_weight={0: 2.0}, steps_per_epoch=2)
+        return model
+
+    with pytest.raises(ZeroDivisionError):
+        fit(interrupt=True)
+    resumed, whole = fit(interrupt=False), fit(interrupt=False)
+    assert weights(resumed) == weights(whole)
+    assert resumed.history.history == whole.history.history
+
+
+@pytest.mark.parametrize(("frequency", "epochs"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4]), ([1, 4], [1, 4]), ((9,), [])])
+def test_validation_after_some_epochs(frequency: Any, epochs: list[int]) -> None:
+    validated: list[int] = []
+    seen = LambdaCallback(on_epoch_end=lambda epoch, logs: "val_loss" in logs and validated.append(epoch + 1))
+    model = new_model()
+    history = model.fit(X, Y, epochs=5, verbose=0, validation_data=(X, Y), validation_freq=frequency, callbacks=[seen])
+    assert validated == epochs
+    assert len(history.history.get("val_loss", [])) == len(epochs)
+    assert len(history.history["loss"]) == 5
+
+
+def test_the_batch_size_and_the_steps_of_a_validation() -> None:
+    sizes: list[int] = []
+    batches = LambdaCallback()
+    batches.on_test_batch_end = lambda batch, logs: sizes.append(batch)  # type: ignore[method-assign]
+    options: dict[str, Any] = {"validation_data": (X, Y), "verbose": 0, "callbacks": [batches]}
+    model = new_model()
+    model.fit(X, Y, batch_size=5, validation_batch_size=10, **options)
+    model.fit(X, Y, batch_size=5, validation_steps=2, **options)
+    assert sizes == [0, 1, 2, 0, 1]
+    assert model.history.history["val_loss"][0] == model.evaluate(X, Y, 5, 0, steps=2)[0]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_generator_data_set_and_arrays_train_alike(backend: str, weighted: bool) -> None:
+    arrays = (X, Y, WEIGHTS) if weighted else (X, Y)
+    models = [new_model(backend=backend) for _ in range(3)]
+    named = dict(zip(("x", "y", "sample_weight"), arrays, strict=False))
+    models[0].fit(**named, batch_size=5, epochs=2, shuffle=False, verbose=0, validation_data=arrays)
+    data = Batches(*arrays)
+    models[1].fit(data, epochs=2, shuffle=False, verbose=0, validation_data=Batches(*arrays))
+    validation = {"validation_data": stream(*arrays), "validation_steps": 5}
+    models[2].fit(stream(*arrays), epochs=2, steps_per_epoch=5, verbose=0, **validation)
+    assert weights(models[0]) == weights(models[1]) == weights(models[2])
+    assert models[0].history.history == models[1].history.history == models[2].history.history
+    assert (data.taken, data.epochs) == ([*range(5), *range(5)], 2)
+    expected = models[0].evaluate(**named, batch_size=5, verbose=0)
+    assert models[0].evaluate(Batches(*arrays), verbose=0) == expected
+    assert models[0].evaluate(stream(*arrays), steps=5, verbose=0) == expected
+
+
+def test_the_batches_of_a_data_set_are_shuffled() -> None:
+    data = Batches(X, Y)
+    new_model().fit(data, epochs=3, verbose=0)
+    epochs = [data.taken[i : i + 5] for i in (0, 5, 10)]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(5))] * 3
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_class_weights_apply_to_a_generator() -> None:
+    given, ours = new_model(), new_model()
+    given.fit(X, Y, batch_size=5, shuffle=False, verbose=0, class_weight={1: 3.0})
+    ours.fit(stream(X, Y), steps_per_epoch=5, verbose=0, class_weight={1: 3.0})
+    assert weights(given) == weights(ours)
+
+
+def test_a_generator_that_ends_early() -> None:
+    model = new_model()
+    with pytest.warns(UserWarning, match=r"^The generator has no more batches, so the epoch ends early") as warned:
+        model.fit((batch for batch in [(X[:5], Y[:5])] * 3), steps_per_epoch=2, epochs=2, verbose=0)
+    assert (model.optimizer.iterations, len(warned)) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((stream(X, Y),), "A generator does not tell how many batches an epoch has; pass steps_per_epoch."),
+        ((stream(X, Y), Y), "y cannot be combined with a generator or data set; its batches hold all data."),
+        ((iter([]), {"steps_per_epoch": 1}), "The generator or data set must give at least one batch; got none."),
+        ((iter([X]), {"steps_per_epoch": 1}), r"A generator or data set must give \(x, y\) or .*; got ndarray."),
+        ((stream(X, Y, X), {"steps_per_epoch": 1}), r"sample_weight must hold one number per sample, \(5,\)"),
+        ((stream(X, Y), {"steps_per_epoch": 1, "validation_split": 0.1}), "validation_split cannot be combined"),
+        ((stream(X, Y), {"steps_per_epoch": 0}), "steps_per_epoch must be an integer, 1 or more; got 0"),
+        ((X, Y, {"steps_per_epoch": 0}), "steps_per_epoch must be an integer, 1 or more; got 0"),
+        ((X, Y, {"validation_freq": 0}), "validation_freq must be an integer, 1 or more; got 0"),
+        ((X, Y, {"validation_freq": [1, 2.5]}), "each epoch of validation_freq must be an integer, 1 or more; got 2.5"),
+        ((X, Y, {"validation_data": (X,)}), r"validation_data must be a pair \(x, y\), or a triple with weights; got"),
+        ((X, Y, {"validation_data": stream(X, Y)}), "A generator does not tell .*; pass validation_steps."),
+        ((X, Y, {"validation_data": (X, Y, X)}), r"validation sample_weight must hold one number per sample"),
+        (
+            (X, Y, {"sample_weight": WEIGHTS[1:]}),
+            "sample_weight and y must hold the same number of samples",
+        ),
+        ((X, Y, {"sample_weight": WEIGHTS * np.nan}), "sample_weight must hold finite numbers; got nan"),
+        ((X, Y, {"sample_weight": WEIGHTS, "class_weight": {}}), "Pass either class_weight or sample_weight, not both"),
+        ((X, Y, {"class_weight": [1, 2, 3]}), r"class_weight must be a dict such as \{0: 1.0, 1: 2.0\}; got list"),
+        ((X, Y, {"class_weight": {"a": 1}}), "each class of class_weight must be an integer, 0 or more; got 'a'"),
+        ((PyDataset(),), "PyDataset must define __len__"),
+    ],
+)
+def test_invalid_arguments_change_nothing(arguments: tuple[Any, ...], message: str) -> None:
+    model = new_model()
+    before, options = weights(model), arguments[-1] if isinstance(arguments[-1], dict) else {}
+    with pytest.raises((ValueError, NotImplementedError), match=f"^{message}"):
+        model.fit(*[a for a in arguments if a is not options], verbose=0, **options)
+    assert weights(model) == before
+    assert model.optimizer.iterations == 0
+
+
+def test_a_generator_cannot_be_resumed(tmp_path: Path) -> None:
+    for data in (Batches(X, Y), stream(X, Y)):
+        with pytest.raises(ValueError, match=r"^BackupAndRestore resumes trainings on arrays only"):
+            new_model().fit(data, steps_per_epoch=2, verbose=0, callbacks=[BackupAndRestore(tmp_path)])
+
+
+def test_a_loss_that_cannot_be_weighted() -> None:
+    class Total(Loss):
+        def forward(self, y: np.ndarray, t: np.ndarray) -> np.ndarray:
+            return np.asarray(((y - t) ** 2).sum())
+
+        def backward(self) -> np.ndarray:
+            return np.zeros((23, 3))
+
+    with pytest.raises(ValueError, match=r"^The loss Total must return one number per sample for reduction='none'"):
+        new_model(Total()).train_on_batch(X, Y, WEIGHTS)
+
+
+def test_weighted_metrics_are_saved(tmp_path: Path) -> None:
+    model = new_model(weighted_metrics=["accuracy", "mae"])
+    model.save(tmp_path / "m.keras")
+    loaded = load_model(tmp_path / "m.keras", backend="numpy")
+    expected = model.evaluate(X, Y, verbose=0, sample_weight=WEIGHTS, return_dict=True)
+    assert loaded.evaluate(X, Y, verbose=0, sample_weight=WEIGHTS, return_dict=True) == expected

@@ -1,0 +1,244 @@
+"""Where ``fit`` and ``evaluate`` take their batches from: arrays, a data set that computes batches, or a generator.
+
+A source gives the steps of an epoch (``epoch``), the function that trains on them (``train_function``), and for
+``evaluate`` its batches one by one (``evaluation``).
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from scratch.batches import Data, Rows, batches
+from scratch.callbacks import Callback
+from scratch.execution import Steps, TrainFunction
+from scratch.pixels import Pixels
+from scratch.sample_weights import weights_of
+from scratch.trainable import FitState, TrainableNetwork
+from scratch.utils import check_integer, warn_user
+
+Check = Callable[[Any, Any, Any], Data]  # x, y, sample_weight → checked data
+
+
+class ArraySource:
+    """Batches of arrays.
+
+    An epoch is one pass over all samples.  With ``steps_per_epoch`` a pass extends over several epochs, as in Keras:
+    each takes the next ``steps_per_epoch`` batches, and the one in which the pass ends is shorter.
+
+    Args:
+        data: checked samples, targets and weights.
+        batch_size: samples per batch.
+        steps: batches per epoch; None for all.
+        argument: the name of ``steps`` in error messages.
+    """
+
+    def __init__(
+        self, data: Data, batch_size: int, steps: int | None = None, argument: str = "steps_per_epoch"
+    ) -> None:
+        self.data, self.batch_size, self.limit = data, batch_size, steps
+        self.total = math.ceil(len(data.x) / batch_size)
+        self.steps = self.total if steps is None else check_integer(argument, steps)
+        self.x_shape = data.x.shape
+        self.rows: list[Rows] = []
+
+    def arrays(self, prefix: str) -> dict[str, Any]:
+        """Return the arrays by name, for a backup of the training."""
+        return {prefix + name: array for name, array in self.data._asdict().items() if array is not None}
+
+    def epoch(self, state: FitState) -> list[Any]:
+        """Return the rows of each step of the next epoch; draw the order of the samples if a pass begins."""
+        if state.offset == 0 or not self.rows:
+            self.rows = list(batches(len(self.data.x), self.batch_size, state.model.rng if state.shuffle else None))
+        rows = self.rows[state.offset :][: self.limit]
+        if self.limit is not None and len(rows) < self.limit:
+            warn_user(
+                f"Epoch {state.epoch + 1} has {len(rows)} of steps_per_epoch={self.limit} steps: the samples end there,"
+                f" and the next epoch begins with the first. One pass over them has {self.total} batches."
+            )
+        return rows
+
+    def offset_after(self, state: FitState) -> int:
+        """Return how many batches of the current pass are done after this epoch; 0 if a new pass begins."""
+        done = state.offset + state.step
+        return 0 if self.limit is None or done >= self.total else done
+
+    def train_function(self, model: TrainableNetwork, callbacks: Sequence[Callback]) -> TrainFunction:
+        """Return the function that trains on rows."""
+        return model.make_train_function(*self.data[:2], self.batch_size, callbacks, self.data.sample_weight)
+
+    def evaluation(self) -> Iterator[Data]:
+        """Yield the batches in order."""
+        return map(self.data.take, itertools.islice(batches(len(self.data.x), self.batch_size), self.limit))
+
+
+class StreamSource:
+    """Batches of a generator, or of an object with ``__len__`` and ``__getitem__`` such as Keras's ``PyDataset``.
+
+    Args:
+        stream: yields or returns ``(x, y)`` or ``(x, y, sample_weight)``.
+        check: checks such a batch.
+        steps: batches per epoch; a generator needs it.
+        argument: the name of ``steps`` in error messages.
+
+    Raises:
+        ValueError: if it is empty, or a generator comes without ``steps``.
+    """
+
+    def __init__(self, stream: Any, check: Check, steps: int | None, argument: str = "steps_per_epoch") -> None:
+        self.stream, self.check, self.is_generator = stream, check, hasattr(stream, "__next__")
+        if steps is None and self.is_generator:
+            raise ValueError(f"A generator does not tell how many batches an epoch has; pass {argument}.")
+        self.steps = len(stream) if steps is None else check_integer(argument, steps)
+        if not self.is_generator:
+            self.steps = min(self.steps, len(stream))
+        self.first: Data | None = None if self.steps == 0 else self._take(0)
+        if self.first is None:
+            raise ValueError("The generator or data set must give at least one batch; got none.")
+        self.x_shape = self.first.x.shape
+
+    batch_size = 0
+
+    def arrays(self, prefix: str) -> dict[str, Any]:
+        """Return nothing that a backup could check: see ``FitState.data``."""
+        return {f"{prefix}batches": self.stream}
+
+    def epoch(self, state: FitState) -> list[Any]:
+        """Return the number of each batch of the next epoch; those of a data set in a new order, if ``shuffle``."""
+        self._notify("on_epoch_begin")
+        if self.is_generator or not state.shuffle:
+            return list(range(self.steps))
+        return [int(i) for i in state.model.rng.permutation(len(self.stream))[: self.steps]]
+
+    def offset_after(self, state: FitState) -> int:
+        """Return 0: the generator itself keeps its place."""
+        self._notify("on_epoch_end")
+        return 0
+
+    def train_function(self, model: TrainableNetwork, callbacks: Sequence[Callback]) -> TrainFunction:
+        """Return the function that trains on one batch per call."""
+        return StreamSteps(self, model, callbacks)
+
+    def evaluation(self) -> Iterator[Data]:
+        """Yield the batches in order."""
+        for i in range(self.steps):
+            batch = self.batch(i)
+            if batch is None:
+                return
+            yield batch
+
+    def batch(self, i: int) -> Data | None:
+        """Return batch i of a data set, or the next one of a generator; None if that has ended."""
+        if self.first is not None and (self.is_generator or i == 0):
+            batch, self.first = self.first, None
+            return batch
+        return self._take(i)
+
+    def _take(self, i: int) -> Data | None:
+        try:
+            found = next(self.stream) if self.is_generator else self.stream[i]
+        except StopIteration:
+            return None
+        if not isinstance(found, tuple | list) or len(found) not in (2, 3):
+            kind = f"{len(found)} entries" if isinstance(found, tuple | list) else type(found).__name__
+            raise ValueError(f"A generator or data set must give (x, y) or (x, y, sample_weight); got {kind}.")
+        return self.check(*found, *[None] * (3 - len(found)))
+
+    def _notify(self, event: str) -> None:
+        getattr(self.stream, event, lambda: None)()
+
+
+class StreamSteps:
+    """Train function for batches that are not rows of one array: one step per call, fused if possible."""
+
+    steps_per_call = 1
+
+    def __init__(self, source: StreamSource, model: TrainableNetwork, callbacks: Sequence[Callback]) -> None:
+        self.source, self.model, self.callbacks = source, model, callbacks
+
+    def __call__(self, batches: Sequence[Any]) -> Steps:
+        """Take one step; none, with a warning, if the generator has ended."""
+        data = self.source.batch(batches[0])
+        if data is None:
+            warn_user(
+                "The generator has no more batches, so the epoch ends early; steps_per_epoch × epochs are needed."
+            )
+            return Steps([], np.empty(0), np.empty(0), 0)
+        return self.model.make_train_function(*data[:2], len(data.x), self.callbacks, data.sample_weight)([slice(None)])
+
+
+def is_stream(x: Any) -> bool:
+    """Return whether x is a generator or a data set of batches instead of an array."""
+    if isinstance(x, list | tuple | Pixels | str) or hasattr(x, "__array__"):
+        return False
+    return hasattr(x, "__next__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+
+
+Source = ArraySource | StreamSource
+
+
+def stream_source(
+    model: TrainableNetwork,
+    x: Any,
+    y: Any,
+    weights: Any,
+    steps: int | None,
+    argument: str = "steps_per_epoch",
+    split: float = 0.0,
+) -> StreamSource:
+    """Return the source for a generator or data set, whose batches are checked; arguments as in ``fit``."""
+    model.loss_and_optimizer("fit")
+    sample_weight, class_weight = weights
+    for name, value in {"y": y, "sample_weight": sample_weight, "validation_split": split or None}.items():
+        if value is not None:
+            raise ValueError(f"{name} cannot be combined with a generator or data set; its batches hold all data.")
+
+    def check(x: Any, y: Any, sample_weight: Any) -> Data:
+        samples, targets = model.check_data(x, y)
+        return Data(samples, targets, weights_of(targets, sample_weight, class_weight))
+
+    return StreamSource(x, check, steps, argument)
+
+
+def validation_source(
+    model: TrainableNetwork, validation_data: Any, source: Source, batch_size: int | None, steps: int | None
+) -> Source | None:
+    """Return the source of the validation: of what was split off, ``Data``, or of what the user passed to ``fit``."""
+    if validation_data is None:
+        return None
+    if is_stream(validation_data):
+        found: Source = stream_source(model, validation_data, None, (None, None), steps, "validation_steps")
+    else:
+        if not isinstance(validation_data, Data):
+            if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+                kind = type(validation_data).__name__
+                raise ValueError(f"validation_data must be a pair (x, y), or a triple with weights; got {kind}.")
+            x, y, *weights = validation_data
+            validation_data = model.checked(x, y, weights[0] if weights else None, prefix="validation ")
+        size = batch_size_or_default(batch_size, len(validation_data.x), steps)
+        found = ArraySource(validation_data, size, steps, "validation_steps")
+    if found.x_shape[1:] != source.x_shape[1:]:
+        shapes = f"{source.x_shape[1:]}; got {found.x_shape[1:]}"
+        raise ValueError(f"validation x must have samples of the same shape as x, {shapes}.")
+    return found
+
+
+def batch_size_or_default(batch_size: int | None, samples: int, steps: int | None = None) -> int:
+    """Return the number of samples per batch; by default 32, or as many as give ``steps`` batches, as in Keras."""
+    if batch_size is not None:
+        return check_integer("batch_size", batch_size)
+    return 32 if steps is None else math.ceil(samples / check_integer("steps_per_epoch", steps))
+
+
+def check_frequency(validation_freq: int | Sequence[int]) -> int | list[int]:
+    """Return ``validation_freq`` as an integer or a list of epochs, or raise a ``ValueError``."""
+    if isinstance(validation_freq, list | tuple | set | range):
+        return [check_integer("each epoch of validation_freq", epoch) for epoch in validation_freq]
+    return check_integer("validation_freq", validation_freq)
+
+
+def validates(epoch: int, frequency: int | list[int]) -> bool:
+    """Return whether the epoch with that number, counted from 1, ends with a validation."""
+    return epoch in frequency if isinstance(frequency, list) else epoch % frequency == 0

@@ -2,7 +2,19 @@
 
 import sys
 
-from scratch import callbacks, datasets, gradients, initializers, layers, losses, metrics, models, optimizers, utils
+from scratch import (
+    backend,
+    callbacks,
+    datasets,
+    gradients,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    utils,
+)
 from scratch.gradients import gradient_check, numerical_gradient
 from scratch.layers import Input
 from scratch.models import Sequential
@@ -13,6 +25,7 @@ sys.modules["scratch.gradient_check"] = gradients  # the module's old name, whic
 __all__ = [
     "Input",
     "Sequential",
+    "backend",
     "callbacks",
     "datasets",
     "gradient_check",

@@ -7,14 +7,14 @@ To add a metric, derive a class from ``Metric`` with ``values``, and enter it in
 """
 
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from scratch.losses import Loss
-from scratch.utils import Array, check_list, check_name, check_number
+from scratch.utils import Array, check_list, check_name, check_number, constructor_arguments
 
 
 class Mean:
@@ -55,6 +55,15 @@ class Metric(Mean):
     additive: ClassVar[bool] = False
     sparse: ClassVar[bool | None] = False
     direction = "up"
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments with which the constructor creates such a metric."""
+        return constructor_arguments(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return a new metric with the arguments that ``get_config`` returned."""
+        return cls(**config)
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Return one value per sample (N,), or several (N, …), for a batch of targets and outputs (N, C)."""

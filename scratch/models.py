@@ -1,8 +1,9 @@
 """``Sequential``: the model with Keras's interface: its training, its files and its summary."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -10,7 +11,9 @@ from scratch import ops
 from scratch.files import FileError, named
 from scratch.layer import gradient_name
 from scratch.saving import archive, weights
+from scratch.saving import config as config_module
 from scratch.saving.config import Description
+from scratch.saving.entries import make_entry
 from scratch.summary import print_summary
 from scratch.training import Trainer
 from scratch.utils import Array, check_name
@@ -73,6 +76,21 @@ class Sequential(Trainer):
             ValueError: if the width is too small for three columns.
         """
         print_summary(self, line_length, print_fn)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return name, dtype and layers, without weights, as the config of a ``keras.Sequential``."""
+        config: dict[str, Any] = config_module.write_model(self)["config"]
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], backend: str = "numba") -> "Sequential":
+        """Return a new model with the layers of a config that ``get_config`` returned, in scratch or in Keras."""
+        entry = make_entry("keras", "Sequential", dict(config))
+        return from_description(config_module.read_model(entry, with_compile=False), backend)
+
+    def to_json(self) -> str:
+        """Return layers and arguments of ``compile`` as JSON, which ``model_from_json`` of Keras and scratch reads."""
+        return config_module.to_json(self)
 
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the model to a ``.keras`` archive, which ``load_model`` and ``keras.models.load_model`` open.
@@ -143,6 +161,19 @@ def load_model(filepath: str | os.PathLike[str], compile: bool = True, backend: 
         if arguments := description.compile_arguments:
             model.compile(**arguments._asdict())
         weights.restore(model, arrays)
+    return model
+
+
+def model_from_json(json_string: str, backend: str = "numba") -> Sequential:
+    """Return a new model from the JSON that ``to_json`` returned, in scratch or in Keras; compiled if that one was.
+
+    Raises:
+        ValueError: if it is not such JSON, or scratch does not support a layer or a setting; the message names it.
+    """
+    description = config_module.from_json(json_string.encode(), with_compile=True)
+    model = from_description(description, backend)
+    if arguments := description.compile_arguments:
+        model.compile(**arguments._asdict())
     return model
 
 

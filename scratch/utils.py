@@ -90,6 +90,22 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> Array:
     return one_hot.reshape(*labels.shape, width)
 
 
+def normalize(x: ArrayLike, axis: int = -1, order: float = 2) -> Array:
+    """Divide an array by its norm along an axis, as ``keras.utils.normalize`` does; zeros stay.
+
+    Args:
+        x: numbers of any shape; never modified.
+        axis: the axis of the vectors whose norm becomes 1.
+        order: 2 for the Euclidean norm, 1 for the sum of magnitudes.
+
+    Returns:
+        A new array of x's shape; float64, or float32 for float32.
+    """
+    array = check_numeric("x", x)
+    norm = np.linalg.norm(array, order, axis, keepdims=True)
+    return np.asarray(array / np.where(norm == 0, 1, norm))
+
+
 def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Return an uninitialized array that starts on a cache line.
 
@@ -125,6 +141,11 @@ def print_now(text: str, end: str = "\n") -> None:
     """Print a text and flush standard output; do nothing if standard output is closed."""
     if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
         print(text, end=end, flush=hasattr(sys.stdout, "flush"))
+
+
+def constructor_arguments(described: object) -> dict[str, Any]:
+    """Return the arguments of an object's constructor, from attributes of these names: its ``get_config``."""
+    return {name: getattr(described, name) for name in inspect.signature(type(described)).parameters}
 
 
 def overridden(instance: object, base: type, *methods: str) -> bool:
@@ -301,3 +322,12 @@ def assign_weights(owner: str, params: dict[str, Array], weights: Sequence[Array
             raise ValueError(f"The weight {key!r} has shape {W.shape}; got an array of shape {array.shape}.")
     for W, array in zip(params.values(), new, strict=True):
         W[...] = array
+
+
+def __getattr__(name: str) -> Any:
+    """Return ``plot_model``, which Keras has here, when it is first used: drawing needs modules above this one."""
+    if name == "plot_model":
+        from scratch.model_plot import plot_model
+
+        return plot_model
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

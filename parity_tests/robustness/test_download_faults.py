@@ -213,7 +213,7 @@ def test_mirrors_that_cannot_be_reached(
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     monkeypatch.setattr(mnist, "MIRRORS", (bad, mirrors[1].address))
-    monkeypatch.setattr(mnist, "find_answering", list)  # the mirror fails after it has answered
+    monkeypatch.setattr(download, "find_answering", list)  # the mirror fails after it has answered
     assert_next_mirror_is_used(arrays, isolated, caplog, "The download failed (")
 
 

@@ -1,5 +1,5 @@
 """Data sets, as in ``keras.datasets``."""
 
-from scratch.datasets import mnist
+from scratch.datasets import fashion_mnist, mnist
 
-__all__ = ["mnist"]
+__all__ = ["fashion_mnist", "mnist"]

@@ -9,21 +9,60 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from scratch.datasets.idx import FILE_NAMES
 from scratch.utils import printable
 
 ANSWER_TIMEOUT = 3.0  # seconds within which a mirror must answer a request
 READ_TIMEOUT = 3.0  # seconds without data after which a download has failed
 TOTAL_TIMEOUT = 300.0  # seconds after which a download has failed: MNIST's largest file at 33 kB/s
-MAX_BYTES = 1 << 24  # size at which a download has failed; MNIST's largest file has 9.9 MB
+MAX_BYTES = 1 << 25  # size at which a download has failed; Fashion-MNIST's largest file has 26.4 MB
 
 log = logging.getLogger(__name__)
 
 
 class SizeError(Exception):
     """A download exceeds ``MAX_BYTES``."""
+
+
+def cache_folder(name: str) -> Path:
+    """Return the folder of a data set in the user's cache folder."""
+    import pooch
+
+    return Path(pooch.os_cache("scratch-keras")) / name
+
+
+def fill_folder(folder: Path, mirrors: Sequence[str], find_fault: Callable[[str, Path], str | None]) -> Path:
+    """Download the compressed IDX files that a cache lacks, or has damaged, and return its folder.
+
+    Args:
+        folder: the cache.
+        mirrors: addresses of folders that hold the files, compressed with gzip.
+        find_fault: returns a sentence about what is wrong with the file of an array of the data set, or None.
+
+    Raises:
+        ConnectionError: if a file cannot be downloaded from any mirror; each failure is logged.
+        OSError: if the folder cannot be written to.
+    """
+    if not folder.is_absolute():
+        raise OSError("There is no home folder for the cache.")
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = {}
+    for key, name in FILE_NAMES.items():
+        file = folder / f"{name}.gz"
+        if file.exists() and (fault := find_fault(key, file)):
+            log.warning("%s Removing it and downloading it again.", fault)
+            file.unlink()
+        if not file.exists():
+            missing[key] = file
+    if missing:
+        answering = find_answering(mirrors)
+        for key, file in missing.items():
+            download_file(file, answering, partial(find_fault, key))
+    return folder
 
 
 def find_answering(mirrors: Sequence[str]) -> list[str]:

@@ -8,14 +8,13 @@ import hashlib
 import logging
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from scratch.datasets import formats, idx
-from scratch.datasets.download import download_file, find_answering
+from scratch.datasets.download import cache_folder, fill_folder
 from scratch.files import FileError
 from scratch.utils import Array, printable
 
@@ -139,25 +138,7 @@ def download(mirrors: Sequence[str] | None = None, folder: Path | None = None) -
         ConnectionError: if a file cannot be downloaded from any mirror; each failure is logged.
         OSError: if the folder cannot be written to.
     """
-    import pooch
-
-    folder = folder or Path(pooch.os_cache("scratch-keras")) / "mnist"
-    if not folder.is_absolute():
-        raise OSError("There is no home folder for the cache.")
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = {}
-    for key, name in idx.FILE_NAMES.items():
-        file = folder / f"{name}.gz"
-        if file.exists() and (fault := _find_fault(key, file)):
-            log.warning("%s Removing it and downloading it again.", fault)
-            file.unlink()
-        if not file.exists():
-            missing[key] = file
-    if missing:
-        answering = find_answering(MIRRORS if mirrors is None else mirrors)
-        for key, file in missing.items():
-            download_file(file, answering, partial(_find_fault, key))
-    return folder
+    return fill_folder(folder or cache_folder("mnist"), MIRRORS if mirrors is None else mirrors, _find_fault)
 
 
 def _find_fault(key: str, file: Path) -> str | None:

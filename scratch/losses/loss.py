@@ -1,7 +1,8 @@
 """``Loss``: what all losses share."""
 
+from collections.abc import Mapping
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -14,6 +15,7 @@ from scratch.utils import (
     check_name,
     check_number,
     check_same_length,
+    constructor_arguments,
     overridden,
 )
 
@@ -55,6 +57,15 @@ class Loss:
         A subclass does not inherit the rule: see ``scratch.execution``.
         """
         return None
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments with which the constructor creates such a loss."""
+        return constructor_arguments(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return a new loss with the arguments that ``get_config`` returned."""
+        return cls(**config)
 
     def forward(self, y: Array, t: Array) -> Array:
         """Return the loss of a batch: a scalar of y's dtype, or one loss per sample (N,) without a reduction."""

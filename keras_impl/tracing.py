@@ -16,7 +16,12 @@ from numpy.typing import ArrayLike
 from keras_impl.frameworks import Tensors, floatx, to_numpy, value_and_gradients
 from scratch.losses import LOSSES
 
-PARAMETERS = {"kernel": "dW", "bias": "db"}  # scratch's names for the gradients of Keras's variables
+PARAMETERS = {
+    "kernel": "dW",
+    "bias": "db",
+    "gamma": "dgamma",
+    "beta": "dbeta",
+}  # scratch's names for the gradients of Keras's variables
 Arrays = list[np.ndarray]
 
 
@@ -35,7 +40,7 @@ def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike, training: bool = 
         ``{layer}/dW``, ``{layer}/db``.
 
     Raises:
-        ValueError: if the model is not built or not compiled, or has weights other than a trained kernel and bias.
+        ValueError: if the model is not built or not compiled, or has weights that scratch's layers do not have.
     """
     _check_model(model)
     inputs = np.asarray(x).astype(model.layers[0].compute_dtype)
@@ -72,8 +77,9 @@ def _check_model(model: keras.Sequential) -> None:
     if not model.built or not model.compiled:
         raise ValueError(f"Model {model.name!r} must be built and compiled before it can be traced.")
     for layer in model.layers:
-        if any(v.name not in PARAMETERS or not v.trainable for v in layer.weights):
-            raise ValueError(f"Layer {layer.name!r} can't be traced: it has weights other than a kernel and a bias.")
+        known = [*PARAMETERS, "moving_mean", "moving_variance"]
+        if any(v.name not in known or v.trainable != (v.name in PARAMETERS) for v in layer.weights):
+            raise ValueError(f"Layer {layer.name!r} can't be traced: it has weights other than {', '.join(known)}.")
 
 
 def _is_fused_with_loss(model: keras.Sequential) -> bool:

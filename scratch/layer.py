@@ -159,16 +159,27 @@ class Layer:
         """Create the parameters for inputs of shape (None, …), with initial values drawn from ``rng``."""
         self.compute_output_shape(input_shape)
         rng = rng or utils.spawn_generator()
-        for key, (shape, initializer) in self.weight_shapes(input_shape).items():
+        self.params |= self._initial_arrays(self.weight_shapes(input_shape), rng)
+        self.state |= self._initial_arrays(self.state_shapes(input_shape), rng)
+        self.input_shape = input_shape
+
+    def _initial_arrays(self, shapes: WeightShapes, rng: np.random.Generator) -> dict[str, Array]:
+        arrays = {}
+        for key, (shape, initializer) in shapes.items():
             W = np.asarray(initializer(shape, rng), self.dtype)
             if W.shape != shape:
                 raise ValueError(f"The initializer of {key!r} in layer {self.name!r} must give {shape}; got {W.shape}.")
-            self.params[key] = utils.aligned_empty(shape, W.dtype)
-            self.params[key][...] = W
-        self.input_shape = input_shape
+            arrays[key] = utils.aligned_empty(shape, W.dtype)
+            arrays[key][...] = W
+        return arrays
 
     def weight_shapes(self, input_shape: Shape) -> WeightShapes:
         """Return the shape and the initializer of each parameter; none by default."""
+        del input_shape
+        return {}
+
+    def state_shapes(self, input_shape: Shape) -> WeightShapes:
+        """Return the shape and the initial value of each weight without a gradient; none by default."""
         del input_shape
         return {}
 

@@ -15,6 +15,7 @@ from typing import Unpack
 from numpy.typing import DTypeLike
 
 from scratch import initializers
+from scratch.batch_normalization import BatchNormalization
 from scratch.dropout import Dropout
 from scratch.layer import ACTIVATIONS, Common, Layer, WeightShapes
 from scratch.reshaping import Rescaling, Reshape
@@ -23,6 +24,7 @@ from scratch.utils import Array, Shape, check_integer, check_name, check_sample_
 __all__ = [
     "ACTIVATIONS",
     "Activation",
+    "BatchNormalization",
     "Common",
     "Dense",
     "Dropout",

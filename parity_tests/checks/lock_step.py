@@ -11,6 +11,7 @@ from parity_tests.comparison import Comparison, compare
 from parity_tests.implementations.protocol import Trainable
 from parity_tests.reference.cases import ARTICLE, Case
 from parity_tests.reference.error_model import LAMBDA, Rounding
+from parity_tests.reference.layers import LAYERS, masks_for_keras
 from parity_tests.reference.sgd import SGDSettings
 
 STEPS = 10
@@ -45,7 +46,8 @@ def lock_step(
         ours_before = dict(zip(names, [W.copy() for W in network.get_weights()], strict=True))
         keras_before = dict(zip(names, keras_model.get_weights(), strict=True))
         before = {name: np.abs(W - keras_before[name]).astype(np.float64) for name, W in ours_before.items()}
-        bounded = case.bounded_network().with_weights(ours_before, {name: LAMBDA * d for name, d in before.items()})
+        bounded = replace(case.bounded_network(), steps=step - 1)
+        bounded = bounded.with_weights(ours_before, {name: LAMBDA * d for name, d in before.items()})
         bounded_loss = bounded.step(xb.astype(np.float64), yb)["loss"]
         ours, theirs = train(network, xb, yb), keras_model.train_on_batch(xb, yb.astype(np.float32))
         label, rows = f"{case}, step {step}: ", []
@@ -71,6 +73,18 @@ def train(network: Trainable, x: np.ndarray, t: np.ndarray) -> tuple[float, floa
 def _compare_correct(label: str, ours: float, theirs: float, samples: int) -> Comparison:
     """Compare the numbers of correct predictions; one near tie in a batch may be decided differently."""
     return compare(f"{label}correct predictions", np.round(ours * samples), np.round(theirs * samples), 1.0)
+
+
+def check_layer_training(networks: Networks) -> Iterator[Comparison]:
+    """Ten steps of a network with each of the layers that compute something else in training, or have weights."""
+    for kind in LAYERS:
+        case = Case((18, 7, 5), ("relu", "tanh", "softmax"), features=20, batch=60, between=kind, seed=6)
+        keras_model = case.keras_model()
+        keras_model.run_eagerly = True  # masks_for_keras needs it
+        steps = [np.arange(step, 60, 5) for step in range(STEPS)]  # batches of different sizes
+        with masks_for_keras():
+            for rows in lock_step(networks, case, case.x, case.data[1], steps, keras_model):
+                yield from rows
 
 
 def check_lock_step(networks: Networks) -> Iterator[Comparison]:

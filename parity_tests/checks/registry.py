@@ -15,7 +15,7 @@ from parity_tests.checks.gradients import check_gradients, check_numerical_gradi
 from parity_tests.checks.initial_weights import check_initial_weights
 from parity_tests.checks.labels import check_to_categorical
 from parity_tests.checks.learning_rates import check_learning_rates
-from parity_tests.checks.lock_step import check_lock_step
+from parity_tests.checks.lock_step import check_layer_training, check_lock_step
 from parity_tests.checks.loss_training import check_loss_training
 from parity_tests.checks.losses import check_losses, check_saturated_softmax
 from parity_tests.checks.networks import ScratchNetworks
@@ -77,6 +77,7 @@ CHECKS = {
     "epoch reports": Check(check_reports, fused=True),
     "losses in training": Check(check_loss_training, fused=True),
     "weighted training": Check(check_weighted_training),
+    "layers in training": Check(check_layer_training, numerical=True),
     "lock-step": Check(check_lock_step, numerical=True, fused=True),
     "training": Check(check_training, fused=True),
     "learning rates": Check(check_learning_rates, fused=True),

@@ -7,7 +7,6 @@ rate that a callback changes, parameters that are replaced by other arrays, ever
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 from unittest import mock
@@ -18,7 +17,6 @@ from parity_tests.comparison import Comparison, compare
 from parity_tests.reference.adaptive import AdagradSettings, AdamSettings, RMSpropSettings
 from parity_tests.reference.cases import SPARSE, Case
 from parity_tests.reference.error_model import Bounded, Rounding
-from parity_tests.reference.layers import LAYERS, masks_for_keras
 from parity_tests.reference.sgd import OptimizerSettings, SGDSettings
 from scratch.batches import batches
 from scratch.callbacks import LambdaCallback
@@ -66,10 +64,6 @@ TRAININGS = (
     Training(SMALL, 12, True, SGDSettings(clipvalue=0.0078125)),
     Training(SMALL, 12, True, SGDSettings(clipnorm=0.125)),
     Training(SMALL, 12, True, SGDSettings(global_clipnorm=0.125)),
-    *(
-        Training(replace(SMALL, widths=(18, 7, 5), activations=("relu", "tanh", "softmax"), between=kind), 12)
-        for kind in LAYERS
-    ),
     # A large ε limits how much an error of a small gradient grows in a step, which is divided by its size.
     Training(SMALL, 12, True, AdamSettings(epsilon=0.0625)),
     Training(SMALL, 12, True, AdamSettings(epsilon=0.0625, amsgrad=True, clipvalue=0.0078125)),
@@ -116,12 +110,10 @@ def keras_results(training: Training) -> Results:
     """Return what Keras gives for the same batches."""
     case, found = training.case, {}
     model, names = case.keras_model(training.settings), list(case.bounded_network().params)
-    model.run_eagerly = bool(case.between)  # masks_for_keras needs it
     for epoch, (rate, rows) in enumerate(zip(RATES, training.orders(), strict=True), 1):
         model.optimizer.learning_rate = rate
         sizes = [len(case.x[batch]) for batch in rows]
-        with masks_for_keras():
-            logs = np.array([model.train_on_batch(case.x[batch], case.y[batch]) for batch in rows], np.float64)
+        logs = np.array([model.train_on_batch(case.x[batch], case.y[batch]) for batch in rows], np.float64)
         loss, correct = np.array(sizes) @ logs
         found |= {f"epoch {epoch}: loss": loss / case.batch, f"epoch {epoch}: correct": correct}
         if epoch in (EPOCHS_BEFORE, len(RATES)):

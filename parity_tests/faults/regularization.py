@@ -1,14 +1,15 @@
-"""Faults in Dropout."""
+"""Faults in Dropout and BatchNormalization."""
 
 from typing import Any
 
 import numpy as np
 
 from parity_tests.faults.catalogue import planted_fault
-from scratch.layers import Dropout
+from scratch.layers import BatchNormalization, Dropout
 
 Array = np.ndarray
 forward, scaled = Dropout.forward, Dropout._scaled
+normalize, backward = BatchNormalization.forward, BatchNormalization.backward
 
 
 @planted_fault(Dropout, "_scaled", caught_by="trace")
@@ -42,7 +43,7 @@ def scaled_in_inference(self: Any, x: Array, training: bool = False) -> Array:
     return out if training else out * out.dtype.type(1 - self.rate)
 
 
-@planted_fault(Dropout, "forward", caught_by="training")
+@planted_fault(Dropout, "forward", caught_by="layers in training")
 def one_mask_for_all_steps(self: Any, x: Array, training: bool = False) -> Array:
     """Each step drops the same units."""
     self.state["masks"][1] = 0
@@ -57,3 +58,48 @@ def one_mask_for_all_samples(self: Any, x: Array, training: bool = False) -> Arr
         self.keep = np.broadcast_to(self.keep[:1], x.shape)
         out = self.activate(scaled(self, x))
     return out
+
+
+@planted_fault(BatchNormalization, "forward", caught_by="trace")
+def moving_statistics_in_training(self: Any, x: Array, training: bool = False) -> Array:
+    """Training normalizes with the moving statistics."""
+    out = normalize(self, x, training=False)
+    self.training = training
+    return out
+
+
+@planted_fault(BatchNormalization, "forward", caught_by="layers in training")
+def variance_with_one_degree_less(self: Any, x: Array, training: bool = False) -> Array:
+    """The moving variance takes the sum of squares divided by N − 1."""
+    out = normalize(self, x, training)
+    if training:
+        moving = self.state["moving_variance"]
+        moving += (1 - self.momentum) * x.var(axis=0) / (len(x) - 1)
+    return out
+
+
+@planted_fault(BatchNormalization, "forward", caught_by="layers in training")
+def momentum_exchanged(self: Any, x: Array, training: bool = False) -> Array:
+    """The moving statistics keep a share of 1 − momentum."""
+    self.momentum = 1 - self.momentum
+    out = normalize(self, x, training)
+    self.momentum = 1 - self.momentum
+    return out
+
+
+@planted_fault(BatchNormalization, "backward", caught_by="trace")
+def statistics_not_differentiated(self: Any, dout: Array, *, from_logits: bool = False, need_dx: bool = True) -> Any:
+    """The gradient treats mean and variance of the batch as constants."""
+    self.training = False
+    return backward(self, dout)
+
+
+@planted_fault(BatchNormalization, "forward", caught_by="trace")
+def epsilon_outside_the_root(self: Any, x: Array, training: bool = False) -> Array:
+    """The deviation is √variance + epsilon."""
+    epsilon, self.epsilon = self.epsilon, 0.0
+    normalize(self, x, training)
+    self.epsilon, self.std = epsilon, self.std + epsilon
+    axes = tuple(range(x.ndim - 1))
+    self.xn = ((x - x.mean(axis=axes)) / self.std).astype(x.dtype)
+    return self.activate(self.xn * self.params["gamma"] + self.params["beta"])

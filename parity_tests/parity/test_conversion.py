@@ -92,8 +92,8 @@ def test_copy_weights_of_other_shapes_changes_nothing() -> None:
 
 
 def normalized() -> keras.Sequential:
-    """Return a compiled model with variables that have no gradient."""
-    model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization(name="n"), keras.layers.Dense(2)])
+    """Return a compiled model with weights that scratch does not have."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.PReLU(name="n"), keras.layers.Dense(2)])
     model.compile("sgd", "categorical_crossentropy")
     return model
 

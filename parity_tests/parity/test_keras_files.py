@@ -72,11 +72,13 @@ def states(model: Sequential, twin: keras.Sequential) -> dict[tuple[str, str], t
 def compare_now(case: Case, name: str, model: Sequential, twin: keras.Sequential) -> list[Comparison]:
     """Compare weights and optimizer state, which must be equal, and predictions within the bound of the error model."""
     network = case.bounded_network().with_weights(
-        model.params, {key: np.zeros(W.shape) for key, W in model.params.items()}
+        model.weights_by_name, {key: np.zeros(W.shape) for key, W in model.weights_by_name.items()}
     )
     out = network.predict(case.x)
     rows = [equal(f"{name}: steps taken", model.optimizer.iterations, int(twin.optimizer.iterations))]
-    rows += [same(f"{name}: {k}", W, V) for (k, W), V in zip(model.params.items(), twin.get_weights(), strict=True)]
+    rows += [
+        same(f"{name}: {k}", W, V) for (k, W), V in zip(model.weights_by_name.items(), twin.get_weights(), strict=True)
+    ]
     rows += [same(f"{name}: {array} of {key}", *pair) for (array, key), pair in states(model, twin).items()]
     rows.append(compare(f"{name}: predictions", model(case.x), twin.predict_on_batch(case.x), 2 * out.bound))
     return rows
@@ -105,10 +107,10 @@ def compare_training(
         t = np.roll(case.targets, step, axis=0)
         apart = {
             key: np.abs(W - V).astype(np.float64)
-            for (key, W), V in zip(model.params.items(), twin.get_weights(), strict=True)
+            for (key, W), V in zip(model.weights_by_name.items(), twin.get_weights(), strict=True)
         }
         network = replace(case.bounded_network(settings), steps=step)
-        network = network.with_weights(model.params, {key: LAMBDA * d for key, d in apart.items()})
+        network = network.with_weights(model.weights_by_name, {key: LAMBDA * d for key, d in apart.items()})
         network.iterations = model.optimizer.iterations
         for (array, key), (v, w) in states(model, twin).items():
             bounded = Bounded(v.astype(np.float64), LAMBDA * np.abs(v - w).astype(np.float64))
@@ -117,7 +119,7 @@ def compare_training(
         with masks_for_keras():
             ours, theirs = model.train_on_batch(x, y), twin.train_on_batch(x, y)
         rows.append(compare(f"{name}: loss {step}", np.float64(ours[0]), np.float64(theirs[0]), 2 * loss.bound + U32))
-        for (key, W), V in zip(model.params.items(), twin.get_weights(), strict=True):
+        for (key, W), V in zip(model.weights_by_name.items(), twin.get_weights(), strict=True):
             added = network.params[key].bound - LAMBDA * apart[key]
             rows.append(compare(f"{name}: {key} after step {step}", W, V, apart[key] + 2 * added))
     return rows

@@ -116,15 +116,27 @@ class BoundedNetwork:
         params = {key.removeprefix(prefix): W for key, W in self.params.items() if key.startswith(prefix)}
         return Pass(self.rounding, layer.settings, self.steps, params, x)
 
+    def _moved(self, x: Array) -> Parameters:
+        """Return the weights without a gradient after a training step."""
+        inputs = [_flattened(x), *(out for _, out in self.forward(x, training=True).values())]
+        return {
+            f"{layer.name}/{key}": W
+            for layer, out in zip(self.layers, inputs, strict=False)
+            if layer.kind in LAYERS
+            for key, W in LAYERS[layer.kind].moved(self._pass(layer, out)).items()
+        }
+
     def step(self, x: Array, t: Array) -> dict[str, Bounded]:
         """Update the weights and their bounds by one step; return the trace from before it."""
         trace = self.trace(x, t)
-        gradients = [trace["/d".join(name.split("/"))] for name in self.params]
-        clipped = sgd.clip(self.rounding, gradients, self.settings)
+        gradients = {name: trace[key] for name in self.params if (key := "/d".join(name.split("/"))) in trace}
+        clipped = sgd.clip(self.rounding, list(gradients.values()), self.settings)
+        moved = self._moved(x)
         self.iterations += 1
-        for (name, W), dW in zip(list(self.params.items()), clipped, strict=True):
-            state = self.state.get(name, {})
+        for name, dW in zip(gradients, clipped, strict=True):
+            W, state = self.params[name], self.state.get(name, {})
             self.params[name], self.state[name] = self.settings.update(self.rounding, W, dW, state, self.iterations)
+        self.params |= moved
         self.steps += 1
         return trace
 

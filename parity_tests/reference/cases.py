@@ -114,6 +114,8 @@ class Case:
         for i, inputs in enumerate((self.features, *self.widths[:-1])):
             W, b = self._parameters(rng, i, inputs)
             weights += [W, b] if self.use_bias else [W]
+            if self.between and i < len(self.widths) - 1:
+                weights += LAYERS[self.between].weights(rng, self.widths[i]).values()
         arrays = [x.astype(self.dtype), labels, *(W.astype(self.dtype) for W in weights)]
         for array in arrays:
             array.setflags(write=False)  # a planted fault must not change the data of later tests
@@ -212,7 +214,11 @@ class Case:
     def bounded_network(self, settings: OptimizerSettings | None = None) -> BoundedNetwork:
         """Return the network for the error model."""
         keys = ("W", "b") if self.use_bias else ("W",)
-        names = [f"dense_{i}/{key}" for i in range(len(self.widths)) for key in keys]
+        own = list(LAYERS[self.between].weights(np.random.default_rng(0), 1)) if self.between else []
+        last = len(self.widths) - 1
+        names = []
+        for i in range(len(self.widths)):
+            names += [f"dense_{i}/{key}" for key in keys] + [f"between_{i}/{key}" for key in own if i < last]
         params = {name: exact(W) for name, W in zip(names, self.data[2], strict=True)}
         model = LOSSES[self.loss]
         fused = self.activations[-1] == model.logits_of

@@ -24,7 +24,7 @@ class Pass(NamedTuple):
         rounding: the arithmetic.
         settings: the arguments of the layer.
         step: the number of the training step, from 0.
-        params: the layer's parameters by name.
+        params: the layer's weights by name.
         x: the input.
     """
 
@@ -42,11 +42,15 @@ class LayerModel(NamedTuple):
         forward: returns out, in training.
         backward: returns the gradient with respect to x, and those of the parameters by name, for dout.
         inference: returns out, in inference; the default is x.
+        moved: returns the weights without a gradient after a step, by name.
+        weights: draws weights, for a number of units.
     """
 
     forward: Callable[[Pass], Bounded]
     backward: Callable[[Pass, Bounded], tuple[Bounded, dict[str, Bounded]]]
     inference: Callable[[Pass], Bounded] = lambda p: p.x
+    moved: Callable[[Pass], dict[str, Bounded]] = lambda p: {}
+    weights: Callable[[np.random.Generator, int], dict[str, Array]] = lambda rng, units: {}
 
 
 def kept(settings: Settings, step: int, shape: tuple[int, ...]) -> Array:
@@ -65,6 +69,105 @@ def rescaling(p: Pass) -> Bounded:
     offset = np.full_like(p.x.value, p.settings["offset"])
     scaled = _scaled(p.rounding, p.x, p.settings["scale"])
     return p.rounding.add(scaled, Bounded(offset, p.rounding.u * np.abs(offset)))
+
+
+class Statistics(NamedTuple):
+    """Mean and variance of each unit, s = √(variance + ε), and (x − mean) / s."""
+
+    mean: Bounded
+    variance: Bounded
+    s: Bounded
+    xn: Bounded
+
+
+def _batch_statistics(p: Pass) -> Statistics:
+    """Return the statistics over the samples: sums (2), whose input errors add up (5)."""
+    x, u, n = p.x.value, p.rounding.u, len(p.x.value)
+    mean = x.mean(axis=0)
+    mean_error = p.x.bound.mean(axis=0) + (p.rounding.gamma(n) + u) * p.x.magnitude.mean(axis=0)
+    centred = x - mean
+    error = p.x.bound + mean_error + u * np.abs(centred)
+    variance = (centred**2).mean(axis=0)
+    squares = (2 * np.abs(centred) * error + error**2).mean(axis=0)
+    return _normalized(
+        p, Bounded(mean, mean_error), Bounded(variance, squares + (p.rounding.gamma(n) + 3 * u) * variance)
+    )
+
+
+def _normalized(p: Pass, mean: Bounded, variance: Bounded) -> Statistics:
+    """Return s and (x − mean) / s, whose errors are those of x, of the mean and of s (4)."""
+    x, u, epsilon = p.x, p.rounding.u, p.settings["epsilon"]
+    value = np.sqrt(variance.value + epsilon)
+    smallest = np.sqrt(np.maximum(variance.value - variance.bound, 0) + epsilon)
+    s = Bounded(value, variance.bound / (2 * smallest) + 3 * u * value)
+    centred = x.value - mean.value
+    # Keras on TensorFlow computes x·(1/s) − mean·(1/s): roundings of the order of both terms.
+    rounded = 4 * u * (x.magnitude + mean.magnitude)
+    xn_error = (x.bound + mean.bound + rounded) / smallest + np.abs(centred) * s.bound / (value * smallest)
+    return Statistics(mean, variance, s, Bounded(centred / value, xn_error))
+
+
+def _gamma_beta(p: Pass, xn: Bounded) -> Bounded:
+    """Return gamma·xn + beta."""
+    gamma, beta, u = p.params["gamma"], p.params["beta"], p.rounding.u
+    value = gamma.value * xn.value
+    product = Bounded(value, gamma.magnitude * xn.bound + gamma.bound * np.abs(xn.value) + 2 * u * np.abs(value))
+    return p.rounding.add(product, beta)
+
+
+def batch_normalization(p: Pass) -> Bounded:
+    """Return gamma·xn + beta with the statistics of the batch."""
+    return _gamma_beta(p, _batch_statistics(p).xn)
+
+
+def batch_normalization_inference(p: Pass) -> Bounded:
+    """Return gamma·xn + beta with the moving statistics."""
+    return _gamma_beta(p, _normalized(p, p.params["moving_mean"], p.params["moving_variance"]).xn)
+
+
+def batch_normalization_backward(p: Pass, dout: Bounded) -> tuple[Bounded, dict[str, Bounded]]:
+    """Return dx = (dxn − mean(dxn) − xn·mean(dxn·xn)) / s with dxn = dout·gamma, and the sums dgamma and dbeta.
+
+    Automatic differentiation takes terms with x and with the mean apart: h, and not |xn|, is their size.
+    """
+    u, n = p.rounding.u, len(p.x.value)
+    mean, _, s, xn = _batch_statistics(p)
+    h = (p.x.magnitude + mean.magnitude) / s.value
+    gamma = p.params["gamma"]
+    dxn = dout.value * gamma.value
+    dxn_error = dout.bound * gamma.magnitude + np.abs(dout.value) * gamma.bound + 2 * u * np.abs(dxn)
+    size, rounding = np.abs(dxn) + dxn_error, p.rounding.gamma(n + 6)
+    m1, m2 = dxn.mean(axis=0), (dxn * xn.value).mean(axis=0)
+    m1_error = dxn_error.mean(axis=0) + rounding * size.mean(axis=0)
+    m2_error = (dxn_error * xn.magnitude + np.abs(dxn) * xn.bound).mean(axis=0) + rounding * (size * h).mean(axis=0)
+    error = dxn_error + m1_error + xn.magnitude * m2_error + xn.bound * np.abs(m2)
+    error += np.abs(m2) * rounding * h.mean(axis=0)  # the gradient of the mean through the variance, which is 0
+    terms = np.abs(dxn) + np.abs(m1) + np.abs(xn.value * m2)
+    dx = Bounded((dxn - m1 - xn.value * m2) / s.value, (error + terms * (s.bound / s.value + 8 * u)) / s.value)
+    over_samples = (dout.bound * xn.magnitude + np.abs(dout.value) * xn.bound).sum(axis=0)
+    dgamma = Bounded((dout.value * xn.value).sum(axis=0), over_samples + rounding * (dout.magnitude * h).sum(axis=0))
+    dbeta = Bounded(dout.value.sum(axis=0), dout.bound.sum(axis=0) + rounding * dout.magnitude.sum(axis=0))
+    return p.rounding.underflow(dx), {"gamma": p.rounding.underflow(dgamma), "beta": p.rounding.underflow(dbeta)}
+
+
+def moved_statistics(p: Pass) -> dict[str, Bounded]:
+    """Return momentum·moving + (1 − momentum)·batch."""
+    statistics, momentum, moved = _batch_statistics(p), p.settings["momentum"], {}
+    for name, new in (("moving_mean", statistics.mean), ("moving_variance", statistics.variance)):
+        moved[name] = p.rounding.add(
+            _scaled(p.rounding, p.params[name], momentum), _scaled(p.rounding, new, 1 - momentum)
+        )
+    return moved
+
+
+def batch_normalization_weights(rng: np.random.Generator, units: int) -> dict[str, Array]:
+    """Draw weights in the order of Keras."""
+    return {
+        "gamma": rng.uniform(0.5, 1.5, units),
+        "beta": rng.normal(scale=0.3, size=units),
+        "moving_mean": rng.normal(scale=0.2, size=units),
+        "moving_variance": rng.uniform(0.5, 2, units),
+    }
 
 
 def _scaled(rounding: Rounding, x: Bounded, factor: Any) -> Bounded:
@@ -86,10 +189,18 @@ def masks_for_keras() -> Iterator[None]:
 
 
 SETTINGS: dict[str, dict[str, Any]] = {
+    "BatchNormalization": {"momentum": 0.75, "epsilon": 0.01},
     "Dropout": {"rate": 0.375, "seed": 5},
     "Rescaling": {"scale": 0.3, "offset": -1.7},
 }
 LAYERS = {
+    "BatchNormalization": LayerModel(
+        batch_normalization,
+        batch_normalization_backward,
+        batch_normalization_inference,
+        moved_statistics,
+        batch_normalization_weights,
+    ),
     "Dropout": LayerModel(dropout, lambda p, dout: (dropout(p._replace(x=dout)), {})),
     "Rescaling": LayerModel(
         rescaling, lambda p, dout: (_scaled(p.rounding, dout, p.settings["scale"]), {}), inference=rescaling

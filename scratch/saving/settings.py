@@ -70,7 +70,7 @@ def _write_initializer(layer: layers.Dense, key: str) -> Json:
         if keras_class.create() is function:
             return make_entry(keras_class.module, class_name, dict(keras_class.fixed))
     if layer.built:  # the weights are written, too
-        return make_entry("keras.initializers", "Zeros", {})
+        return ZEROS
     raise ValueError(f"{key} is a function that Keras does not have; build the model first")
 
 
@@ -127,6 +127,7 @@ def _input(batch_shape: tuple[int, ...], name: str, dtype: str) -> layers.Input:
     return layers.Input(batch_shape, dtype, name)
 
 
+ZEROS, ONES = (make_entry("keras.initializers", name, {}) for name in ("Zeros", "Ones"))
 SCALAR = Setting(_read_scalar)
 BOOLEAN = Setting(_read_boolean)
 NAME = Setting(_check_name, lambda described, key: _check_name(getattr(described, key)))
@@ -173,6 +174,20 @@ LAYERS: Table = {
         layers.Flatten,
         COMMON,
         fixed={"trainable": True, "data_format": "channels_last"},
+    ),
+    "BatchNormalization": KerasClass(
+        "keras.layers",
+        layers.BatchNormalization,
+        {**COMMON, "axis": SCALAR, "momentum": SCALAR, "epsilon": SCALAR, "center": BOOLEAN, "scale": BOOLEAN},
+        fixed={
+            "trainable": True,
+            **{f"{name}_initializer": ZEROS for name in ("beta", "moving_mean")},
+            **{f"{name}_initializer": ONES for name in ("gamma", "moving_variance")},
+            **{f"{name}_{kind}": None for name in ("beta", "gamma") for kind in ("regularizer", "constraint")},
+            "renorm": False,
+            "synchronized": False,
+        },
+        ignored=("renorm_clipping", "renorm_momentum"),
     ),
     "Dropout": KerasClass(
         "keras.layers",

@@ -40,7 +40,7 @@ def save_weights(model: Network, path: str | os.PathLike[str]) -> None:
         raise FileError(f"{path}: the name of a weights file must end in .weights.h5, which Keras opens, or in .npz.")
     model.check_built()
     if str(path).endswith(".npz"):
-        npz.write_arrays(path, dict(zip(_npz_names(model), model.params.values(), strict=True)))
+        npz.write_arrays(path, dict(zip(_npz_names(model), model.weights, strict=True)))
         return
     with named(Path(path)), replacing(path) as part:
         part.write_bytes(to_hdf5(model))
@@ -128,7 +128,8 @@ def _add_shapes(
         if isinstance(layer, Description):
             shape = _add_shapes(shapes, layer.layers, shape, f"{path}/layers")
             continue
-        for i, (weight_shape, _) in enumerate(layer.weight_shapes(shape).values()):
+        weight_shapes = layer.weight_shapes(shape) | layer.state_shapes(shape)
+        for i, (weight_shape, _) in enumerate(weight_shapes.values()):
             shapes[f"{path}/vars/{i}"] = weight_shape
         shape = layer.compute_output_shape(shape)
     return shape

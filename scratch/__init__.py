@@ -6,6 +6,7 @@ from scratch import (
     backend,
     callbacks,
     datasets,
+    dropped_names,
     gradients,
     initializers,
     layers,
@@ -20,6 +21,7 @@ from scratch.layers import Input
 from scratch.models import Sequential
 
 __version__ = "0.1.0"
+dropped_names.register(__name__)
 sys.modules["scratch.gradient_check"] = gradients  # the module's old name, which the function of that name hides
 
 __all__ = [

@@ -7,6 +7,7 @@ from typing import Unpack
 
 import numpy as np
 
+from scratch.dropped_names import renamed
 from scratch.layer import Common, Layer
 from scratch.utils import Array, Shape, check_integer, check_number
 
@@ -35,6 +36,7 @@ class Dropout(Layer):
 
     settings = ("rate",)
 
+    @renamed(p="rate")
     def __init__(self, rate: float, seed: int | None = None, **common: Unpack[Common]) -> None:
         self.rate = check_number("rate", rate, 0, 1)
         self.seed = None if seed is None else check_integer("seed", seed, minimum=0)

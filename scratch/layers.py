@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike
 from scratch import initializers
 from scratch.batch_normalization import BatchNormalization
 from scratch.dropout import Dropout
+from scratch.dropped_names import renamed
 from scratch.layer import ACTIVATIONS, Common, Layer, WeightShapes
 from scratch.reshaping import Rescaling, Reshape
 from scratch.utils import Array, Shape, check_integer, check_name, check_sample_shape
@@ -146,6 +147,7 @@ class Dense(Layer):
 
     fused_rule = "dense"
 
+    @renamed(output_dim="units", init="kernel_initializer", bias="use_bias", W_regularizer="kernel_regularizer")
     def __init__(
         self,
         units: int,

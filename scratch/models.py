@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from scratch import ops
+from scratch.dropped_names import METHODS
 from scratch.files import FileError, named
 from scratch.layer import gradient_name
 from scratch.saving import archive, weights
@@ -76,6 +77,11 @@ class Sequential(Trainer):
             ValueError: if the width is too small for three columns.
         """
         print_summary(self, line_length, print_fn)
+
+    def __getattr__(self, name: str) -> Any:
+        """Raise an ``AttributeError``, which names the new method for one that Keras has dropped."""
+        reason = f"; Keras 3 has dropped it: use model.{METHODS[name]}." if name in METHODS else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{reason}")
 
     def get_config(self) -> dict[str, Any]:
         """Return name, dtype and layers, without weights, as the config of a ``keras.Sequential``."""

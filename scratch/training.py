@@ -18,6 +18,7 @@ from scratch.batches import Data, batches, split_validation
 from scratch.callbacks import BackupAndRestore, Callback, CallbackList, History, Logs
 from scratch.callbacks.progress import ProgbarLogger, interactive
 from scratch.concurrency import Uninterrupted
+from scratch.dropped_names import renamed
 from scratch.execution import Steps, TrainFunction
 from scratch.losses.weighted import WeightedLoss
 from scratch.sample_weights import weights_of
@@ -49,6 +50,7 @@ class Trainer(TrainableNetwork):
 
     stop_evaluating = stop_predicting = False
 
+    @renamed(nb_epoch="epochs")
     def fit(
         self,
         x: Any,

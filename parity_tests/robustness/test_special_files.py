@@ -10,7 +10,7 @@ import pytest
 
 from parity_tests.robustness.tiny_mnist import TRAIN_IMAGES, Arrays, is_same, replace_mnist, write_idx, write_npz
 from scratch.cli import main
-from scratch.datasets import mnist
+from scratch.datasets import download, mnist
 from scratch.files import FileError
 from scratch.layers import Dense
 from scratch.models import Sequential
@@ -97,8 +97,8 @@ def test_special_files_in_the_caches(
     file.rename("complete.gz")
     monkeypatch.chdir(folder)
     create(Path(file.name))
-    monkeypatch.setattr(mnist, "find_answering", lambda mirrors: ["http://mirror/"])
-    monkeypatch.setattr(mnist, "download_file", lambda target, *rest: (isolated / "complete.gz").rename(target))
+    monkeypatch.setattr(download, "find_answering", lambda mirrors: ["http://mirror/"])
+    monkeypatch.setattr(download, "download_file", lambda target, *rest: (isolated / "complete.gz").rename(target))
     assert is_same(mnist.load(), arrays)
     assert file.is_file()
 

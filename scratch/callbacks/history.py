@@ -3,6 +3,7 @@
 from typing import Any
 
 from scratch.callbacks.callback import Callback, Logs
+from scratch.dropped_names import HistoryDict
 
 
 class History(Callback):
@@ -14,7 +15,7 @@ class History(Callback):
     """
 
     def __init__(self) -> None:
-        self.history: dict[str, list[float]] = {}
+        self.history: dict[str, list[float]] = HistoryDict()
         self.epoch: list[int] = []
 
     def get_state(self) -> dict[str, Any]:
@@ -23,7 +24,7 @@ class History(Callback):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore the recorded values."""
-        self.history, self.epoch = state["history"], state["epoch"]
+        self.history, self.epoch = HistoryDict(state["history"]), state["epoch"]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Clear ``epoch``; ``history`` keeps the values of an earlier ``fit``, as in Keras."""

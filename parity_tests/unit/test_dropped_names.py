@@ -1,0 +1,77 @@
+"""Programs for older versions of Keras are told the new name in one sentence."""
+
+import copy
+import importlib
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scratch
+from scratch.dropped_names import METHODS, MODULES
+from scratch.layers import Dense, Dropout
+from scratch.models import Sequential
+
+X, Y = np.ones((4, 3)), np.eye(2)[[0, 1, 0, 1]]
+
+
+def new_model() -> Any:
+    model = Sequential([Dense(2, "softmax")])
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module(module: str) -> None:
+    message = rf"^Keras 3 has no module {module}, and neither has scratch; write 'from scratch\."
+    with pytest.raises(ImportError, match=message):
+        exec(f"from scratch.{module} import something")
+    with pytest.raises(ImportError, match=message):
+        importlib.import_module(f"scratch.{module}").something()
+    assert not hasattr(importlib.import_module(f"scratch.{module}"), "__path__")
+    parent, _, name = module.partition(".")
+    with pytest.raises(ImportError, match=message):
+        exec(f"from scratch.{parent} import {name}; {name}.something")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: new_model().fit(X, Y, nb_epoch=2), "fit has no argument 'nb_epoch'; Keras 3 calls it 'epochs'."),
+        (lambda: Dense(output_dim=2), "Dense has no argument 'output_dim'; Keras 3 calls it 'units'."),
+        (lambda: Dense(2, init="uniform"), "Dense has no argument 'init'; Keras 3 calls it 'kernel_initializer'."),
+        (lambda: Dropout(p=0.5), "Dropout has no argument 'p'; Keras 3 calls it 'rate'."),
+        (lambda: scratch.optimizers.SGD(lr=0.1), "SGD has no argument 'lr'; Keras 3 calls it 'learning_rate'."),
+    ],
+)
+def test_an_argument(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(TypeError, match=f"^{message}$"):
+        call()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_of_a_model(method: str) -> None:
+    model = new_model()
+    message = rf"^'Sequential' object has no attribute '{method}'; Keras 3 has dropped it: use model\."
+    with pytest.raises(AttributeError, match=message):
+        getattr(model, method)
+    assert not hasattr(model, method)
+    with pytest.raises(AttributeError, match=r"^'Sequential' object has no attribute 'fir'$"):
+        model.fir  # noqa: B018
+    assert [layer.name for layer in copy.deepcopy(pickle.loads(pickle.dumps(model))).layers] == [model.layers[0].name]
+
+
+def test_a_key_of_the_history() -> None:
+    history = new_model().fit(X, Y, validation_data=(X, Y), verbose=0).history
+    for old, new in (("acc", "accuracy"), ("val_acc", "val_accuracy")):
+        with pytest.raises(KeyError, match=f"Keras 3 calls '{old}' '{new}', unless compile has"):
+            history[old]
+    with pytest.raises(KeyError, match=r"^'mse'$"):
+        history["mse"]
+    assert "acc" not in history
+    assert history == dict(history)
+    model = new_model()
+    model.compile("sgd", "categorical_crossentropy", metrics=["acc"])
+    assert len(model.fit(X, Y, verbose=0).history["acc"]) == 1

@@ -1,0 +1,73 @@
+"""Names that Keras 3 has dropped, and what takes their place: errors say it in one sentence."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from types import ModuleType
+from typing import Any, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MODULES = {  # of the package: what to import instead
+    "utils.np_utils": "from scratch.utils import to_categorical, normalize",
+    "utils.vis_utils": "from scratch.utils import plot_model",
+    "layers.core": "from scratch.layers import Dense, Activation, Dropout, Flatten",
+    "layers.normalization": "from scratch.layers import …",
+    "layers.advanced_activations": "from scratch.layers import …",
+}
+METHODS = {  # of a model
+    "predict_classes": "predict(x).argmax(axis=-1)",
+    "predict_proba": "predict(x)",
+    "fit_generator": "fit(generator, …)",
+    "evaluate_generator": "evaluate(generator, …)",
+}
+HISTORY = {"acc": "accuracy", "val_acc": "val_accuracy"}
+
+
+class DroppedModule(ModuleType):
+    """A module that Keras no longer has; taking anything from it raises an ``ImportError`` that says what to import."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Raise the error, except for the attributes that the import system itself looks for."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        module = self.__name__.partition(".")[2]
+        raise ImportError(f"Keras 3 has no module {module}, and neither has scratch; write {MODULES[module]!r}.")
+
+
+def register(package: str) -> None:
+    """Let ``import`` find the dropped modules of a package."""
+    for name in MODULES:
+        sys.modules[f"{package}.{name}"] = DroppedModule(f"{package}.{name}")
+
+
+def renamed(**new_names: str) -> Callable[[F], F]:
+    """Let a function raise a ``TypeError`` that says how an argument is called now.
+
+    Args:
+        **new_names: the new name by the old one.
+    """
+
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def call(*arguments: Any, **named: Any) -> Any:
+            for old in named.keys() & new_names.keys():
+                owner = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+                raise TypeError(f"{owner} has no argument {old!r}; Keras 3 calls it {new_names[old]!r}.")
+            return function(*arguments, **named)
+
+        return cast(F, call)
+
+    return decorate
+
+
+class HistoryDict(dict[str, list[float]]):
+    """Values by name; a name that Keras has dropped raises a ``KeyError`` that says the new one."""
+
+    def __missing__(self, name: str) -> list[float]:
+        """Raise the error."""
+        if name in HISTORY and HISTORY[name] in self:
+            raise KeyError(
+                f"Keras 3 calls {name!r} {HISTORY[name]!r}, unless the model is compiled with metrics=['acc']."
+            )
+        raise KeyError(name)

@@ -66,7 +66,7 @@ def test_a_method_of_a_model(method: str) -> None:
 def test_a_key_of_the_history() -> None:
     history = new_model().fit(X, Y, validation_data=(X, Y), verbose=0).history
     for old, new in (("acc", "accuracy"), ("val_acc", "val_accuracy")):
-        with pytest.raises(KeyError, match=f"Keras 3 calls '{old}' '{new}', unless compile has"):
+        with pytest.raises(KeyError, match=f"Keras 3 calls '{old}' '{new}', unless the model is compiled with"):
             history[old]
     with pytest.raises(KeyError, match=r"^'mse'$"):
         history["mse"]

@@ -30,7 +30,7 @@ planted_in_kernel(
 planted_in_kernel(
     passes,
     "n = t.dtype.type(batch.n)",
-    "n = t.dtype.type(job.x.shape[1])",
+    "n = t.dtype.type(job.batch_size)",
     name="short_batch_divided_by_full_size",
     mistake="The gradient of a last batch with fewer samples is divided by the size of a full batch.",
 )
@@ -45,7 +45,8 @@ planted_in_kernel(
     passes,
     """
     if chunk == 0 and layer.b >= 0:
-        use_bias_gradient(job.rule, state, layer, column_sums(dz))
+        column_sums(dz, space.sums, space.numbers)
+        use_bias_gradient(job.rule, state, layer, space)
     """,
     "pass",
     name="bias_not_updated",
@@ -84,14 +85,14 @@ planted_in_kernel(
     """
     for r in range(min(height, count - group * height)):
         for j in range(columns):
-            put(out, place + j, get(out, place + j) + get(edge, r * vectors * lanes + j))
-        place += ldc
+            to = place + r * ldc + j
+            put(out, to, get(out, to) + get(edge, r * vectors * lanes + j))
     """,
     """
     for r in range(min(height, count - group * height - 1)):
         for j in range(columns):
-            put(out, place + j, get(out, place + j) + get(edge, r * vectors * lanes + j))
-        place += ldc
+            to = place + r * ldc + j
+            put(out, to, get(out, to) + get(edge, r * vectors * lanes + j))
     """,
     name="last_row_left_out",
     mistake="A product leaves out its last row.",

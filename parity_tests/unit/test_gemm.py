@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity_tests.reference.error_model import Rounding
-from scratch.kernels.gemm import MIN_PARALLEL_WORK, MIN_ROWS_TO_PACK, MIN_ROWS_TO_SKIP, product, product_tile
+from scratch.kernels.gemm import MIN_PARALLEL_WORK, MIN_ROWS_TO_PACK, MIN_ROWS_TO_SKIP, Bias, product, run_tile
 from scratch.kernels.packing import PANEL, Factor
 from scratch.kernels.sparsity import KC, MC
 
@@ -100,9 +100,8 @@ def test_infinity_in_any_panel_counts(column: int, M: int, is_transposed: bool) 
 
 def tile_of(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     """Return A B, computed as one tile."""
-    out = np.empty((len(A), B.shape[1]), np.float32)
-    tile = 0, len(A), 0, B.shape[1]
-    product_tile(Factor(A, False), Factor(B, False), np.zeros(B.shape[1], np.float32), tile, out)
+    out, bias = np.empty((len(A), B.shape[1]), np.float32), Bias(np.zeros(B.shape[1], np.float32), 0)
+    run_tile(Factor(A, False), Factor(B, False), bias, (0, len(A), 0, B.shape[1]), out)
     return out
 
 

@@ -6,7 +6,7 @@ may read the modules in this order; each module imports only from those above it
 ========================  =============================================================================
 module                    contents
 ========================  =============================================================================
-``jit``                   decorators that compile a function, the disk cache, the measured compile time
+``jit``                   decorators that compile a kernel or a part of one, the disk cache, the compile time
 ``atomics``               ``load``, ``fetch_add`` and ``compare_exchange`` on shared counters
 ``threads``               the thread pool
 ``arguments``             the check of arrays where Python calls compiled code
@@ -15,6 +15,7 @@ module                    contents
 ``elementwise``           activations, and one row of softmax with cross-entropy
 ``sparsity``              packing of rows for the matrix product, without the terms that are zero
 ``packing``               packing of columns for the matrix product
+``workspace``             the buffer in which a thread computes
 ``gemm``                  the matrix product
 ``plan``                  the memory layout and the passes of a fused training step
 ``updates``               the update rules of the optimizers

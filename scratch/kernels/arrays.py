@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scratch import utils
-from scratch.kernels.jit import Int, compiled, inlined
+from scratch.kernels.jit import Int, kernel, subroutine
 from scratch.kernels.simd import get, put
 
 Array = NDArray[np.floating]
-
-aligned_empty = inlined(utils.aligned_empty)
 
 
 def writeable(x: Array) -> Array:
@@ -26,24 +23,21 @@ def writeable(x: Array) -> Array:
     return x if x.flags.writeable else x.copy()
 
 
-@compiled
+@subroutine
 def copy(source: Array, start: Int, destination: Array, place: Int, count: Int) -> None:
-    """Copy some numbers of a 1-D array to another one, and convert them to its dtype.
-
-    Starts are numbers, not slices: a slice of an array that threads share costs two atomic operations.
-    """
+    """Copy some numbers of a 1-D array to another one, and convert them to its dtype."""
     for i in range(count):
         put(destination, place + i, get(source, start + i))
 
 
-@compiled
+@subroutine
 def clear(x: NDArray[Any], start: Int, count: Int) -> None:
     """Set some numbers of a 1-D array to 0; like ``copy``, this compiles faster than an assignment to a slice."""
     for i in range(start, start + count):
         put(x, i, x.dtype.type(0))
 
 
-@compiled
+@subroutine
 def float64_sum(x: Array) -> float:
     """Return the sum of a 1-D array, accumulated in float64."""
     total = 0.0
@@ -52,12 +46,18 @@ def float64_sum(x: Array) -> float:
     return total
 
 
-@compiled
-def column_sums(x: Array) -> Array:
-    """Return the sum of each column, accumulated in float64: (N, H) → (H,)."""
-    sums = np.zeros(x.shape[1], np.float64)
-    for i in range(x.shape[0]):
-        row = x[i]
-        for j in range(x.shape[1]):
-            sums[j] += row[j]
-    return sums.astype(x.dtype)
+@kernel
+def column_sums(x: Array, sums: Array, out: Array) -> None:
+    """Compute the sum of each column, accumulated in float64.
+
+    Args:
+        x: (N, H).
+        sums: float64, 1-D, at least H; receives the sums.
+        out: 1-D, at least H; receives the sums in its dtype.
+    """
+    (N, H), numbers = x.shape, x.reshape(-1)
+    clear(sums, np.int64(0), H)
+    for i in range(N):
+        for j in range(H):
+            put(sums, j, get(sums, j) + get(numbers, i * H + j))
+    copy(sums, np.int64(0), out, np.int64(0), H)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.kernels import FUSED_ACTIVATIONS
-from scratch.kernels.jit import called, compiled, inlined
+from scratch.kernels.jit import inlined, subroutine
 
 Array = NDArray[np.floating]
 RELU, SIGMOID, TANH = map(FUSED_ACTIVATIONS.index, ("relu", "sigmoid", "tanh"))
@@ -46,7 +46,7 @@ def tanh_gradient(dout: Any, out: Any) -> Any:
     return dout * (1 - out * out)
 
 
-@compiled
+@subroutine
 def activate(activation: int, x: Array) -> None:
     """Apply an activation in place.
 
@@ -54,7 +54,6 @@ def activate(activation: int, x: Array) -> None:
         activation: its index in ``FUSED_ACTIVATIONS``; linear and softmax change nothing here.
         x: 1-D.
     """
-    called()
     if activation == RELU:
         for i in range(len(x)):
             x[i] = relu(x[i])
@@ -66,7 +65,7 @@ def activate(activation: int, x: Array) -> None:
             x[i] = np.tanh(x[i])
 
 
-@compiled
+@subroutine
 def activation_gradient(activation: int, dout: Array, out: Array, dx: Array) -> None:
     """Compute the gradient of an activation, from its output.
 
@@ -76,7 +75,6 @@ def activation_gradient(activation: int, dout: Array, out: Array, dx: Array) -> 
         out: 1-D, the output.
         dx: 1-D, receives the gradient with respect to the input.
     """
-    called()
     if activation == RELU:
         for i in range(len(dx)):
             dx[i] = relu_gradient(dout[i], out[i])
@@ -91,11 +89,9 @@ def activation_gradient(activation: int, dout: Array, out: Array, dx: Array) -> 
             dx[i] = dout[i]
 
 
-@compiled
+@subroutine
 def exponentials(logits: Array, i: int, out: Array, o: int) -> tuple[Any, float]:
     """Compute exp(x - max x) for one row of logits; the maximum is subtracted so that exp never overflows.
-
-    Rows are given as a matrix and a number: a slice of an array that threads share costs two atomic operations.
 
     Args:
         logits: (N, C), of which row i is read.
@@ -115,7 +111,7 @@ def exponentials(logits: Array, i: int, out: Array, o: int) -> tuple[Any, float]
     return largest, total
 
 
-@compiled
+@subroutine
 def cross_entropy(logits: Array, i: int, t: Array, s: int, largest: Any, total: float) -> float:
     """Return the cross-entropy of row i of logits with row s of targets, from its log-softmax.
 
@@ -127,7 +123,7 @@ def cross_entropy(logits: Array, i: int, t: Array, s: int, largest: Any, total: 
     return loss
 
 
-@compiled
+@subroutine
 def row_sum(t: Array, s: int) -> float:
     """Return the sum of row s, accumulated in float64."""
     total = 0.0
@@ -142,7 +138,7 @@ def cross_entropy_gradient(probability: Any, t: Any, t_sum: float) -> float:
     return probability * t_sum - t
 
 
-@compiled
+@subroutine
 def softmax_cross_entropy(
     logits: Array, i: int, t: Array, s: int, batch_size: Any, probabilities: Array, dz: Array
 ) -> float:
@@ -157,7 +153,6 @@ def softmax_cross_entropy(
         probabilities: (N, C), receives softmax(logits) in row s.
         dz: (n, C), receives the gradient of the batch's mean loss with respect to the logits in row i.
     """
-    called()
     largest, total = exponentials(logits, i, probabilities, s)
     t_sum = row_sum(t, s)
     for c in range(t.shape[1]):

@@ -46,8 +46,8 @@ p has been claimed, so ``passes_started[c]`` is greater than p.
 chunk's data are in its cache, and then any unclaimed one.  So a worker waits only while all chunks of the pass are
 claimed, each by a thread that computes without waiting for anything.  The operating system may suspend such a thread,
 but the thread finishes its chunk once it runs again.  A worker that finds nothing to claim ``spin_count()`` times in a
-row sleeps for ``BACKOFF_SECONDS``, so that its core is free for that thread.  If a worker fails for lack of memory, its
-chunk will never be finished; it sets ``stop``, and all workers return.
+row sleeps for ``BACKOFF_SECONDS``, so that its core is free for that thread.  If a worker raises an
+exception, its chunk may never be finished; it sets ``stop``, and all workers return.
 """
 
 import time
@@ -61,9 +61,10 @@ from numpy.typing import NDArray
 from scratch.kernels import Rule, clips_by_norm, threads
 from scratch.kernels.arrays import writeable
 from scratch.kernels.atomics import compare_exchange, fetch_add, load
-from scratch.kernels.jit import compiled
+from scratch.kernels.jit import kernel
 from scratch.kernels.passes import run_chunk
 from scratch.kernels.plan import PADDING, Job, Parameters, Plan, Progress, Samples, State, Weights, chunk_count
+from scratch.kernels.workspace import Bytes, workspace
 from scratch.pixels import Pixels
 
 Array = NDArray[Any]
@@ -157,7 +158,7 @@ class FusedStep:
         plan = self._plan(min(batch_size, len(order)), clips_by_norm(rule))
         job = self._job(plan, _samples(rows), order, writeable(t), rule)
         try:
-            threads.run([partial(run_worker, job, chunk) for chunk in range(plan.chunks)])
+            threads.run([partial(run_worker, job, chunk, buffer) for chunk, buffer in enumerate(plan.buffers)])
         finally:
             passes = len(plan.pass_starts) - 1
             self.steps = int(job.progress.chunks_done[0]) // (plan.chunks * passes)
@@ -179,10 +180,11 @@ class FusedStep:
             plan.operations,
             plan.pass_starts,
             plan.chunks,
+            plan.key[1],
+            plan.buffer_sizes,
             samples,
             order,
             t,
-            plan.x,
             State(self.parameters.flat, self.velocities, plan.gradients, plan.squares, plan.activations),
             np.empty(len(t), self.dtype),
             np.empty(t.shape, self.dtype),
@@ -225,33 +227,37 @@ def _check_order(order: Array, samples: int, batch_size: int) -> None:
         )
 
 
-def run_worker(job: Job, own: int) -> None:
+def run_worker(job: Job, own: int, buffer: Bytes) -> None:
     """Execute chunks until all steps are done; sleep for BACKOFF_SECONDS whenever no chunk could be claimed.
 
     Args:
         job: the training steps.
         own: the chunk that this worker claims first.
+        buffer: of this worker.
     """
     try:
-        while not worker_loop(job, own, threads.wake_counter, threads.spin_count()):
+        while not worker_loop(job, own, buffer, threads.wake_counter, threads.spin_count()):
             time.sleep(BACKOFF_SECONDS)
     except Exception:  # MemoryError: the chunk that this worker has claimed will never be done
         job.progress.stop[0] = 1
         raise
 
 
-@compiled
-def worker_loop(job: Job, own: int, wake_counter: Array, spin_count: int) -> bool:
+@kernel
+def worker_loop(job: Job, own: int, buffer: Bytes, wake_counter: Array, spin_count: int) -> bool:
     """Execute chunks until all steps are done or stopped; return False if there was nothing to claim for a while.
 
     Args:
         job: the training steps.
         own: the chunk that this worker claims first.
+        buffer: of this worker.
         wake_counter: is incremented, to notify idle helper threads of the job.
         spin_count: how often to look for an unclaimed chunk without success before returning False.
     """
     fetch_add(wake_counter, 1)
-    progress, chunks, batch_size = job.progress, job.chunks, job.x.shape[1]
+    progress, chunks, batch_size = job.progress, job.chunks, job.batch_size
+    columns, numbers = job.buffer_sizes
+    space = workspace(buffer, columns, numbers, job.state.parameters)
     steps = (len(job.order) + batch_size - 1) // batch_size
     last_pass = steps * (len(job.pass_starts) - 1)
     spins = spin_count
@@ -264,7 +270,7 @@ def worker_loop(job: Job, own: int, wake_counter: Array, spin_count: int) -> boo
             chunk = (own + i) % chunks
             started = progress.passes_started[chunk]
             if load(started) == current and compare_exchange(started, current, current + 1):
-                if not run_chunk(job, current, chunk):
+                if not run_chunk(job, current, chunk, space):
                     fetch_add(progress.stop, 1)
                     return True
                 fetch_add(progress.chunks_done, 1)

@@ -33,17 +33,18 @@ Measured on one core of an AMD EPYC (Zen 5), with packing: 100 digits, forward (
 """
 
 import math
+import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import config
 from numpy.typing import NDArray
 
 from scratch.kernels import threads
-from scratch.kernels.arrays import aligned_empty, copy
-from scratch.kernels.jit import Bool, Int, called, compiled, inlined
+from scratch.kernels.arrays import clear, copy
+from scratch.kernels.jit import Bool, Int, kernel, subroutine
 from scratch.kernels.packing import (
     MAX_NARROW_PANELS,
     PANEL,
@@ -56,13 +57,15 @@ from scratch.kernels.packing import (
     rows_are_finite,
 )
 from scratch.kernels.simd import VECTOR_BYTES, add, fma, get, load, put, registers, splat, store
-from scratch.kernels.sparsity import GROUP, KC, MC, PAIR, Block, PackedRows, empty_rows, pack_rows
+from scratch.kernels.sparsity import GROUP, KC, MC, PAIR, Block, PackedRows, pack_rows
+from scratch.kernels.workspace import Bytes, Workspace, buffer_for, panel_columns, workspace
 
 Array = NDArray[np.floating]
 MIN_ROWS_TO_PACK = 128  # with fewer rows of A, packing B costs more than it saves
 MIN_ROWS_TO_SKIP = 4  # with fewer rows of A, looking for infinity in B costs more than leaving out zeros saves
 MIN_PARALLEL_WORK = 1 << 22  # multiplications; with fewer, notifying a second core costs more than it saves
 MAX_TILE_ROWS = 1024  # B is packed for each tile
+NO_BIAS = {np.dtype(dtype): np.empty(0, dtype) for dtype in ("float32", "float64")}
 
 
 class Output(NamedTuple):
@@ -81,6 +84,28 @@ class Output(NamedTuple):
     columns: Int
 
 
+class Bias(NamedTuple):
+    """What is added to every row of a product.
+
+    Attributes:
+        data: 1-D array that contains it.
+        start: where it begins; -1 if there is none.
+    """
+
+    data: Array
+    start: Int
+
+
+class _Thread(threading.local):
+    """What a thread keeps: a buffer for so many packed columns."""
+
+    columns = 0
+    buffer: Bytes
+
+
+_thread = _Thread()
+
+
 def product(A: Array, B: Array, bias: Array | None = None) -> Array:
     """Return A B + bias: (M, K), (K, N), (N,) → (M, N).
 
@@ -97,15 +122,14 @@ def product(A: Array, B: Array, bias: Array | None = None) -> Array:
     if not fits:  # the compiled loops would access memory outside the arrays
         arrays = ", ".join(f"{a.dtype} {a.shape}" for a in (A, B, bias) if a is not None)
         raise ValueError(f"product needs A (M, K), B (K, N) and a bias (N,) of one dtype; got {arrays}.")
-    bias = np.zeros(N, A.dtype) if bias is None else bias
-    operands = _factor(A), _factor(B), bias
+    operands = _factor(A), _factor(B), Bias(NO_BIAS[A.dtype], -1) if bias is None else Bias(bias, 0)
     out = np.empty((M, N), A.dtype)
     if M * K * N < MIN_PARALLEL_WORK:
-        product_tile(*operands, (0, M, 0, N), out)
+        run_tile(*operands, (0, M, 0, N), out)
     else:
         rows, columns = _tile_shape(M, N)
         tiles = [(i, min(i + rows, M), j, min(j + columns, N)) for i in range(0, M, rows) for j in range(0, N, columns)]
-        threads.run([partial(product_tile, *operands, tile, out) for tile in tiles])
+        threads.run([partial(run_tile, *operands, tile, out) for tile in tiles])
     return out
 
 
@@ -122,25 +146,42 @@ def _tile_shape(M: int, N: int) -> tuple[int, int]:
     return M, PANEL * math.ceil(N / config.NUMBA_NUM_THREADS / PANEL)
 
 
-@compiled
-def product_tile(A: Factor, B: Factor, bias: Array, tile: Tile, out: Array) -> None:
+def run_tile(A: Factor, B: Factor, bias: Bias, tile: Tile, out: Array) -> None:
+    """Compute a tile in a buffer of this thread, which is kept for the next one."""
+    K = A.data.shape[0 if A.is_transposed else 1]
+    size = min(K, KC) * panel_columns(int(tile[3] - tile[2]))
+    if size > _thread.columns:
+        _thread.columns, _thread.buffer = size, buffer_for(np.dtype(np.float64), size)
+    run_tile_in_buffer(A, B, bias, tile, out, _thread.buffer, _thread.columns)
+
+
+@kernel
+def run_tile_in_buffer(A: Factor, B: Factor, bias: Bias, tile: Tile, out: Array, buffer: Bytes, columns: Int) -> None:
+    """Compute one tile of A B + bias in a buffer for so many packed columns: see ``product_tile``."""
+    product_tile(A, B, bias, tile, out, workspace(buffer, columns, np.int64(0), out))
+
+
+@subroutine
+def product_tile(A: Factor, B: Factor, bias: Bias, tile: Tile, out: Array, space: Workspace) -> None:
     """Compute one tile of A B + bias.
 
     Args:
         A: (M, K).
         B: (K, N).
-        bias: (N,), added to every row of the product.
+        bias: added to every row of the product.
         tile: of the product.
         out: (M, N); the tile is overwritten.
+        space: of this thread.
     """
-    called()
     i0, i1, j0, j1 = tile
     K, N = (B.data.shape[1], B.data.shape[0]) if B.is_transposed else B.data.shape
-    width, rows, numbers = packed_width(j1 - j0, bias), empty_rows(bias), out.reshape(-1)
+    width, numbers = packed_width(j1 - j0, out), out.reshape(-1)
     in_place = not B.is_transposed and i1 - i0 < MIN_ROWS_TO_PACK and (j1 - j0) % PANEL == 0
-    packed = aligned_empty((0 if in_place else min(K, KC) * width,), bias.dtype)
     for i in range(i0, i1):
-        copy(bias, j0, numbers, i * N + j0, j1 - j0)
+        if bias.start < 0:
+            clear(numbers, i * N + j0, j1 - j0)
+        else:
+            copy(bias.data, bias.start + j0, numbers, i * N + j0, j1 - j0)
     for k in range(0, K, KC):
         end = min(k + KC, K)
         C = Output(numbers, i0 * N + j0, N, j1 - j0)
@@ -148,27 +189,25 @@ def product_tile(A: Factor, B: Factor, bias: Array, tile: Tile, out: Array) -> N
             columns = Columns(B.data.reshape(-1), k * N + j0, N, width)
             is_finite = i1 - i0 >= MIN_ROWS_TO_SKIP and rows_are_finite(columns, end - k)
         else:
-            columns = Columns(packed, np.int64(0), np.int64(0), width)
+            columns = Columns(space.columns, np.int64(0), np.int64(0), width)
             is_finite = pack_columns(B, (k, end, j0, j1), columns)
-        add_product(A, Block(i0, i1, k, end), is_finite, rows, columns, C)
+        add_product(A, Block(i0, i1, k, end), is_finite, columns, C, space)
 
 
-@compiled
-def add_product(A: Factor, block: Block, may_skip: Bool, rows: PackedRows, columns: Columns, C: Output) -> None:
+@subroutine
+def add_product(A: Factor, block: Block, may_skip: Bool, columns: Columns, C: Output, space: Workspace) -> None:
     """Add to C the product of a block of A, of any number of rows, with packed rows of B.
 
     Args:
         A: (M, K).
         block: of A; the terms are those of the packed rows of B, at most ``KC``.
         may_skip: whether B is finite there, so that terms may be left out.
-        rows: room for packed rows of A.
         columns: of B; if they are not packed, the width is a multiple of a panel's.
         C: as many rows as the block.
+        space: of this thread.
     """
-    called()
     i0, i1, k0, k1 = block
-    lanes = VECTOR_BYTES // C.data.itemsize
-    edge = np.empty(GROUP * VECTORS * lanes, C.data.dtype)
+    lanes, rows, edge = VECTOR_BYTES // C.data.itemsize, space.rows, space.edge
     for i in range(i0, i1, MC):
         end = min(i + MC, i1)
         height = pack_rows(A.data, A.is_transposed, Block(i, end, k0, k1), may_skip, rows)
@@ -194,52 +233,44 @@ def _micro_kernel(height: int, vectors: int) -> Callable[..., None]:
     """Return the micro-kernel for groups of ``height`` rows of A and panels of so many vectors."""
     tile = height * vectors
 
-    @inlined
-    def add_terms(rows: PackedRows, group: int, B: Array, panel: tuple[Int, Int], sums: Any) -> None:
-        """Set the sums, in registers, to the product of a group of packed rows with a panel of B."""
-        (start, ldb), lanes, first = panel, VECTOR_BYTES // B.itemsize, group * KC
-        terms, values, last = rows.terms, rows.values, first + get(rows.counts, group)
-        zero = splat(B.dtype.type(0))
-        b = registers(zero, vectors)
-        for v in range(tile):
-            sums[v] = zero
-        for n in range(first, last):
-            k = np.int64(get(terms, n))
-            for v in range(vectors):
-                b[v] = load(B, start + k * ldb + v * lanes)
-            for r in range(height):
-                a = splat(get(values, height * n + r))
-                for v in range(vectors):
-                    sums[r * vectors + v] = fma(a, b[v], sums[r * vectors + v])
-
-    @compiled
+    @subroutine
     def add_panel(rows: PackedRows, count: int, B: Array, panel: tuple[Int, Int], edge: Array, C: Output) -> None:
         """Add to C the product of ``count`` packed rows of A with a panel of B.
 
         ``panel`` is where its first row begins, and the distance of two rows.  What would be beyond the last row or
         column of C is written to ``edge`` first.
         """
-        called()
+        terms, values, counts, (start, ldb) = rows.terms, rows.values, rows.counts, panel
         out, place, ldc, lanes = C.data, C.start, C.ldc, VECTOR_BYTES // B.itemsize
         columns = min(C.columns, vectors * lanes)
+        zero = splat(B.dtype.type(0))
         whole = count // height if columns == vectors * lanes else 0
-        sums = registers(splat(B.dtype.type(0)), tile)
-        for group in range(whole):
-            add_terms(rows, group, B, panel, sums)
-            for r in range(height):
+        sums, b = registers(zero, tile), registers(zero, vectors)
+        for group in range((count + height - 1) // height):
+            first = group * KC
+            for v in range(tile):
+                sums[v] = zero
+            for n in range(first, first + get(counts, group)):
+                k = np.int64(get(terms, n))
                 for v in range(vectors):
-                    to = place + r * ldc + v * lanes
-                    store(out, to, add(load(out, to), sums[r * vectors + v]))
-            place += height * ldc
-        for group in range(whole, (count + height - 1) // height):
-            add_terms(rows, group, B, panel, sums)
+                    b[v] = load(B, start + k * ldb + v * lanes)
+                for r in range(height):
+                    a = splat(get(values, height * n + r))
+                    for v in range(vectors):
+                        sums[r * vectors + v] = fma(a, b[v], sums[r * vectors + v])
             for r in range(height):  # constant indices, without which the sums would not be registers
                 for v in range(vectors):
-                    store(edge, (r * vectors + v) * lanes, sums[r * vectors + v])
-            for r in range(min(height, count - group * height)):
-                for j in range(columns):
-                    put(out, place + j, get(out, place + j) + get(edge, r * vectors * lanes + j))
-                place += ldc
+                    to, total = place + r * ldc + v * lanes, sums[r * vectors + v]
+                    if group < whole:
+                        store(out, to, add(load(out, to), total))
+                    else:
+                        store(edge, (r * vectors + v) * lanes, total)
+            if group >= whole:
+                for r in range(min(height, count - group * height)):
+                    for j in range(columns):
+                        to = place + r * ldc + j
+                        put(out, to, get(out, to) + get(edge, r * vectors * lanes + j))
+            place += height * ldc
 
     return add_panel
 

@@ -1,11 +1,11 @@
 """Compilation: decorators for kernels, a disk cache that recovers from damage, and a message before a long wait.
 
 Numba compiles a decorated function when it is first called with a new combination of argument types, and keeps the
-machine code in memory and on disk.  Compiling all kernels that one training run needs takes about 15 seconds, loading
+machine code in memory and on disk.  Compiling all kernels that one training run needs takes about 8 seconds, loading
 them from the disk 0.3 seconds.  Numba's own disk cache has three gaps that are closed here:
 
-- A kernel that calls another kernel contains a copy of that kernel's machine code, so an edit in any file must
-  invalidate every kernel.  Each entry is stamped with a digest of all source files that machine code depends on.
+- A kernel contains the machine code of all that it calls, so an edit in any file must invalidate every kernel.  Each
+  entry is stamped with a digest of all source files that machine code depends on.
 - An entry has no checksum, so damaged machine code would be executed.
 - The index beside the entries is not locked.  Two processes that compile at the same time may store different kernels
   under the same file name, and the code of one process would run with the argument types of the other.
@@ -13,17 +13,20 @@ them from the disk 0.3 seconds.  Numba's own disk cache has three gaps that are 
 
 import hashlib
 import logging
+import os
 import pickle
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numba import config, njit, types
+from numba import config, njit
 from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
-from numba.extending import intrinsic
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 
 if config.DISABLE_JIT:
     raise ImportError("NUMBA_DISABLE_JIT=1 forbids it to compile; unset that variable")
@@ -34,6 +37,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 Bool = bool | np.bool_
 Int = int | np.int64
 _warned: set[str] = set()  # topics
+FMA = {"contract", "nsz"}  # of LLVM's fast-math flags: see ``compiled``
+# Without a wrapper for C, which nothing calls, a function compiles faster.
+OPTIONS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+NO_MEMORY = {"_nrt": False}  # without Numba's run-time library, which allocates arrays and counts references
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -53,49 +60,84 @@ SOURCE_DIGEST = source_digest(Path(__file__).parents[1])
 
 
 def compiled(function: F) -> F:
-    """Compile a function for each new combination of argument types, on its first call, and cache it on disk.
+    """Compile a kernel, which Python calls, for each new combination of argument types, and cache it on disk.
 
     Two of LLVM's fast-math flags are set: a product and the sum that it is added to may be rounded once (``contract``,
     a fused multiply-add), and the sign of zero may be lost (``nsz``).  NaN and infinity are propagated as IEEE 754
     says, and sums are never reordered.
     """
-    return _compiled(function, {"contract", "nsz"})
+    return _cached(njit(function, fastmath=FMA, **OPTIONS))
 
 
-def compiled_without_fma(function: F) -> F:
-    """Compile like ``compiled``, but round every operation separately, as NumPy does."""
-    return _compiled(function, set())
+def kernel(function: F) -> F:
+    """Compile like ``compiled`` a function that allocates no memory, so that no references need to be counted."""
+    return _cached(njit(function, fastmath=FMA, **OPTIONS, **NO_MEMORY))
 
 
-def inlined(function: F) -> F:
-    """Compile a function as a part of each kernel that calls it, so that it is not compiled twice."""
-    kernel: F = njit(function, inline="always")
-    return kernel
-
-
-@intrinsic
-def called(typing_context: Any) -> Any:
-    """Let the function that contains this statement be called by other kernels, instead of copied into each of them.
-
-    LLVM copies a function into its callers, and compiles every copy; for a large one that takes seconds.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.function.attributes.add("noinline")
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
-def _compiled(function: F, fastmath: set[str]) -> F:
-    # Without a wrapper for C, which nothing calls, a function compiles faster.
-    kernel: Any = njit(function, fastmath=fastmath or False, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
+def _cached(dispatcher: Any) -> Any:
     try:
-        kernel._cache = _Cache(function)
+        dispatcher._cache = _Cache(dispatcher.py_func)
     except Exception as error:  # Numba raises RuntimeError if it finds no folder that it may write to
         reason = "no folder is writable" if isinstance(error, RuntimeError) else error
         _warn_once("store", f"Compiled kernels cannot be stored ({reason}): set NUMBA_CACHE_DIR to a writable folder.")
-    return kernel
+    return dispatcher
+
+
+def subroutine(function: F) -> F:
+    """Compile a function that only compiled code calls, as a part of each kernel that calls it."""
+    return _part(function, FMA, forceinline=False)
+
+
+def subroutine_without_fma(function: F) -> F:
+    """Compile like ``subroutine``, but round every operation separately, as NumPy does."""
+    return _part(function, False, forceinline=False)
+
+
+def inlined(function: F) -> F:
+    """Compile like ``subroutine``, and copy the code to each place that calls it: for a few lines, or registers."""
+    return _part(function, FMA, forceinline=True)
+
+
+def _part(function: F, fastmath: Any, *, forceinline: bool) -> F:
+    options = OPTIONS | NO_MEMORY | {"no_cpython_wrapper": True, "forceinline": forceinline}
+    dispatcher: F = njit(function, fastmath=fastmath, pipeline_class=_PartCompiler, **options)
+    return dispatcher
+
+
+class _PartCompiler(Compiler):
+    """Numba's compiler, up to LLVM's intermediate code."""
+
+    def __init__(self, typing_context: Any, target_context: Any, library: Any, *others: Any) -> None:
+        library = _PartLibrary(target_context.codegen(), "part of a kernel")
+        super().__init__(typing_context, target_context, library, *others)
+
+
+class _PartLibrary(JITCodeLibrary):
+    """The intermediate code of one function, which is not optimized and gets no machine code before it is in a kernel.
+
+    Numba does both for every function, together with all that it calls: a function five levels below a kernel would be
+    optimized five times.
+    """
+
+    def finalize(self) -> None:
+        """Link the functions that this one calls."""
+        for library in dict.fromkeys(self._linking_libraries):
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        self._finalized = True
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+
+    @property
+    def codegen(self) -> Any:
+        return self
+
+    def set_env(self, name: str, env: Any) -> None:
+        """Do nothing: only a function with machine code has an environment, Numba's table of Python objects."""
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """Return 0: there is no machine code."""
+        return 0
 
 
 class _Cache(FunctionCache):
@@ -171,12 +213,14 @@ class _CacheFiles(IndexDataCacheFile):
 class CompileTime(event.Listener):
     """Measure the seconds that this process spends on compiling, and log a message once, before the first.
 
+    In a terminal, a line on standard error counts the functions while they are compiled.
+
     Attributes:
         seconds: the total so far; loading from the disk cache is not counted.
     """
 
     def __init__(self) -> None:
-        self.seconds, self._depth, self._start = 0.0, 0, 0.0
+        self.seconds, self._depth, self._start, self._functions = 0.0, 0, 0.0, 0
         event.register("numba:compile", self)
 
     def on_start(self, event: Any) -> None:
@@ -184,16 +228,27 @@ class CompileTime(event.Listener):
         cache: Any = getattr(event.data["dispatcher"], "_cache", None)
         is_stored = isinstance(cache, _Cache)
         reason = f"{cache.cache_path} has no machine code for them yet" if is_stored else "they are not stored on disk"
-        _warn_once("compile", f"Compiling the numerical kernels for this processor (about 15 seconds): {reason}.")
+        _warn_once("compile", f"Compiling the numerical kernels for this processor (about 8 seconds): {reason}.")
         if self._depth == 0:
             self._start = time.perf_counter()
         self._depth += 1
+        self._functions += 1
+        _overwrite_line(f"{self._functions} functions")
 
     def on_end(self, event: Any) -> None:
         """Stop the clock, unless this kernel was compiled as a part of another one."""
         self._depth -= 1
         if self._depth == 0:
             self.seconds += time.perf_counter() - self._start
+            _overwrite_line("")
+
+
+def _overwrite_line(text: str) -> None:
+    """Replace the last line on standard error, if that is a terminal."""
+    isatty = getattr(sys.stderr, "isatty", None)
+    if isatty is not None and not sys.stderr.closed and isatty() and os.environ.get("TERM") != "dumb":
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
 
 
 def _warn_once(topic: str, message: str) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.kernels.arrays import clear
-from scratch.kernels.jit import Bool, Int, called, compiled, inlined
+from scratch.kernels.jit import Bool, Int, inlined, subroutine
 from scratch.kernels.simd import VECTOR_BYTES, add, fma, get, load, nonzero_lanes, put, registers, splat, store
 
 Array = NDArray[np.floating]
@@ -69,7 +69,7 @@ def packed_width(N: Int, like: Array) -> Int:
     return N - rest + (panel if rest > MAX_NARROW_PANELS * lanes else (rest + lanes - 1) // lanes * lanes)
 
 
-@compiled
+@subroutine
 def pack_columns(B: Factor, tile: Tile, packed: Columns) -> bool:
     """Pack rows k0 to k1 - 1, columns j0 to j1 - 1 of B, and return whether they hold neither infinity nor NaN.
 
@@ -78,7 +78,6 @@ def pack_columns(B: Factor, tile: Tile, packed: Columns) -> bool:
         tile: k0, k1, j0, j1.
         packed: receives them.
     """
-    called()
     k0, k1, j0, j1 = tile
     data, start = packed.data, packed.start
     lanes, j = VECTOR_BYTES // data.itemsize, 0
@@ -98,7 +97,7 @@ def pack_columns(B: Factor, tile: Tile, packed: Columns) -> bool:
     return is_finite(data, packed.start, start)
 
 
-@compiled
+@subroutine
 def _pack_panel(B: Array, tile: Tile, NR: Int, data: Array, start: Int) -> None:
     """Pack rows k0 to k1 - 1, columns j0 to j1 - 1 of B (K, N) as rows of NR numbers."""
     k0, k1, j0, j1 = tile
@@ -112,7 +111,7 @@ def _pack_panel(B: Array, tile: Tile, NR: Int, data: Array, start: Int) -> None:
             put(data, place + j, get(numbers, source + j))
 
 
-@compiled
+@subroutine
 def _pack_transposed(B: Array, tile: Tile, NR: Int, data: Array, start: Int) -> None:
     """Pack columns of a transposed matrix: B (N, K).
 
@@ -129,7 +128,7 @@ def _pack_transposed(B: Array, tile: Tile, NR: Int, data: Array, start: Int) -> 
                 put(data, place + c, get(numbers, (j + c) * K + k))
 
 
-@compiled
+@subroutine
 def is_finite(numbers: Array, start: Int, end: Int) -> bool:
     """Return whether whole vectors of a 1-D array hold neither infinity nor NaN: 0·∞ and 0·NaN are NaN."""
     lanes = VECTOR_BYTES // numbers.itemsize
@@ -146,7 +145,7 @@ def is_finite(numbers: Array, start: Int, end: Int) -> bool:
     return nonzero_lanes(sums[0]) == 0
 
 
-@compiled
+@subroutine
 def rows_are_finite(columns: Columns, count: int) -> bool:
     """Return whether ``count`` rows of B that are not packed hold neither infinity nor NaN."""
     data, start = columns.data, columns.start

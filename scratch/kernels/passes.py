@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scratch.kernels.arrays import aligned_empty, clear, column_sums, copy
+from scratch.kernels.arrays import clear, column_sums, copy
 from scratch.kernels.elementwise import activate, activation_gradient, softmax_cross_entropy
-from scratch.kernels.gemm import Output, add_product, product_tile
-from scratch.kernels.jit import compiled, inlined
+from scratch.kernels.gemm import Bias, Output, add_product, product_tile
+from scratch.kernels.jit import inlined, subroutine
 from scratch.kernels.packing import Columns, Factor, Tile, pack_columns, packed_width, pieces
 from scratch.kernels.plan import (
     APPLY,
@@ -32,8 +32,9 @@ from scratch.kernels.plan import (
     State,
 )
 from scratch.kernels.simd import get, matrix_view, put, vector_view
-from scratch.kernels.sparsity import GROUP, KC, Block, empty_rows
+from scratch.kernels.sparsity import GROUP, KC, Block
 from scratch.kernels.updates import clip_and_apply, use_bias_gradient, use_gradient
+from scratch.kernels.workspace import Workspace
 from scratch.pixels import WHITE
 
 Array = NDArray[Any]
@@ -46,27 +47,28 @@ class Batch(NamedTuple):
     n: int
 
 
-@compiled
+@subroutine
 def describe(layers: Array, i: int) -> Layer:
     """Return a row of the layer table."""
     row = layers[i]
-    return Layer(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10])
+    return Layer(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11])
 
 
 @inlined
-def run_chunk(job: Job, number: int, chunk: int) -> bool:
+def run_chunk(job: Job, number: int, chunk: int, space: Workspace) -> bool:
     """Execute one chunk of a pass.
 
     Args:
         job: the training steps.
         number: of the pass, counted over all steps.
         chunk: of the pass.
+        space: of this thread.
 
     Returns:
         False if the step must not update the parameters, because a loss of its batch is infinite or NaN.
     """
     pass_starts, operations, layers = job.pass_starts, job.operations, job.layers
-    passes, batch_size, samples = len(pass_starts) - 1, job.x.shape[1], len(job.order)
+    passes, batch_size, samples = len(pass_starts) - 1, job.batch_size, len(job.order)
     step, number = number // passes, number % passes
     first = step * batch_size
     batch = Batch(first, min(batch_size, samples - first))
@@ -78,14 +80,14 @@ def run_chunk(job: Job, number: int, chunk: int) -> bool:
         if kind == GATHER:
             _gather(job, layer, batch, tile, chunk)
         elif kind == FORWARD:
-            _forward(job, layer, batch, tile, chunk)
+            _forward(job, layer, batch, tile, chunk, space)
         elif kind == LOSS:
             _loss(job, layer, batch, tile)
         elif kind == BACKWARD:
             before = describe(layers, operations[i, LAYER] - 1)
-            _backward(job.state, layer, before, batch, tile)
+            _backward(job.state, layer, before, batch, tile, space)
         elif kind == UPDATE:
-            _update(job, layer, batch, tile, chunk)
+            _update(job, layer, batch, tile, chunk, space)
         elif kind == APPLY:
             clip_and_apply(job.rule, job.state, layer, tile, chunk == 0)
     return True
@@ -98,7 +100,7 @@ def _shape(kind: int, layer: Layer, n: int) -> tuple[int, int]:
     return rows, layer.inputs if kind == BACKWARD else layer.units
 
 
-@compiled
+@subroutine
 def _losses_are_finite(losses: Array, batch: Batch) -> bool:
     nonfinite = 0
     for i in range(batch.first, batch.first + batch.n):
@@ -110,19 +112,19 @@ def _losses_are_finite(losses: Array, batch: Batch) -> bool:
 def _gather(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int) -> None:
     """Copy the samples of the batch, or the chunk's, to where the first layer reads them, in the parameters' dtype."""
     D, order, samples = layer.inputs, job.order, job.samples
-    x = _inputs(job.x, job.state.activations, layer, batch.n, chunk).reshape(-1)
+    x, place = job.state.activations, layer.x + chunk * layer.x_step
     pixels, float32, float64 = samples.pixels.reshape(-1), samples.float32.reshape(-1), samples.float64.reshape(-1)
     for i in range(tile[0], tile[1]):
         row = order[batch.first + i] * D
         if len(float32) > 0:
-            copy(float32, row, x, i * D, D)
+            copy(float32, row, x, place + i * D, D)
         elif len(float64) > 0:
-            copy(float64, row, x, i * D, D)
+            copy(float64, row, x, place + i * D, D)
         else:
-            _scale_pixels(pixels, row, x, i * D, D)
+            _scale_pixels(pixels, row, x, place + i * D, D)
 
 
-@compiled
+@subroutine
 def _scale_pixels(pixels: Array, start: int, x: Array, place: int, count: int) -> None:
     """Copy bytes as numbers 0 to 1, as ``Pixels.astype`` converts them."""
     for i in range(count):
@@ -130,16 +132,15 @@ def _scale_pixels(pixels: Array, start: int, x: Array, place: int, count: int) -
 
 
 @inlined
-def _forward(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int) -> None:
+def _forward(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int, space: Workspace) -> None:
     """Compute activation(x W + b)."""
     state, H = job.state, layer.units
-    x = _inputs(job.x, state.activations, layer, batch.n, chunk)
+    x = matrix_view(state.activations, layer.x + chunk * layer.x_step, batch.n, layer.inputs)
     out = matrix_view(state.activations, layer.out, batch.n, H)
-    bias = np.zeros(H, out.dtype)
-    if layer.b >= 0:
-        copy(state.parameters, layer.b, bias, np.int64(0), H)
     W = matrix_view(state.parameters, layer.W, layer.inputs, H)
-    product_tile(Factor(x, np.bool_(False)), Factor(W, np.bool_(False)), bias, tile, out)
+    product_tile(
+        Factor(x, np.bool_(False)), Factor(W, np.bool_(False)), Bias(state.parameters, layer.b), tile, out, space
+    )
     (i0, _, j0, _), numbers = tile, out.reshape(-1)
     count, length = pieces(tile, H)
     for r in range(count):
@@ -159,13 +160,14 @@ def _loss(job: Job, layer: Layer, batch: Batch, tile: Tile) -> None:
 
 
 @inlined
-def _backward(state: State, layer: Layer, before: Layer, batch: Batch, tile: Tile) -> None:
+def _backward(state: State, layer: Layer, before: Layer, batch: Batch, tile: Tile, space: Workspace) -> None:
     """Compute dz of the layer before, from dz of this layer: activation'(out) · (dz W.T)."""
     D, n = layer.inputs, batch.n
     dz = matrix_view(state.activations, layer.dz, n, layer.units)
     out, dz_before = matrix_view(state.activations, before.out, n, D), matrix_view(state.activations, before.dz, n, D)
     W = matrix_view(state.parameters, layer.W, D, layer.units)
-    product_tile(Factor(dz, np.bool_(False)), Factor(W, np.bool_(True)), np.zeros(D, out.dtype), tile, dz_before)
+    no_bias = Bias(state.parameters, np.int64(-1))
+    product_tile(Factor(dz, np.bool_(False)), Factor(W, np.bool_(True)), no_bias, tile, dz_before, space)
     (i0, _, j0, _), dx, y = tile, dz_before.reshape(-1), out.reshape(-1)
     count, length = pieces(tile, D)
     for r in range(count):
@@ -175,30 +177,38 @@ def _backward(state: State, layer: Layer, before: Layer, batch: Batch, tile: Til
 
 
 @inlined
-def _update(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int) -> None:
+def _update(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int, space: Workspace) -> None:
     """Compute dW = x.T dz, some rows at a time, and update these rows of W at once; chunk 0 updates b too."""
     state, n, (i0, i1, j0, j1) = job.state, batch.n, tile
-    x = Factor(_inputs(job.x, state.activations, layer, n, chunk), np.bool_(True))
+    x = matrix_view(state.activations, layer.x + chunk * layer.x_step, n, layer.inputs)
     dz = matrix_view(state.activations, layer.dz, n, layer.units)
     columns, width, is_finite = j1 - j0, packed_width(j1 - j0, dz), True
-    packed = aligned_empty((int(n * width),), dz.dtype)
     for k in range(0, n, KC):
         part = k, min(k + KC, n), j0, j1
-        is_finite &= pack_columns(Factor(dz, np.bool_(False)), part, Columns(packed, k * width, np.int64(0), width))
-    rows, dW = empty_rows(dz), aligned_empty((int(UPDATE_ROWS * columns),), dz.dtype)
+        is_finite &= pack_columns(
+            Factor(dz, np.bool_(False)), part, Columns(space.columns, k * width, np.int64(0), width)
+        )
     for i in range(i0, i1, UPDATE_ROWS):
         end = min(i + UPDATE_ROWS, i1)
-        clear(dW, np.int64(0), (end - i) * columns)
-        C = Output(dW, np.int64(0), columns, columns)
+        clear(space.numbers, np.int64(0), (end - i) * columns)
+        C = Output(space.numbers, np.int64(0), columns, columns)
         for k in range(0, n, KC):
             block = Block(i, end, k, min(k + KC, n))
-            add_product(x, block, is_finite, rows, Columns(packed, k * width, np.int64(0), width), C)
-        use_gradient(job.rule, state, layer, (i, end, j0, j1), dW)
+            add_product(
+                Factor(x, np.bool_(True)),
+                block,
+                is_finite,
+                Columns(space.columns, k * width, np.int64(0), width),
+                C,
+                space,
+            )
+        use_gradient(job.rule, state, layer, (i, end, j0, j1), space)
     if chunk == 0 and layer.b >= 0:
-        use_bias_gradient(job.rule, state, layer, column_sums(dz))
+        column_sums(dz, space.sums, space.numbers)
+        use_bias_gradient(job.rule, state, layer, space)
 
 
-@compiled
+@subroutine
 def _tile(layer: Layer, shape: tuple[int, int], step: int, chunks: int, chunk: int) -> Tile:
     """Return the part of an array that belongs to a chunk: some columns if partitioned by units, else some rows.
 
@@ -222,12 +232,3 @@ def _range(size: int, step: int, chunks: int, chunk: int) -> tuple[int, int]:
     """Return where a chunk of ``size`` rows or columns begins and ends: at multiples of ``step``."""
     length = step * ((size + step * chunks - 1) // (step * chunks))
     return min(chunk * length, size), min((chunk + 1) * length, size)
-
-
-@inlined
-def _inputs(x: Array, activations: Array, layer: Layer, n: int, chunk: int) -> Array:
-    """Return the inputs of a layer (n, inputs)."""
-    copies, batch_size, D = x.shape
-    if layer.x >= 0:
-        return matrix_view(activations, layer.x, n, layer.inputs)
-    return matrix_view(x.reshape(-1), chunk * batch_size * D if copies > 1 else 0, n, D)

@@ -18,10 +18,11 @@ A *pass* is a sequence of operations between which no worker has to wait.  A new
 or after is partitioned by units, before the updates, which need the gradients of all samples, and before ``apply``.
 
 Memory: one flat array holds the parameters of all layers, W0, b0, W1, b1, …, others of the same layout their velocities
-and gradients, and one more the outputs and dz of all layers for one batch.  Each part begins on a cache line::
+and gradients, and one more the samples of a batch, and the outputs and dz of all layers for it.  Each part begins on a
+cache line::
 
-    parameters   │ W0: inputs × units │ b0 │ W1 │ b1 │ …         activations   │ out 0: batch × units │ dz 0 │ out 1 │ …
-                 0                    B0   W(1)                               0 = OUT(0)             DZ(0)
+    parameters  │ W0: inputs × units │ b0 │ W1 │ b1 │ …   activations  │ x: batch × inputs │ out 0 │ dz 0 │ out 1 │ …
+                0                    b    W                            0                   out     dz
 """
 
 import math
@@ -35,6 +36,8 @@ from numpy.typing import NDArray
 from scratch.kernels import FUSED_ACTIVATIONS, Rule
 from scratch.kernels.gemm import MIN_PARALLEL_WORK
 from scratch.kernels.packing import PANEL
+from scratch.kernels.sparsity import KC
+from scratch.kernels.workspace import buffer_for, panel_columns
 from scratch.utils import aligned_empty
 
 Array = NDArray[Any]
@@ -60,7 +63,8 @@ class Layer(NamedTuple):
         by_units: 1 if the layer is partitioned by units, 0 if by samples.
         W: where W (inputs, units) begins in the parameters.
         b: where b (units,) begins; -1 without a bias.
-        x: where the inputs (batch_size, inputs) begin in the activations; -1 for the first layer.
+        x: where the inputs (batch_size, inputs) begin in the activations.
+        x_step: where the copy of the next chunk begins, counted from there; 0 if all chunks read the same inputs.
         out: where the outputs (batch_size, units) begin in the activations.
         dz: where the gradients with respect to x W + b (batch_size, units) begin there.
         squares: where the sums of squares of the parts of dW begin; that of db is the last.
@@ -74,6 +78,7 @@ class Layer(NamedTuple):
     W: int
     b: int
     x: int
+    x_step: int
     out: int
     dz: int
     squares: int
@@ -130,15 +135,15 @@ class Job(NamedTuple):
     """Several training steps, for all workers that execute them.
 
     Attributes:
-        layers: the layer table, a ``Layer`` in each row (L, 11).
+        layers: the layer table, a ``Layer`` in each row (L, 12).
         operations: kind and layer of each operation of a step (operations, 2).
         pass_starts: index of the first operation of each pass, then the number of operations (passes + 1,).
         chunks: number of chunks of a pass.
+        batch_size: samples of a step; the last one may have fewer.
+        buffer_sizes: of the buffer of a worker, for ``workspace``.
         samples: all samples.
         order: rows of the samples, batch after batch (n,).
         t: their targets (n, C).
-        x: receives the samples of a batch (1, batch_size, D); (chunks, batch_size, D) if the first layer is
-            partitioned by units, so that each chunk has a copy in its core's cache.
         state: what the steps read and change.
         losses: receives the loss of each sample, from before the update of its batch (n,).
         probabilities: receives the outputs likewise (n, C).
@@ -150,10 +155,11 @@ class Job(NamedTuple):
     operations: Array
     pass_starts: Array
     chunks: int
+    batch_size: int
+    buffer_sizes: tuple[int, int]
     samples: Samples
     order: Array
     t: Array
-    x: Array
     state: State
     losses: Array
     probabilities: Array
@@ -226,18 +232,27 @@ class Plan:
         self.operations, self.pass_starts = _passes(self.by_units, clips_by_norm)
         dtype = parameters.flat.dtype
         rows: list[Layer] = []
-        size, blocks = 0, 0
+        # If the first layer is partitioned by units, each chunk has a copy of the samples in its core's cache.
+        x_size = _aligned(batch_size * shapes[0][0])
+        size, blocks = x_size * (chunks if self.by_units[0] else 1), 0
         for i, (inputs, units) in enumerate(shapes):
             dz = size + _aligned(batch_size * units)
             kind = FUSED_ACTIVATIONS.index(activations[i])
-            x = rows[-1].out if rows else -1
+            x, x_step = (rows[-1].out, 0) if rows else (0, x_size if self.by_units[0] else 0)
             squares, blocks = blocks, blocks + math.ceil(inputs / UPDATE_STEP) * math.ceil(units / UPDATE_COLUMNS) + 1
-            offsets = *parameters.offsets[i], x, size, dz, squares, blocks
+            offsets = *parameters.offsets[i], x, x_step, size, dz, squares, blocks
             rows.append(Layer(inputs, units, kind, self.by_units[i], *offsets))
             size = dz + _aligned(batch_size * units)
         self.layers = np.array(rows, np.int64)
-        self.x = aligned_empty((chunks if self.by_units[0] else 1, batch_size, shapes[0][0]), dtype)
         self.activations = aligned_empty((size,), dtype)
+        widest = max(panel_columns(units) for _, units in shapes)
+        columns = max(
+            batch_size * widest,
+            *(min(inputs, KC) * panel_columns(units) for inputs, units in shapes),
+            *(min(units, KC) * panel_columns(inputs) for inputs, units in shapes[1:]),
+        )
+        self.buffer_sizes = columns, UPDATE_ROWS * widest
+        self.buffers = [buffer_for(dtype, *self.buffer_sizes, widest) for _ in range(chunks)]
         self.gradients = np.zeros(parameters.flat.size if clips_by_norm else 0, dtype)
         self.squares = np.zeros(blocks if clips_by_norm else 0)
 

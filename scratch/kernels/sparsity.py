@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.kernels.arrays import clear
-from scratch.kernels.jit import Bool, Int, called, compiled, inlined
+from scratch.kernels.jit import Bool, Int, inlined, subroutine
 from scratch.kernels.simd import VECTOR_BYTES, count_bits, get, load, lowest_bit, nonzero_lanes, put
 
 Array = NDArray[np.floating]
@@ -64,14 +64,7 @@ class PackedRows(NamedTuple):
     words: Words
 
 
-@inlined
-def empty_rows(like: Array) -> PackedRows:
-    """Return room for one packed block of the dtype of ``like``."""
-    terms, values = np.empty(MC // PAIR * KC, np.uint8), np.empty(MC * KC, like.dtype)
-    return PackedRows(np.empty(MC // PAIR, np.int64), terms, values, np.empty(MC * KC // WORD, np.uint64))
-
-
-@compiled
+@subroutine
 def pack_rows(A: Array, is_transposed: Bool, block: Block, may_skip: Bool, packed: PackedRows) -> int:
     """Pack a block of A; return how many rows form a group.
 
@@ -84,7 +77,6 @@ def pack_rows(A: Array, is_transposed: Bool, block: Block, may_skip: Bool, packe
         may_skip: whether terms that are zero may be left out; 0·∞ and 0·NaN are NaN, so not if B has such numbers.
         packed: is filled.
     """
-    called()
     if may_skip:
         pairs = (block.i1 - block.i0 + 1) // PAIR
         most = MAX_DENSITY * (pairs * (block.k1 - block.k0))
@@ -111,7 +103,7 @@ def _nonzero(numbers: Array, start: Int, count: Int) -> np.uint64:
     return word
 
 
-@compiled
+@subroutine
 def _scan_pairs(A: Array, block: Block, words: Words) -> int:
     """Write the words of each pair of rows; return how many terms the pairs have."""
     numbers, K, n, found = A.reshape(-1), A.shape[1], 0, 0
@@ -126,7 +118,7 @@ def _scan_pairs(A: Array, block: Block, words: Words) -> int:
     return found
 
 
-@compiled
+@subroutine
 def _pack_pairs(A: Array, block: Block, packed: PackedRows) -> None:
     """Pack the terms of each pair of rows, from the words of ``_scan_pairs``."""
     numbers, K, w = A.reshape(-1), A.shape[1], 0
@@ -147,7 +139,7 @@ def _pack_pairs(A: Array, block: Block, packed: PackedRows) -> None:
         counts[g] = n - g * KC
 
 
-@compiled
+@subroutine
 def _scan_columns(A: Array, block: Block, words: Words) -> int:
     """Do as ``_scan_pairs`` for pairs of columns: an even bit c tells whether column c or c + 1 is not zero."""
     numbers, M, n, found = A.reshape(-1), A.shape[1], 0, 0
@@ -161,7 +153,7 @@ def _scan_columns(A: Array, block: Block, words: Words) -> int:
     return found
 
 
-@compiled
+@subroutine
 def _pack_pairs_of_columns(A: Array, block: Block, packed: PackedRows) -> None:
     """Pack the terms of each pair of columns, from the words of ``_scan_columns``."""
     numbers, M, w = A.reshape(-1), A.shape[1], 0
@@ -182,7 +174,7 @@ def _pack_pairs_of_columns(A: Array, block: Block, packed: PackedRows) -> None:
                 word &= word - ONE
 
 
-@compiled
+@subroutine
 def _pack_groups(A: Array, is_transposed: Bool, block: Block, packed: PackedRows) -> None:
     """Pack all terms of each group of four rows."""
     numbers, last, count = A.reshape(-1), block.i1 - 1, block.k1 - block.k0

@@ -31,7 +31,7 @@ import numpy as np
 from numba import config
 
 from scratch.kernels.atomics import fetch_add, load
-from scratch.kernels.jit import compiled
+from scratch.kernels.jit import kernel
 from scratch.utils import Array
 
 Task = Callable[[], object]
@@ -177,7 +177,7 @@ def spin_count() -> int:
     return int(reads * SPIN_SECONDS / shortest)
 
 
-@compiled
+@kernel
 def _spin_wait(counter: Array, target: int, spins: int) -> None:
     """Wait until the counter has reached the target, for at most so many spins."""
     for _ in range(spins):
@@ -185,7 +185,7 @@ def _spin_wait(counter: Array, target: int, spins: int) -> None:
             return
 
 
-@compiled
+@kernel
 def _announce_idle(idle_counter: Array, wake_counter: Array, target: int, spins: int) -> None:
     """Count one more idle helper, then spin until new work is notified."""
     fetch_add(idle_counter, 1)

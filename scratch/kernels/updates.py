@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 
 from scratch import kernels
 from scratch.kernels import Rule
-from scratch.kernels.arrays import copy, float64_sum
-from scratch.kernels.jit import Int, called, compiled, compiled_without_fma, inlined
+from scratch.kernels.arrays import clear, copy, float64_sum
+from scratch.kernels.jit import Int, inlined, subroutine, subroutine_without_fma
 from scratch.kernels.packing import Tile, pieces
 from scratch.kernels.plan import UPDATE_COLUMNS, UPDATE_STEP, Layer, State
-from scratch.kernels.simd import vector_view
+from scratch.kernels.simd import get, put, vector_view
+from scratch.kernels.workspace import Workspace
 
 Array = NDArray[np.floating]
 
 clips_by_norm = inlined(kernels.clips_by_norm)
 
 
-@compiled_without_fma
+@subroutine_without_fma
 def apply_update(rule: Rule, W: Array, dW: Array, v: Array) -> None:
     """Update some parameters.
 
@@ -32,7 +33,6 @@ def apply_update(rule: Rule, W: Array, dW: Array, v: Array) -> None:
         dW: their gradients (same length); is clipped in place.
         v: their velocities; not read without momentum.
     """
-    called()
     number = W.dtype.type
     learning_rate, momentum, limit = number(rule.learning_rate), number(rule.momentum), number(rule.clipvalue)
     if limit > 0:
@@ -55,8 +55,8 @@ def apply_update(rule: Rule, W: Array, dW: Array, v: Array) -> None:
             W[i] += v[i]
 
 
-@compiled
-def square_sum(x: Array, start: Int, rows: Int, ld: Int, columns: tuple[Int, Int]) -> float:
+@subroutine
+def square_sum(x: Array, start: Int, rows: Int, ld: Int, columns: tuple[Int, Int], sums: Array) -> float:
     """Return the sum of the squares of a part of a matrix, accumulated in float64, column by column.
 
     Args:
@@ -65,15 +65,16 @@ def square_sum(x: Array, start: Int, rows: Int, ld: Int, columns: tuple[Int, Int
         rows: number of rows.
         ld: leading dimension, the distance of two rows.
         columns: the first column, and the one after the last.
+        sums: float64, for the sums of the columns.
     """
-    j0, j1 = columns
-    sums, total = np.zeros(j1 - j0, np.float64), 0.0
+    (j0, j1), total = columns, 0.0
+    clear(sums, np.int64(0), j1 - j0)
     for r in range(rows):
-        row = x[start + r * ld + j0 : start + r * ld + j1]
-        for j in range(len(row)):
-            sums[j] += np.float64(row[j]) * np.float64(row[j])
-    for j in range(len(sums)):
-        total += sums[j]
+        for j in range(j1 - j0):
+            number = np.float64(get(x, start + r * ld + j0 + j))
+            put(sums, j, get(sums, j) + number * number)
+    for j in range(j1 - j0):
+        total += get(sums, j)
     return total
 
 
@@ -83,7 +84,7 @@ def clipping_factor(norm: float, limit: float) -> float:
     return limit / (limit if limit > norm else norm)
 
 
-@compiled_without_fma
+@subroutine_without_fma
 def scale(x: Array, factor: float) -> None:
     """Multiply a 1-D array by a factor, which is rounded to the array's dtype, in place."""
     rounded = x.dtype.type(factor)
@@ -91,11 +92,10 @@ def scale(x: Array, factor: float) -> None:
         x[i] *= rounded
 
 
-@compiled
-def use_gradient(rule: Rule, state: State, layer: Layer, tile: Tile, dW: Array) -> None:
-    """Apply the gradient of a tile of W, or store it and its squares if it is to be clipped by a norm."""
-    called()
-    (i0, i1, j0, j1), H = tile, layer.units
+@subroutine
+def use_gradient(rule: Rule, state: State, layer: Layer, tile: Tile, space: Workspace) -> None:
+    """Apply ``space.numbers``, the gradient of a tile of W, or store it and its squares to be clipped by a norm."""
+    (i0, i1, j0, j1), H, dW = tile, layer.units, space.numbers
     columns = j1 - j0
     count, length = pieces(tile, H)
     for r in range(count):
@@ -106,21 +106,22 @@ def use_gradient(rule: Rule, state: State, layer: Layer, tile: Tile, dW: Array) 
             rows = min(UPDATE_STEP, i1 - i0 - r)
             first = layer.squares + (i0 + r) // UPDATE_STEP * panels
             for j in range(0, columns, UPDATE_COLUMNS):
-                squares = square_sum(dW, r * columns, rows, columns, (j, min(j + UPDATE_COLUMNS, columns)))
+                part = j, min(j + UPDATE_COLUMNS, columns)
+                squares = square_sum(dW, r * columns, rows, columns, part, space.sums)
                 state.squares[first + (j0 + j) // UPDATE_COLUMNS] = squares
 
 
-@compiled
-def use_bias_gradient(rule: Rule, state: State, layer: Layer, db: Array) -> None:
-    """Apply the gradient of b, or store it and its square."""
-    called()
+@subroutine
+def use_bias_gradient(rule: Rule, state: State, layer: Layer, space: Workspace) -> None:
+    """Apply the gradient of b, ``space.numbers``, or store it and its square."""
+    db = vector_view(space.numbers, np.int64(0), layer.units)
     _use_piece(rule, state, layer.b, db)
     if clips_by_norm(rule):
         whole = np.int64(0), len(db)
-        state.squares[layer.squares_end - 1] = square_sum(db, np.int64(0), np.int64(1), len(db), whole)
+        state.squares[layer.squares_end - 1] = square_sum(db, np.int64(0), np.int64(1), len(db), whole, space.sums)
 
 
-@compiled
+@subroutine
 def _use_piece(rule: Rule, state: State, start: Int, dW: Array) -> None:
     """Apply the gradient of the parameters that begin at ``start``, or store it."""
     if clips_by_norm(rule):
@@ -136,10 +137,9 @@ def _apply_piece(rule: Rule, state: State, start: Int, dW: Array) -> None:
     apply_update(rule, vector_view(state.parameters, start, count), dW, vector_view(state.velocities, start, count))
 
 
-@compiled
+@subroutine
 def clip_and_apply(rule: Rule, state: State, layer: Layer, tile: Tile, with_bias: bool) -> None:
     """Clip the stored gradients of a tile of W, and perhaps of b, by their norms, and apply them."""
-    called()
     (i0, _, j0, _), H = tile, layer.units
     factor, factor_of_b = _clipping_factors(rule, state.squares, layer)
     count, length = pieces(tile, H)
@@ -149,14 +149,14 @@ def clip_and_apply(rule: Rule, state: State, layer: Layer, tile: Tile, with_bias
         _clip_piece(rule, state, layer.b, H, factor_of_b)
 
 
-@compiled
+@subroutine
 def _clip_piece(rule: Rule, state: State, start: Int, count: Int, factor: float) -> None:
     dW = vector_view(state.gradients, start, count)
     scale(dW, factor)
     _apply_piece(rule, state, start, dW)
 
 
-@compiled
+@subroutine
 def _clipping_factors(rule: Rule, squares: Array, layer: Layer) -> tuple[float, float]:
     """Return the factors for the gradients of W and b.
 

@@ -26,7 +26,7 @@ from scratch.kernels.elementwise import (
     row_sum,
 )
 from scratch.kernels.gemm import product
-from scratch.kernels.jit import compiled
+from scratch.kernels.jit import compiled, inlined, subroutine
 from scratch.ops.numba_losses import (  # noqa: F401  (operations of this backend)
     binary_crossentropy_backward,
     binary_crossentropy_forward,
@@ -52,7 +52,9 @@ def dense_forward(x: Array, W: Array, b: Array | None) -> Array:
 def dense_backward(dout: Array, x: Array, W: Array, need_dx: bool) -> tuple[Array | None, Array, Array]:
     """Gradients of ``dense_forward``: dout (N, H) → dx (N, D), or None if not needed; dW (D, H); db (H,)."""
     dx = product(dout, W.T) if need_dx else None
-    return dx, product(x.T, dout), column_sums(dout)
+    db = np.empty(dout.shape[1], dout.dtype)
+    column_sums(dout, np.empty(len(db)), db)
+    return dx, product(x.T, dout), db
 
 
 def linear_forward(x: Array) -> Array:
@@ -228,14 +230,14 @@ def sparse_categorical_crossentropy_backward(y: Array, t: Array) -> Array:
     return dy
 
 
-@compiled
+@inlined
 def _clip(p: Any, like: Array) -> Any:
     """Return p limited to [LOW, HIGH], both rounded to the dtype of ``like``."""
     low, high = like.dtype.type(LOW), like.dtype.type(HIGH)
     return low if p < low else high if p > high else p
 
 
-@compiled
+@subroutine
 def _clipped_sum(row: Array, like: Array) -> float:
     total = 0.0
     for c in range(len(row)):

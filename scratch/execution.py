@@ -128,7 +128,8 @@ class FusedSteps(LayerByLayer):
         loss, optimizer = self.network.loss, self.network.optimizer
         assert loss is not None
         assert optimizer is not None
-        rows = [self.row_numbers[batch] for batch in batches]
+        steps = 1 if optimizer.schedule else len(batches)  # a rule has one learning rate
+        rows = [self.row_numbers[batch] for batch in batches[:steps]]
         order, size = np.concatenate(rows), len(rows[0])
         y, units = self.y[order], fused.weights[-1][0].shape[1]
         t = loss.smooth(loss.targets(y, units, fused.dtype))

@@ -291,7 +291,7 @@ class FitState:
             "weights": [*model.params.values(), *model.state.values()],
             "velocities": optimizer.state_arrays(model.params),  # any state: the key is that of version 0.1
             "iterations": optimizer.iterations,
-            "learning_rate": optimizer.learning_rate,
+            "learning_rate": optimizer.learning_rate if optimizer.schedule is None else None,
             "generator": self.generator,
             "means": means,
             "callbacks": [callback.get_state() for callback in self.stateful_callbacks()],
@@ -311,7 +311,8 @@ class FitState:
         # Version 0.1 saved None for a velocity that did not exist.
         optimizer.set_state_arrays(model.params, [v for v in state["velocities"] if v is not None])
         optimizer.iterations = check_integer("iterations", state["iterations"], minimum=0)
-        optimizer.learning_rate = check_number("learning_rate", state["learning_rate"])
+        if optimizer.schedule is None:
+            optimizer.learning_rate = check_number("learning_rate", state["learning_rate"])
         model.rng.bit_generator.state = self.generator = state["generator"]
         self._means = [(float(total), check_number("count", count)) for total, count in state["means"]]
         for callback, saved in zip(self.stateful_callbacks(), state["callbacks"], strict=True):

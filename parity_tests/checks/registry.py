@@ -19,6 +19,7 @@ from parity_tests.checks.lock_step import check_layer_training, check_lock_step
 from parity_tests.checks.loss_training import check_loss_training
 from parity_tests.checks.losses import check_losses, check_saturated_softmax
 from parity_tests.checks.networks import ScratchNetworks
+from parity_tests.checks.schedules import check_schedules
 from parity_tests.checks.structure import check_structure
 from parity_tests.checks.traces import check_layers, check_nested, check_state, check_traces
 from parity_tests.checks.training import check_training
@@ -81,6 +82,7 @@ CHECKS = {
     "lock-step": Check(check_lock_step, numerical=True, fused=True),
     "training": Check(check_training, fused=True),
     "learning rates": Check(check_learning_rates, fused=True),
+    "schedules": Check(check_schedules, fused=True),
     "gradients": Check(check_gradients, numerical=True),
     "numerical gradient": Check(check_numerical_gradient, shared=True),
 }

@@ -13,6 +13,7 @@ from parity_tests.faults import (  # noqa: F401  (each module enters its faults 
     losses,
     optimizer,
     regularization,
+    schedules,
 )
 from parity_tests.faults.catalogue import FAULTS, KernelFault, PlantedFault
 

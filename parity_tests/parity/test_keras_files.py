@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from keras_impl.frameworks import FRAMEWORK, floatx, to_numpy
+from parity_tests.checks.schedules import Create, exponential, piecewise
 from parity_tests.checks.updates import ADAPTIVE_SETTINGS, SETTINGS
 from parity_tests.comparison import Comparison, assert_all, compare, equal, same
 from parity_tests.reference.cases import SPARSE, Case
@@ -20,6 +21,7 @@ from parity_tests.reference.sgd import OptimizerSettings, SGDSettings
 from scratch.ops import BACKENDS
 from scratch.layers import ACTIVATIONS
 from scratch.models import Sequential, load_model
+from scratch.optimizers import schedules
 
 # Without Adam's default betas, which Keras converts through float32 in float64, too.
 OPTIMIZERS: tuple[OptimizerSettings, ...] = (*SETTINGS, *ADAPTIVE_SETTINGS[1:])
@@ -64,7 +66,8 @@ def batch(case: Case, i: int) -> tuple[np.ndarray, np.ndarray]:
 
 def states(model: Sequential, twin: keras.Sequential) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
     """Return the state arrays of both optimizers by name and parameter; empty for SGD without momentum."""
-    ours, found = model.optimizer, [to_numpy(array) for array in twin.optimizer.variables[2:]]
+    ours = model.optimizer
+    found = [to_numpy(array) for array in twin.optimizer.variables[len(ours.numbers) :]]
     arrays = zip(ours.state_arrays(model.params), found, strict=True)
     return dict(zip(ours.state_order(model.params), arrays, strict=True))
 
@@ -109,7 +112,8 @@ def compare_training(
             key: np.abs(W - V).astype(np.float64)
             for (key, W), V in zip(model.weights_by_name.items(), twin.get_weights(), strict=True)
         }
-        network = replace(case.bounded_network(settings), steps=step)
+        now = settings._replace(learning_rate=float(model.optimizer.learning_rate))
+        network = replace(case.bounded_network(now), steps=step)
         network = network.with_weights(model.weights_by_name, {key: LAMBDA * d for key, d in apart.items()})
         network.iterations = model.optimizer.iterations
         for (array, key), (v, w) in states(model, twin).items():
@@ -131,9 +135,14 @@ def eager(model: keras.Sequential) -> keras.Sequential:
     return model
 
 
-def trained_pair(case: Case, settings: OptimizerSettings, backend: str) -> tuple[Sequential, keras.Sequential]:
+def trained_pair(
+    case: Case, settings: OptimizerSettings, backend: str, schedule: Create | None = None
+) -> tuple[Sequential, keras.Sequential]:
     """Return the network of a case in scratch and in Keras, each after three training steps of its own."""
     ours, theirs = case.scratch_model(backend, settings), eager(case.keras_model(settings))
+    if schedule:
+        ours.optimizer.learning_rate = schedule(schedules)
+        theirs.optimizer.learning_rate = schedule(keras.optimizers.schedules)
     for i in range(BATCHES):
         ours.train_on_batch(*batch(case, i))
         theirs.train_on_batch(*batch(case, i))
@@ -166,6 +175,23 @@ def test_archives_of_models_with_other_layers(kind: str, backend: str, tmp_path:
 @pytest.mark.parametrize("seed", range(6, 80))
 def test_archives_of_more_random_models(seed: int, tmp_path: Path) -> None:
     check_archives(*random_case(seed), BACKENDS[seed % 2], tmp_path)
+
+
+@pytest.mark.parametrize(("schedule", "backend"), [(exponential, "numpy"), (piecewise, "numba")])
+def test_archives_of_models_with_a_schedule(schedule: Create, backend: str, tmp_path: Path) -> None:
+    """Saved in the middle of a training, whose learning rate changes in the steps after it."""
+    case, settings = Case((6, 4), ("tanh", "softmax"), features=5, batch=7), SGDSettings(momentum=0.875)
+    ours, theirs = trained_pair(case, settings, backend, schedule)
+    ours.save(tmp_path / "ours.keras")
+    theirs.save(tmp_path / "theirs.keras")
+    found = load_model(tmp_path / "theirs.keras", backend=backend)
+    back = eager(keras.models.load_model(tmp_path / "ours.keras"))
+    assert ours.optimizer.learning_rate == found.optimizer.learning_rate == float(back.optimizer.learning_rate)
+    assert found.optimizer.get_config() == ours.optimizer.get_config()
+    assert back.optimizer.get_config()["learning_rate"] == theirs.optimizer.get_config()["learning_rate"]
+    assert_all(compare_training(case, settings, ours, back))
+    assert_all(compare_training(case, settings, found, theirs))
+    assert ours.optimizer.learning_rate == float(back.optimizer.learning_rate) < 0.0625
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

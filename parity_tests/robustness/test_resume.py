@@ -24,6 +24,7 @@ from scratch.callbacks import (
 )
 from scratch.models import Sequential
 from scratch.optimizers import SGD, Adagrad, Adam, Optimizer, RMSprop
+from scratch.optimizers.schedules import ExponentialDecay
 
 OPTIMIZERS: tuple[Callable[[], Optimizer], ...] = (
     lambda: SGD(0.1),
@@ -31,6 +32,7 @@ OPTIMIZERS: tuple[Callable[[], Optimizer], ...] = (
     lambda: Adam(0.1, amsgrad=True),
     lambda: RMSprop(0.01, momentum=0.5, centered=True),
     lambda: Adagrad(0.1),
+    lambda: SGD(ExponentialDecay(0.1, 3, 0.75), momentum=0.9),
 )
 
 

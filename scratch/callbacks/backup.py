@@ -169,7 +169,9 @@ class BackupAndRestore(Callback):
         """Return what must be the same when ``fit`` is resumed, as readable text by name."""
         model, state = self.model, self.model.fit_state
         optimizer, loss = model.optimizer, model.loss
-        options = [f"{name}={value}" for name, value in optimizer.get_config().items() if name != "learning_rate"]
+        # A number may be changed by callbacks, and is part of the state.
+        changing = {} if optimizer.schedule else {"learning_rate"}
+        options = [f"{name}={value}" for name, value in optimizer.get_config().items() if name not in changing]
         loss_options = [f"{name}={getattr(loss, name)}" for name in ("label_smoothing", *loss.op_options)]
         return {
             "format": "1",

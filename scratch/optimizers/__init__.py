@@ -1,5 +1,6 @@
 """Optimizers (最適化手法): rules by which a gradient changes the parameters, one module for each."""
 
+from scratch.optimizers import schedules
 from scratch.optimizers.adagrad import Adagrad
 from scratch.optimizers.adam import Adam
 from scratch.optimizers.optimizer import Optimizer
@@ -7,7 +8,7 @@ from scratch.optimizers.rmsprop import RMSprop
 from scratch.optimizers.sgd import SGD
 from scratch.utils import check_name
 
-__all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "Optimizer", "RMSprop", "get"]
+__all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "Optimizer", "RMSprop", "get", "schedules"]
 
 CLASSES: tuple[type[SGD] | type[Adam] | type[RMSprop] | type[Adagrad], ...] = (SGD, Adam, RMSprop, Adagrad)
 OPTIMIZERS = {name: cls for cls in CLASSES for name in (cls.__name__.lower(), cls.__name__)}

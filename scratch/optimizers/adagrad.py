@@ -6,6 +6,7 @@ from typing import Unpack
 import numpy as np
 
 from scratch.optimizers.optimizer import Optimizer, Options, State
+from scratch.optimizers.schedules import LearningRateSchedule
 from scratch.utils import Array, check_number
 
 
@@ -15,7 +16,7 @@ class Adagrad(Optimizer):
     The formulas are those of ``keras/src/optimizers/adagrad.py`` (Duchi et al., 2011).
 
     Args:
-        learning_rate: η, zero or more.
+        learning_rate: η, zero or more, or a schedule.
         initial_accumulator_value: the first h of every entry, zero or more.
         epsilon: ε, zero or more.
         **options: weight decay and clipping; see ``Optimizer``.
@@ -26,7 +27,7 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         initial_accumulator_value: float = 0.1,
         epsilon: float = 1e-7,
         **options: Unpack[Options],

@@ -6,6 +6,7 @@ from typing import Unpack
 import numpy as np
 
 from scratch.optimizers.optimizer import BELOW_ONE, Optimizer, Options, State
+from scratch.optimizers.schedules import LearningRateSchedule
 from scratch.utils import Array, check_number
 
 
@@ -17,7 +18,7 @@ class Adam(Optimizer):
     ``keras/src/optimizers/adam.py`` (Kingma and Ba, 2015, section 2; Reddi et al., 2018).
 
     Args:
-        learning_rate: η, zero or more.
+        learning_rate: η, zero or more, or a schedule.
         beta_1: β₁, 0 or more, below 1.
         beta_2: β₂, 0 or more, below 1.
         epsilon: ε, zero or more.
@@ -30,7 +31,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,

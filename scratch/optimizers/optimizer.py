@@ -12,10 +12,15 @@ from typing import Any, Self, TypedDict
 import numpy as np
 
 from scratch.kernels import Rule
+from scratch.optimizers import schedules
+from scratch.optimizers.schedules import LearningRateSchedule
 from scratch.utils import Array, check_number
 
 State = Mapping[str, Array]
-RENAMED = {"lr": "Keras 3 calls it 'learning_rate'"}
+RENAMED = {
+    "lr": "Keras 3 calls it 'learning_rate'",
+    "decay": "pass a schedule of scratch.optimizers.schedules as 'learning_rate'",
+}
 BELOW_ONE = 1 - 2**-24  # the largest float32 number below 1
 
 
@@ -32,7 +37,7 @@ class Optimizer:
     """Base class of the optimizers.
 
     Args:
-        learning_rate: η, zero or more.
+        learning_rate: η, zero or more, or a schedule of ``scratch.optimizers.schedules``.
         weight_decay: λ; before each step W ← W − W·λ·η.
         clipnorm: upper limit of the L2 norm of each gradient.
         clipvalue: each entry of a gradient is clipped to ±clipvalue.
@@ -40,6 +45,7 @@ class Optimizer:
 
     Attributes:
         iterations: number of updates so far.
+        schedule: the schedule of the learning rate, or None.
         state: state arrays by name, such as ``'momentum'``, and by parameter; empty before the first update.
 
     Raises:
@@ -51,7 +57,7 @@ class Optimizer:
 
     def __init__(
         self,
-        learning_rate: float,
+        learning_rate: float | LearningRateSchedule,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -60,7 +66,8 @@ class Optimizer:
     ) -> None:
         for name in unknown:
             raise TypeError(f"{type(self).__name__} has no argument {name!r}; {RENAMED.get(name, 'leave it out')}.")
-        self.learning_rate = check_number("learning_rate", learning_rate)
+        self.schedule: LearningRateSchedule | None = None
+        self.learning_rate = learning_rate
         self.weight_decay = None if weight_decay is None else check_number("weight_decay", weight_decay)
         self.clipnorm = None if clipnorm is None else check_number("clipnorm", clipnorm)
         self.clipvalue = None if clipvalue is None else check_number("clipvalue", clipvalue)
@@ -76,6 +83,28 @@ class Optimizer:
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"owner": None}  # a copied model is the owner of its optimizer: see Network.__setstate__
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step.  A number or a schedule may be assigned, a number not after a schedule.
+
+        Raises:
+            TypeError: if a number is assigned to an optimizer with a schedule.
+            ValueError: if the number is out of range.
+        """
+        return self._learning_rate if self.schedule is None else self.schedule(self.iterations)
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float | LearningRateSchedule) -> None:
+        if isinstance(rate, LearningRateSchedule):
+            self.schedule = rate
+        elif self.schedule is not None:
+            raise TypeError(
+                f"The learning rate of this {type(self).__name__} follows its {type(self.schedule).__name__} and "
+                "cannot be set; create the optimizer with a number as learning_rate."
+            )
+        else:
+            self._learning_rate = check_number("learning_rate", rate)
 
     @property
     def fused_rule(self) -> Rule | None:
@@ -96,7 +125,7 @@ class Optimizer:
             if key not in grads or grads[key].shape != W.shape:
                 found = grads[key].shape if key in grads else "none"
                 raise ValueError(f"The parameter {key!r} needs a gradient of shape {W.shape}; got {found}.")
-        lr = float(self.learning_rate)
+        lr = self.learning_rate
         grads = self._clip(grads)
         for key, W in params.items():
             if self.weight_decay is not None:
@@ -139,20 +168,28 @@ class Optimizer:
         self.state = state
 
     @property
+    def numbers(self) -> list[Array]:
+        """Iterations and, without a schedule, the learning rate: the first of Keras's variables."""
+        rate = [np.array(self.learning_rate, np.float32)] if self.schedule is None else []
+        return [np.array(self.iterations, np.int64), *rate]
+
+    @property
     def variables(self) -> list[Array]:
-        """Iterations, learning rate and state arrays: the variables that Keras counts as the optimizer's parameters."""
-        arrays = [array for named in self.state.values() for array in named.values()]
-        return [np.array(self.iterations, np.int64), np.array(self.learning_rate, np.float32), *arrays]
+        """Numbers and state arrays: the variables that Keras counts as the optimizer's parameters."""
+        return [*self.numbers, *(array for named in self.state.values() for array in named.values())]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments with which the constructor creates such an optimizer, without its state."""
         names = [name for cls in type(self).__mro__[:-1] for name in inspect.signature(cls).parameters]
-        return {name: getattr(self, name) for name in names if hasattr(self, name)}
+        config = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        return config if self.schedule is None else config | {"learning_rate": schedules.serialize(self.schedule)}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """Return a new optimizer with the arguments that ``get_config`` returned."""
-        return cls(**config)
+        rate = config.get("learning_rate")
+        schedule = {"learning_rate": schedules.deserialize(rate)} if isinstance(rate, Mapping) else {}
+        return cls(**config | schedule)
 
     def _state_of(self, key: str, W: Array) -> State:
         """Return the state arrays of a parameter by name, created if there are none of its shape."""

@@ -6,6 +6,7 @@ from typing import Unpack
 import numpy as np
 
 from scratch.optimizers.optimizer import Optimizer, Options, State
+from scratch.optimizers.schedules import LearningRateSchedule
 from scratch.utils import Array, check_number
 
 
@@ -17,7 +18,7 @@ class RMSprop(Optimizer):
     ``keras/src/optimizers/rmsprop.py`` (Hinton, 2012, lecture 6e).
 
     Args:
-        learning_rate: η, zero or more.
+        learning_rate: η, zero or more, or a schedule.
         rho: ρ, between 0 and 1.
         momentum: μ, between 0 and 1.
         epsilon: ε, zero or more.
@@ -30,7 +31,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         rho: float = 0.9,
         momentum: float = 0.0,
         epsilon: float = 1e-7,

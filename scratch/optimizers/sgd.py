@@ -5,6 +5,7 @@ from typing import Unpack
 
 from scratch.kernels import Rule
 from scratch.optimizers.optimizer import Optimizer, Options, State
+from scratch.optimizers.schedules import LearningRateSchedule
 from scratch.utils import Array, check_number
 
 
@@ -14,7 +15,7 @@ class SGD(Optimizer):
     The formulas are those of ``keras/src/optimizers/sgd.py``.
 
     Args:
-        learning_rate: η, zero or more.
+        learning_rate: η, zero or more, or a schedule.
         momentum: m, between 0 and 1.
         nesterov: whether to apply Nesterov momentum.
         **options: weight decay and clipping; see ``Optimizer``.
@@ -25,7 +26,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.01,
+        learning_rate: float | LearningRateSchedule = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
         **options: Unpack[Options],
@@ -57,7 +58,7 @@ class SGD(Optimizer):
         ]
         decay = self.weight_decay
         decays = decay is not None, float(decay or 0)
-        numbers = float(self.learning_rate), float(self.momentum), bool(self.nesterov)
+        numbers = self.learning_rate, float(self.momentum), bool(self.nesterov)
         return Rule(*numbers, *decays, clipvalue, clipnorm, global_clipnorm)
 
     def state_order(self, keys: Iterable[str]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from scratch import initializers, layers, losses, metrics, optimizers
-from scratch.saving.entries import Json, KerasClass, Setting, Table, make_entry, read, short_repr
+from scratch.saving.entries import Json, KerasClass, Setting, Table, make_entry, read, short_repr, write
 
 
 def _read_scalar(value: Json) -> Any:
@@ -72,6 +72,22 @@ def _write_initializer(layer: layers.Dense, key: str) -> Json:
     if layer.built:  # the weights are written, too
         return ZEROS
     raise ValueError(f"{key} is a function that Keras does not have; build the model first")
+
+
+def _read_rate(value: Json) -> Any:
+    """Return a learning rate, or the schedule of an entry."""
+    return read(SCHEDULES, value, "learning rate schedule") if isinstance(value, dict) else _read_scalar(value)
+
+
+def _write_rate(optimizer: optimizers.Optimizer, key: str) -> Json:
+    schedule = optimizer.schedule
+    return getattr(optimizer, key) if schedule is None else write(SCHEDULES, schedule, "The learning rate schedule")
+
+
+def _read_numbers(value: Json) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise ValueError("expected a list of numbers")
+    return [_read_scalar(number) for number in value]
 
 
 def _initializers() -> Table:
@@ -220,11 +236,30 @@ LAYERS: Table = {
         fixed={"trainable": True, "axis": -1},
     ),
 }
+NUMBERS = Setting(_read_numbers)
+SCHEDULES: Table = {
+    "ExponentialDecay": KerasClass(
+        "keras.optimizers.schedules",
+        optimizers.schedules.ExponentialDecay,
+        _constructor_settings(optimizers.schedules.ExponentialDecay),
+        ignored=("name",),
+    ),
+    "PiecewiseConstantDecay": KerasClass(
+        "keras.optimizers.schedules",
+        optimizers.schedules.PiecewiseConstantDecay,
+        {"boundaries": NUMBERS, "values": NUMBERS},
+        ignored=("name",),
+    ),
+}
 OPTIMIZERS: Table = {
     optimizer.__name__: KerasClass(
         "keras.optimizers",
         optimizer,
-        {**_constructor_settings(optimizers.Optimizer), **_constructor_settings(optimizer)},
+        {
+            **_constructor_settings(optimizers.Optimizer),
+            **_constructor_settings(optimizer),
+            "learning_rate": Setting(_read_rate, _write_rate, required=False),
+        },
         fixed={"use_ema": False, "loss_scale_factor": None, "gradient_accumulation_steps": None},
         ignored=("name", "ema_momentum", "ema_overwrite_frequency"),
     )

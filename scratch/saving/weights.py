@@ -2,8 +2,9 @@
 
 A .weights.h5 file and the model.weights.h5 of a .keras archive name a variable by Keras's path.  The path of a weight
 has the layer's class and number: the kernel W of the third Dense layer is ``layers/dense_2/vars/0``, whatever the
-name of the layer.  ``optimizer/vars`` holds the number of steps, the learning rate and the arrays of the optimizer's
-state, such as one velocity for each weight.  An .npz file holds the weights only, with names such as ``dense_2/W``.
+name of the layer.  ``optimizer/vars`` holds the number of steps, the learning rate unless it follows a schedule, and
+the arrays of the optimizer's state, such as one velocity for each weight.  An .npz file holds the weights only, with
+names such as ``dense_2/W``.
 """
 
 import os
@@ -154,8 +155,7 @@ def to_hdf5(model: Network) -> bytes:
     arrays, optimizer = variables(model), model.optimizer
     if optimizer is not None:
         names[OPTIMIZER] = snake_case(type(optimizer).__name__)
-        numbers: list[Array] = [np.array(optimizer.iterations, np.int64), np.array(optimizer.learning_rate, np.float32)]
-        state = [*numbers, *optimizer.state_arrays(model.params)]
+        state = [*optimizer.numbers, *optimizer.state_arrays(model.params)]
         arrays |= {f"{OPTIMIZER}/{i}": array for i, array in enumerate(state)}
     return hdf5.to_bytes(arrays, names)
 
@@ -190,25 +190,26 @@ def restore(model: Network, arrays: Mapping[str, Array]) -> None:
 
 def _restore_optimizer(model: Network, optimizer: Optimizer, arrays: Mapping[str, Array]) -> None:
     params = model.params
-    keys = [key for _, key in optimizer.state_order(params)]
-    if len(arrays) not in (2, 2 + len(keys)):
+    keys, first = [key for _, key in optimizer.state_order(params)], len(optimizer.numbers)
+    if len(arrays) not in (first, first + len(keys)):
         warnings.warn(
-            f"The file has {len(arrays)} optimizer variables, but the model's optimizer has {2 + len(keys)}: the "
+            f"The file has {len(arrays)} optimizer variables, but the model's optimizer has {first + len(keys)}: the "
             "optimizer's state is not loaded.",
             stacklevel=2,
         )
         return
-    state = {f"{OPTIMIZER}/{i}": key for i, key in enumerate(keys, start=2)} if len(arrays) > 2 else {}
+    state = {f"{OPTIMIZER}/{i}": key for i, key in enumerate(keys, start=first)} if len(arrays) > first else {}
     shapes = {path: params[key].shape for path, key in state.items()}
-    check_arrays(arrays, {f"{OPTIMIZER}/0": (), f"{OPTIMIZER}/1": (), **shapes})
-    iterations, learning_rate = arrays[f"{OPTIMIZER}/0"], arrays[f"{OPTIMIZER}/1"]
+    check_arrays(arrays, {**{f"{OPTIMIZER}/{i}": () for i in range(first)}, **shapes})
+    iterations = arrays[f"{OPTIMIZER}/0"]
     if iterations.dtype.kind not in "iu" or iterations < 0:
         raise ValueError(f"{OPTIMIZER}/0 must be the number of steps, an integer of 0 or more; got {iterations}.")
-    rate = check_number(f"{OPTIMIZER}/1, the learning rate,", float(learning_rate))
+    if optimizer.schedule is None:
+        rate = check_number(f"{OPTIMIZER}/1, the learning rate,", float(arrays[f"{OPTIMIZER}/1"]))
+        # The file holds the learning rate in float32, the config in float64: if they agree, the latter is kept.
+        if np.float32(optimizer.learning_rate) != np.float32(rate):
+            optimizer.learning_rate = rate
     optimizer.iterations = int(iterations)
-    # The file holds the learning rate in float32, the config in float64: if they agree, the latter is kept.
-    if np.float32(optimizer.learning_rate) != np.float32(rate):
-        optimizer.learning_rate = rate
     with np.errstate(over="ignore"):
         optimizer.set_state_arrays(params, [arrays[path] for path in state])
 

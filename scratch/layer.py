@@ -18,7 +18,16 @@ from scratch import ops, utils
 from scratch.initializers import Initializer
 from scratch.utils import Array, Shape, auto_name, check_array, check_name
 
-ACTIVATIONS = ("linear", "relu", "sigmoid", "softmax", "tanh")  # ops has a _forward and a _backward for each
+ACTIVATIONS = (
+    "linear",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "tanh",
+    "elu",
+    "leaky_relu",
+    "softplus",
+)  # ops has a _forward and a _backward for each
 WeightShapes = dict[str, tuple[tuple[int, ...], Initializer]]
 
 
@@ -72,6 +81,7 @@ class Layer:
             input_shape = (utils.check_integer("input_dim", input_dim),)
         self.batch_input_shape = None if input_shape is None else utils.check_sample_shape("input_shape", input_shape)
         self.input_shape: Shape | None = None
+        self.options: dict[str, float] = {}  # further arguments of the activation function
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
         self.state: dict[str, Array] = {}
@@ -216,7 +226,7 @@ class Layer:
     def activate(self, z: Array) -> Array:
         """Apply the activation function (活性化関数)."""
         self.z = z
-        self.out = getattr(self.ops, f"{self.activation}_forward")(z)
+        self.out = getattr(self.ops, f"{self.activation}_forward")(z, **self.options)
         return self.out
 
     def activate_backward(self, dout: Array) -> Array:
@@ -227,7 +237,7 @@ class Layer:
         """
         if dout.shape != self.out.shape:
             raise ValueError(f"Layer {self.name!r} needs a dout of shape {self.out.shape}; got {dout.shape}.")
-        dz: Array = getattr(self.ops, f"{self.activation}_backward")(dout, self.out)
+        dz: Array = getattr(self.ops, f"{self.activation}_backward")(dout, self.out, **self.options)
         return dz
 
     def __call__(self, x: ArrayLike, training: bool = False) -> Array:

@@ -15,6 +15,7 @@ from typing import Unpack
 from numpy.typing import DTypeLike
 
 from scratch import initializers
+from scratch.activation_layers import ELU, LeakyReLU
 from scratch.batch_normalization import BatchNormalization
 from scratch.dropout import Dropout
 from scratch.dropped_names import renamed
@@ -24,6 +25,7 @@ from scratch.utils import Array, Shape, check_integer, check_name, check_sample_
 
 __all__ = [
     "ACTIVATIONS",
+    "ELU",
     "Activation",
     "BatchNormalization",
     "Common",
@@ -33,6 +35,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "Layer",
+    "LeakyReLU",
     "ReLU",
     "Rescaling",
     "Reshape",

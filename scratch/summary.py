@@ -4,11 +4,12 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-from scratch.layers import Activation, Layer
+from scratch.layers import ELU, Activation, Dropout, Layer, LeakyReLU, Reshape
 from scratch.network import Network
 from scratch.utils import Array, Shape, check_integer
 
 COLUMN_ENDS = (0.45, 0.80, 1.0)  # as fractions of the width
+BUILT_AT_ONCE = (Activation, Dropout, ELU, LeakyReLU, Reshape)  # what Keras never reports as unbuilt
 MIN_WIDTH, MAX_WIDTH = 20, 88
 
 
@@ -72,8 +73,7 @@ def _shape(layer: Layer) -> str:
 
 
 def _params(layer: Layer) -> str:
-    # An Activation layer of Keras is never reported as unbuilt, since it has nothing to build.
-    if not (layer.built or isinstance(layer, Activation)):
+    if not (layer.built or isinstance(layer, BUILT_AT_ONCE)):
         return "[color(34)]0[/] (unbuilt)"
     return f"[color(34)]{sum(W.size for W in layer.weights):,}[/]"
 

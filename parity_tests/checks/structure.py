@@ -45,6 +45,8 @@ def varied_model(module: Any, **options: Any) -> Any:
             layers.Reshape((3, -1)),
             layers.Reshape([8, 3]),
             layers.Flatten(),
+            layers.LeakyReLU(),
+            layers.ELU(),
             layers.BatchNormalization(scale=False),
             layers.Dropout(0.5),
             layers.BatchNormalization(center=False, momentum=0.5),
@@ -53,6 +55,17 @@ def varied_model(module: Any, **options: Any) -> Any:
     )
     model.compile(loss="categorical_crossentropy", optimizer="sgd")
     return model
+
+
+def unbuilt_summary(module: Any) -> str:
+    """Return the summary of a model whose input is unknown."""
+    layers, texts = module.layers, list[str]()
+    module.utils.clear_session()
+    parts = [layers.Dropout(0.5), layers.Rescaling(2), layers.Reshape((2,)), layers.LeakyReLU(), layers.ELU()]
+    inner = module.models.Sequential([layers.Dense(3)])
+    model = module.models.Sequential([*parts, layers.BatchNormalization(), inner])
+    model.summary(print_fn=texts.append, line_length=60)
+    return texts[0]
 
 
 def structure(model: Any) -> dict[str, object]:
@@ -102,6 +115,9 @@ def check_structure(backend: str) -> list[Comparison]:
     varied = varied_model(scratch, backend=backend)
     expected, outputs = keras_varied_structure()
     rows += [equal(f"{name} of the other layers", value, expected[name]) for name, value in structure(varied).items()]
+    rows.append(
+        equal("summary of other layers before they are built", unbuilt_summary(scratch), unbuilt_summary(keras))
+    )
     # Each normalization has at most seven roundings, in both programs together.
     bound = 14 * Rounding("float32").u * np.abs(outputs)
     return [*rows, compare("outputs of the other layers", varied.predict(VARIED_X, verbose=0), outputs, bound)]

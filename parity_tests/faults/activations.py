@@ -33,6 +33,43 @@ def leaky_relu(x: Array) -> Array:
     return np.where(x > 0, x, 0.01 * x)
 
 
+@planted_fault(numpy_ops, "elu_backward", caught_by="trace")
+def elu_slope_of_one(dout: Array, out: Array, alpha: float = 1.0) -> Array:
+    """The slope of an ELU for negative inputs is out + 1, whatever alpha is."""
+    return dout * np.where(out > 0, 1, out + 1)
+
+
+@planted_fault(numpy_ops, "elu_forward", caught_by="trace")
+def elu_without_minus_one(x: Array, alpha: float = 1.0) -> Array:
+    """An ELU of negative inputs is alpha·exp(x)."""
+    return np.where(x > 0, x, alpha * np.exp(np.minimum(x, 0)))
+
+
+@planted_fault(numpy_ops, "leaky_relu_backward", caught_by="trace")
+def leaky_relu_gradient_cut(dout: Array, out: Array, negative_slope: float = 0.2) -> Array:
+    """A leaky ReLU passes no gradient for negative inputs."""
+    return np.where(out > 0, dout, 0)
+
+
+@planted_fault(numpy_ops, "leaky_relu_forward", caught_by="trace")
+def leaky_relu_slope_ignored(x: Array, negative_slope: float = 0.2) -> Array:
+    """A leaky ReLU has the slope 0.2, whatever its setting is."""
+    return np.where(x > 0, x, x.dtype.type(0.2) * x)
+
+
+@planted_fault(numpy_ops, "softplus_forward", caught_by="trace")
+def softplus_overflows(x: Array) -> Array:
+    """Softplus is computed as log(1 + exp(x)), which loses small values and overflows."""
+    with np.errstate(over="ignore"):
+        return np.log(1 + np.exp(x.astype(np.float16))).astype(x.dtype)
+
+
+@planted_fault(numpy_ops, "softplus_backward", caught_by="trace")
+def softplus_slope_of_the_output(dout: Array, out: Array) -> Array:
+    """The slope of softplus is the sigmoid of its output instead of its input."""
+    return dout / (1 + np.exp(-out))
+
+
 @planted_fault(numpy_ops, "sigmoid_backward", caught_by="trace")
 def sigmoid_slope_incomplete(dout: Array, out: Array) -> Array:
     """The slope of the sigmoid is out instead of out·(1 − out)."""

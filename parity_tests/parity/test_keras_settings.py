@@ -60,6 +60,8 @@ def all_layers() -> list[kl.Layer]:
         kl.Rescaling(0.25, offset=-2.0),
         kl.BatchNormalization(),
         kl.BatchNormalization(momentum=0.5, epsilon=0.25, center=False, scale=False),
+        kl.LeakyReLU(0.125),
+        kl.ELU(0.5),
         kl.Dropout(0.25),
         kl.Dropout(0.5, seed=3),
     ]

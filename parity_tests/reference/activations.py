@@ -68,6 +68,68 @@ def tanh_backward(rounding: Rounding, dout: Bounded, z: Bounded, out: Bounded) -
     return _times_slope(rounding, dout, 1 - out.value**2, 2 * out.bound + 4 * rounding.u)
 
 
+def leaky_relu(negative_slope: float = 0.2) -> "ActivationModel":
+    """Return the bounds of z where z > 0, else negative_slope·z, with the roundings of slope and product (1).
+
+    Keras on TensorFlow rounds the slope to float32, for float64 tensors too.
+    """
+    slope_error = 2 * Rounding("float32").u
+
+    def forward(rounding: Rounding, z: Bounded) -> Bounded:
+        inactive, u = z.value <= -z.bound, rounding.u
+        bound = np.where(inactive, negative_slope * (z.bound + (2 * u + slope_error) * z.magnitude), z.bound)
+        return rounding.underflow(Bounded(np.where(z.value > 0, z.value, negative_slope * z.value), bound))
+
+    def backward(rounding: Rounding, dout: Bounded, z: Bounded, out: Bounded) -> Bounded:
+        # At z = 0 Keras has the slope of negative z on TensorFlow, and that of positive z on JAX.
+        active, inactive = z.value > z.bound, z.value < -z.bound
+        slope = np.where(z.value > 0, 1, negative_slope)
+        certain = slope * dout.bound + np.where(
+            active, 0, (2 * rounding.u + slope_error) * negative_slope * dout.magnitude
+        )
+        bound = np.where(active | inactive, certain, LAMBDA * dout.magnitude)
+        return rounding.underflow(Bounded(slope * dout.value, bound))
+
+    return ActivationModel(forward, backward)
+
+
+def elu(alpha: float = 1.0) -> "ActivationModel":
+    """Return the bounds of z where z > 0, else alpha·(exp(z) − 1).
+
+    Keras computes exp(z) first, which has a relative error (3) and is near 1 for small z: the error of the difference
+    is absolute.
+    """
+
+    def forward(rounding: Rounding, z: Bounded) -> Bounded:
+        nearest = np.minimum(z.value + z.bound, 0)
+        slope = np.where(z.value + z.bound > 0, max(1, alpha), alpha * np.exp(nearest))
+        value = np.where(z.value > 0, z.value, alpha * np.expm1(np.minimum(z.value, 0)))
+        rounded = (ELEMENTARY + 4) * rounding.u * alpha * np.exp(nearest) + 4 * rounding.u * np.abs(value)
+        return rounding.underflow(Bounded(value, slope * z.bound + np.where(z.value > z.bound, 0, rounded)))
+
+    def backward(rounding: Rounding, dout: Bounded, z: Bounded, out: Bounded) -> Bounded:
+        slope = np.where(z.value > 0, 1, out.value + alpha)
+        uncertain = np.where(z.value > z.bound, 0, out.bound + 4 * rounding.u * (np.abs(out.value) + alpha))
+        jump = abs(1 - alpha) * LAMBDA * (np.abs(z.value) <= z.bound)  # the slope at 0 is 1 or alpha (6)
+        return _times_slope(rounding, dout, slope, uncertain + jump)
+
+    return ActivationModel(forward, backward)
+
+
+def softplus(rounding: Rounding, z: Bounded) -> Bounded:
+    """Return log(1 + exp(z)), whose slope, the sigmoid, is largest at the upper end of what z may be (4)."""
+    value = np.logaddexp(z.value, 0)
+    propagated = _sigmoid(z.value + z.bound) * z.bound
+    return rounding.underflow(Bounded(value, propagated + ELEMENTARY * rounding.u * value))
+
+
+def softplus_backward(rounding: Rounding, dout: Bounded, z: Bounded, out: Bounded) -> Bounded:
+    """Return dout·(1 − exp(−out)), or dout times the sigmoid of z, as Keras does."""
+    slope = -np.expm1(-out.value)
+    error = np.exp(-np.maximum(out.value - out.bound, 0)) * out.bound + ELEMENTARY * rounding.u * slope
+    return _times_slope(rounding, dout, slope, error)
+
+
 def softmax(rounding: Rounding, z: Bounded) -> Bounded:
     """Return p = exp(z − max z) / Σ exp(z − max z), over the last axis.
 
@@ -127,9 +189,12 @@ def _sigmoid(x: Array) -> Array:
 
 
 ACTIVATIONS = {
+    "elu": elu(),
+    "leaky_relu": leaky_relu(),
     "linear": ActivationModel(linear, linear_backward),
     "relu": ActivationModel(relu, relu_backward),
     "sigmoid": ActivationModel(sigmoid, sigmoid_backward),
+    "softplus": ActivationModel(softplus, softplus_backward),
     "softmax": ActivationModel(softmax, softmax_backward),
     "tanh": ActivationModel(tanh, tanh_backward),
 }

@@ -12,6 +12,7 @@ from unittest import mock
 import keras
 import numpy as np
 
+from parity_tests.reference.activations import ActivationModel, elu, leaky_relu
 from parity_tests.reference.error_model import Array, Bounded, Rounding
 
 Settings = Mapping[str, Any]
@@ -188,12 +189,28 @@ def masks_for_keras() -> Iterator[None]:
         yield
 
 
+def activation(create: Callable[..., ActivationModel], name: str) -> LayerModel:
+    """Return the bounds of a layer that is an activation function with a setting of that name."""
+
+    def forward(p: Pass) -> Bounded:
+        return create(p.settings[name]).forward(p.rounding, p.x)
+
+    def backward(p: Pass, dout: Bounded) -> tuple[Bounded, dict[str, Bounded]]:
+        return create(p.settings[name]).backward(p.rounding, dout, p.x, forward(p)), {}
+
+    return LayerModel(forward, backward, inference=forward)
+
+
 SETTINGS: dict[str, dict[str, Any]] = {
+    "ELU": {"alpha": 0.7},
+    "LeakyReLU": {"negative_slope": 0.45},
     "BatchNormalization": {"momentum": 0.75, "epsilon": 0.01},
     "Dropout": {"rate": 0.375, "seed": 5},
     "Rescaling": {"scale": 0.3, "offset": -1.7},
 }
 LAYERS = {
+    "ELU": activation(elu, "alpha"),
+    "LeakyReLU": activation(leaky_relu, "negative_slope"),
     "BatchNormalization": LayerModel(
         batch_normalization,
         batch_normalization_backward,

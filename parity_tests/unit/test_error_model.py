@@ -87,7 +87,7 @@ def test_elementary_functions_are_within_their_bound(backend: str) -> None:
     z = np.concatenate([np.random.default_rng(0).normal(scale=s, size=(100, 100)) for s in (0.1, 1, 4, 20)])
     z = z.astype("float32")
     precise, u = ops.get("numpy"), Rounding("float32").u
-    for name in ("sigmoid_forward", "tanh_forward"):
+    for name in ("sigmoid_forward", "tanh_forward", "softplus_forward", "elu_forward"):
         expected = getattr(precise, name)(z.astype(np.float64))
         relative = np.abs(getattr(ops.get(backend), name)(z) - expected) / np.abs(expected)
         normal = np.abs(expected) > np.finfo("float32").tiny

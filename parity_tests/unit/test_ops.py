@@ -30,6 +30,8 @@ def arguments(name: str, rng: np.random.Generator, dtype: str) -> dict[str, obje
         "y": probabilities,
         "t": t,
         "need_dx": True,
+        "alpha": 0.5,
+        "negative_slope": 0.25,
         **{option: getattr(loss(), option) for loss in losses.LOSSES.values() for option in loss.op_options},
     }
     if "cross" in name:

@@ -7,6 +7,7 @@ and of softmax, which the fused training step also uses, are in ``scratch.kernel
 ``checked`` states the shapes of the arrays; with others, an operation raises a ``ValueError``.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,71 @@ def tanh_forward(x: Array) -> Array:
 def tanh_backward(dout: Array, out: Array) -> Array:
     """Gradient of tanh, from its output."""
     return _activation_backward(TANH, dout, out)
+
+
+@checked("...")
+@compiled
+def elu_forward(x: Array, alpha: float = 1.0) -> Array:
+    """Exponential linear unit: x for positive x, else alpha·(exp(x) − 1)."""
+    out = x.ravel().copy()
+    for i in range(out.size):
+        if not out[i] > 0:
+            out[i] = alpha * math.expm1(out[i])
+    return out.reshape(x.shape)
+
+
+@checked("...", "...")
+@compiled
+def elu_backward(dout: Array, out: Array, alpha: float = 1.0) -> Array:
+    """Gradient of the ELU, from its output."""
+    dx, y = dout.ravel().copy(), out.ravel()
+    for i in range(dx.size):
+        if not y[i] > 0:
+            dx[i] *= y[i] + alpha
+    return dx.reshape(dout.shape)
+
+
+@checked("...")
+@compiled
+def leaky_relu_forward(x: Array, negative_slope: float = 0.2) -> Array:
+    """Leaky ReLU: x for positive x, else negative_slope·x."""
+    out = x.ravel().copy()
+    for i in range(out.size):
+        if not out[i] > 0:
+            out[i] *= negative_slope
+    return out.reshape(x.shape)
+
+
+@checked("...", "...")
+@compiled
+def leaky_relu_backward(dout: Array, out: Array, negative_slope: float = 0.2) -> Array:
+    """Gradient of the leaky ReLU, from its output."""
+    dx, y = dout.ravel().copy(), out.ravel()
+    for i in range(dx.size):
+        if not y[i] > 0:
+            dx[i] *= negative_slope
+    return dx.reshape(dout.shape)
+
+
+@checked("...")
+@compiled
+def softplus_forward(x: Array) -> Array:
+    """Softplus, log(1 + exp(x)) = max(x, 0) + log(1 + exp(−|x|))."""
+    out = x.ravel().copy()
+    for i in range(out.size):
+        v = out[i]
+        out[i] = (v if v > 0 else 0 * v) + math.log1p(math.exp(-abs(v)))
+    return out.reshape(x.shape)
+
+
+@checked("...", "...")
+@compiled
+def softplus_backward(dout: Array, out: Array) -> Array:
+    """Gradient of softplus, from its output."""
+    dx, y = dout.ravel().copy(), out.ravel()
+    for i in range(dx.size):
+        dx[i] *= -math.expm1(-y[i])
+    return dx.reshape(dout.shape)
 
 
 @compiled

@@ -91,6 +91,36 @@ def tanh_backward(dout: Array, out: Array) -> Array:
     return dout * (1 - out * out)
 
 
+def elu_forward(x: Array, alpha: float = 1.0) -> Array:
+    """Exponential linear unit: x for positive x, else alpha·(exp(x) − 1)."""
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def elu_backward(dout: Array, out: Array, alpha: float = 1.0) -> Array:
+    """Gradient of the ELU, from its own output: the slope alpha·exp(x) is out + alpha."""
+    return dout * np.where(out > 0, 1, out + out.dtype.type(alpha))
+
+
+def leaky_relu_forward(x: Array, negative_slope: float = 0.2) -> Array:
+    """Leaky ReLU: x for positive x, else negative_slope·x."""
+    return np.where(x > 0, x, negative_slope * x)
+
+
+def leaky_relu_backward(dout: Array, out: Array, negative_slope: float = 0.2) -> Array:
+    """Gradient of the leaky ReLU, from its own output; at the kink, x = 0, it is negative_slope as in Keras."""
+    return np.where(out > 0, dout, negative_slope * dout)
+
+
+def softplus_forward(x: Array) -> Array:
+    """log(1 + exp(x)), written so that exp never overflows."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def softplus_backward(dout: Array, out: Array) -> Array:
+    """Gradient of softplus, from its own output: the slope, the sigmoid of x, is 1 − exp(−out)."""
+    return dout * -np.expm1(-out)
+
+
 def softmax_forward(x: Array) -> Array:
     """Probabilities of each row; the maximum is subtracted so that exp never overflows."""
     e = np.exp(x - x.max(axis=-1, keepdims=True))

@@ -211,6 +211,13 @@ LAYERS: Table = {
         {**COMMON, "rate": SCALAR, "seed": SCALAR},
         fixed={"trainable": True, "noise_shape": None},
     ),
+    "LeakyReLU": KerasClass(
+        "keras.layers",
+        layers.LeakyReLU,
+        {**COMMON, "negative_slope": SCALAR},
+        fixed={"trainable": True},
+    ),
+    "ELU": KerasClass("keras.layers", layers.ELU, {**COMMON, "alpha": SCALAR}, fixed={"trainable": True}),
     "Reshape": KerasClass(
         "keras.layers",
         layers.Reshape,

@@ -1,0 +1,47 @@
+"""Activation functions with a setting, as layers: ``LeakyReLU`` and ``ELU``.
+
+Sources: ``leaky_relu.py`` and ``elu.py`` in ``keras/src/layers/activations``; Maas et al., 2013; Clevert et al., 2016.
+"""
+
+from typing import Unpack
+
+from scratch.layer import Common, Layer
+from scratch.utils import check_number
+
+
+class LeakyReLU(Layer):
+    """x for positive x, negative_slope·x for others, so that no unit stops learning: (N, …) → (N, …).
+
+    Args:
+        negative_slope: 0 or more.  The activation ``"leaky_relu"`` has 0.2, as in Keras.
+        **common: ``input_shape``, ``input_dim``, ``name``, ``dtype``.
+
+    Raises:
+        ValueError: if ``negative_slope`` is not such a number.
+    """
+
+    settings = ("negative_slope",)
+
+    def __init__(self, negative_slope: float = 0.3, **common: Unpack[Common]) -> None:
+        self.negative_slope = check_number("negative_slope", negative_slope)
+        super().__init__("leaky_relu", **common)
+        self.options = {"negative_slope": self.negative_slope}
+
+
+class ELU(Layer):
+    """x for positive x, alpha·(exp(x) − 1) for others: (N, …) → (N, …).
+
+    Args:
+        alpha: 0 or more; the outputs are above -alpha.
+        **common: ``input_shape``, ``input_dim``, ``name``, ``dtype``.
+
+    Raises:
+        ValueError: if ``alpha`` is not such a number.
+    """
+
+    settings = ("alpha",)
+
+    def __init__(self, alpha: float = 1.0, **common: Unpack[Common]) -> None:
+        self.alpha = check_number("alpha", alpha)
+        super().__init__("elu", **common)
+        self.options = {"alpha": self.alpha}

@@ -21,6 +21,7 @@ commands:
   train     train the network and print its test accuracy (the default)
   evaluate  print the test accuracy of a saved model
   predict   classify photos or scans of digits with a saved model
+  lab       open a page that shows every number of the network
 
 For the options of a command: python -m scratch COMMAND --help"""
 

@@ -1,0 +1,48 @@
+"""``python -m scratch lab``: open a page that shows every number of a network."""
+
+import argparse
+import webbrowser
+
+from scratch.cli.options import add_data_option, file_name
+from scratch.datasets import mnist
+from scratch.utils import print_now
+
+NEEDS = "python -m scratch lab needs {name}: python -m pip install 'scratch-keras[lab]'."
+
+
+def run(words: list[str]) -> int:
+    """Serve the lab until it is stopped; return the exit status."""
+    options = _parse(words)
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+        import websockets  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise OSError(NEEDS.format(name=error.name)) from None
+    from scratch.lab.server import Server, listen
+    from scratch.lab.session import make_session
+
+    listener = listen(options.port)
+    session = make_session(mnist.load(options.data), options.model, options.seed)
+    server = Server(session, listener)
+    url = f"{server.url}&lang={options.lang}" if options.lang else server.url
+    print_now(f"The lab is open at {url} (Ctrl-C ends it).")
+    if not options.no_browser:
+        webbrowser.open(url)
+    server.run()
+    return 0
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    description = (
+        "Open a page that shows every number of a network: draw a digit, train, compare with Keras, find bugs."
+    )
+    parser = argparse.ArgumentParser(prog="python -m scratch lab", description=description)
+    meaning = "a model saved by scratch or Keras (default: the article's network, not trained yet)"
+    parser.add_argument("--model", metavar="FILE.keras", type=file_name, help=meaning)
+    add_data_option(parser)
+    parser.add_argument("--port", metavar="N", type=int, default=0, help="port of 127.0.0.1 (default: a free one)")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="random seed of the network (default: 0)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address only")
+    parser.add_argument("--lang", choices=("en", "ja"), help="language of the page (default: the browser's)")
+    return parser.parse_args(words)

@@ -1,0 +1,163 @@
+"""What a tab can ask for: one function for each method of the protocol, and the table ``METHODS``.
+
+A function takes the tab's view and the fields of the request, and returns the fields of the result and its arrays.
+All run in one thread, one after the other; the training has a thread of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from scratch import __version__
+from scratch.lab import digits
+from scratch.lab.session import View
+from scratch.lab.texts import LabError, language_of
+from scratch.utils import Array
+
+Fields = dict[str, Any]
+Answer = tuple[Fields, dict[str, Array]]
+Method = Callable[[View, Fields], Answer]
+
+
+def take(fields: Fields, name: str, kind: type, *, optional: bool = False) -> Any:
+    """Return a field of a request.
+
+    Raises:
+        LabError: if it is missing or of another type.
+    """
+    value = fields.get(name)
+    if value is None and optional:
+        return None
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise LabError("bad field", name=name, expected=kind.__name__, got=repr(value)[:40])
+    return value
+
+
+def hello(view: View, fields: Fields) -> Answer:
+    """Return what there is: the layers, the data, the training."""
+    view.language = language_of(fields.get("lang"))
+    session = view.session
+    layers = []
+    for layer in session.model.layers:
+        assert layer.input_shape is not None
+        layers.append(
+            {
+                "name": layer.name,
+                "type": type(layer).__name__,
+                "activation": layer.activation,
+                "input": list(layer.input_shape[1:]),
+                "output": list(layer.compute_output_shape(layer.input_shape)[1:]),
+                "params": {key: list(W.shape) for key, W in layer.params.items()},
+            }
+        )
+    data = session.data
+    described = {
+        "source": data.source,
+        "train": len(data.train[0]),
+        "test": len(data.test[0]),
+        "classes": session.classes,
+        "shape": list(data.train[0].shape[1:]),
+    }
+    result = {"version": __version__, "model": session.source, "layers": layers, "data": described}
+    described_digit, arrays = _described(view.digit) if view.digit else (None, {})
+    return {**result, "training": {}, "parity": False, "digit": described_digit}, arrays
+
+
+def _described(digit: digits.Digit) -> Answer:
+    result = {"source": digit.source, "index": digit.index, "label": digit.label}
+    return result, {"before": digit.before, "after": digit.after}
+
+
+def digit_pick(view: View, fields: Fields) -> Answer:
+    """Look at a digit of the data set."""
+    set_name = take(fields, "set", str)
+    if set_name not in ("train", "test"):
+        raise LabError("bad field", name="set", expected="train, test", got=set_name)
+    view.choose(digits.pick(view.session.data, set_name, take(fields, "index", int)))
+    assert view.digit is not None
+    return _described(view.digit)
+
+
+def digit_prepare(view: View, fields: Fields) -> Answer:
+    """Look at a drawing or a photo."""
+    if "file" in fields:
+        view.choose(digits.prepare_photo(take(fields, "file", str)))
+    else:
+        size = take(fields, "width", int), take(fields, "height", int)
+        view.choose(digits.prepare_drawing(*size, take(fields, "pixels", str)))
+    assert view.digit is not None
+    return _described(view.digit)
+
+
+def digit_label(view: View, fields: Fields) -> Answer:
+    """Set the class of a drawing or a photo, the target of its step."""
+    label, classes = take(fields, "label", int), view.session.classes
+    if view.digit is None:
+        raise LabError("no digit")
+    if not 0 <= label < classes:
+        raise LabError("bad field", name="label", expected=f"0 … {classes - 1}", got=label)
+    view.choose(replace(view.digit, label=label))
+    return _described(view.digit)
+
+
+def digit_mistakes(view: View, fields: Fields) -> Answer:
+    """Return the test digits that the network is most confidently wrong about."""
+    session, count = view.session, min(max(take(fields, "count", int), 1), 200)
+    rows, images = digits.mistakes(session.network(fields.get("snapshot")), session.data, count)
+    return {"mistakes": rows}, {"images": images}
+
+
+def trace(view: View, fields: Fields) -> Answer:
+    """Return the names and shapes of all tensors of one step on the digit, in the order of computation."""
+    found = view.inspection(take(fields, "snapshot", int, optional=True), renew=True)
+    tensors = []
+    for tensor in found.tensors.values():
+        limits = {"min": float(tensor.value.min()), "max": float(tensor.value.max())}
+        shape = list(tensor.value.shape)
+        tensors.append({"name": tensor.name, "kind": tensor.kind, "layer": tensor.layer, "shape": shape, **limits})
+    assert view.digit is not None
+    target = int(found["t"][0].argmax())
+    result = {
+        "tensors": tensors,
+        "probabilities": found.probabilities.tolist(),
+        "loss": float(found["loss"]),
+        "label": view.digit.label,
+        "target": target,
+        "epoch": found.state.epoch,
+        "step": found.state.step,
+    }
+    return result, {}
+
+
+def tensor(view: View, fields: Fields) -> Answer:
+    """Return the exact values of one tensor of the step."""
+    name = take(fields, "name", str)
+    value = view.inspection(take(fields, "snapshot", int, optional=True))[name]
+    return {"name": name, "shape": list(value.shape), "dtype": value.dtype.name}, {"value": value}
+
+
+METHODS: dict[str, Method] = {
+    "hello": hello,
+    "digit.pick": digit_pick,
+    "digit.prepare": digit_prepare,
+    "digit.label": digit_label,
+    "digit.mistakes": digit_mistakes,
+    "trace": trace,
+    "tensor": tensor,
+}
+
+
+def call(view: View, request: object) -> Answer:
+    """Answer a request.
+
+    Raises:
+        ValueError: if it cannot be answered; a ``LabError`` has its sentence in the language of the tab.
+    """
+    if not isinstance(request, dict) or not isinstance(request.get("method"), str):
+        raise LabError("not json")
+    method = METHODS.get(request["method"])
+    if method is None:
+        raise LabError("unknown method", name=request["method"][:40])
+    return method(view, request)

@@ -1,0 +1,118 @@
+"""``Session``: what all tabs of a lab share, the model, the data and the training; ``View``: what one tab looks at."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scratch.article import build_model, compile_model
+from scratch.datasets import mnist
+from scratch.lab.digits import Digit, inputs, targets
+from scratch.lab.inspection import Inspection, inspect
+from scratch.lab.states import State, network_at, take_state
+from scratch.lab.texts import LabError, Language
+from scratch.layers import Activation
+from scratch.models import Sequential, load_model
+from scratch.utils import clear_session, set_random_seed
+
+
+class Session:
+    """The model, the data and the training of one lab.
+
+    Args:
+        model: the compiled model.
+        data: the digits.
+        source: the file of the model; None for the article's network.
+
+    Raises:
+        ValueError: if the model does not accept the images, or the data has more classes than the model.
+    """
+
+    def __init__(self, model: Sequential, data: mnist.Dataset, source: str | None = None) -> None:
+        self.model, self.data, self.source = model, data, source
+        self.classes = (model.output_shape or (None, 0))[-1] or 0
+        highest = int(max(data.train[1].max(), data.test[1].max()))
+        if highest >= self.classes:
+            raise ValueError(f"The model has the classes 0 to {self.classes - 1}; the data has {highest} too.")
+        inputs(model, data.test[0][:1])
+        self.digit: Digit | None = None  # the last one that a tab has chosen, with which a new tab begins
+
+    def state(self, snapshot: int | None = None) -> State:
+        """Return the present state, or that of a snapshot."""
+        if snapshot is not None:
+            raise LabError("unknown snapshot", id=snapshot)
+        return take_state(self.model, -1, 0, 0)
+
+    def network(self, snapshot: int | None = None) -> Sequential:
+        """Return a network with the present weights, or those of a snapshot; training does not change it."""
+        return network_at(self.model, self.state(snapshot))
+
+
+@dataclass
+class View:
+    """What one tab looks at.
+
+    Attributes:
+        session: what all tabs share.
+        language: of the sentences that the tab gets.
+        digit: its digit.
+    """
+
+    session: Session
+    language: Language = "en"
+    digit: Digit | None = None
+    _inspections: dict[tuple[int | None, int], Inspection] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.digit = self.session.digit
+
+    def choose(self, digit: Digit) -> None:
+        """Look at a digit."""
+        self.digit = self.session.digit = digit
+        self._inspections.clear()
+
+    def inspection(self, snapshot: int | None = None, renew: bool = False) -> Inspection:
+        """Return all tensors of one step on the digit.
+
+        Args:
+            snapshot: the number of a snapshot, or None for the weights of the training.
+            renew: whether to copy the training's weights again; the tensors of one ``trace`` belong together.
+        """
+        digit, session = self.digit, self.session
+        if digit is None:
+            raise LabError("no digit")
+        key = snapshot, id(digit)
+        if renew or key not in self._inspections:
+            state = session.state(snapshot)
+            x = np.asarray(inputs(session.model, digit.after[None]))
+            label = digit.label
+            if label is None:  # nobody has said which digit it is: the target is what the network takes it for
+                label = int(network_at(session.model, state)(x).argmax())
+            y = targets(session.model, np.array([label]), session.classes)
+            if len(self._inspections) >= 2:
+                self._inspections.clear()  # a trace of the article's network has 2 MB
+            self._inspections[key] = inspect(session.model, state, x, y)
+        return self._inspections[key]
+
+
+def make_session(data: mnist.Dataset, file: str | None, seed: int = 0) -> Session:
+    """Return a session with the model of a file, or with the article's network and new weights.
+
+    Raises:
+        ValueError: if the file cannot be used.
+    """
+    if file is None:
+        set_random_seed(seed)
+        clear_session()
+        classes = int(max(data.train[1].max(), data.test[1].max())) + 1
+        height, width = data.train[0].shape[1:]
+        model = build_model(inputs=height * width, classes=classes)
+        compile_model(model)
+        return Session(model, data)
+    model = load_model(file)
+    if not model.built or model.layers[-1].activation not in ("softmax", "linear"):
+        raise ValueError(f"{file} is not a classifier: its last layer must give a softmax or logits.")
+    if model.loss is None:
+        if model.layers[-1].activation == "linear":
+            model.add(Activation("softmax"))
+        compile_model(model)
+    return Session(model, data, file)

@@ -1,0 +1,70 @@
+"""``State``: the weights of a training at one moment, and a network that computes with them.
+
+The lab never inspects the network that is being trained: it copies the weights while the model's lock is held, and
+computes on a detached copy of the model that uses them.  So looking, also at an earlier snapshot, changes no bit of the
+training.
+"""
+
+import copy
+from dataclasses import dataclass, field
+
+from scratch.models import Sequential
+from scratch.optimizers import SGD
+from scratch.utils import Array
+
+
+@dataclass(frozen=True)
+class State:
+    """A training at one moment.
+
+    Attributes:
+        id: number of the snapshot; -1 for a state that is not kept.
+        epoch: complete epochs.
+        step: complete steps of the current epoch.
+        params: the parameters of each layer, copied.
+        optimizer: a copy of the optimizer.
+        loss: mean of the loss over the current epoch so far; None before the first step.
+        accuracy: likewise.
+    """
+
+    id: int
+    epoch: int
+    step: int
+    params: list[dict[str, Array]] = field(repr=False)
+    optimizer: SGD = field(repr=False)
+    loss: float | None = None
+    accuracy: float | None = None
+
+
+def copy_optimizer(optimizer: SGD) -> SGD:
+    """Return an independent copy of an optimizer, which belongs to no model."""
+    clone = copy.copy(optimizer)
+    vars(clone).update({name: copy.deepcopy(value) for name, value in vars(optimizer).items() if name != "owner"})
+    clone.owner = None
+    return clone
+
+
+def take_state(model: Sequential, number: int, epoch: int, step: int, logs: dict[str, float] | None = None) -> State:
+    """Return the present state of a model, between two training steps.
+
+    Args:
+        model: the compiled model.
+        number: the ``id`` of the state.
+        epoch: complete epochs.
+        step: complete steps of the current epoch.
+        logs: running means of the current epoch.
+    """
+    with model.reading():
+        assert model.optimizer is not None
+        params = [{key: W.copy() for key, W in layer.params.items()} for layer in model.layers]
+        optimizer = copy_optimizer(model.optimizer)
+    logs = logs or {}
+    return State(number, epoch, step, params, optimizer, logs.get("loss"), logs.get("accuracy"))
+
+
+def network_at(model: Sequential, state: State) -> Sequential:
+    """Return a network with the layers of a model and the parameters of a state, independent of the model."""
+    network = model.detached()
+    for layer, params in zip(network.layers, state.params, strict=True):
+        layer.params = dict(params)
+    return network

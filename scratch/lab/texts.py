@@ -1,0 +1,77 @@
+"""The sentences that the server says, in the languages of the page."""
+
+from typing import Literal, cast
+
+Language = Literal["en", "ja"]
+LANGUAGES = ("en", "ja")
+
+TEXTS: dict[str, tuple[str, str]] = {
+    "not json": (
+        "The server expected a JSON object with a method; reload the page.",
+        "サーバーは method を含む JSON オブジェクトを期待しています。ページを再読み込みしてください。",
+    ),
+    "unknown method": ("The server has no method {name!r}.", "サーバーに {name!r} というメソッドはありません。"),
+    "bad field": (
+        "{name} must be {expected}; got {got}.",
+        "{name} は {expected} でなければなりません（受け取った値: {got}）。",
+    ),
+    "no digit": ("Draw or pick a digit first.", "先に数字を描くか選んでください。"),
+    "nothing drawn": (
+        "The picture shows no digit: nothing on it contrasts with the paper.",
+        "画像に数字が見つかりません。背景とはっきり区別できる線がありません。",
+    ),
+    "unknown tensor": ("There is no tensor {name!r}.", "{name!r} というテンソルはありません。"),
+    "unknown snapshot": (
+        "Snapshot {id} is no longer kept; choose another one.",
+        "スナップショット {id} はもう残っていません。別のものを選んでください。",
+    ),
+    "stopped": (
+        "The training has stopped: {reason} Restart it with another learning rate.",
+        "学習は停止しました（{reason}）。学習率を変えて最初からやり直してください。",
+    ),
+    "nonfinite": (
+        "The loss is not finite any more: {place}; the first tensor with NaN or infinity is {tensor!r}.",
+        "損失が有限でなくなりました: {place}。最初に NaN または無限大になったテンソルは {tensor!r} です。",
+    ),
+    "no parity": (
+        "The comparison needs Keras and parity_tests: python -m pip install 'scratch-keras[keras]'.",
+        "比較には Keras と parity_tests が必要です: python -m pip install 'scratch-keras[keras]'",
+    ),
+    "worker ended": (
+        "The process that runs Keras has ended; try again to start another one.",
+        "Keras のプロセスが終了しました。もう一度実行すると新しく起動します。",
+    ),
+    "busy": (
+        "Too many requests are waiting; try again when they are answered.",
+        "処理待ちの要求が多すぎます。応答が返ってからもう一度お試しください。",
+    ),
+    "internal": (
+        "The server failed ({error}); the training goes on.",
+        "サーバーでエラーが発生しました（{error}）。学習は続いています。",
+    ),
+}
+
+
+class LabError(ValueError):
+    """An error with a sentence in each language.
+
+    Args:
+        key: one of ``TEXTS``.
+        **values: what its sentence names.
+    """
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(key)
+        self.key, self.values = key, values
+
+    def text(self, language: Language) -> str:
+        """Return the sentence."""
+        return TEXTS[self.key][LANGUAGES.index(language)].format(**self.values)
+
+    def __str__(self) -> str:
+        return self.text("en")
+
+
+def language_of(name: object) -> Language:
+    """Return the language of that name; English for a name that the page does not have."""
+    return cast("Language", name) if name in LANGUAGES else "en"

@@ -10,6 +10,7 @@ from typing import Any
 
 from scratch import __version__
 from scratch.lab import digits
+from scratch.lab.explanation import explain
 from scratch.lab.session import View
 from scratch.lab.texts import LabError, language_of
 from scratch.utils import Array
@@ -138,6 +139,14 @@ def tensor(view: View, fields: Fields) -> Answer:
     return {"name": name, "shape": list(value.shape), "dtype": value.dtype.name}, {"value": value}
 
 
+def explain_value(view: View, fields: Fields) -> Answer:
+    """Return where one value of the step comes from."""
+    index = take(fields, "index", list)
+    if not all(isinstance(i, int) and not isinstance(i, bool) for i in index):
+        raise LabError("bad field", name="index", expected="[int, …]", got=repr(index)[:40])
+    return explain(view.inspection(take(fields, "snapshot", int, optional=True)), fields.get("name"), tuple(index))
+
+
 METHODS: dict[str, Method] = {
     "hello": hello,
     "digit.pick": digit_pick,
@@ -146,6 +155,7 @@ METHODS: dict[str, Method] = {
     "digit.mistakes": digit_mistakes,
     "trace": trace,
     "tensor": tensor,
+    "explain": explain_value,
 }
 
 

@@ -29,7 +29,10 @@ def run(words: list[str]) -> int:
     print_now(f"The lab is open at {url} (Ctrl-C ends it).")
     if not options.no_browser:
         webbrowser.open(url)
-    server.run()
+    try:
+        server.run()
+    finally:
+        session.close()
     return 0
 
 

@@ -4,6 +4,7 @@ A function takes the tab's view and the fields of the request, and returns the f
 All run in one thread, one after the other; the training has a thread of its own.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,12 +13,14 @@ from scratch import __version__
 from scratch.lab import digits
 from scratch.lab.explanation import explain
 from scratch.lab.session import View
+from scratch.lab.states import State
 from scratch.lab.texts import LabError, language_of
 from scratch.utils import Array
 
 Fields = dict[str, Any]
 Answer = tuple[Fields, dict[str, Array]]
 Method = Callable[[View, Fields], Answer]
+MAX_LEARNING_RATE = 1e6
 
 
 def take(fields: Fields, name: str, kind: type, *, optional: bool = False) -> Any:
@@ -63,7 +66,7 @@ def hello(view: View, fields: Fields) -> Answer:
     }
     result = {"version": __version__, "model": session.source, "layers": layers, "data": described}
     described_digit, arrays = _described(view.digit) if view.digit else (None, {})
-    return {**result, "training": {}, "parity": False, "digit": described_digit}, arrays
+    return {**result, "training": status(view), "parity": False, "digit": described_digit}, arrays
 
 
 def _described(digit: digits.Digit) -> Answer:
@@ -147,6 +150,79 @@ def explain_value(view: View, fields: Fields) -> Answer:
     return explain(view.inspection(take(fields, "snapshot", int, optional=True)), fields.get("name"), tuple(index))
 
 
+def status(view: View) -> Fields:
+    """Return the status of the training, with its message in the language of the tab."""
+    found = view.session.training.status()
+    message = found["message"]
+    return found | {"message": message.text(view.language) if message else ""}
+
+
+def train_play(view: View, fields: Fields) -> Answer:
+    """Train until it is paused."""
+    speed = take(fields, "steps_per_second", float, optional=True)
+    if speed is not None and not 0.01 <= speed <= 1e6:
+        raise LabError("bad field", name="steps_per_second", expected="0.01 … 1000000, null", got=speed)
+    view.session.training.run_steps(math.inf, speed)
+    return status(view), {}
+
+
+def train_pause(view: View, fields: Fields) -> Answer:
+    """Pause before the next step; a ``status`` event follows."""
+    view.session.training.pause()
+    return status(view), {}
+
+
+def train_step(view: View, fields: Fields) -> Answer:
+    """Take one step."""
+    view.session.training.run_steps(1)
+    return status(view), {}
+
+
+def train_epoch(view: View, fields: Fields) -> Answer:
+    """Train to the end of the epoch."""
+    view.session.training.run_epoch()
+    return status(view), {}
+
+
+def train_learning_rate(view: View, fields: Fields) -> Answer:
+    """Change the learning rate of the steps that follow."""
+    value = take(fields, "value", float)
+    if not 0 <= value <= MAX_LEARNING_RATE:
+        raise LabError("bad field", name="value", expected=f"0 … {MAX_LEARNING_RATE:g}", got=value)
+    view.session.training.set_learning_rate(value)
+    return status(view), {}
+
+
+def train_restart(view: View, fields: Fields) -> Answer:
+    """Begin again with new weights."""
+    seed = take(fields, "seed", int)
+    if not 0 <= seed < 2**32:
+        raise LabError("bad field", name="seed", expected="0 … 4294967295", got=seed)
+    view.session.training.restart(seed)
+    return status(view), {}
+
+
+def list_snapshots(view: View, fields: Fields) -> Answer:
+    """Return the snapshots, in order."""
+    kept = view.session.training.snapshots.kept
+    names = ("id", "epoch", "step", "loss", "accuracy")
+    return {"snapshots": [{name: getattr(state, name) for name in names} for state in kept]}, {}
+
+
+def frame_of(view: View, fields: Fields) -> Answer:
+    """Return the frame of a snapshot; the training goes on."""
+    session = view.session
+    state = session.state(take(fields, "snapshot", int))
+    frame, arrays = session.make_frame(state, session.training.initial)
+    return frame_fields(state) | frame, arrays
+
+
+def frame_fields(state: State) -> Fields:
+    """Return the fields of a frame that say which state it shows."""
+    place = {"epoch": state.epoch, "step": state.step, "learning_rate": float(state.optimizer.learning_rate)}
+    return place | {"loss": state.loss, "accuracy": state.accuracy}
+
+
 METHODS: dict[str, Method] = {
     "hello": hello,
     "digit.pick": digit_pick,
@@ -156,6 +232,14 @@ METHODS: dict[str, Method] = {
     "trace": trace,
     "tensor": tensor,
     "explain": explain_value,
+    "train.play": train_play,
+    "train.pause": train_pause,
+    "train.step": train_step,
+    "train.epoch": train_epoch,
+    "train.learning_rate": train_learning_rate,
+    "train.restart": train_restart,
+    "snapshots": list_snapshots,
+    "frame.of": frame_of,
 }
 
 

@@ -1,5 +1,6 @@
 """``Session``: what all tabs of a lab share, the model, the data and the training; ``View``: what one tab looks at."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,9 +8,11 @@ import numpy as np
 from scratch.article import build_model, compile_model
 from scratch.datasets import mnist
 from scratch.lab.digits import Digit, inputs, targets
+from scratch.lab.frames import FrameMaker
 from scratch.lab.inspection import Inspection, inspect
-from scratch.lab.states import State, network_at, take_state
+from scratch.lab.states import State, network_at
 from scratch.lab.texts import LabError, Language
+from scratch.lab.training import Training
 from scratch.layers import Activation
 from scratch.models import Sequential, load_model
 from scratch.utils import clear_session, set_random_seed
@@ -35,12 +38,23 @@ class Session:
             raise ValueError(f"The model has the classes 0 to {self.classes - 1}; the data has {highest} too.")
         inputs(model, data.test[0][:1])
         self.digit: Digit | None = None  # the last one that a tab has chosen, with which a new tab begins
+        self.listeners: set[Callable[[], None]] = set()  # called in the training's thread when there is news
+        (x, y), (x_test, y_test) = [(inputs(model, images), labels) for images, labels in (data.train, data.test)]
+        train, test = (x, targets(model, y, self.classes)), (x_test, targets(model, y_test, self.classes))
+        self.make_frame = FrameMaker(model, train, (x_test, y_test), data.train[0].shape[1:])
+        self.training = Training(model, train, test, self.make_frame, self._notify)
+
+    def _notify(self) -> None:
+        for listener in list(self.listeners):
+            listener()
 
     def state(self, snapshot: int | None = None) -> State:
         """Return the present state, or that of a snapshot."""
-        if snapshot is not None:
-            raise LabError("unknown snapshot", id=snapshot)
-        return take_state(self.model, -1, 0, 0)
+        return self.training.take() if snapshot is None else self.training.snapshots[snapshot]
+
+    def close(self) -> None:
+        """End the training's thread."""
+        self.training.end()
 
     def network(self, snapshot: int | None = None) -> Sequential:
         """Return a network with the present weights, or those of a snapshot; training does not change it."""

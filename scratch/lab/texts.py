@@ -26,13 +26,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "スナップショット {id} はもう残っていません。別のものを選んでください。",
     ),
     "stopped": (
-        "The training has stopped: {reason} Restart it with another learning rate.",
-        "学習は停止しました（{reason}）。学習率を変えて最初からやり直してください。",
+        "The training has stopped; restart it, with a smaller learning rate if the loss was not finite.",
+        "学習は停止しています。最初からやり直してください（損失が有限でなくなった場合は学習率を小さくします）。",
     ),
     "nonfinite": (
         "The loss is not finite any more: {place}; the first tensor with NaN or infinity is {tensor!r}.",
         "損失が有限でなくなりました: {place}。最初に NaN または無限大になったテンソルは {tensor!r} です。",
     ),
+    "failed": ("The training has ended: {error}", "学習が終了しました: {error}"),
     "no parity": (
         "The comparison needs Keras and parity_tests: python -m pip install 'scratch-keras[keras]'.",
         "比較には Keras と parity_tests が必要です: python -m pip install 'scratch-keras[keras]'",

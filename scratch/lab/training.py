@@ -1,0 +1,299 @@
+"""``Training``: the model's ``fit`` in a thread of its own, which can be paused between any two steps.
+
+The thread runs ``fit`` itself, so what is trained here ends with the bits that ``fit`` gives without a lab:
+
+- a callback waits before a step while the training is paused or limited in speed;
+- ``PacedSteps`` wraps the train function of ``fit`` and lets it take as many steps per call as are asked for, one in
+  slow motion and many at full speed, which changes no bit (see ``execution.py``);
+- pictures for the page are made between two calls, from copies of the weights, and at most for a twentieth of the time.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from scratch.batches import Rows
+from scratch.callbacks import Callback, Logs
+from scratch.callbacks.callback import may_skip_batches
+from scratch.execution import Steps, TrainFunction
+from scratch.lab.curves import Curves
+from scratch.lab.snapshots import Snapshots
+from scratch.lab.states import State, copy_optimizer, take_state
+from scratch.lab.texts import LabError
+from scratch.models import Sequential
+from scratch.utils import Array, set_random_seed, spawn_generator
+
+ENDLESS = 1_000_000  # epochs
+SHARE = 20  # a frame is made when this multiple of the last one's time has passed
+LONGEST = 1.0  # seconds between two frames, on a machine that is busy with something else
+SLOW_FRAME = 0.05  # seconds between two frames of a training that is limited in speed
+PAUSED, PLAYING, STOPPED = "paused", "playing", "stopped by NaN"
+
+
+class _EndedError(Exception):
+    """Ends ``fit`` before a step."""
+
+
+class NonFiniteError(Exception):
+    """The loss of a batch is not finite; raised before the update."""
+
+
+class PacedSteps:
+    """A train function that takes as many steps per call as the training is asked for.
+
+    Args:
+        inner: the train function of ``fit``.
+        training: says how many steps may be taken, and records what they gave.
+    """
+
+    def __init__(self, inner: TrainFunction, training: "Training") -> None:
+        self.inner, self.training = inner, training
+
+    @property
+    def steps_per_call(self) -> int:
+        """Number of batches of the next call."""
+        return self.training.steps_of_call(self.inner.steps_per_call)
+
+    @steps_per_call.setter
+    def steps_per_call(self, value: int) -> None:
+        raise AttributeError("The training of the lab decides how many steps a call takes.")
+
+    def __call__(self, batches: Sequence[Rows]) -> Steps:
+        """Take steps on the batches."""
+        steps = self.inner(batches)
+        self.training.record(steps)
+        return steps
+
+
+class Training(Callback):
+    """The training of a lab.
+
+    Args:
+        model: the compiled model, which is changed.
+        train: samples and targets of ``fit``.
+        test: samples and targets that are evaluated after each epoch.
+        batch_size: samples per step.
+        make_frame: returns what the page shows of a state, given the initial one; called in the training's thread.
+        changed: called after ``status`` or ``frame`` has changed, in any thread.
+
+    Attributes:
+        state: ``paused``, ``playing`` or ``stopped by NaN``.
+        reason: why it has stopped.
+        frame: the last frame: a number that grows with each, the state, and what ``make_frame`` returned.
+        frame_wanted: whether a tab waits for a frame.
+        initial: the state before the first step.
+    """
+
+    def __init__(
+        self,
+        model: Sequential,
+        train: tuple[Any, Array],
+        test: tuple[Any, Array],
+        make_frame: Callable[[State, State], Any],
+        changed: Callable[[], None],
+        batch_size: int = 100,
+    ) -> None:
+        self.trained, self.data, self.test = model, train, test
+        self.make_frame, self.changed, self.batch_size = make_frame, changed, batch_size
+        self.steps_per_epoch = math.ceil(len(train[0]) / batch_size)
+        self._condition = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._ending = False
+        self.frame_wanted, self.curves = False, Curves()
+        self.frame: tuple[int, State, Any] | None = None
+        model.warn_nonfinite_loss = self._stop_at_nonfinite  # type: ignore[method-assign]
+        make_train_function = type(model).make_train_function.__get__(model)
+        model.make_train_function = lambda *arguments: PacedSteps(  # type: ignore[method-assign]
+            make_train_function(*arguments), self
+        )
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget an earlier training, and start the thread, which waits before the first step."""
+        self.state = PAUSED
+        self.reason: LabError | None = None
+        self._remaining, self._interval, self._next_step, self._next_frame = 0.0, 0.0, 0.0, 0.0
+        self.epoch = self.step = 0
+        self.logs: Logs = {}
+        self.curves, self.snapshots = Curves(self.curves.generation + 1), Snapshots()
+        self.initial = take_state(self.trained, -1, 0, 0)
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="training", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.trained.fit(
+                *self.data, self.batch_size, ENDLESS, verbose=0, callbacks=[self], validation_data=self.test
+            )
+        except _EndedError:
+            return
+        except NonFiniteError as error:
+            self.reason = error.args[0]
+        except Exception as error:
+            self.reason = LabError("failed", error=f"{type(error).__name__}: {error}")
+        self.state = STOPPED
+        self._publish()
+
+    # Called by fit, in the training's thread.
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Note the epoch."""
+        self.epoch, self.step = epoch, 0
+
+    @may_skip_batches
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Wait while the training is paused, and until the time of the next step."""
+        self.step = batch
+        if self.snapshots.is_due(self.epoch, self.step):
+            self._keep_snapshot()
+        if self._remaining < 1:
+            self._pause()
+        with self._condition:
+            while not self._ending and (self._remaining < 1 or time.perf_counter() < self._next_step):
+                self._condition.wait(self._next_step - time.perf_counter() if self._remaining >= 1 else None)
+            if self._ending:
+                raise _EndedError
+            self.state = PLAYING
+            self._next_step = max(self._next_step, time.perf_counter()) + self._interval
+
+    @may_skip_batches
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Make a frame if a tab waits for one and its turn has come."""
+        self.step, self.logs = batch + 1, dict(logs or {})
+        if self.frame_wanted and self._remaining >= 1 and time.perf_counter() >= self._next_frame:
+            self._publish()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Record the epoch; a goal of one epoch is reached before the next begins."""
+        self.curves.end_epoch(epoch, dict(logs or {}))
+
+    def steps_of_call(self, most: int) -> int:
+        """Return how many steps the next call may take: one in slow motion, at most what is left of a goal."""
+        return 1 if self._interval else max(1, int(min(most, self._remaining)))
+
+    def record(self, steps: Steps) -> None:
+        """Count the steps of a call, and note their loss and accuracy."""
+        labels = steps.y if steps.y.ndim == 1 else steps.y.argmax(axis=1)
+        accuracy = float((steps.out.argmax(axis=1) == labels).mean())
+        self.curves.add(len(steps.losses), float(np.mean(steps.losses)), accuracy)
+        with self._condition:
+            self._remaining -= len(steps.losses)
+
+    def _stop_at_nonfinite(self, x: Any, y: Array) -> None:
+        """Replace the warning of ``fit``: end it before the update, and name the first tensor that is not finite."""
+        model = self.trained.detached()
+        assert model.loss is not None
+        with np.errstate(over="ignore", invalid="ignore"):
+            trace = model.trace_batch(model.loss, x, y)
+        tensor = next((name for name, value in trace.items() if not np.isfinite(value).all()), "loss")
+        fit_state = self.trained.fit_state
+        raise NonFiniteError(LabError("nonfinite", place=fit_state.place if fit_state else "", tensor=tensor))
+
+    def _pause(self) -> None:
+        with self._condition:
+            if self._remaining >= 1:
+                return
+            self.state = PAUSED
+        if self.snapshots.last_place != (self.epoch, self.step):
+            self._keep_snapshot()
+        self._publish()
+        self._next_frame = 0  # a paused training has time
+
+    def _keep_snapshot(self) -> None:
+        number = self.snapshots.next_id
+        self.snapshots.keep(take_state(self.trained, number, self.epoch, self.step, self.logs))
+
+    def _publish(self) -> None:
+        """Make a frame of the present state."""
+        start = time.perf_counter()
+        self.frame_wanted = False
+        state = self.take()
+        number = self.frame[0] + 1 if self.frame else 1
+        self.frame = number, state, self.make_frame(state, self.initial)
+        end = time.perf_counter()
+        self._next_frame = end + (SLOW_FRAME if self._interval else min(SHARE * (end - start), LONGEST))
+        self.changed()
+
+    def take(self) -> State:
+        """Return the present state."""
+        with self.trained.reading():
+            return take_state(self.trained, -1, self.epoch, self.step, self.logs)
+
+    # Called for the tabs, in other threads.
+
+    def status(self) -> dict[str, Any]:
+        """Return the status of the protocol, with ``message`` as a ``LabError`` or None."""
+        optimizer = self.trained.optimizer
+        assert optimizer is not None
+        return {
+            "state": self.state,
+            "epoch": self.epoch,
+            "step": self.step,
+            "steps_per_epoch": self.steps_per_epoch,
+            "learning_rate": float(optimizer.learning_rate),
+            "steps_per_second": 1 / self._interval if self._interval else None,
+            "message": self.reason,
+        }
+
+    def run_steps(self, steps: float, steps_per_second: float | None = None) -> None:
+        """Train for a number of further steps, or until it is paused.
+
+        Raises:
+            LabError: if the training has stopped because its loss was not finite.
+        """
+        if self.state == STOPPED:
+            raise LabError("stopped")
+        with self._condition:
+            self.state, self._remaining = PLAYING, steps
+            self._interval = 1 / steps_per_second if steps_per_second else 0.0
+            self._next_step = 0.0
+            self._condition.notify()
+        self.changed()
+
+    def run_epoch(self) -> None:
+        """Train to the end of the present epoch."""
+        with self.trained.reading():  # no step is taken meanwhile
+            fit_state = self.trained.fit_state
+            self.run_steps(self.steps_per_epoch - (fit_state.step if fit_state else 0))
+
+    def pause(self) -> None:
+        """Pause before the next step."""
+        with self._condition:
+            self._remaining = 0
+
+    def set_learning_rate(self, value: float) -> None:
+        """Change the learning rate of the steps that follow."""
+        with self.trained.reading():
+            assert self.trained.optimizer is not None
+            self.trained.optimizer.learning_rate = value
+        self.changed()
+
+    def end(self) -> None:
+        """End the thread before the next step."""
+        with self._condition:
+            self._ending = True
+            self._condition.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def restart(self, seed: int) -> None:
+        """Draw new weights as a new model with that seed does, and begin again with the present learning rate."""
+        self.end()
+        set_random_seed(seed)
+        model = self.trained
+        with model.reading():
+            optimizer = model.optimizer
+            assert optimizer is not None
+            rate = optimizer.learning_rate
+            vars(optimizer).update(vars(copy_optimizer(self.initial.optimizer)), owner=model, learning_rate=rate)
+            model.rng = spawn_generator()
+            for layer in model.layers:
+                assert layer.input_shape is not None
+                for key, (shape, initializer) in layer.weight_shapes(layer.input_shape).items():
+                    layer.params[key][...] = initializer(shape, model.rng)
+        self._begin()

@@ -28,11 +28,13 @@ class Connection:
     Args:
         websocket: the accepted WebSocket.
         session: what all tabs share.
-        executor: runs the methods, in one thread.
+        executors: run the quick and the slow methods, in one thread each.
     """
 
-    def __init__(self, websocket: WebSocket, session: Session, executor: ThreadPoolExecutor) -> None:
-        self.websocket, self.view, self.executor = websocket, View(session), executor
+    def __init__(
+        self, websocket: WebSocket, session: Session, executors: tuple[ThreadPoolExecutor, ThreadPoolExecutor]
+    ) -> None:
+        self.websocket, self.view, self.executors = websocket, View(session), executors
         self._tasks: set[asyncio.Task[None]] = set()
         self._sending = asyncio.Lock()
         self._news = asyncio.Event()
@@ -47,6 +49,10 @@ class Connection:
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(self._news.set)
 
+        def notify(event: Header) -> None:  # called in the thread of a method
+            asyncio.run_coroutine_threadsafe(self._send(pack(event)), loop)
+
+        self.view.notify = notify
         session.listeners.add(wake)
         events = asyncio.create_task(self._send_events())
         try:
@@ -80,7 +86,8 @@ class Connection:
                 self._news.set()
                 return
             loop = asyncio.get_running_loop()
-            result, arrays = await loop.run_in_executor(self.executor, methods.call, self.view, request)
+            is_slow = isinstance(request, dict) and request.get("method") in methods.SLOW
+            result, arrays = await loop.run_in_executor(self.executors[is_slow], methods.call, self.view, request)
             await self._send(pack({"id": identity, "result": result}, arrays))
         except (ValueError, OSError) as error:
             await self._send_error(identity, error)

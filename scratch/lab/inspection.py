@@ -43,12 +43,14 @@ class Inspection:
         tensors: by name, in the order of computation.
         network: the network of the state, whose layers hold the tensors of the forward pass.
         state: the inspected state.
+        y: the targets as the loss takes them.
         of_logits: whether the loss was computed from the logits of a softmax at the end.
     """
 
     tensors: dict[str, Tensor]
     network: Sequential
     state: State
+    y: Array
     of_logits: bool
 
     def __getitem__(self, name: object) -> Array:
@@ -104,7 +106,7 @@ def inspect(model: Sequential, state: State, x: Array, y: Array) -> Inspection:
     for layer in network.layers:
         names = [f"{layer.name}/{key}" for key in layer.params]
         found += [Tensor(f"{name}_new", "update", layer.name, updated[name]) for name in names]
-    return Inspection({tensor.name: tensor for tensor in found}, network, state, of_logits)
+    return Inspection({tensor.name: tensor for tensor in found}, network, state, targets, of_logits)
 
 
 def has_inner_activation(layer: Layer) -> bool:

@@ -1,42 +1,23 @@
 """What a tab can ask for: one function for each method of the protocol, and the table ``METHODS``.
 
 A function takes the tab's view and the fields of the request, and returns the fields of the result and its arrays.
-All run in one thread, one after the other; the training has a thread of its own.
+All run in one thread, one after the other, but those in ``SLOW``, which have another; the training has its own.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from scratch import __version__
-from scratch.lab import digits
+from scratch.lab import digits, parity
 from scratch.lab.explanation import explain
+from scratch.lab.requests import Answer, Fields, take
 from scratch.lab.session import View
 from scratch.lab.states import State
 from scratch.lab.texts import LabError, language_of
-from scratch.utils import Array
 
-Fields = dict[str, Any]
-Answer = tuple[Fields, dict[str, Array]]
 Method = Callable[[View, Fields], Answer]
 MAX_LEARNING_RATE = 1e6
-
-
-def take(fields: Fields, name: str, kind: type, *, optional: bool = False) -> Any:
-    """Return a field of a request.
-
-    Raises:
-        LabError: if it is missing or of another type.
-    """
-    value = fields.get(name)
-    if value is None and optional:
-        return None
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise LabError("bad field", name=name, expected=kind.__name__, got=repr(value)[:40])
-    return value
 
 
 def hello(view: View, fields: Fields) -> Answer:
@@ -66,7 +47,12 @@ def hello(view: View, fields: Fields) -> Answer:
     }
     result = {"version": __version__, "model": session.source, "layers": layers, "data": described}
     described_digit, arrays = _described(view.digit) if view.digit else (None, {})
-    return {**result, "training": status(view), "parity": False, "digit": described_digit}, arrays
+    return {
+        **result,
+        "training": status(view),
+        "parity": session.worker.is_available(),
+        "digit": described_digit,
+    }, arrays
 
 
 def _described(digit: digits.Digit) -> Answer:
@@ -240,7 +226,15 @@ METHODS: dict[str, Method] = {
     "train.restart": train_restart,
     "snapshots": list_snapshots,
     "frame.of": frame_of,
+    "compare": parity.compare,
+    "compare.tensor": parity.compare_tensor,
+    "hunt.levels": parity.hunt_levels,
+    "hunt.start": parity.hunt_start,
+    "hunt.tensor": parity.hunt_tensor,
+    "hunt.answer": parity.hunt_answer,
+    "diagnose": parity.diagnose,
 }
+SLOW = {name for name in METHODS if name.startswith(("compare", "hunt", "diagnose"))}  # wait for Keras
 
 
 def call(view: View, request: object) -> Answer:

@@ -52,7 +52,7 @@ class Server:
         self.port: int = listener.getsockname()[1]
         self.hosts = {f"{name}:{self.port}" for name in (HOST, "localhost")}
         self.connections: set[Connection] = set()
-        self.executor = ThreadPoolExecutor(1, "lab")
+        self.executors = ThreadPoolExecutor(1, "lab"), ThreadPoolExecutor(1, "lab-keras")
         routes = [
             Route("/", self._page),
             Route("/stop", self._stop, methods=["POST"]),
@@ -100,7 +100,7 @@ class Server:
             await websocket.close(FORBIDDEN)  # before it is accepted: the handshake is answered with status 403
             return
         await websocket.accept()
-        connection = Connection(websocket, self.session, self.executor)
+        connection = Connection(websocket, self.session, self.executors)
         self.connections.add(connection)
         try:
             await connection.serve()

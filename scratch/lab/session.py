@@ -1,5 +1,6 @@
 """``Session``: what all tabs of a lab share, the model, the data and the training; ``View``: what one tab looks at."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,9 +14,10 @@ from scratch.lab.inspection import Inspection, inspect
 from scratch.lab.states import State, network_at
 from scratch.lab.texts import LabError, Language
 from scratch.lab.training import Training
+from scratch.lab.worker import Worker
 from scratch.layers import Activation
 from scratch.models import Sequential, load_model
-from scratch.utils import clear_session, set_random_seed
+from scratch.utils import Array, clear_session, set_random_seed
 
 
 class Session:
@@ -42,6 +44,7 @@ class Session:
         (x, y), (x_test, y_test) = [(inputs(model, images), labels) for images, labels in (data.train, data.test)]
         train, test = (x, targets(model, y, self.classes)), (x_test, targets(model, y_test, self.classes))
         self.make_frame = FrameMaker(model, train, (x_test, y_test), data.train[0].shape[1:])
+        self.worker = Worker()
         self.training = Training(model, train, test, self.make_frame, self._notify)
 
     def _notify(self) -> None:
@@ -53,7 +56,8 @@ class Session:
         return self.training.take() if snapshot is None else self.training.snapshots[snapshot]
 
     def close(self) -> None:
-        """End the training's thread."""
+        """End the training's thread and the process that runs Keras."""
+        self.worker.close()
         self.training.end()
 
     def network(self, snapshot: int | None = None) -> Sequential:
@@ -69,11 +73,18 @@ class View:
         session: what all tabs share.
         language: of the sentences that the tab gets.
         digit: its digit.
+        notify: sends it an event.
+        compared: the arrays of its last comparison with Keras.
+        hunt: level and seed of its last hunt.
     """
 
     session: Session
     language: Language = "en"
     digit: Digit | None = None
+    notify: Callable[[dict[str, object]], None] = lambda event: None
+    compared: dict[str, Array] = field(default_factory=dict)
+    hunt: dict[str, int] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)  # compare runs in another thread than the rest
     _inspections: dict[tuple[int | None, int], Inspection] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -82,7 +93,8 @@ class View:
     def choose(self, digit: Digit) -> None:
         """Look at a digit."""
         self.digit = self.session.digit = digit
-        self._inspections.clear()
+        with self._lock:
+            self._inspections.clear()
 
     def inspection(self, snapshot: int | None = None, renew: bool = False) -> Inspection:
         """Return all tensors of one step on the digit.
@@ -91,21 +103,22 @@ class View:
             snapshot: the number of a snapshot, or None for the weights of the training.
             renew: whether to copy the training's weights again; the tensors of one ``trace`` belong together.
         """
-        digit, session = self.digit, self.session
-        if digit is None:
-            raise LabError("no digit")
-        key = snapshot, id(digit)
-        if renew or key not in self._inspections:
-            state = session.state(snapshot)
-            x = np.asarray(inputs(session.model, digit.after[None]))
-            label = digit.label
-            if label is None:  # nobody has said which digit it is: the target is what the network takes it for
-                label = int(network_at(session.model, state)(x).argmax())
-            y = targets(session.model, np.array([label]), session.classes)
-            if len(self._inspections) >= 2:
-                self._inspections.clear()  # a trace of the article's network has 2 MB
-            self._inspections[key] = inspect(session.model, state, x, y)
-        return self._inspections[key]
+        with self._lock:
+            digit, session = self.digit, self.session
+            if digit is None:
+                raise LabError("no digit")
+            key = snapshot, id(digit)
+            if renew or key not in self._inspections:
+                state = session.state(snapshot)
+                x = np.asarray(inputs(session.model, digit.after[None]))
+                label = digit.label
+                if label is None:  # nobody has said which digit it is: the target is what the network takes it for
+                    label = int(network_at(session.model, state)(x).argmax())
+                y = targets(session.model, np.array([label]), session.classes)
+                if len(self._inspections) >= 2:
+                    self._inspections.clear()  # a trace of the article's network has 2 MB
+                self._inspections[key] = inspect(session.model, state, x, y)
+            return self._inspections[key]
 
 
 def make_session(data: mnist.Dataset, file: str | None, seed: int = 0) -> Session:

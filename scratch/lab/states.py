@@ -67,4 +67,5 @@ def network_at(model: Sequential, state: State) -> Sequential:
     network = model.detached()
     for layer, params in zip(network.layers, state.params, strict=True):
         layer.params = dict(params)
+    network.optimizer = state.optimizer
     return network

@@ -16,6 +16,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{name} は {expected} でなければなりません（受け取った値: {got}）。",
     ),
     "no digit": ("Draw or pick a digit first.", "先に数字を描くか選んでください。"),
+    "no hunt": ("Start a hunt first.", "先にバグ探しを始めてください。"),
     "nothing drawn": (
         "The picture shows no digit: nothing on it contrasts with the paper.",
         "画像に数字が見つかりません。背景とはっきり区別できる線がありません。",

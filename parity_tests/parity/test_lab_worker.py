@@ -14,8 +14,8 @@ from parity_tests.lab_worker.diagnosing import diagnose
 from parity_tests.lab_worker.levels import LEVELS, MISTAKES
 from scratch import Sequential
 from scratch.lab.inspection import inspect
-from scratch.lab.parity import COMPARED, saved
-from scratch.lab.states import take_state
+from scratch.lab.parity import COMPARED
+from scratch.lab.states import file_bytes, take_state
 from scratch.lab.texts import LabError
 from scratch.lab.worker import Worker
 from scratch.layers import Activation, Dense, Flatten, Input, Layer
@@ -55,7 +55,7 @@ def sent(request: pytest.FixtureRequest) -> dict[str, np.ndarray]:
     model.fit(x, y, batch_size=4, epochs=2, verbose=0)
     found = inspect(model, take_state(model, 0, 0, 0), x[:1], y[:1])
     ours = {f"ours/{name}": tensor.value for name, tensor in found.tensors.items() if tensor.kind in COMPARED}
-    return {"x": x[:1], "y": y[:1], "model": np.frombuffer(saved(found), np.uint8), **ours}
+    return {"x": x[:1], "y": y[:1], "model": np.frombuffer(file_bytes(found.network), np.uint8), **ours}
 
 
 def test_a_step_agrees_with_keras_in_every_tensor(sent: dict[str, np.ndarray]) -> None:

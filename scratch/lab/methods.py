@@ -8,12 +8,14 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from scratch import __version__
 from scratch.lab import digits, parity
 from scratch.lab.explanation import explain
 from scratch.lab.requests import Answer, Fields, take
 from scratch.lab.session import View
-from scratch.lab.states import State
+from scratch.lab.states import State, file_bytes, network_at
 from scratch.lab.texts import LabError, language_of
 
 Method = Callable[[View, Fields], Answer]
@@ -185,6 +187,7 @@ def train_restart(view: View, fields: Fields) -> Answer:
     if not 0 <= seed < 2**32:
         raise LabError("bad field", name="seed", expected="0 … 4294967295", got=seed)
     view.session.training.restart(seed)
+    view.session.representation.basis = None  # that of other weights
     return status(view), {}
 
 
@@ -209,6 +212,25 @@ def frame_fields(state: State) -> Fields:
     return place | {"loss": state.loss, "accuracy": state.accuracy}
 
 
+def representation(view: View, fields: Fields) -> Answer:
+    """Return test digits as points in the main directions of the last hidden layer's outputs."""
+    session = view.session
+    refit = take(fields, "refit", bool, optional=True) or False
+    state = session.state(take(fields, "snapshot", int, optional=True))
+    name, points, basis = session.representation.points(state, refit)
+    result = {"tensor": name, "epoch": state.epoch, "step": state.step, "explained": basis.explained}
+    place = {"epoch": basis.state.epoch, "step": basis.state.step}
+    return result | {"basis": place}, {"points": points, "labels": session.representation.labels}
+
+
+def save(view: View, fields: Fields) -> Answer:
+    """Return the bytes of a .keras file with the present weights, or those of a snapshot."""
+    state = view.session.state(take(fields, "snapshot", int, optional=True))
+    content = file_bytes(network_at(view.session.model, state))
+    name = f"digits-epoch-{state.epoch}-step-{state.step}.keras"
+    return {"name": name}, {"file": np.frombuffer(content, np.uint8)}
+
+
 METHODS: dict[str, Method] = {
     "hello": hello,
     "digit.pick": digit_pick,
@@ -226,6 +248,8 @@ METHODS: dict[str, Method] = {
     "train.restart": train_restart,
     "snapshots": list_snapshots,
     "frame.of": frame_of,
+    "representation": representation,
+    "save": save,
     "compare": parity.compare,
     "compare.tensor": parity.compare_tensor,
     "hunt.levels": parity.hunt_levels,

@@ -1,13 +1,10 @@
 """The methods that the process with Keras answers: comparison, bug hunt, diagnosis."""
 
-import os
-import tempfile
-
 import numpy as np
 
-from scratch.lab.inspection import Inspection
 from scratch.lab.requests import Answer, Fields, take
 from scratch.lab.session import View
+from scratch.lab.states import file_bytes
 from scratch.lab.texts import LabError
 from scratch.utils import Array
 
@@ -21,7 +18,7 @@ def compare(view: View, fields: Fields) -> Answer:
     found = view.inspection(take(fields, "snapshot", int, optional=True))
     ours = {name: tensor.value for name, tensor in found.tensors.items() if tensor.kind in COMPARED}
     _report_start(view)
-    arrays = {"x": found["x"], "y": _sendable(found.y), "model": np.frombuffer(saved(found), np.uint8)}
+    arrays = {"x": found["x"], "y": _sendable(found.y), "model": np.frombuffer(file_bytes(found.network), np.uint8)}
     result, theirs = view.session.worker("compare", {}, arrays | {f"ours/{name}": a for name, a in ours.items()})
     view.compared = theirs | {f"ours/{name}": array for name, array in ours.items()}
     return result, {}
@@ -72,15 +69,6 @@ def diagnose(view: View, fields: Fields) -> Answer:
     file = take(fields, "file", str)
     _report_start(view)
     return view.session.worker("diagnose", {"file": file}, {})
-
-
-def saved(found: Inspection) -> bytes:
-    """Return the bytes of a .keras file of the inspected state."""
-    with tempfile.TemporaryDirectory(prefix="scratch-lab-") as folder:
-        path = os.path.join(folder, "model.keras")
-        found.network.save(path)
-        with open(path, "rb") as file:
-            return file.read()
 
 
 def _hunt(view: View) -> dict[str, int]:

@@ -23,9 +23,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from scratch.lab.connection import Connection
+from scratch.lab.running import HOST
 from scratch.lab.session import Session
 
-HOST = "127.0.0.1"
 STATIC = Path(__file__).parent / "static"
 MAX_MESSAGE = 1 << 24  # bytes of a request: a photo of 12 MB in base64
 HEADERS = {
@@ -77,7 +77,11 @@ class Server:
 
     def run(self) -> None:
         """Serve until Ctrl-C, SIGTERM or a request to stop."""
-        self._server.run(sockets=[self.listener])
+        try:
+            self._server.run(sockets=[self.listener])
+        finally:
+            for executor in self.executors:
+                executor.shutdown(wait=False, cancel_futures=True)
 
     def is_permitted(self, request: HTTPConnection) -> bool:
         """Return whether a request has the token."""

@@ -11,6 +11,7 @@ from scratch.datasets import mnist
 from scratch.lab.digits import Digit, inputs, targets
 from scratch.lab.frames import FrameMaker
 from scratch.lab.inspection import Inspection, inspect
+from scratch.lab.representation import Representation
 from scratch.lab.states import State, network_at
 from scratch.lab.texts import LabError, Language
 from scratch.lab.training import Training
@@ -45,6 +46,7 @@ class Session:
         train, test = (x, targets(model, y, self.classes)), (x_test, targets(model, y_test, self.classes))
         self.make_frame = FrameMaker(model, train, (x_test, y_test), data.train[0].shape[1:])
         self.worker = Worker()
+        self.representation = Representation(model, *data.test)
         self.training = Training(model, train, test, self.make_frame, self._notify)
 
     def _notify(self) -> None:
@@ -58,7 +60,7 @@ class Session:
     def close(self) -> None:
         """End the training's thread and the process that runs Keras."""
         self.worker.close()
-        self.training.end()
+        self.training.end(timeout=1)  # a thread that compiles kernels ends with the process
 
     def network(self, snapshot: int | None = None) -> Sequential:
         """Return a network with the present weights, or those of a snapshot; training does not change it."""

@@ -6,6 +6,8 @@ training.
 """
 
 import copy
+import os
+import tempfile
 from dataclasses import dataclass, field
 
 from scratch.models import Sequential
@@ -69,3 +71,12 @@ def network_at(model: Sequential, state: State) -> Sequential:
         layer.params = dict(params)
     network.optimizer = state.optimizer
     return network
+
+
+def file_bytes(network: Sequential) -> bytes:
+    """Return the bytes of a .keras file of a network."""
+    with tempfile.TemporaryDirectory(prefix="scratch-lab-") as folder:
+        path = os.path.join(folder, "model.keras")
+        network.save(path)
+        with open(path, "rb") as file:
+            return file.read()

@@ -273,13 +273,13 @@ class Training(Callback):
             self.trained.optimizer.learning_rate = value
         self.changed()
 
-    def end(self) -> None:
-        """End the thread before the next step."""
+    def end(self, timeout: float | None = None) -> None:
+        """End the thread before the next step; wait for it, at most for some seconds if ``timeout`` is given."""
         with self._condition:
             self._ending = True
             self._condition.notify()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(timeout)
 
     def restart(self, seed: int) -> None:
         """Draw new weights as a new model with that seed does, and begin again with the present learning rate."""

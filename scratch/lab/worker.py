@@ -27,6 +27,7 @@ class Worker:
     """
 
     def __init__(self) -> None:
+        self._is_closed = False
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -56,7 +57,7 @@ class Worker:
             try:
                 header, found = _exchange(process, pack({**fields, "method": method}, arrays))
             except (OSError, ValueError, struct.error):
-                self.close()
+                self._end()
                 raise LabError("worker ended") from None
             finally:
                 timer.cancel()
@@ -65,8 +66,10 @@ class Worker:
         return header["result"], found
 
     def _started(self) -> subprocess.Popen[bytes]:
+        if self._is_closed:
+            raise LabError("worker ended")
         if not self.is_running:
-            self.close()
+            self._end()
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", MODULE],
@@ -78,7 +81,11 @@ class Worker:
         return self._process
 
     def close(self) -> None:
-        """End the process."""
+        """End the process for good."""
+        self._is_closed = True
+        self._end()
+
+    def _end(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()  # waits, and closes the pipes

@@ -81,16 +81,20 @@ class Tab:
     def __call__(self, method: str, **fields: Any) -> Answer:
         """Call a method, and return its result and arrays."""
         self.count += 1
-        self.socket.send(json.dumps({"id": self.count, "method": method, **fields}))
+        header, arrays = self.answer(json.dumps({"id": self.count, "method": method, **fields}))
+        assert header["id"] in (self.count, None)
+        if "error" in header:
+            raise LabFailedError(header["error"])
+        return header["result"], arrays
+
+    def answer(self, message: str | bytes) -> Answer:
+        """Send a message, and return the answer."""
+        self.socket.send(message)
         while True:
             header, arrays = self.receive()
-            if "event" in header:
-                self.events.append((header, arrays))
-            else:
-                assert header["id"] in (self.count, None)
-                if "error" in header:
-                    raise LabFailedError(header["error"])
-                return header["result"], arrays
+            if "event" not in header:
+                return header, arrays
+            self.events.append((header, arrays))
 
     def event(self, name: str, **fields: Any) -> Answer:
         """Return the next event of that name and with these fields; earlier events are dropped."""

@@ -109,8 +109,7 @@ def test_a_wrong_request_is_one_sentence_in_the_language_of_the_page(lab: Lab, l
         requests += [{"method": "hunt.start", "level": 9, "seed": 0}, {"method": "hunt.tensor", "name": "x"}]
         requests += [{"method": "compare.tensor", "name": "x"}, {"method": "diagnose", "file": 5}]
         for i, request in enumerate(requests):
-            tab.socket.send(json.dumps(request))
-            header, arrays = tab.receive()
+            header, arrays = tab.answer(json.dumps(request))
             assert set(header) == {"id", "error", "arrays"}, (i, header)
             assert header["error"].endswith("." if lang == "en" else "。"), header
             assert "\n" not in header["error"]
@@ -121,13 +120,11 @@ def test_garbage_on_the_socket_is_answered_or_ends_that_socket_alone(lab: Lab, t
     rng = np.random.default_rng(0)
     for garbage in ("x" * 10_000_000, rng.bytes(10_000_000), b"", '{"id":' * 100_000, '{"method": "hello"', "\x00"):
         with lab.tab() as other:
-            other.socket.send(garbage)
-            header, _ = other.receive()
+            header, _ = other.answer(garbage)
             assert "JSON" in header["error"]
             assert other("hello")[0]["version"]
     with lab.tab() as other, pytest.raises(ConnectionClosed):
-        other.socket.send("x" * 20_000_000)
-        other.receive()
+        other.answer("x" * 20_000_000)
     assert tab("hello")[0]["version"]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 import keras_impl
 from parity_tests.comparison import compare
+from parity_tests.reference.adaptive import AdagradSettings, AdamSettings, RMSpropSettings
 from parity_tests.reference.bounded_network import BoundedNetwork, LayerSpec
 from parity_tests.reference.error_model import Bounded, Rounding, exact
 from parity_tests.reference.losses import LOSSES
@@ -17,6 +18,13 @@ from scratch.models import Sequential, load_model
 
 Array = np.ndarray
 Tensors = dict[str, Array]
+SETTINGS: dict[str, Any] = {
+    "SGD": SGDSettings,
+    "Adam": AdamSettings,
+    "RMSprop": RMSpropSettings,
+    "Adagrad": AdagradSettings,
+}
+KINDS = {"Dense", "Flatten", "Activation", "ReLU", "Softmax"}  # layers that the error model has without arguments
 
 
 def compare_with_keras(fields: dict[str, Any], arrays: Tensors) -> tuple[dict[str, Any], Tensors]:
@@ -64,19 +72,19 @@ def bounds_of(model: Sequential, x: Array, y: Array) -> dict[str, Bounded]:
     assert loss is not None
     assert optimizer is not None
     specs = [LayerSpec(layer.name, type(layer).__name__, layer.activation) for layer in model.layers]
-    known = {"Dense", "Flatten", "Activation", "ReLU", "Softmax"}
-    fields = SGDSettings._fields
-    if not {spec.kind for spec in specs} <= known or type(loss).__name__ not in LOSSES:
+    settings_class = SETTINGS.get(type(optimizer).__name__)
+    rule = LOSSES.get(type(loss).__name__)
+    is_known = {spec.kind for spec in specs} <= KINDS and settings_class is not None
+    if not is_known or rule is None or rule.logits is None or specs[-1].activation != rule.logits_of:
         return {}
-    rule = LOSSES[type(loss).__name__]
-    is_softmax = specs[-1].activation == "softmax"
-    if not is_softmax or rule.logits is None or type(optimizer).__name__ != "SGD":
-        return {}
-    settings = SGDSettings(**{name: getattr(optimizer, name) for name in fields})
+    assert settings_class is not None
+    settings = settings_class(**{name: getattr(optimizer, name) for name in settings_class._fields})
     params = {name: exact(W) for name, W in model.params.items()}
-    velocities = {name: exact(v) for name, v in optimizer.v.items()}
-    logits = rule.logits.with_options(rule.options)
-    network = BoundedNetwork(specs, params, Rounding(model.dtype.name), logits, True, settings, velocities)
+    state = {
+        name: {key: exact(arrays[name]) for key, arrays in optimizer.state.items() if name in arrays} for name in params
+    }
+    logits, rounding = rule.logits.with_options(rule.options), Rounding(model.dtype.name)
+    network = BoundedNetwork(specs, params, rounding, logits, True, settings, state, optimizer.iterations)
     t = loss.smooth(loss.targets(y, (model.output_shape or (0,))[-1] or 0, np.float64))
     trace = network.step(x.astype(np.float64), t)
     return trace | {f"{name}_new": W for name, W in network.params.items()}

@@ -19,25 +19,25 @@ from scratch.lab.states import file_bytes, take_state
 from scratch.lab.texts import LabError
 from scratch.lab.worker import Worker
 from scratch.layers import Activation, Dense, Flatten, Input, Layer
-from scratch.optimizers import SGD
+from scratch.optimizers import SGD, Adam, Optimizer
 
-NETWORKS: dict[str, tuple[Callable[[], list[Layer]], tuple[int, ...], dict[str, float], str]] = {
+NETWORKS: dict[str, tuple[Callable[[], list[Layer]], tuple[int, ...], Callable[[], Optimizer], str]] = {
     "article": (
         lambda: [Dense(6), Activation("relu"), Dense(4), Activation("softmax")],
         (15,),
-        {},
+        lambda: SGD(0.1),
         "categorical_crossentropy",
     ),
     "momentum": (
         lambda: [Dense(6, "tanh"), Dense(4, "softmax")],
         (15,),
-        {"momentum": 0.9, "weight_decay": 0.01},
+        lambda: SGD(0.1, momentum=0.9, weight_decay=0.01),
         "categorical_crossentropy",
     ),
-    "labels": (
+    "labels and Adam": (
         lambda: [Flatten(), Dense(6, "sigmoid"), Dense(4, "softmax")],
         (3, 5),
-        {},
+        Adam,
         "sparse_categorical_crossentropy",
     ),
 }
@@ -46,10 +46,10 @@ NETWORKS: dict[str, tuple[Callable[[], list[Layer]], tuple[int, ...], dict[str, 
 @pytest.fixture(params=NETWORKS)
 def sent(request: pytest.FixtureRequest) -> dict[str, np.ndarray]:
     """The arrays of a request to compare one step of a network that has been trained for a moment."""
-    layers, shape, settings, loss = NETWORKS[request.param]
+    layers, shape, optimizer, loss = NETWORKS[request.param]
     rng = np.random.default_rng(0)
     model = Sequential([Input(shape), *layers()], backend="numpy")
-    model.compile(SGD(0.1, **settings), loss)
+    model.compile(optimizer(), loss)
     x, labels = rng.uniform(size=(8, *shape)).astype(np.float32), rng.integers(4, size=8)
     y = labels.astype(np.int32) if loss.startswith("sparse") else np.eye(4)[labels]
     model.fit(x, y, batch_size=4, epochs=2, verbose=0)

@@ -10,12 +10,13 @@ from scratch.lab.explanation import explain, ulps
 from scratch.lab.inspection import Inspection, inspect
 from scratch.lab.states import network_at, take_state
 from scratch.lab.texts import LabError
-from scratch.layers import Activation, Dense, Flatten, Input
+from scratch.layers import Activation, Dense, Dropout, Flatten, Input
 from scratch.optimizers import SGD
 
 STYLES = {
     "separate": lambda: [Dense(6), Activation("relu"), Dense(4), Activation("softmax")],
     "inner": lambda: [Dense(6, "tanh"), Dense(5, "sigmoid"), Dense(4, "softmax")],
+    "dropout": lambda: [Dense(6, "relu"), Dropout(0.4), Dense(4, "softmax")],
     "flatten": lambda: [Flatten(), Dense(6, "relu", use_bias=False), Dense(4, "softmax")],
 }
 

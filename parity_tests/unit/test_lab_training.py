@@ -232,7 +232,7 @@ def test_snapshots_are_bounded_and_keep_the_first_and_the_last() -> None:
     for epoch in range(200):
         assert snapshots.is_due(epoch, 0)
         taken.append((epoch, 0))
-        snapshots.keep(State(snapshots.next_id, epoch, 0, [], None))  # type: ignore[arg-type]
+        snapshots.keep(State(snapshots.next_id, epoch, 0, [], [], None))  # type: ignore[arg-type]
     assert len(snapshots.kept) == MAX_SNAPSHOTS
     places = [(state.epoch, state.step) for state in snapshots.kept]
     assert places[0] == taken[0]

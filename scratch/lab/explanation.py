@@ -15,7 +15,7 @@ import numpy as np
 from scratch.lab.inspection import Inspection, Tensor, has_inner_activation
 from scratch.lab.texts import LabError
 from scratch.layer import Layer
-from scratch.layers import Dense, Flatten
+from scratch.layers import Dense, Dropout, Flatten, Reshape
 from scratch.ops import numpy_ops
 from scratch.optimizers import SGD
 from scratch.utils import Array
@@ -117,8 +117,10 @@ def _forward(found: Inspection, layer: Layer, role: str, before: str, index: Ind
         explanation.operands = bias
         explanation.facts = {"left": [before, [n, None]], "right": [W, [None, j]]}
         return explanation
-    if type(layer) is Flatten:
+    if type(layer) in (Flatten, Reshape):
         return Explanation("flatten")
+    if type(layer) is Dropout:
+        return _dropout(found, layer, before, index)
     return _activation(found, layer, f"{layer.name}/z" if has_inner_activation(layer) else before, index)
 
 
@@ -142,8 +144,10 @@ def _backward(found: Inspection, layer: Layer, role: str, before: str, dout: str
     """Explain a gradient of a layer whose input is the tensor ``before`` and whose output has the gradient ``dout``."""
     is_last = layer is found.network.layers[-1]
     if type(layer) is not Dense or role == "dz":
-        if type(layer) is Flatten:
+        if type(layer) in (Flatten, Reshape):
             return Explanation("flatten")
+        if type(layer) is Dropout:
+            return _dropout(found, layer, dout, index)
         if layer.activation == "linear" or (is_last and found.of_logits):
             return Explanation("passed", [(dout, index)])
         return _slope(found, layer, dout, index)
@@ -161,6 +165,14 @@ def _backward(found: Inspection, layer: Layer, role: str, before: str, dout: str
         explanation = _sum_of_products("db", found[dz][:, j], np.ones(len(found[dz])))
         explanation.facts = {"left": [dz, [None, j]]}
     return explanation
+
+
+def _dropout(found: Inspection, layer: Dropout, before: str, index: Index) -> Explanation:
+    """Explain an entry that a Dropout layer keeps, scaled, or sets to 0: the same forward and backward."""
+    is_kept = layer.keep is None or bool(layer.keep[index])
+    scale = 1 / (1 - layer.rate) if layer.keep is not None and layer.rate < 1 else 1.0
+    exact = float(found[before][index]) * scale if is_kept else 0.0
+    return Explanation("dropout", [(before, index)], exact, facts={"kept": is_kept, "rate": layer.rate})
 
 
 def _slope(found: Inspection, layer: Layer, dout: str, index: Index) -> Explanation:
@@ -189,7 +201,7 @@ def _update(found: Inspection, layer: Layer, role: str, index: Index) -> Explana
 
 def _loss(found: Inspection) -> Explanation:
     """Explain the loss of one sample: -Σ t·log p."""
-    if not found.of_logits:
+    if not _is_softmax_cross_entropy(found):
         return Explanation("other")
     t, log_p = found["t"].astype(np.float64), _log_probabilities(found)
     explanation = _sum_of_products("loss", -t[0], log_p[0])
@@ -199,12 +211,16 @@ def _loss(found: Inspection) -> Explanation:
 
 def _loss_gradient(found: Inspection, index: Index) -> Explanation:
     """Explain the gradient of the loss with respect to a logit: (p - t) / N."""
-    if not found.of_logits:
+    if not _is_softmax_cross_entropy(found):
         return Explanation("other")
     p = np.exp(_log_probabilities(found))
     t = found["t"].astype(np.float64)
     exact = float((p * t.sum(axis=1, keepdims=True) - t)[index] / len(t))
     return Explanation("loss_gradient", [(f"{found.network.layers[-1].name}/out", index), ("t", index)], exact)
+
+
+def _is_softmax_cross_entropy(found: Inspection) -> bool:
+    return found.of_logits and found.network.layers[-1].activation == "softmax"
 
 
 def _log_probabilities(found: Inspection) -> Array:

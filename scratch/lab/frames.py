@@ -47,7 +47,7 @@ class FrameMaker:
         arrays: dict[str, Array] = {}
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             assert network.loss is not None
-            trace = network.trace_batch(network.loss, *self.probe)
+            trace = network.trace_batch(network.loss, *self.probe, training=False)
             self._add_layers(network, trace, fields, arrays)
             self._add_parameters(network, state, trace, fields, arrays)
             self._add_pictures(network, initial, fields, arrays)

@@ -12,7 +12,6 @@ import numpy as np
 from scratch.lab.states import State, copy_optimizer, network_at
 from scratch.lab.texts import LabError
 from scratch.layer import Layer
-from scratch.losses import SoftmaxCrossEntropy
 from scratch.models import Sequential
 from scratch.ops.numpy_ops import softmax_forward
 from scratch.utils import Array
@@ -44,7 +43,7 @@ class Inspection:
         network: the network of the state, whose layers hold the tensors of the forward pass.
         state: the inspected state.
         y: the targets as the loss takes them.
-        of_logits: whether the loss was computed from the logits of a softmax at the end.
+        of_logits: whether the loss was computed from the logits of the last activation.
     """
 
     tensors: dict[str, Tensor]
@@ -116,7 +115,8 @@ def has_inner_activation(layer: Layer) -> bool:
 
 def _of_logits(network: Sequential) -> bool:
     assert network.loss is not None
-    return network.layers[-1].activation == "softmax" and isinstance(network.loss.for_logits(), SoftmaxCrossEntropy)
+    of_logits = network.loss.for_logits()
+    return of_logits is not None and of_logits.logits_of == network.layers[-1].activation
 
 
 def _updated(state: State, trace: dict[str, Array], network: Sequential) -> dict[str, Array]:

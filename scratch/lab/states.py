@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass, field
 
 from scratch.models import Sequential
-from scratch.optimizers import SGD
+from scratch.optimizers import Optimizer
 from scratch.utils import Array
 
 
@@ -24,6 +24,7 @@ class State:
         epoch: complete epochs.
         step: complete steps of the current epoch.
         params: the parameters of each layer, copied.
+        layer_states: what ``forward`` changes in training, of each layer, copied.
         optimizer: a copy of the optimizer.
         loss: mean of the loss over the current epoch so far; None before the first step.
         accuracy: likewise.
@@ -33,17 +34,15 @@ class State:
     epoch: int
     step: int
     params: list[dict[str, Array]] = field(repr=False)
-    optimizer: SGD = field(repr=False)
+    layer_states: list[dict[str, Array]] = field(repr=False)
+    optimizer: Optimizer = field(repr=False)
     loss: float | None = None
     accuracy: float | None = None
 
 
-def copy_optimizer(optimizer: SGD) -> SGD:
+def copy_optimizer(optimizer: Optimizer) -> Optimizer:
     """Return an independent copy of an optimizer, which belongs to no model."""
-    clone = copy.copy(optimizer)
-    vars(clone).update({name: copy.deepcopy(value) for name, value in vars(optimizer).items() if name != "owner"})
-    clone.owner = None
-    return clone
+    return copy.deepcopy(optimizer)
 
 
 def take_state(model: Sequential, number: int, epoch: int, step: int, logs: dict[str, float] | None = None) -> State:
@@ -58,17 +57,20 @@ def take_state(model: Sequential, number: int, epoch: int, step: int, logs: dict
     """
     with model.reading():
         assert model.optimizer is not None
-        params = [{key: W.copy() for key, W in layer.params.items()} for layer in model.layers]
+        params, layer_states = (
+            [{key: array.copy() for key, array in arrays.items()} for arrays in of_layers]
+            for of_layers in ([layer.params for layer in model.layers], [layer.state for layer in model.layers])
+        )
         optimizer = copy_optimizer(model.optimizer)
     logs = logs or {}
-    return State(number, epoch, step, params, optimizer, logs.get("loss"), logs.get("accuracy"))
+    return State(number, epoch, step, params, layer_states, optimizer, logs.get("loss"), logs.get("accuracy"))
 
 
 def network_at(model: Sequential, state: State) -> Sequential:
     """Return a network with the layers of a model and the parameters of a state, independent of the model."""
     network = model.detached()
-    for layer, params in zip(network.layers, state.params, strict=True):
-        layer.params = dict(params)
+    for layer, params, layer_state in zip(network.layers, state.params, state.layer_states, strict=True):
+        layer.params, layer.state = dict(params), {key: array.copy() for key, array in layer_state.items()}
     network.optimizer = state.optimizer
     return network
 

@@ -188,10 +188,11 @@ class Training(Callback):
         """Replace the warning of ``fit``: end it before the update, and name the first tensor that is not finite."""
         model = self.trained.detached()
         assert model.loss is not None
-        with np.errstate(over="ignore", invalid="ignore"):
-            trace = model.trace_batch(model.loss, x, y)
-        tensor = next((name for name, value in trace.items() if not np.isfinite(value).all()), "loss")
         fit_state = self.trained.fit_state
+        validating = fit_state is not None and fit_state.validating
+        with np.errstate(over="ignore", invalid="ignore"):
+            trace = model.trace_batch(model.loss, x, y, training=not validating)
+        tensor = next((name for name, value in trace.items() if not np.isfinite(value).all()), "loss")
         raise NonFiniteError(LabError("nonfinite", place=fit_state.place if fit_state else "", tensor=tensor))
 
     def _pause(self) -> None:
@@ -294,6 +295,5 @@ class Training(Callback):
             model.rng = spawn_generator()
             for layer in model.layers:
                 assert layer.input_shape is not None
-                for key, (shape, initializer) in layer.weight_shapes(layer.input_shape).items():
-                    layer.params[key][...] = initializer(shape, model.rng)
+                layer.build(layer.input_shape, model.rng)
         self._begin()

@@ -284,20 +284,30 @@ def free_port() -> str:
         return str(listener.getsockname()[1])
 
 
-def test_a_killed_lab_that_is_started_again_is_reached_at_the_same_address(
-    words: list[str], environment: dict[str, str]
+def test_a_killed_lab_that_is_started_again_is_reached_at_the_same_address_with_its_training(
+    words: list[str], environment: dict[str, str], tmp_path: Path
 ) -> None:
     port = free_port()
-    with Lab(*words, "--port", port, **environment) as killed, killed.tab() as tab:
+    words = [*words, "--port", port, "--resume", str(tmp_path)]
+    with Lab(*words, **environment) as killed, killed.tab() as tab:
         tab("hello")
+        for step in range(1, 4):
+            tab("train.step")
+            tab.event("status", state="paused", step=step)
+        tab("digit.pick", set="test", index=0)
+        tab("trace")
+        before = tab("tensor", name="dense/W")[1]["value"]
         killed.process.kill()
         with pytest.raises(ConnectionClosed):
             tab.receive()
         killed.process.wait()
-    with Lab(*words, "--port", port, **environment) as again:
+    with Lab(*words, **environment) as again:
         assert again.url == killed.url
         with killed.tab() as tab:
-            assert tab("hello")[0]["version"]
+            assert tab("hello")[0]["training"]["step"] == 3
+            tab("digit.pick", set="test", index=0)
+            tab("trace")
+            assert tab("tensor", name="dense/W")[1]["value"].tobytes() == before.tobytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

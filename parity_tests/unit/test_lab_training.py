@@ -1,8 +1,10 @@
 """The lab's training: the bits of ``fit`` whatever a person does meanwhile, snapshots, curves, and a loss of NaN."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from scratch.article import build_model, compile_model
 from scratch.callbacks import Callback
 from scratch.datasets.mnist import Dataset
+from scratch.lab.backup import Backup
 from scratch.lab.curves import MAX_POINTS, Curves
 from scratch.lab.frames import BINS, histogram
 from scratch.lab.session import Session, make_session
@@ -204,6 +207,69 @@ def test_no_frame_is_made_during_training_if_no_tab_wants_one(session: Session) 
     paused_at(session, 5, 0)
     until(lambda: training.frame is not None and training.frame[1].epoch == 5)
     assert training.frame[0] == first + 1
+
+
+def test_a_closed_lab_is_resumed_with_the_same_bits(tmp_path: Path) -> None:
+    first = make_session(digits(), None, seed=3, backup=Backup(str(tmp_path / "backup")))
+    first.training.run_steps(STEPS + 5)
+    until(lambda: first.training.frame is not None and first.training.frame[1].epoch == 1)  # made after the backup
+    curves, initial = first.training.curves, first.training.initial
+    killed = shutil.copytree(tmp_path / "backup", tmp_path / "killed")  # what kill -9 leaves
+    first.training.run_steps(np.inf)
+    first.close()
+    for folder in (killed, tmp_path / "backup"):
+        again = make_session(digits(), None, seed=4, backup=Backup(str(folder)))
+        training = again.training
+        training.started.wait()
+        assert training.reason is None
+        if folder == killed:
+            assert (training.epoch, training.step) == (1, 5)
+            assert training.curves.points == curves.points
+            assert training.curves.epochs == curves.epochs
+            assert training.initial.params[0]["W"].tobytes() == initial.params[0]["W"].tobytes()
+        epoch = training.epoch
+        training.run_epoch()
+        paused_at(again, epoch + 1, 0)
+        assert bits(again.model) == bits(fitted(epoch + 1))
+        training.restart(3)
+        training.run_epoch()
+        paused_at(again, 1, 0)
+        assert bits(again.model) == bits(fitted(1))
+        again.close()
+
+
+def test_the_backup_of_another_training_is_one_sentence(tmp_path: Path) -> None:
+    make_session(digits(), None, backup=Backup(str(tmp_path))).close()
+    data = digits()
+    other = Dataset((data.train[0][:600], data.train[1][:600]), data.test, "fewer")
+    session = make_session(other, None, backup=Backup(str(tmp_path)))
+    session.training.started.wait()
+    assert "is the backup of another training" in str(session.training.reason)
+    session.close()
+
+
+def test_frames_take_at_most_a_tenth_of_the_time(session: Session) -> None:
+    training, spent = session.training, 0.0
+
+    def slow_frame(state: State, initial: State) -> None:
+        nonlocal spent
+        start = time.perf_counter()
+        time.sleep(0.005)
+        spent += time.perf_counter() - start
+
+    def wanted() -> None:
+        training.frame_wanted = True
+
+    training.run_steps(1)
+    paused_at(session, 0, 1)
+    training.make_frame = slow_frame
+    session.listeners.add(wanted)
+    wanted()
+    start = time.perf_counter()
+    training.run_steps(np.inf)
+    until(lambda: training.frame is not None and training.frame[0] >= 8)
+    training.pause()
+    assert spent / (time.perf_counter() - start) <= 0.1
 
 
 def test_closing_ends_the_thread() -> None:

@@ -25,12 +25,18 @@ def run(words: list[str]) -> int:
 
     if options.stop:
         return _stop(running.stop(options.port))
+    from scratch.lab.backup import Backup
     from scratch.lab.server import Server, listen
     from scratch.lab.session import make_session
 
     listener = listen(options.port)
+    backup = Backup(options.resume) if options.resume else None
     port = listener.getsockname()[1]
-    session = make_session(mnist.load(options.data), options.model, options.seed)
+    session = make_session(mnist.load(options.data), options.model, options.seed, backup)
+    if backup:
+        session.training.started.wait()
+        if session.training.reason:
+            raise ValueError(str(session.training.reason))
     server = Server(session, listener, running.token_of(port) if options.port else None)
     running.remember(port, server.token)
     url = f"{server.url}&lang={options.lang}" if options.lang else server.url
@@ -68,6 +74,8 @@ def _parse(words: list[str]) -> argparse.Namespace:
     add_data_option(parser)
     parser.add_argument("--port", metavar="N", type=int, default=0, help="port of 127.0.0.1 (default: a free one)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="random seed of the network (default: 0)")
+    meaning = "keep backups of the training in this folder, and resume from the last one"
+    parser.add_argument("--resume", metavar="FOLDER", type=file_name, help=meaning)
     parser.add_argument("--stop", action="store_true", help="stop the running labs, or that of --port, and exit")
     parser.add_argument("--no-browser", action="store_true", help="print the address only")
     parser.add_argument("--lang", choices=("en", "ja"), help="language of the page (default: the browser's)")

@@ -50,6 +50,11 @@ class Curves:
         """Add the values of an epoch."""
         self.epochs = [*self.epochs, {"epoch": epoch + 1, **logs}]
 
+    def restore(self, points: list[list[float]], epochs: list[dict[str, float]]) -> None:
+        """Replace all points and epochs by those of a backup."""
+        self.points = [Point(int(end), int(steps), loss, accuracy) for end, steps, loss, accuracy in points]
+        self.epochs = list(epochs)
+
     def since(self, generation: int, count: int) -> dict[str, Any]:
         """Return the points that a tab lacks: all if it has another generation."""
         points, first = self.points, count if generation == self.generation else 0

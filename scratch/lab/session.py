@@ -8,6 +8,7 @@ import numpy as np
 
 from scratch.article import build_model, compile_model
 from scratch.datasets import mnist
+from scratch.lab.backup import Backup
 from scratch.lab.digits import Digit, inputs, targets
 from scratch.lab.frames import FrameMaker
 from scratch.lab.inspection import Inspection, inspect
@@ -28,12 +29,15 @@ class Session:
         model: the compiled model.
         data: the digits.
         source: the file of the model; None for the article's network.
+        backup: resumes the training, and saves it.
 
     Raises:
         ValueError: if the model does not accept the images, or the data has more classes than the model.
     """
 
-    def __init__(self, model: Sequential, data: mnist.Dataset, source: str | None = None) -> None:
+    def __init__(
+        self, model: Sequential, data: mnist.Dataset, source: str | None = None, backup: Backup | None = None
+    ) -> None:
         self.model, self.data, self.source = model, data, source
         self.classes = (model.output_shape or (None, 0))[-1] or 0
         highest = int(max(data.train[1].max(), data.test[1].max()))
@@ -47,7 +51,7 @@ class Session:
         self.make_frame = FrameMaker(model, train, (x_test, y_test), data.train[0].shape[1:])
         self.worker = Worker()
         self.representation = Representation(model, *data.test)
-        self.training = Training(model, train, test, self.make_frame, self._notify)
+        self.training = Training(model, train, test, self.make_frame, self._notify, backup)
 
     def _notify(self) -> None:
         for listener in list(self.listeners):
@@ -123,7 +127,7 @@ class View:
             return self._inspections[key]
 
 
-def make_session(data: mnist.Dataset, file: str | None, seed: int = 0) -> Session:
+def make_session(data: mnist.Dataset, file: str | None, seed: int = 0, backup: Backup | None = None) -> Session:
     """Return a session with the model of a file, or with the article's network and new weights.
 
     Raises:
@@ -136,7 +140,7 @@ def make_session(data: mnist.Dataset, file: str | None, seed: int = 0) -> Sessio
         height, width = data.train[0].shape[1:]
         model = build_model(inputs=height * width, classes=classes)
         compile_model(model)
-        return Session(model, data)
+        return Session(model, data, backup=backup)
     model = load_model(file)
     if not model.built or model.layers[-1].activation not in ("softmax", "linear"):
         raise ValueError(f"{file} is not a classifier: its last layer must give a softmax or logits.")
@@ -144,4 +148,4 @@ def make_session(data: mnist.Dataset, file: str | None, seed: int = 0) -> Sessio
         if model.layers[-1].activation == "linear":
             model.add(Activation("softmax"))
         compile_model(model)
-    return Session(model, data, file)
+    return Session(model, data, file, backup)

@@ -8,19 +8,23 @@ The thread runs ``fit`` itself, so what is trained here ends with the bits that 
 - pictures for the page are made between two calls, from copies of the weights, and at most for a twentieth of the time.
 """
 
+import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from scratch.batches import Rows
 from scratch.callbacks import Callback, Logs
 from scratch.callbacks.callback import may_skip_batches
-from scratch.execution import Steps, TrainFunction
+from scratch.execution import Steps
+from scratch.files import FileError
+from scratch.lab.backup import Backup
 from scratch.lab.curves import Curves
+from scratch.lab.pacing import PacedSteps
 from scratch.lab.snapshots import Snapshots
 from scratch.lab.states import State, copy_optimizer, take_state
 from scratch.lab.texts import LabError
@@ -42,33 +46,6 @@ class NonFiniteError(Exception):
     """The loss of a batch is not finite; raised before the update."""
 
 
-class PacedSteps:
-    """A train function that takes as many steps per call as the training is asked for.
-
-    Args:
-        inner: the train function of ``fit``.
-        training: says how many steps may be taken, and records what they gave.
-    """
-
-    def __init__(self, inner: TrainFunction, training: "Training") -> None:
-        self.inner, self.training = inner, training
-
-    @property
-    def steps_per_call(self) -> int:
-        """Number of batches of the next call."""
-        return self.training.steps_of_call(self.inner.steps_per_call)
-
-    @steps_per_call.setter
-    def steps_per_call(self, value: int) -> None:
-        raise AttributeError("The training of the lab decides how many steps a call takes.")
-
-    def __call__(self, batches: Sequence[Rows]) -> Steps:
-        """Take steps on the batches."""
-        steps = self.inner(batches)
-        self.training.record(steps)
-        return steps
-
-
 class Training(Callback):
     """The training of a lab.
 
@@ -76,9 +53,10 @@ class Training(Callback):
         model: the compiled model, which is changed.
         train: samples and targets of ``fit``.
         test: samples and targets that are evaluated after each epoch.
-        batch_size: samples per step.
         make_frame: returns what the page shows of a state, given the initial one; called in the training's thread.
         changed: called after ``status`` or ``frame`` has changed, in any thread.
+        backup: saves the state regularly and at each pause, so that a killed lab can be resumed.
+        batch_size: samples per step.
 
     Attributes:
         state: ``paused``, ``playing`` or ``stopped by NaN``.
@@ -86,6 +64,7 @@ class Training(Callback):
         frame: the last frame: a number that grows with each, the state, and what ``make_frame`` returned.
         frame_wanted: whether a tab waits for a frame.
         initial: the state before the first step.
+        started: set when the training waits before its first step, or has failed before it.
     """
 
     def __init__(
@@ -95,14 +74,15 @@ class Training(Callback):
         test: tuple[Any, Array],
         make_frame: Callable[[State, State], Any],
         changed: Callable[[], None],
+        backup: Backup | None = None,
         batch_size: int = 100,
     ) -> None:
         self.trained, self.data, self.test = model, train, test
         self.make_frame, self.changed, self.batch_size = make_frame, changed, batch_size
         self.steps_per_epoch = math.ceil(len(train[0]) / batch_size)
+        self.backup = backup
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._ending = False
         self.frame_wanted, self.curves = False, Curves()
         self.frame: tuple[int, State, Any] | None = None
         model.warn_nonfinite_loss = self._stop_at_nonfinite  # type: ignore[method-assign]
@@ -121,14 +101,15 @@ class Training(Callback):
         self.logs: Logs = {}
         self.curves, self.snapshots = Curves(self.curves.generation + 1), Snapshots()
         self.initial = take_state(self.trained, -1, 0, 0)
-        self._ending = False
+        self._ending, self.started = False, threading.Event()
         self._thread = threading.Thread(target=self._run, name="training", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
+        callbacks: list[Callback] = [self, self.backup] if self.backup else [self]
         try:
             self.trained.fit(
-                *self.data, self.batch_size, ENDLESS, verbose=0, callbacks=[self], validation_data=self.test
+                *self.data, self.batch_size, ENDLESS, verbose=0, callbacks=callbacks, validation_data=self.test
             )
         except _EndedError:
             return
@@ -137,13 +118,15 @@ class Training(Callback):
         except Exception as error:
             self.reason = LabError("failed", error=f"{type(error).__name__}: {error}")
         self.state = STOPPED
+        self.started.set()
         self._publish()
 
     # Called by fit, in the training's thread.
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Note the epoch."""
-        self.epoch, self.step = epoch, 0
+        """Note the epoch, and the values before it, which a resumed training has too."""
+        fit_state = self.trained.fit_state
+        self.epoch, self.step, self.logs = epoch, 0, dict(fit_state.logs) if fit_state else {}
 
     @may_skip_batches
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
@@ -156,10 +139,12 @@ class Training(Callback):
         with self._condition:
             while not self._ending and (self._remaining < 1 or time.perf_counter() < self._next_step):
                 self._condition.wait(self._next_step - time.perf_counter() if self._remaining >= 1 else None)
-            if self._ending:
-                raise _EndedError
-            self.state = PLAYING
+            if not self._ending:
+                self.state = PLAYING
             self._next_step = max(self._next_step, time.perf_counter()) + self._interval
+        if self._ending:
+            self._save()
+            raise _EndedError
 
     @may_skip_batches
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
@@ -202,8 +187,25 @@ class Training(Callback):
             self.state = PAUSED
         if self.snapshots.last_place != (self.epoch, self.step):
             self._keep_snapshot()
+            self._save()
+        self.started.set()
         self._publish()
         self._next_frame = 0  # a paused training has time
+
+    def _save(self) -> None:
+        """Write a backup; a full disk ends neither the training nor the lab."""
+        if self.backup is not None:
+            with contextlib.suppress(FileError):
+                self.backup.save()
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what a backup keeps of the lab: the curves and W₀."""
+        return {"points": self.curves.points, "epochs": self.curves.epochs, "initial": self.initial.params}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what ``get_state`` returned."""
+        self.curves.restore(state["points"], state["epochs"])
+        self.initial = replace(self.initial, params=state["initial"])
 
     def _keep_snapshot(self) -> None:
         number = self.snapshots.next_id
@@ -285,6 +287,8 @@ class Training(Callback):
     def restart(self, seed: int) -> None:
         """Draw new weights as a new model with that seed does, and begin again with the present learning rate."""
         self.end()
+        if self.backup is not None:
+            self.backup.delete()
         set_random_seed(seed)
         model = self.trained
         with model.reading():

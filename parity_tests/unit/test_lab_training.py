@@ -147,8 +147,11 @@ def test_slow_motion_waits_between_two_steps_and_pause_ends_the_waiting(session:
     assert time.perf_counter() - start >= 2 / 20  # three steps, the first at once
     training.run_steps(np.inf, steps_per_second=0.01)  # a step in 100 seconds
     until(lambda: training.state == "playing")
-    training.pause()
+    step = training.step
+    training.pause()  # while the training waits for the time of its next step
+    until(lambda: training.state == PAUSED and training.step == step)
     training.run_steps(1)
+    training.pause()
     until(lambda: training.state == PAUSED)
 
 

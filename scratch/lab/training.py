@@ -134,17 +134,20 @@ class Training(Callback):
         self.step = batch
         if self.snapshots.is_due(self.epoch, self.step):
             self._keep_snapshot()
-        if self._remaining < 1:
-            self._pause()
-        with self._condition:
-            while not self._ending and (self._remaining < 1 or time.perf_counter() < self._next_step):
-                self._condition.wait(self._next_step - time.perf_counter() if self._remaining >= 1 else None)
-            if not self._ending:
-                self.state = PLAYING
-            self._next_step = max(self._next_step, time.perf_counter()) + self._interval
-        if self._ending:
-            self._save()
-            raise _EndedError
+        is_shown = False
+        while not self._ending:
+            if self._remaining < 1 and not (is_shown and self.state == PAUSED):
+                self._pause()
+                is_shown = True
+            with self._condition:
+                wait = self._next_step - time.perf_counter()
+                if self._remaining >= 1 and wait <= 0:
+                    self.state, self._next_step = PLAYING, time.perf_counter() + self._interval
+                    return
+                if not self._ending and (self._remaining >= 1 or self.state == PAUSED):
+                    self._condition.wait(wait if self._remaining >= 1 else None)
+        self._save()
+        raise _EndedError
 
     @may_skip_batches
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
@@ -268,6 +271,7 @@ class Training(Callback):
         """Pause before the next step."""
         with self._condition:
             self._remaining = 0
+            self._condition.notify()  # a training in slow motion may be waiting for its next step
 
     def set_learning_rate(self, value: float) -> None:
         """Change the learning rate of the steps that follow."""

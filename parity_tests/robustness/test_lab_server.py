@@ -284,6 +284,7 @@ def free_port() -> str:
         return str(listener.getsockname()[1])
 
 
+@pytest.mark.slow
 def test_a_killed_lab_that_is_started_again_is_reached_at_the_same_address_with_its_training(
     words: list[str], environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -325,6 +326,7 @@ def test_a_signal_ends_a_lab_that_trains_with_a_tab_open(
     assert not list(Path(environment["XDG_RUNTIME_DIR"]).glob(f"**/{lab.host.split(':')[1]}.json"))
 
 
+@pytest.mark.slow
 def test_a_second_command_stops_the_lab(words: list[str], tmp_path: Path) -> None:
     environment = {"XDG_RUNTIME_DIR": str(tmp_path)}
     assert run_command("--stop", environment=environment).stdout == "No lab is running.\n"

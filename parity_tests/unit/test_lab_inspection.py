@@ -10,7 +10,7 @@ from scratch.lab.explanation import explain, ulps
 from scratch.lab.inspection import Inspection, inspect
 from scratch.lab.states import network_at, take_state
 from scratch.lab.texts import LabError
-from scratch.layers import Activation, Dense, Dropout, Flatten, Input
+from scratch.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, Input
 from scratch.optimizers import SGD
 
 STYLES = {
@@ -111,6 +111,18 @@ def test_inspecting_changes_neither_the_model_nor_a_state() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(network.get_weights(), weights, strict=True))
     network.set_weights([W * 0 for W in weights])
     assert all(np.array_equal(a, b + 1) for a, b in zip(model.get_weights(), weights, strict=True))
+
+
+def test_a_layer_without_formulas_is_shown_and_not_explained() -> None:
+    model = Sequential([Input((15,)), Dense(6), BatchNormalization(), Activation("relu"), Dense(4, "softmax")])
+    model.compile(SGD(0.1), "categorical_crossentropy")
+    found = inspected(model, samples=3)
+    name = model.layers[1].name
+    for tensor in (f"{name}/out", f"{name}/dx"):
+        assert explain(found, tensor, (0, 0))[0]["formula"] == "other"
+    gamma = next(iter(model.layers[1].params))
+    assert explain(found, f"{name}/d{gamma}", (0,))[0]["formula"] == "other"
+    assert explain(found, f"{name}/{gamma}_new", (0,))[0]["formula"] == "update"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,11 @@ from scratch.lab.snapshots import MAX_SNAPSHOTS, Snapshots
 from scratch.lab.states import State
 from scratch.lab.texts import LabError
 from scratch.lab.training import PAUSED, STOPPED
+from scratch.layers import Activation, BatchNormalization, Dense, Dropout, Input
 from scratch.models import Sequential
+from scratch.optimizers import Adam
+from scratch.optimizers.schedules import ExponentialDecay
+from scratch.pixels import Pixels
 from scratch.utils import set_random_seed, to_categorical
 
 STEPS = 12  # of an epoch
@@ -239,6 +243,42 @@ def test_a_closed_lab_is_resumed_with_the_same_bits(tmp_path: Path) -> None:
         paused_at(again, 1, 0)
         assert bits(again.model) == bits(fitted(1))
         again.close()
+
+
+def test_a_model_with_moving_statistics_a_mask_and_a_schedule_restarts_as_a_new_one(tmp_path: Path) -> None:
+    def new_model() -> Sequential:
+        set_random_seed(7)
+        layers = [Input((64,)), Dense(9), BatchNormalization(), Dropout(0.3), Activation("relu"), Dense(10, "softmax")]
+        model = Sequential(layers)
+        model.compile(Adam(ExponentialDecay(0.01, 5, 0.5)), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    data, expected = digits(), new_model()
+    x = Pixels(data.train[0].reshape(1150, -1))
+    expected.fit(x, data.train[1], 100, 2, verbose=0)
+    session = Session(new_model(), data)
+    for _ in range(2):
+        session.training.run_epoch()
+        until(lambda: session.training.state == PAUSED)
+    assert bits(session.model) == bits(expected)
+    with pytest.raises(LabError, match="ExponentialDecay"):
+        session.training.set_learning_rate(0.1)
+    early = session.training.snapshots.kept[0]
+    assert bits(session.network(early.id)) != bits(session.model)
+    assert bits(session.model) == bits(expected)
+    session.training.restart(7)
+    for _ in range(2):
+        session.training.run_epoch()
+        until(lambda: session.training.state == PAUSED)
+    assert bits(session.model) == bits(expected)
+    session.close()
+
+
+def test_a_model_of_models_is_one_sentence() -> None:
+    model = Sequential([Input((64,)), Sequential([Dense(5, "relu")]), Dense(10, "softmax")])
+    model.compile("sgd", "categorical_crossentropy")
+    with pytest.raises(ValueError, match="layers are not models"):
+        Session(model, digits())
 
 
 def test_the_backup_of_another_training_is_one_sentence(tmp_path: Path) -> None:

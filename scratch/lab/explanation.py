@@ -15,7 +15,7 @@ import numpy as np
 from scratch.lab.inspection import Inspection, Tensor, has_inner_activation
 from scratch.lab.texts import LabError
 from scratch.layer import Layer
-from scratch.layers import Dense, Dropout, Flatten, Reshape
+from scratch.layers import Activation, Dense, Dropout, Flatten, Reshape
 from scratch.ops import numpy_ops
 from scratch.optimizers import SGD
 from scratch.utils import Array
@@ -121,6 +121,8 @@ def _forward(found: Inspection, layer: Layer, role: str, before: str, index: Ind
         return Explanation("flatten")
     if type(layer) is Dropout:
         return _dropout(found, layer, before, index)
+    if not isinstance(layer, Dense | Activation):
+        return Explanation("other")  # such as BatchNormalization
     return _activation(found, layer, f"{layer.name}/z" if has_inner_activation(layer) else before, index)
 
 
@@ -135,9 +137,7 @@ def _activation(found: Inspection, layer: Layer, z: str, index: Index) -> Explan
     if layer.activation in ELEMENTWISE:
         exact = float(getattr(numpy_ops, f"{layer.activation}_forward")(row)[index[1:]])
         return Explanation(f"{layer.activation}_forward", [(z, index)], exact)
-    if layer.activation == "linear" and type(layer).__name__ == "Activation":
-        return Explanation("passed", [(z, index)])
-    return Explanation("other")
+    return Explanation("passed", [(z, index)]) if layer.activation == "linear" else Explanation("other")
 
 
 def _backward(found: Inspection, layer: Layer, role: str, before: str, dout: str, index: Index) -> Explanation:
@@ -148,6 +148,8 @@ def _backward(found: Inspection, layer: Layer, role: str, before: str, dout: str
             return Explanation("flatten")
         if type(layer) is Dropout:
             return _dropout(found, layer, dout, index)
+        if not isinstance(layer, Dense | Activation):
+            return Explanation("other")
         if layer.activation == "linear" or (is_last and found.of_logits):
             return Explanation("passed", [(dout, index)])
         return _slope(found, layer, dout, index)

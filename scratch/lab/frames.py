@@ -38,7 +38,7 @@ class FrameMaker:
         self.model, self.image = model, image
         self.probe = np.asarray(train[0][:PROBE]), train[1][:PROBE]
         self.test = np.asarray(test[0][:TESTED]), test[1][:TESTED]
-        self.first = next((layer.name for layer in model.layers if layer.params), None)
+        self.first = next((layer.name for layer in model.layers if "W" in layer.params), None)
 
     def __call__(self, state: State, initial: State) -> Frame:
         """Return the fields and the arrays of a frame; the weights of ``initial`` are W₀."""

@@ -48,11 +48,11 @@ class Representation:
         self.basis: Basis | None = None
 
     def outputs(self, state: State) -> tuple[str, Array]:
-        """Return the name of the layer before the last one with parameters, and its outputs (N, units) in float64."""
+        """Return the name of the layer before the last Dense layer, and its outputs (N, units) in float64."""
         network, trace = network_at(self.model, state), dict[str, Array]()
         network.forward(self.x, trace)
         layers = network.layers
-        last = max(i for i, layer in enumerate(layers) if layer.params)
+        last = max(i for i, layer in enumerate(layers) if "W" in layer.params)
         name = f"{layers[last - 1].name}/out" if last else "x"
         return name, (trace[name] if last else self.x).reshape(len(self.x), -1).astype(np.float64)
 

@@ -40,6 +40,8 @@ class Session:
     ) -> None:
         self.model, self.data, self.source = model, data, source
         self.classes = (model.output_shape or (None, 0))[-1] or 0
+        if any(isinstance(layer, Sequential) for layer in model.layers):
+            raise ValueError("The lab needs a model whose layers are not models; put all layers in one model.")
         highest = int(max(data.train[1].max(), data.test[1].max()))
         if highest >= self.classes:
             raise ValueError(f"The model has the classes 0 to {self.classes - 1}; the data has {highest} too.")

@@ -30,6 +30,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The training has stopped; restart it, with a smaller learning rate if the loss was not finite.",
         "学習は停止しています。最初からやり直してください（損失が有限でなくなった場合は学習率を小さくします）。",
     ),
+    "schedule": (
+        "The learning rate follows the model's {name} and cannot be set.",
+        "学習率はモデルの {name} に従うため、変更できません。",
+    ),
     "nonfinite": (
         "The loss is not finite any more: {place}; the first tensor with NaN or infinity is {tensor!r}.",
         "損失が有限でなくなりました: {place}。最初に NaN または無限大になったテンソルは {tensor!r} です。",

@@ -274,10 +274,17 @@ class Training(Callback):
             self._condition.notify()  # a training in slow motion may be waiting for its next step
 
     def set_learning_rate(self, value: float) -> None:
-        """Change the learning rate of the steps that follow."""
+        """Change the learning rate of the steps that follow.
+
+        Raises:
+            LabError: if the learning rate follows a schedule.
+        """
+        optimizer = self.trained.optimizer
+        assert optimizer is not None
+        if optimizer.schedule is not None:
+            raise LabError("schedule", name=type(optimizer.schedule).__name__)
         with self.trained.reading():
-            assert self.trained.optimizer is not None
-            self.trained.optimizer.learning_rate = value
+            optimizer.learning_rate = value
         self.changed()
 
     def end(self, timeout: float | None = None) -> None:
@@ -299,7 +306,9 @@ class Training(Callback):
             optimizer = model.optimizer
             assert optimizer is not None
             rate = optimizer.learning_rate
-            vars(optimizer).update(vars(copy_optimizer(self.initial.optimizer)), owner=model, learning_rate=rate)
+            vars(optimizer).update(vars(copy_optimizer(self.initial.optimizer)), owner=model)
+            if optimizer.schedule is None:
+                optimizer.learning_rate = rate
             model.rng = spawn_generator()
             for layer in model.layers:
                 assert layer.input_shape is not None

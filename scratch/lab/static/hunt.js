@@ -1,0 +1,142 @@
+// "Bug hunt": a network with a planted fault beside the right one; mark the first wrong tensor, and name the mistake.
+
+import { kerasStatus } from "./compare.js";
+import { button, field, h, roving } from "./dom.js";
+import { language, say } from "./i18n.js";
+import { fillTile, layerRow } from "./network.js";
+import { linkedViews } from "./pair.js";
+import { ask, latest } from "./state.js";
+
+export function huntPanel(lab) {
+  const { line, run } = kerasStatus(lab);
+  const level = h("select", { "data-field": "level" });
+  const seed = h("input", { type: "number", min: 0, value: 1, "data-field": "hunt-seed" });
+  const needs = h("p", { text: "compare.needs", hidden: true });
+  const game = h("div", { class: "stack", hidden: true });
+  const start = button("hunt.start", () => begin(), { class: "main", "data-action": "hunt" });
+  const next = button("hunt.next", () => {
+    seed.value = Number(seed.value) + 1;
+    begin();
+  });
+  const controls = h("div", { class: "row" }, field("hunt.level", level), field("hunt.seed", seed), start, next, line);
+  const element = h("div", { class: "stack hunt" },
+    h("div", { class: "card stack" }, h("p", { class: "soft", text: "hunt.help" }), controls, needs), game);
+
+  async function begin() {
+    start.disabled = next.disabled = true;
+    const answer = await run("hunt.start", { level: Number(level.value), seed: Number(seed.value) });
+    start.disabled = next.disabled = false;
+    if (!answer) return;
+    game.hidden = false;
+    game.replaceChildren(...gameOf(answer.result));
+    element.dataset.hunt = `${answer.result.level},${answer.result.seed}`;
+  }
+
+  return {
+    element,
+    async open() {
+      controls.hidden = !lab.hello.parity;
+      needs.hidden = lab.hello.parity;
+      if (!lab.hello.parity || level.children.length) return;
+      const answer = await ask("hunt.levels");
+      level.replaceChildren(...(answer?.result.levels ?? []).map(({ level: number, topic }) => {
+        const option = h("option", { value: number });
+        return say(option, `hunt.topic_${topic}`, { number });
+      }));
+    },
+  };
+}
+
+function gameOf({ tensors, causes, learning_rate: rate, momentum, weight_decay: decay }) {
+  const newest = latest();
+  const rows = h("div", { class: "rows" });
+  const views = linkedViews(["hunt.suspect", "hunt.right"]);
+  const name = h("h3", {});
+  const mark = button("hunt.mark", () => markAs(name.textContent), { "data-action": "mark" });
+  const opened = h("section", { class: "card stack", "data-opened": "" }, h("div", { class: "row spread" }, name, mark), views.element);
+  const marked = h("b", { class: "number" }, "–");
+  const verdict = h("div", { class: "stack", role: "status", "aria-live": "polite" });
+  const answer = button("hunt.answer", check, { class: "main", "data-action": "answer", disabled: true });
+  let chosen = null;
+  let cause = null;
+
+  const open = (tensor) => newest(async (isCurrent) => {
+    for (const tile of rows.querySelectorAll(".tile")) tile.setAttribute("aria-pressed", tile.dataset.tensor === tensor);
+    const found = await ask("hunt.tensor", { name: tensor });
+    if (!found || !isCurrent()) return;
+    name.textContent = tensor;
+    views.show(tensor, [found.arrays.wrong, found.arrays.right]);
+    opened.dataset.opened = tensor;
+  });
+
+  function markAs(tensor) {
+    chosen = tensor;
+    marked.textContent = tensor;
+    for (const tile of rows.querySelectorAll(".tile")) tile.classList.toggle("marked", tile.dataset.tensor === tensor);
+    answer.disabled = !cause;
+  }
+
+  async function check() {
+    const found = await ask("hunt.answer", { tensor: chosen, cause });
+    if (!found) return;
+    verdict.replaceChildren(...verdictOf(found.result));
+    verdict.dataset.solved = found.result.tensor_right && found.result.cause_right;
+  }
+
+  const names = [...new Set(tensors.map(({ layer }) => layer).filter(Boolean))];
+  const of = (test) => tensors.filter(test);
+  rows.append(layerRow(null, of(({ kind }) => kind === "input"), open),
+    ...names.map((layer) => layerRow({ name: layer }, of((tensor) => tensor.layer === layer), open)),
+    layerRow("loss", of(({ layer, kind }) => !layer && kind !== "input"), open));
+  roving(rows, "button.tile");
+  fill(rows, tensors);
+  const choices = h("fieldset", {}, h("legend", { text: "hunt.cause" }), ...causes.map(({ id, text }) => {
+    const input = h("input", { type: "radio", name: "cause", value: id, on: { change: () => { cause = id; answer.disabled = !chosen; } } });
+    return h("label", { class: "field check" }, input, localized(text));
+  }));
+  open(tensors.find(({ kind }) => kind === "forward").name);
+  return [
+    h("div", { class: "hunted" },
+      h("section", { class: "card network" }, h("h3", { text: "hunt.tensors" }),
+        say(h("p", { class: "soft small" }), "hunt.settings", { rate, momentum, decay: decay ?? 0 }), rows),
+      h("div", { class: "stack" }, opened, h("section", { class: "card stack" },
+        h("p", {}, h("span", { text: "hunt.marked" }), " ", marked), choices, h("div", { class: "row" }, answer), verdict))),
+  ];
+}
+
+// The pictures in the list: those of the network under suspicion.
+async function fill(rows, tensors) {
+  for (const tensor of tensors) {
+    const found = await ask("hunt.tensor", { name: tensor.name });
+    if (!found || !rows.isConnected) return;
+    fillTile(rows.querySelector(`.tile[data-tensor="${tensor.name}"]`), tensor, found.arrays.wrong);
+  }
+  rows.dataset.state = "ready";
+}
+
+// A text that the server gives in every language.
+function localized(text) {
+  const element = h("span", {});
+  const write = () => (element.textContent = typeof text === "object" ? text[language] : text);
+  write();
+  addEventListener("language", write);
+  return element;
+}
+
+function verdictOf(result) {
+  const { tensor_right: tensor, cause_right: cause, first_wrong: first } = result;
+  const line = (right, key, values = {}) => say(h("p", { class: right ? "good" : "bad" }), `hunt.${key}_${right ? "right" : "wrong"}`, values);
+  return [
+    line(tensor, "tensor", { first }),
+    line(cause, "cause"),
+    h("p", {}, localized(result.explanation)),
+    h("div", { class: "codes" }, code("hunt.wrong_code", result.wrong_line, result.right_line), code("hunt.right_code", result.right_line, result.wrong_line)),
+  ];
+}
+
+// Source text in which the lines that the other one lacks are marked.
+function code(title, source, other) {
+  const known = new Set(other.split("\n").map((text) => text.trim()));
+  const lines = source.split("\n").map((text) => h(known.has(text.trim()) ? "span" : "mark", {}, `${text}\n`));
+  return h("figure", {}, h("figcaption", { text: title }), h("pre", { tabindex: 0 }, h("code", {}, ...lines)));
+}

@@ -1,0 +1,57 @@
+"""Everyone can use the page: axe finds nothing in any view, theme and language; widths from 400 to 1,600 pixels fit."""
+
+import pytest
+from playwright.sync_api import Page
+
+from parity_tests.browser.lab_page import open_view, wait_for_trace
+
+VIEWS = ("look", "train", "compare", "hunt", "diagnose")
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe finds: rule and element."""
+    sync = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install '.[browser]'")
+    found = sync.Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['html'][:120]}" for rule in found for node in rule["nodes"]]
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_axe_finds_nothing(page: Page, theme: str) -> None:
+    page.get_by_role("radio", name=theme).click()
+    wait_for_trace(page, 1)
+    page.get_by_role("button", name="Show the mistakes").click()
+    page.locator(".mistakes button").first.wait_for()
+    page.get_by_role("button", name="Show as a table").click()
+    for view in VIEWS:
+        open_view(page, view)
+        page.locator(f"#panel-{view}[data-state=ready]").wait_for()
+        assert violations(page) == [], view
+
+
+def test_the_language_and_the_theme_are_kept(page: Page) -> None:
+    page.get_by_role("radio", name="日本語").click()
+    page.get_by_role("radio", name="ダーク").click()
+    page.reload()
+    page.locator("html[lang=ja][data-theme=dark]").wait_for()
+    wait_for_trace(page, 1)
+    assert "ネットワークの答え" in page.locator(".says").inner_text()
+    page.get_by_role("radio", name="English").click()
+    assert "The network says" in page.locator(".says").inner_text()
+
+
+@pytest.mark.parametrize("width", [400, 1000, 1600])
+def test_no_view_is_wider_than_the_window(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    wait_for_trace(page, 1)
+    for view in VIEWS:
+        open_view(page, view)
+        page.locator(f"#panel-{view}[data-state=ready]").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+
+
+def test_the_tabs_are_chosen_with_the_arrow_keys(page: Page) -> None:
+    page.locator("#tab-look").focus()
+    for view in (*VIEWS[1:], VIEWS[0]):
+        page.keyboard.press("ArrowRight")
+        page.locator(f"#tab-{view}[aria-selected=true]").wait_for()
+        assert page.locator(f"#panel-{view}").is_visible()

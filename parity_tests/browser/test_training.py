@@ -1,0 +1,155 @@
+"""Train in the page: the bits of ``fit`` after any pause, look back, reload, and a lost connection."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page
+
+from parity_tests.browser.lab_page import (
+    STEPS,
+    Lab,
+    fitted,
+    go_to,
+    initial_model,
+    open_view,
+    traces,
+    wait_for_trace,
+    wait_paused,
+)
+from scratch import Sequential
+from scratch.datasets import mnist
+from scratch.lab import running
+from scratch.models import load_model
+
+
+def saved(page: Page, folder: Path) -> Sequential:
+    """Return the model that the button saves."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the model").click()
+    path = folder / "digits.keras"
+    download.value.save_as(path)
+    return load_model(path)
+
+
+def assert_same_bits(model: Sequential, expected: Sequential) -> None:
+    for ours, theirs in zip(model.get_weights(), expected.get_weights(), strict=True):
+        assert ours.tobytes() == theirs.tobytes()
+
+
+def press(page: Page, name: str, by: str) -> None:
+    """Use a button with the mouse or with the keyboard."""
+    button = page.get_by_role("button", name=name, exact=True)
+    if by == "mouse":
+        button.click()
+    else:
+        button.focus()
+        page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_an_epoch_ends_with_the_bits_of_fit(page: Page, data: mnist.Dataset, tmp_path: Path, by: str) -> None:
+    open_view(page, "train")
+    wait_paused(page, 0, 0)
+    press(page, "To the end of the epoch", by)
+    wait_paused(page, 1, 0)
+    expected = fitted(data)
+    assert_same_bits(saved(page, tmp_path), expected)
+    says = expected.predict(data.test[0].reshape(-1, 784) / np.float32(255), verbose=0).argmax(axis=1)
+    page.locator(f"text=500 test digits, {100 * (says == data.test[1]).mean():.1f}").wait_for()
+    open_view(page, "look")
+    wait_for_trace(page, 2)
+    assert go_to(page, "dense_2/W", (3, 4)) == expected.get_weights()[4][3, 4]
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_a_look_back_in_a_pause_leaves_the_training_as_it_is(
+    page: Page, data: mnist.Dataset, tmp_path: Path, by: str
+) -> None:
+    open_view(page, "train")
+    wait_paused(page, 0, 0)
+    page.locator("[data-field=speed]").select_option("100")
+    press(page, "Play", by)
+    page.locator(".train[data-state=playing]").wait_for()
+    press(page, "Pause", by)
+    page.locator(".train[data-state=paused]").wait_for()
+    place = page.locator(".train").get_attribute("data-place")
+    press(page, "One step", by)
+    page.locator(f".train[data-state=paused]:not([data-place='{place}'])").wait_for()
+    page.locator(".scrubber:not([data-count='1'])").wait_for()
+    slider = page.locator("[data-field=snapshot]")
+    if by == "mouse":
+        box = slider.bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + 3, box["y"] + box["height"] / 2)
+    else:
+        slider.focus()
+        page.keyboard.press("Home")
+    page.locator(".scrubber[data-shown='0']").wait_for()
+    wait_for_trace(page, 2)  # the view of the values follows
+    before = traces(page)
+    open_view(page, "look")
+    wait_for_trace(page, before + 1)
+    assert go_to(page, "dense/W", (300, 7)) == initial_model().get_weights()[0][300, 7]
+    open_view(page, "train")
+    press(page, "To the end of the epoch", by)  # returns to the present
+    wait_paused(page, 1, 0)
+    page.locator(".scrubber[data-snapshot='']").wait_for()
+    assert_same_bits(saved(page, tmp_path), fitted(data))
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_a_training_goes_on_after_a_reload(page: Page, data: mnist.Dataset, tmp_path: Path, by: str) -> None:
+    open_view(page, "train")
+    for step in range(1, 4):
+        wait_paused(page, 0, step - 1)
+        press(page, "One step", by)
+    wait_paused(page, 0, 3)
+    page.reload()
+    wait_paused(page, 0, 3)  # the same view, at the same place
+    assert page.locator(".chart .line").count() >= 2
+    press(page, "To the end of the epoch", by)
+    wait_paused(page, 1, 0)
+    assert STEPS == 20
+    assert_same_bits(saved(page, tmp_path), fitted(data))
+
+
+def test_a_loss_that_is_nan_stops_the_training_and_names_the_tensor(page: Page) -> None:
+    open_view(page, "train")
+    wait_paused(page, 0, 0)
+    page.get_by_label("Learning rate").fill("100000")
+    page.get_by_label("Learning rate").press("Enter")
+    press(page, "To the end of the epoch", "mouse")
+    page.locator(".train[data-state='stopped by NaN']").wait_for()
+    assert "dense" in page.locator(".controls .bad").inner_text()
+    page.get_by_label("Learning rate").fill("0.01")
+    page.get_by_label("Learning rate").press("Enter")
+    press(page, "Restart with new weights", "mouse")
+    wait_paused(page, 0, 0)
+
+
+def test_the_page_connects_again_to_a_lab_that_was_killed(page: Page, lab: Lab) -> None:
+    wait_for_trace(page, 1)
+    lab.may_be_down = True
+    lab.kill()
+    page.locator("body[data-connection=lost]").wait_for()
+    assert "connection to the lab's server is lost" in page.locator(".notice").inner_text()
+    lab.start("--port", lab.port)
+    page.locator("body[data-connection=open]").wait_for()
+    lab.may_be_down = False
+    wait_for_trace(page, 2)
+    assert go_to(page, "dense/W", (300, 7)) == initial_model().get_weights()[0][300, 7]
+    assert page.locator(".notice").get_attribute("data-kind") == "fine"
+
+
+def test_another_lab_at_the_same_port_is_named(page: Page, lab: Lab) -> None:
+    wait_for_trace(page, 1)
+    lab.may_be_down = True
+    lab.end()
+    running.forget(int(lab.port))
+    lab.start("--port", lab.port)
+    page.locator("body[data-connection=replaced]").wait_for()
+    assert "open the address" in page.locator(".notice").inner_text()
+    page.goto(lab.url)
+    page.locator("body[data-connection=open]").wait_for()
+    lab.may_be_down = False

@@ -38,6 +38,7 @@ MAX_LINES = 130  # of the README at the top, which a newcomer reads in three min
 # Commands of sh blocks that are not executed, by a regular expression, with the reason.
 NOT_RUN = {
     r"python -m benchmarks\b": "measures for minutes",
+    r"python -m scratch lab\b": "serves a page until it is stopped",
     r"python -m parity_tests\b": "compares for a minute or more",
     r"python -m keras_impl .*--(devices|processes)\b": "needs JAX, or one process per host",
     r"\.ci/(check|run)\b": "runs this test",

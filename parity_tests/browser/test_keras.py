@@ -86,7 +86,8 @@ def test_a_hunt_is_solved_by_comparing_the_tensors_in_order(page: Page, by: str)
         else:
             tile.focus()
             page.keyboard.press("Enter")
-        wrong, right = shown(page, "hunt", tensor)
+        wrong, right, difference = shown(page, "hunt", tensor)
+        assert difference == wrong - right
         if wrong != right:
             break
     assert tensor == "dense/out"

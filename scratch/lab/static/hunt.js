@@ -1,5 +1,6 @@
 // "Bug hunt": a network with a planted fault beside the right one; mark the first wrong tensor, and name the mistake.
 
+import { scaleOf } from "./colours.js";
 import { kerasStatus } from "./compare.js";
 import { button, field, h, roving } from "./dom.js";
 import { language, say } from "./i18n.js";
@@ -50,7 +51,7 @@ export function huntPanel(lab) {
 function gameOf({ tensors, causes, learning_rate: rate, momentum, weight_decay: decay }) {
   const newest = latest();
   const rows = h("div", { class: "rows" });
-  const views = linkedViews(["hunt.suspect", "hunt.right"]);
+  const views = linkedViews(["hunt.suspect", "hunt.right", "hunt.difference"]);
   const name = h("h3", {});
   const mark = button("hunt.mark", () => markAs(name.textContent), { "data-action": "mark" });
   const opened = h("section", { class: "card stack", "data-opened": "" }, h("div", { class: "row spread" }, name, mark), views.element);
@@ -65,7 +66,9 @@ function gameOf({ tensors, causes, learning_rate: rate, momentum, weight_decay: 
     const found = await ask("hunt.tensor", { name: tensor });
     if (!found || !isCurrent()) return;
     name.textContent = tensor;
-    views.show(tensor, [found.arrays.wrong, found.arrays.right]);
+    const { wrong, right } = found.arrays;
+    const difference = wrong.length === right.length ? Object.assign(wrong.map((value, i) => value - right[i]), { shape: wrong.shape }) : null;
+    views.show(tensor, [wrong, right, difference], [undefined, undefined, difference && scaleOf(difference, true)]);
     opened.dataset.opened = tensor;
   });
 

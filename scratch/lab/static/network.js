@@ -93,7 +93,7 @@ export function fillTile(element, { name, kind, shape, min, max }, value) {
   label(element, "network.tile", { name, shape: shape.join(" × "), min: short(Number(min)), max: short(Number(max)) });
   const picture = element.querySelector(".small-picture");
   if (value.length === 1) return picture.replaceChildren(h("span", { class: "figure" }, short(value[0])));
-  const canvas = thumbnail(value, shape, scaleOf(value, isSigned(kind, value)));
+  const canvas = thumbnail(value, value.shape, scaleOf(value, isSigned(kind, value)));
   canvas.classList.toggle("fine", canvas.width > 80 || canvas.height > 80);
   return picture.replaceChildren(canvas);
 }

@@ -13,11 +13,10 @@ export function linkedViews(titles) {
     // arrays: one for each view, or null to leave it out; the scale of the first two is the same.
     show(name, arrays, scales = []) {
       const [first, second] = arrays;
-      const shape = first.shape.length ? first.shape : [1];
       const both = scaleOf(second ? [...extremes(first), ...extremes(second)] : extremes(first));
       arrays.forEach((array, i) => {
         boxes[i].hidden = !array;
-        if (array) views[i].show(name, array, shape, { scale: scales[i] ?? both });
+        if (array) views[i].show(name, array, array.shape.length ? array.shape : [1], { scale: scales[i] ?? both });
       });
     },
   };

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("playwright", reason="The browser tests need Playwright: pip install '.[browser]'.")
+pytest.importorskip("axe_playwright_python", reason="The browser tests need axe: pip install '.[browser]'.")
 pytest.importorskip("uvicorn", reason="The browser tests need the lab's packages: pip install '.[lab]'.")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 if CHROMIUM is None:
@@ -121,3 +122,11 @@ def drawing(page: Page) -> Array:
 
 def wait_paused(page: Page, epoch: int, step: int) -> None:
     page.locator(f".train[data-state=paused][data-place='{epoch},{step}']").wait_for()
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe finds on the page: rule and element."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['html'][:120]}" for rule in found for node in rule["nodes"]]

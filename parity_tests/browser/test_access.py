@@ -3,16 +3,9 @@
 import pytest
 from playwright.sync_api import Page
 
-from parity_tests.browser.lab_page import open_view, wait_for_trace
+from parity_tests.browser.lab_page import open_view, violations, wait_for_trace
 
 VIEWS = ("look", "train", "compare", "hunt", "diagnose")
-
-
-def violations(page: Page) -> list[str]:
-    """Return what axe finds: rule and element."""
-    sync = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install '.[browser]'")
-    found = sync.Axe().run(page).response["violations"]
-    return [f"{rule['id']}: {node['html'][:120]}" for rule in found for node in rule["nodes"]]
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])

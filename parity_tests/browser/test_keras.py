@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from parity_tests.browser.lab_page import go_to, open_view, wait_for_trace
+from parity_tests.browser.lab_page import go_to, open_view, violations, wait_for_trace
 
 pytest.importorskip("keras", reason="pip install '.[keras]'")
 STARTING = 180_000  # milliseconds: TensorFlow starts slowly on a busy machine
@@ -72,6 +72,7 @@ def test_every_tensor_agrees_with_keras_within_its_bound(page: Page, by: str) ->
     assert ours == value
     assert abs(ours - keras) <= 1e-5 * abs(ours)
     assert 0 <= ratio <= 1
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])
@@ -106,6 +107,7 @@ def test_a_hunt_is_solved_by_comparing_the_tensors_in_order(page: Page, by: str)
         page.keyboard.press("Enter")
     page.locator(".hunt [data-solved=true]").wait_for()
     assert "return dense_forward(x, W, None)" in page.locator(".hunt pre").first.inner_text()
+    assert violations(page) == []
 
 
 def test_a_wrong_answer_is_corrected(page: Page) -> None:
@@ -129,6 +131,7 @@ def test_the_mistake_in_ones_own_file_is_named(page: Page, tmp_path: Path) -> No
     page.keyboard.press("Enter")
     page.locator(".diagnose[data-findings='1']").wait_for(timeout=STARTING)
     assert "db is one number" in page.locator(".diagnose article").inner_text()
+    assert violations(page) == []
     page.get_by_label("File and class").fill(str(tmp_path / "missing.py"))
     page.keyboard.press("Enter")
     page.locator(".notice[data-kind=problem]").wait_for()

@@ -110,8 +110,9 @@ function notice() {
       sentence.removeAttribute("data-text");
       sentence.textContent = problem;
     } else if (lab.hello) {
-      const widths = [lab.hello.layers[0].input, ...lab.hello.layers.filter((layer) => layer.params.W).map((layer) => layer.params.W[1])];
-      say(sentence, "connection.open", { widths: widths.flat().join("–"), data: lab.hello.data.source });
+      const { layers, data } = lab.hello;
+      const widths = [layers[0].input.join("×"), ...layers.filter(({ params }) => params.W).map(({ params }) => params.W[1])];
+      say(sentence, "connection.open", { widths: widths.join("–"), data: data.source });
       sentence.classList.toggle("soft", true);
     }
   };

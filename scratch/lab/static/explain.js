@@ -80,7 +80,8 @@ export function explainCard(lab) {
       say(meaning, meaningOf(result, arrays), factsOf(result));
     }
     rounding.hidden = hidden || result.float64_sum === null;
-    if (!rounding.hidden) say(rounding, "explain.float64", { sum: exact(Number(result.float64_sum), true), ulp: short(Number(result.ulp), 2) });
+    const same = Number(result.ulp) === 0;
+    if (!rounding.hidden) say(rounding, same ? "explain.same_in_float64" : "explain.float64", { sum: exact(Number(result.float64_sum), true), ulp: short(Number(result.ulp), 2) });
     const unit = unitPicture(lab, tensor, values, view.at);
     source.replaceChildren(...(hidden || !arrays.products.length ? [] : sumOf(lab, result, arrays)), ...(hidden || !unit ? [] : [unit]));
   }
@@ -89,7 +90,7 @@ export function explainCard(lab) {
 }
 
 // Return the key of the sentence that explains this value best; a special one where a learner would wonder.
-function meaningOf({ formula: name, value, operands }, { left, right, products }) {
+function meaningOf({ formula: name, operands, kept }, { left, right }) {
   if (name === "dW" && left.every((entry) => entry === 0)) return "meaning.dW_no_input";
   if (name === "dW" && right.every((entry) => entry === 0)) return "meaning.dW_no_gradient";
   if (name === "dense_dx" && left.every((entry) => entry === 0)) return "meaning.dx_no_gradient";
@@ -97,14 +98,15 @@ function meaningOf({ formula: name, value, operands }, { left, right, products }
   if (name === "relu_backward") return operands[1].value > 0 ? "meaning.relu_gradient_passes" : "meaning.relu_gradient_stops";
   if (name === "update" && operands[1].value === 0) return "meaning.update_none";
   if (name === "loss_gradient") return operands[1].value > 0 ? "meaning.loss_gradient_target" : "meaning.loss_gradient_other";
-  return products.length || name !== "dense_forward" || value ? `meaning.${name}` : "meaning.other";
+  if (name === "dropout") return kept ? "meaning.dropout_kept" : "meaning.dropout_dropped";
+  return `meaning.${name}`;
 }
 
 // The numbers that the sentence names.
-function factsOf({ value, operands, learning_rate: rate, optimizer }) {
+function factsOf({ value, operands, learning_rate: rate, rate: dropped, optimizer }) {
   const [first, second] = operands.map((operand) => Number(operand.value));
   const step = rate !== undefined && second !== undefined ? short(Math.abs(rate * second)) : "";
-  return { value: short(Number(value), 4), first: short(first, 4), second: short(second, 4), rate, optimizer, step };
+  return { value: short(Number(value), 4), first: short(first, 4), second: short(second, 4), rate: rate ?? dropped, optimizer, step };
 }
 
 // Where a learner types the value before it is shown.

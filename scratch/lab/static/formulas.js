@@ -18,6 +18,7 @@ export const FORMULAS = {
   relu_backward: "dz_j = dout_j · ( out_j > 0 )",
   sigmoid_backward: "dz_j = dout_j · out_j · ( 1 − out_j )",
   tanh_backward: "dz_j = dout_j · ( 1 − out_j^2 )",
+  dropout: "out_j = {x_j|1 − rate} · kept_j",
   passed: "dx_j = dout_j",
   update: "W_new = W − η · dW",
 };
@@ -44,6 +45,7 @@ export function substituted(result, { left, right, products }) {
     relu_backward: () => `${first} · ${Number(result.operands[1].value) > 0 ? 1 : 0}`,
     sigmoid_backward: () => `${first} · ${second} · ( 1 − ${second} )`,
     tanh_backward: () => `${first} · ( 1 − ${second}^2 )`,
+    dropout: () => `{${first}|1 − ${result.rate}} · ${result.kept ? 1 : 0}`,
     passed: () => null,
     update: () => `${first} − ${result.learning_rate} · ${bracketed(second)}`,
   };

@@ -1,7 +1,7 @@
 // The network as rows of pictures: one row a layer, one column a kind of tensor; the chosen tensor is opened beside it.
 
 import { isSigned, scaleOf } from "./colours.js";
-import { h, roving } from "./dom.js";
+import { button, h, roving } from "./dom.js";
 import { label, say } from "./i18n.js";
 import { short } from "./numbers.js";
 import { ask, latest } from "./state.js";
@@ -14,8 +14,10 @@ export function networkCard(lab, explain) {
   const rows = h("div", { class: "rows" });
   const heads = h("div", { class: "layer heads", "aria-hidden": "true" }, h("span"), ...COLUMNS.map((name) => h("span", { text: `column.${name}` })));
   const loss = h("span", { class: "number" });
+  const place = h("span", { class: "soft" });
   const element = h("div", { class: "card network", "data-state": "empty" },
     h("div", { class: "row spread" }, h("h3", { text: "network.title" }), h("p", { class: "soft" }, h("span", { text: "network.loss" }), " ", loss)),
+    h("div", { class: "row spread small" }, place, button("network.again", () => refresh())),
     h("p", { class: "soft small", text: "network.help" }), heads, rows);
   const newest = latest();
   let tensors = [];
@@ -48,6 +50,7 @@ export function networkCard(lab, explain) {
     if (!answer || !isCurrent()) return;
     tensors = answer.result.tensors;
     loss.textContent = short(Number(answer.result.loss), 5);
+    say(place, "network.place", { epoch: answer.result.epoch + 1, step: answer.result.step });
     lab.dispatchEvent(new CustomEvent("probabilities", { detail: answer.result.probabilities }));
     build();
     const known = tensors.some(({ name }) => name === chosen);

@@ -57,6 +57,8 @@ export default {
 
   "network.title": "One step of training on this digit",
   "network.help": "From top to bottom: the forward pass. From bottom to top: the backward pass. Choose a picture to open its tensor.",
+  "network.place": "The weights are those of epoch {epoch}, step {step}.",
+  "network.again": "Read them again",
   "network.input": "Input",
   "network.loss": "Loss",
   "network.tile": "{name}, {shape}, from {min} to {max}",
@@ -88,6 +90,7 @@ export default {
   "explain.sum_so_far": "Sum so far",
   "explain.running": "The sum as it grows, term by term",
   "explain.unit": "All weights of unit {unit}, as a picture",
+  "explain.same_in_float64": "In float64 the formula gives the same number.",
   "explain.float64": "In float64 the formula gives {sum}: the float32 value is {ulp} ULP (units in its last place) away, because every product and sum is rounded to float32.",
 
   "meaning.input": "This is given: a pixel, its grey level divided by 255.",
@@ -112,6 +115,8 @@ export default {
   "meaning.relu_gradient_stops": "The output was 0, so the ReLU stops the gradient.",
   "meaning.sigmoid_backward": "The gradient is multiplied by the slope of the sigmoid, out · (1 - out), which is at most 1/4.",
   "meaning.tanh_backward": "The gradient is multiplied by the slope of tanh, 1 - out².",
+  "meaning.dropout_kept": "This unit was kept: the value is divided by 1 - {rate}, so that the mean stays the same although some units are dropped.",
+  "meaning.dropout_dropped": "This unit was dropped in this step: dropout gives 0, and no gradient flows back through it.",
   "meaning.passed": "The same number, passed on. (The gradient of softmax and cross-entropy together has been computed at the loss.)",
   "meaning.flatten": "The same number at another place: flattening computes nothing.",
   "meaning.update": "The step goes against the gradient: the weight was {first}, its gradient is {second}, and the learning rate is {rate}, so it changes by {step}.",

@@ -57,6 +57,8 @@ export default {
 
   "network.title": "この数字による学習の 1 ステップ",
   "network.help": "上から下へ順伝播、下から上へ逆伝播。絵を選ぶとテンソルが開きます。",
+  "network.place": "重みはエポック {epoch}、ステップ {step} のものです。",
+  "network.again": "読み直す",
   "network.input": "入力",
   "network.loss": "損失",
   "network.tile": "{name}、{shape}、{min} から {max}",
@@ -88,6 +90,7 @@ export default {
   "explain.sum_so_far": "ここまでの和",
   "explain.running": "項を順に足していく和",
   "explain.unit": "ユニット {unit} のすべての重みを絵にしたもの",
+  "explain.same_in_float64": "float64 で計算しても同じ値になります。",
   "explain.float64": "float64 で計算すると {sum} です。float32 の値との差は {ulp} ULP（最終桁の単位）で、積と和を float32 に丸めるたびに生じます。",
 
   "meaning.input": "これは与えられた値で、ピクセルの濃さを 255 で割ったものです。",
@@ -112,6 +115,8 @@ export default {
   "meaning.relu_gradient_stops": "出力が 0 だったので、ReLU が勾配を止めます。",
   "meaning.sigmoid_backward": "勾配にシグモイド関数の傾き out · (1 - out)（最大でも 1/4）を掛けます。",
   "meaning.tanh_backward": "勾配に tanh の傾き 1 - out² を掛けます。",
+  "meaning.dropout_kept": "このユニットは残されました。一部のユニットが落とされても平均が変わらないように、値を 1 - {rate} で割ります。",
+  "meaning.dropout_dropped": "このユニットはこのステップで落とされました。ドロップアウトの出力は 0 で、勾配も流れません。",
   "meaning.passed": "同じ値がそのまま渡されます。（softmax と交差エントロピーを合わせた勾配は、損失のところで計算済みです。）",
   "meaning.flatten": "別の位置にある同じ値です。Flatten は何も計算しません。",
   "meaning.update": "勾配と逆の向きに進みます。重みは {first}、勾配は {second}、学習率は {rate} なので、{step} だけ変わります。",

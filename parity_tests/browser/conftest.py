@@ -22,7 +22,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-TIME_LIMIT = 30_000  # milliseconds: the machine may be busy, and the first start compiles kernels
+TIME_LIMIT = 120_000  # milliseconds: the machine may be busy, and the first start compiles kernels
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,8 @@ def compare_with_keras(fields: dict[str, Any], arrays: Tensors) -> tuple[dict[st
         model, twin = load_model(path, backend="numpy"), keras.models.load_model(path)
     theirs = {name: np.asarray(value) for name, value in keras_impl.trace(twin, x, y).items()}
     twin.train_on_batch(x, y)
-    theirs |= {f"{name}_new": np.asarray(W) for name, W in zip(model.params, twin.get_weights(), strict=True)}
+    updated = zip(model.params, twin.trainable_variables, strict=True)
+    theirs |= {f"{name}_new": keras.ops.convert_to_numpy(W) for name, W in updated}
     bounds = bounds_of(model, x, y)
     rows, found = [], {}
     for name in [name for name in ours if name in theirs]:

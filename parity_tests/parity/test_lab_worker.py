@@ -18,7 +18,7 @@ from scratch.lab.parity import COMPARED
 from scratch.lab.states import file_bytes, take_state
 from scratch.lab.texts import LabError
 from scratch.lab.worker import Worker
-from scratch.layers import Activation, Dense, Flatten, Input, Layer
+from scratch.layers import Activation, BatchNormalization, Dense, Flatten, Input, Layer
 from scratch.optimizers import SGD, Adam, Optimizer
 
 NETWORKS: dict[str, tuple[Callable[[], list[Layer]], tuple[int, ...], Callable[[], Optimizer], str]] = {
@@ -69,6 +69,21 @@ def test_a_step_agrees_with_keras_in_every_tensor(sent: dict[str, np.ndarray]) -
     assert any(row["largest_difference"] > 0 for row in result["rows"])
     for name in compared:
         assert arrays[f"keras/{name}"].shape == arrays[f"bound/{name}"].shape == sent[f"ours/{name}"].shape
+
+
+def test_parts_without_a_bound_are_compared_without_a_verdict() -> None:
+    model = Sequential([Input((15,)), Dense(6), BatchNormalization(), Activation("relu"), Dense(4, "softmax")])
+    model.compile(SGD(0.1), "categorical_crossentropy")
+    x, y = np.random.default_rng(0).uniform(size=(5, 15)).astype(np.float32), np.eye(4)[[0, 1, 2, 3, 0]]
+    found = inspect(model, take_state(model, 0, 0, 0), x, y)
+    ours = {f"ours/{name}": tensor.value for name, tensor in found.tensors.items() if tensor.kind in COMPARED}
+    arrays = {"x": x, "y": y, "model": np.frombuffer(file_bytes(found.network), np.uint8), **ours}
+    result, tensors = compare_with_keras({}, arrays)
+    names = [row["name"] for row in result["rows"]]
+    assert f"{model.layers[1].name}/gamma_new" in names
+    assert {row["ok"] for row in result["rows"]} == {None}
+    assert all(f"keras/{name}" in tensors and f"bound/{name}" not in tensors for name in names)
+    assert max(row["largest_difference"] for row in result["rows"]) < 1e-4  # no verdict, but the same formulas
 
 
 def test_a_wrong_entry_is_found(sent: dict[str, np.ndarray]) -> None:

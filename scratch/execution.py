@@ -128,17 +128,15 @@ class FusedSteps(LayerByLayer):
         loss, optimizer = self.network.loss, self.network.optimizer
         assert loss is not None
         assert optimizer is not None
-        steps = 1 if optimizer.schedule else len(batches)  # a rule has one learning rate
-        rows = [self.row_numbers[batch] for batch in batches[:steps]]
+        rows = [self.row_numbers[batch] for batch in batches]
         order, size = np.concatenate(rows), len(rows[0])
         y, units = self.y[order], fused.weights[-1][0].shape[1]
         t = loss.smooth(loss.targets(y, units, fused.dtype))
         rule = optimizer.fused_rule
         assert rule is not None
-        if rule.momentum != 0:
-            _share_velocities(self.network, optimizer, fused)
+        _share_state(self.network, optimizer, fused)
         try:
-            taken, losses, out = fused.train(self.x, order, t, size, rule)
+            taken, losses, out = fused.train(self.x, order, t, size, rule, optimizer.steps(len(rows), fused.dtype))
         finally:
             optimizer.iterations += fused.steps  # complete steps, also after Ctrl-C
         return Steps(loss.reduce_batches(losses[: taken * size], size), y[: taken * size], out[: taken * size], size)
@@ -215,16 +213,23 @@ def fused_step(network: Network) -> "FusedStep | None":
     return fused
 
 
-def _share_velocities(network: Network, optimizer: Optimizer, fused: "FusedStep") -> None:
-    """Let the optimizer and the compiled step use the same velocities: views of one array, with the values so far."""
-    names = [layer.name for layer in network.layers if layer.params]
-    velocities, known = optimizer.state.setdefault("momentum", {}), []
-    for name, weights in zip(names, fused.weights, strict=True):
-        v = [velocities.get(f"{name}/{key}") for key in "Wb"]
-        W, b = [None if u is None or W is None or u.shape != W.shape else u for u, W in zip(v, weights, strict=True)]
-        known.append((W, b))
-    for name, (W, b) in zip(names, fused.velocities_of(known), strict=True):
-        velocities.update({f"{name}/W": W} if b is None else {f"{name}/W": W, f"{name}/b": b})
+def _share_state(network: Network, optimizer: Optimizer, fused: "FusedStep") -> None:
+    """Let the optimizer and the compiled step use the same state arrays: views of one array, with the values so far."""
+    keys = [[f"{layer.name}/{key}" for key in "Wb"] for layer in network.layers if layer.params]
+    names = [name for name, _ in optimizer.state_order("W")]
+
+    def known(state: dict[str, Array], key: str, W: Array | None) -> Array | None:
+        array = state.get(key)
+        return None if array is None or W is None or array.shape != W.shape else array
+
+    states = [optimizer.state.setdefault(name, {}) for name in names]
+    arrays = [
+        [(known(state, W, pair[0]), known(state, b, pair[1])) for (W, b), pair in zip(keys, fused.weights, strict=True)]
+        for state in states
+    ]
+    for state, views in zip(states, fused.state_arrays(arrays, optimizer.initial_value), strict=True):
+        for (key, key_of_b), (W, b) in zip(keys, views, strict=True):
+            state.update({key: W} if b is None else {key: W, key_of_b: b})
 
 
 def _share_memory(arrays: Sequence[Array]) -> bool:

@@ -153,3 +153,24 @@ planted_in_kernel(
     name="fused_global_norm_of_last_layers",
     mistake="The global norm leaves out the layers before.",
 )
+planted_in_kernel(
+    updates,
+    "u[i] += (dW[i] * dW[i] - u[i]) * to_square",
+    "u[i] += (dW[i] * dW[i] - u[i]) * to_mean",
+    name="fused_adam_betas_exchanged",
+    mistake="Adam's running mean of the squares forgets as fast as that of the gradients.",
+)
+planted_in_kernel(
+    updates,
+    "v[i] = v[i] * rho + to_square * (dW[i] * dW[i])",
+    "v[i] = v[i] * rho + dW[i] * dW[i]",
+    name="fused_rmsprop_adds_whole_square",
+    mistake="RMSprop adds the whole square of the gradient.",
+)
+planted_in_kernel(
+    updates,
+    "v[i] += dW[i] * dW[i]",
+    "v[i] = dW[i] * dW[i]",
+    name="fused_adagrad_forgets",
+    mistake="AdaGrad divides by the present gradient only.",
+)

@@ -22,10 +22,11 @@ def metric_of_other_rows(self: Any, fused: FusedStep, batches: Any) -> Steps:
 
 
 @planted_fault(FusedStep, "train", caught_by="training", backends=["numba"])
-def learning_rate_read_once(self: Any, x: Any, order: Array, t: Array, batch_size: int, rule: Rule) -> Any:
+def learning_rate_read_once(self: Any, *arguments: Any) -> Any:
     """The learning rate is read before the first step only."""
-    first = vars(self).setdefault("learning_rate", rule.learning_rate)
-    return train(self, x, order, t, batch_size, rule._replace(learning_rate=first))
+    *others, steps = arguments
+    first = vars(self).setdefault("first_step", steps[0])
+    return train(self, *others, np.tile(first, (len(steps), 1)))
 
 
 @planted_fault(FusedStep, "train", caught_by="training", backends=["numba"])
@@ -60,6 +61,6 @@ def updated_before_backward(*arguments: Any) -> Any:
 
 
 @planted_fault(FusedStep, "train", caught_by="epoch reports", backends=["numba"])
-def momentum_ignored(self: Any, x: Any, order: Array, t: Array, batch_size: int, rule: Rule) -> Any:
+def momentum_ignored(self: Any, x: Any, order: Array, t: Array, batch_size: int, rule: Rule, steps: Array) -> Any:
     """The compiled core trains without momentum."""
-    return train(self, x, order, t, batch_size, rule._replace(momentum=0.0))
+    return train(self, x, order, t, batch_size, rule._replace(momentum=0.0), steps)

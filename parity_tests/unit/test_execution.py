@@ -13,11 +13,13 @@ import pytest
 
 from parity_tests.unit.trainings import Training, dense_layers, double_first, results, wrap
 from scratch import layer, losses
+from scratch.callbacks import LambdaCallback
 from scratch.layers import Activation, Dense, Flatten, Softmax
 from scratch.losses import CategoricalCrossentropy, Loss, SoftmaxCrossEntropy
 from scratch.models import Sequential
 from scratch.ops import numba_ops
 from scratch.optimizers import SGD, Adagrad, Adam, RMSprop
+from scratch.optimizers.schedules import PiecewiseConstantDecay
 
 # --- classes that compute something else than their base class ---
 
@@ -205,9 +207,9 @@ LAYER_BY_LAYER = {
     "optimizer subclass": Training(optimizer=lambda: DoubledSGD(0.1)),
     "optimizer with another rule": Training(optimizer=lambda: OtherRuleSGD(0.1)),
     "optimizer.update_step replaced": replaced(lambda model: model.optimizer, "update_step", double_step),
-    "Adam": Training(optimizer=lambda: Adam(0.1)),
-    "RMSprop": Training(optimizer=lambda: RMSprop(0.1)),
-    "Adagrad": Training(optimizer=lambda: Adagrad(0.1)),
+    "Adam with amsgrad": Training(optimizer=lambda: Adam(0.1, amsgrad=True)),
+    "RMSprop with momentum": Training(optimizer=lambda: RMSprop(0.1, momentum=0.5)),
+    "RMSprop, centered": Training(optimizer=lambda: RMSprop(0.1, centered=True)),
     "optimizer.update replaced": replaced(lambda model: model.optimizer, "update", double_update),
     "reduction='sum'": Training(loss=lambda: CategoricalCrossentropy(reduction="sum")),
     "subclass of Loss": Training(loss=SquaredError),
@@ -271,6 +273,21 @@ FUSED = {
     "global_clipnorm": optimizer(global_clipnorm=0.01),
     "clipnorm and momentum": optimizer(clipnorm=0.01, momentum=0.9),
     "clipnorm=0, which does not clip": optimizer(clipnorm=0.0),
+    "momentum that ends and begins": Training(
+        callbacks=lambda model: [
+            LambdaCallback(on_epoch_begin=lambda epoch, _: setattr(model.optimizer, "momentum", (0.9, 0, 0.5)[epoch]))
+        ]
+    ),
+    "schedule": Training(optimizer=lambda: SGD(PiecewiseConstantDecay([2, 5], [0.5, 0.1, 0.01]), momentum=0.9)),
+    "Adam": Training(optimizer=lambda: Adam(0.1)),
+    "Adam in float64": Training(
+        lambda: [Dense(8, "relu", dtype="float64"), Dense(3, "softmax", dtype="float64")], lambda: Adam(0.1)
+    ),
+    "Adam with clipnorm and weight decay": Training(optimizer=lambda: Adam(0.1, clipnorm=0.01, weight_decay=0.1)),
+    "Adam with a schedule": Training(optimizer=lambda: Adam(PiecewiseConstantDecay([2, 5], [0.5, 0.1, 0.01]))),
+    "RMSprop": Training(optimizer=lambda: RMSprop(0.1)),
+    "Adagrad": Training(optimizer=lambda: Adagrad(0.1)),
+    "Adagrad that starts at 2": Training(optimizer=lambda: Adagrad(0.1, initial_accumulator_value=2.0)),
 }
 
 

@@ -19,16 +19,21 @@ from scratch.layers import ACTIVATIONS, Activation, Dense, Flatten
 from scratch.losses import CategoricalCrossentropy
 from scratch.metrics import CategoricalAccuracy
 from scratch.models import Sequential
-from scratch.optimizers import SGD
+from scratch.optimizers import SGD, Adagrad, Adam, Optimizer, RMSprop
 from scratch.utils import set_random_seed
 
-OPTIONS: tuple[dict[str, Any], ...] = (
-    {"momentum": 0.9},
-    {"momentum": 0.5, "nesterov": True},
-    {"weight_decay": 0.1},
-    {"clipnorm": 0.05},
-    {"clipvalue": 0.01},
-    {"global_clipnorm": 0.05},
+OPTIMIZERS: tuple[Callable[[], Optimizer], ...] = (
+    *[lambda: SGD(0.05)] * 3,
+    lambda: SGD(0.05, momentum=0.9),
+    lambda: SGD(0.05, momentum=0.5, nesterov=True),
+    lambda: SGD(0.05, weight_decay=0.1),
+    lambda: SGD(0.05, clipnorm=0.05),
+    lambda: SGD(0.05, clipvalue=0.01),
+    lambda: SGD(0.05, global_clipnorm=0.05),
+    lambda: Adam(0.05),
+    lambda: Adam(0.05, clipnorm=0.05, weight_decay=0.1),
+    lambda: RMSprop(0.05),
+    lambda: Adagrad(0.05),
 )
 VALUES = (
     *(("optimizer", "learning_rate", value) for value in (0.0, 0.01, 0.3)),
@@ -72,10 +77,10 @@ def replace_last_layers(pops: int, activation: str) -> Change:
     return replace
 
 
-def recompile(options: dict[str, Any], smoothing: float) -> Change:
+def recompile(optimizer: Callable[[], Optimizer], smoothing: float) -> Change:
     def change(model: Sequential) -> None:
         loss = CategoricalCrossentropy(label_smoothing=smoothing)
-        model.compile(SGD(0.05, **options), loss, metrics=["accuracy"], run_eagerly=model.run_eagerly)
+        model.compile(optimizer(), loss, metrics=["accuracy"], run_eagerly=model.run_eagerly)
 
     return change
 
@@ -85,7 +90,7 @@ change_strategy = st.one_of(
     st.builds(lambda value: set_value(*value), st.sampled_from(VALUES)),
     st.builds(set_activation, st.integers(0, 3), st.sampled_from(ACTIVATIONS)),
     st.builds(replace_parameters, st.integers(0, 3), st.sampled_from(COPIES)),
-    st.builds(recompile, st.sampled_from([{}, {}, {}, *OPTIONS]), st.sampled_from([0.0, 0.1])),
+    st.builds(recompile, st.sampled_from(OPTIMIZERS), st.sampled_from([0.0, 0.1])),
     st.builds(replace_last_layers, st.integers(0, 3), st.sampled_from(["softmax", "softmax", "tanh"])),
 )
 

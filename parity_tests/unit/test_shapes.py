@@ -163,6 +163,7 @@ def fused_step() -> FusedStep:
 
 
 VALID = {"x": X, "order": np.arange(len(X)), "t": Y.astype(np.float32), "batch_size": 16, "rule": SGD(0.1).fused_rule}
+VALID["steps"] = np.full((3, 2), 0.1)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +184,8 @@ VALID = {"x": X, "order": np.arange(len(X)), "t": Y.astype(np.float32), "batch_s
         {"batch_size": 0},
         {"batch_size": -1},
         {"rule": SGD(0.1, momentum=0.9).fused_rule},  # without velocities
+        {"steps": np.full((2, 2), 0.1)},
+        {"steps": np.full((3, 2), 0.1, np.float32)},
     ],
 )
 def test_wrong_arguments_of_a_fused_step_raise_and_change_nothing(wrong: dict[str, Any]) -> None:

@@ -26,21 +26,38 @@ module                    contents
 Attributes:
     FUSED_ACTIVATIONS: the activations that the fused step implements, ``softmax`` after the last layer only; the index
         is the code in the layer table.
+    UPDATE_RULES: the rules by which the fused step updates parameters; the index is the code in a ``Rule``.
+    STATE_ARRAYS: how many state arrays each of them keeps for each parameter.
 
 Importing this module does not load Numba.
 """
 
 from typing import NamedTuple
 
+UPDATE_RULES = ("sgd", "momentum", "nesterov", "adam", "rmsprop", "adagrad")
+STATE_ARRAYS = (0, 1, 1, 2, 1, 1)
 FUSED_ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax")
 
 
 class Rule(NamedTuple):
-    """What the update of an SGD optimizer depends on, as numbers; a limit of 0 means no clipping, as in Keras."""
+    """What the update of an optimizer depends on, as numbers, apart from the learning rate: see ``updates``.
 
-    learning_rate: float
+    Attributes:
+        kind: index in ``UPDATE_RULES``.
+        momentum: m of SGD, β₁ of Adam.
+        rho: ρ of RMSprop, β₂ of Adam.
+        epsilon: ε.
+        decays: whether weights decay.
+        weight_decay: λ.
+        clipvalue: limit of the entries of a gradient; 0 means no clipping, as in Keras.
+        clipnorm: limit of the norm of a gradient, likewise.
+        global_clipnorm: limit of the norm of all gradients, likewise.
+    """
+
+    kind: int
     momentum: float
-    nesterov: bool
+    rho: float
+    epsilon: float
     decays: bool
     weight_decay: float
     clipvalue: float

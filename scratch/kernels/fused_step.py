@@ -50,15 +50,17 @@ row sleeps for ``BACKOFF_SECONDS``, so that its core is free for that thread.  I
 exception, its chunk may never be finished; it sets ``stop``, and all workers return.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scratch.kernels import Rule, clips_by_norm, threads
+from scratch.kernels import STATE_ARRAYS, Rule, clips_by_norm, threads
 from scratch.kernels.arrays import writeable
 from scratch.kernels.atomics import compare_exchange, fetch_add, load
 from scratch.kernels.jit import kernel
@@ -68,6 +70,7 @@ from scratch.kernels.workspace import Bytes, workspace
 from scratch.pixels import Pixels
 
 Array = NDArray[Any]
+Known = Sequence[tuple[Array | None, Array | None]]  # what is known of W and b of each layer
 BACKOFF_SECONDS = 50e-6
 
 
@@ -92,7 +95,7 @@ class FusedStep:
         self.weights = self.parameters.views(self.parameters.flat)
         self.activations = list(activations)
         self.dtype = self.weights[0][0].dtype
-        self.velocities = np.zeros(0, self.dtype)
+        self.arrays, self.views = np.zeros(0, self.dtype), list[Weights]()
         self.plan: Plan | None = None
         self.steps = 0
 
@@ -107,23 +110,27 @@ class FusedStep:
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()  # a copied or pickled model gets None: its parameters are other arrays
 
-    def velocities_of(self, known: Sequence[tuple[Array | None, Array | None]]) -> Weights:
-        """Return the velocities that ``train`` reads and updates: views of one flat array.
+    def state_arrays(self, known: Sequence[Known], initial: float) -> list[Weights]:
+        """Return the state arrays of an optimizer that ``train`` reads and updates: views of one flat array.
 
         Args:
-            known: the velocities so far, of W and b of each layer; None for zeros.  They are copied, unless they are
-                what this method has returned before.
+            known: for each state array its values so far, for W and b of each layer; None for the initial value.  They
+                are copied, unless they are what this method has returned before.
+            initial: the initial value.
         """
-        if self.velocities.size == 0:
-            self.velocities = Parameters.zeros(self.parameters.flat.size, self.dtype)
-            self.velocity_views = self.parameters.views(self.velocities)
-        for arrays, views in zip(known, self.velocity_views, strict=True):
+        if len(self.views) != len(known):
+            size = self.parameters.flat.size
+            self.arrays = Parameters.zeros(len(known) * size, self.dtype)
+            self.views = [self.parameters.views(self.arrays[i * size :]) for i in range(len(known))]
+        for arrays, views in zip(chain(*known), chain(*self.views), strict=True):
             for array, view in zip(arrays, views, strict=True):
                 if view is not None and array is not view:
-                    view[...] = 0 if array is None else array
-        return self.velocity_views
+                    view[...] = initial if array is None else array
+        return self.views
 
-    def train(self, x: Array | Pixels, order: Array, t: Array, batch_size: int, rule: Rule) -> tuple[int, Array, Array]:
+    def train(
+        self, x: Array | Pixels, order: Array, t: Array, batch_size: int, rule: Rule, steps: Array
+    ) -> tuple[int, Array, Array]:
         """Take one step for each batch of the given samples; stop before the update of a batch with a nonfinite loss.
 
         Args:
@@ -131,7 +138,8 @@ class FusedStep:
             order: indices of the samples to train on (n,), batch after batch.
             t: their targets (n, C), of the weights' dtype.
             batch_size: samples per step; the last step may have fewer.
-            rule: of the optimizer; with momentum, ``velocities_of`` has been called.
+            rule: of the optimizer; if it has state arrays, ``state_arrays`` has been called.
+            steps: learning rate and step size of each step (steps, 2), float64.
 
         Returns:
             Number of complete steps; losses (n,) and probabilities (n, C) of the samples, each from before the update
@@ -147,8 +155,12 @@ class FusedStep:
         if t.shape != (len(order), classes) or t.dtype != self.dtype:
             expected = f"{self.dtype} targets of shape {(len(order), classes)}"
             raise ValueError(f"A fused step needs {expected}; got {t.dtype} of shape {t.shape}.")
-        if rule.momentum != 0 and self.velocities.size == 0:
-            raise ValueError("A fused step needs velocities_of(…) before a step with momentum; got no velocities.")
+        needed, found = STATE_ARRAYS[rule.kind], len(self.views)
+        if needed > found:
+            raise ValueError(f"A fused step needs state_arrays(…) for {needed} arrays before this rule; got {found}.")
+        expected_steps = math.ceil(len(order) / batch_size), 2
+        if steps.shape != expected_steps or steps.dtype != np.float64:
+            raise ValueError(f"A fused step needs steps {expected_steps}, float64; got {steps.dtype} {steps.shape}.")
         if not reads(x):
             x, order = writeable(x[order].astype(self.dtype)), np.arange(len(order))
         rows = (x.bytes if isinstance(x, Pixels) else x).reshape(len(x), -1)
@@ -156,7 +168,7 @@ class FusedStep:
         if rows.shape[1] != inputs:
             raise ValueError(f"The first layer expects {inputs} numbers per sample; received x with shape {x.shape}.")
         plan = self._plan(min(batch_size, len(order)), clips_by_norm(rule))
-        job = self._job(plan, _samples(rows), order, writeable(t), rule)
+        job = self._job(plan, _samples(rows), order, writeable(t), rule, writeable(steps))
         try:
             threads.run([partial(run_worker, job, chunk, buffer) for chunk, buffer in enumerate(plan.buffers)])
         finally:
@@ -172,7 +184,7 @@ class FusedStep:
             self.plan = Plan(self.parameters, self.activations, chunks, batch_size, clips)
         return self.plan
 
-    def _job(self, plan: Plan, samples: Samples, order: Array, t: Array, rule: Rule) -> Job:
+    def _job(self, plan: Plan, samples: Samples, order: Array, t: Array, rule: Rule, steps: Array) -> Job:
         """Return the training steps for samples (N, D)."""
         counters = np.zeros((2 + plan.chunks, PADDING), np.int64)
         return Job(
@@ -185,10 +197,11 @@ class FusedStep:
             samples,
             order,
             t,
-            State(self.parameters.flat, self.velocities, plan.gradients, plan.squares, plan.activations),
+            State(self.parameters.flat, self.arrays, plan.gradients, plan.squares, plan.activations),
             np.empty(len(t), self.dtype),
             np.empty(t.shape, self.dtype),
             rule,
+            steps,
             Progress(counters[0], counters[1], counters[2:]),
         )
 

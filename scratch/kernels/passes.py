@@ -30,6 +30,7 @@ from scratch.kernels.plan import (
     Job,
     Layer,
     State,
+    Step,
 )
 from scratch.kernels.simd import get, matrix_view, put, vector_view
 from scratch.kernels.sparsity import GROUP, KC, Block
@@ -41,10 +42,11 @@ Array = NDArray[Any]
 
 
 class Batch(NamedTuple):
-    """Samples ``first`` to ``first + n - 1`` of a job."""
+    """Samples ``first`` to ``first + n - 1`` of a job, and the step that is taken with them."""
 
     first: int
     n: int
+    step: Step
 
 
 @subroutine
@@ -71,7 +73,7 @@ def run_chunk(job: Job, number: int, chunk: int, space: Workspace) -> bool:
     passes, batch_size, samples = len(pass_starts) - 1, job.batch_size, len(job.order)
     step, number = number // passes, number % passes
     first = step * batch_size
-    batch = Batch(first, min(batch_size, samples - first))
+    batch = Batch(first, min(batch_size, samples - first), Step(job.steps[step, 0], job.steps[step, 1]))
     if operations[pass_starts[number], KIND] == UPDATE and not _losses_are_finite(job.losses, batch):
         return False
     for i in range(pass_starts[number], pass_starts[number + 1]):
@@ -89,7 +91,7 @@ def run_chunk(job: Job, number: int, chunk: int, space: Workspace) -> bool:
         elif kind == UPDATE:
             _update(job, layer, batch, tile, chunk, space)
         elif kind == APPLY:
-            clip_and_apply(job.rule, job.state, layer, tile, chunk == 0)
+            clip_and_apply(job.rule, batch.step, job.state, layer, tile, chunk == 0)
     return True
 
 
@@ -202,10 +204,10 @@ def _update(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int, space:
                 C,
                 space,
             )
-        use_gradient(job.rule, state, layer, (i, end, j0, j1), space)
+        use_gradient(job.rule, batch.step, state, layer, (i, end, j0, j1), space)
     if chunk == 0 and layer.b >= 0:
         column_sums(dz, space.sums, space.numbers)
-        use_bias_gradient(job.rule, state, layer, space)
+        use_bias_gradient(job.rule, batch.step, state, layer, space)
 
 
 @subroutine

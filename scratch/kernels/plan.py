@@ -17,9 +17,9 @@ Each operation is partitioned into as many chunks as there are workers.  There a
 A *pass* is a sequence of operations between which no worker has to wait.  A new pass begins where the operation before
 or after is partitioned by units, before the updates, which need the gradients of all samples, and before ``apply``.
 
-Memory: one flat array holds the parameters of all layers, W0, b0, W1, b1, …, others of the same layout their velocities
-and gradients, and one more the samples of a batch, and the outputs and dz of all layers for it.  Each part begins on a
-cache line::
+Memory: one flat array holds the parameters of all layers, W0, b0, W1, b1, …, others of the same layout the optimizer's
+state and the gradients, and one more the samples of a batch, and the outputs and dz of all layers for it.  Each part
+begins on a cache line::
 
     parameters  │ W0: inputs × units │ b0 │ W1 │ b1 │ …   activations  │ x: batch × inputs │ out 0 │ dz 0 │ out 1 │ …
                 0                    b    W                            0                   out     dz
@@ -90,17 +90,24 @@ class State(NamedTuple):
 
     Attributes:
         parameters: of all layers (P,).
-        velocities: of the optimizer (P,); empty without momentum.
+        arrays: state arrays of the optimizer, one after the other (k·P,).
         gradients: of a batch (P,); empty unless they are clipped by a norm.
         squares: sums of squares of their parts, float64.
         activations: the outputs and dz of all layers for a batch.
     """
 
     parameters: Array
-    velocities: Array
+    arrays: Array
     gradients: Array
     squares: Array
     activations: Array
+
+
+class Step(NamedTuple):
+    """The learning rate of an update, and what its rule multiplies with: the learning rate, or α of Adam."""
+
+    learning_rate: float
+    size: float
 
 
 class Progress(NamedTuple):
@@ -148,6 +155,7 @@ class Job(NamedTuple):
         losses: receives the loss of each sample, from before the update of its batch (n,).
         probabilities: receives the outputs likewise (n, C).
         rule: of the optimizer.
+        steps: a ``Step`` in each row, float64 (steps, 2).
         progress: the shared counters.
     """
 
@@ -164,6 +172,7 @@ class Job(NamedTuple):
     losses: Array
     probabilities: Array
     rule: Rule
+    steps: Array
     progress: Progress
 
 

@@ -1,9 +1,9 @@
-"""Update rules of the optimizers, for a piece of the flat buffers: parameters W, gradients dW, velocities v.
+"""Update rules of the optimizers, for a piece of the flat buffers: parameters W, gradients dW, state arrays v and u.
 
-Each rule is the scalar form of what ``optimizers.SGD.update`` does with whole arrays, and rounds after every operation
-as NumPy does.  A fused step applies it to a few rows of W, as soon as their gradient has been computed and while it is
-in the L1 cache, so that momentum or weight decay cost no pass over memory of their own.  Only clipping by a norm needs
-all gradients first.
+Each rule is the scalar form of what ``update_step`` of an optimizer does with whole arrays, and rounds after every
+operation as NumPy does.  A fused step applies it to a few rows of W, as soon as their gradient has been computed and
+while it is in the L1 cache, so that momentum or weight decay cost no pass over memory of their own.  Only clipping by a
+norm needs all gradients first.
 """
 
 import numpy as np
@@ -14,27 +14,31 @@ from scratch.kernels import Rule
 from scratch.kernels.arrays import clear, copy, float64_sum
 from scratch.kernels.jit import Int, inlined, subroutine, subroutine_without_fma
 from scratch.kernels.packing import Tile, pieces
-from scratch.kernels.plan import UPDATE_COLUMNS, UPDATE_STEP, Layer, State
+from scratch.kernels.plan import UPDATE_COLUMNS, UPDATE_STEP, Layer, State, Step
 from scratch.kernels.simd import get, put, vector_view
 from scratch.kernels.workspace import Workspace
 
 Array = NDArray[np.floating]
 
+SGD, MOMENTUM, NESTEROV, ADAM, RMSPROP, ADAGRAD = range(len(kernels.UPDATE_RULES))
+
 clips_by_norm = inlined(kernels.clips_by_norm)
 
 
 @subroutine_without_fma
-def apply_update(rule: Rule, W: Array, dW: Array, v: Array) -> None:
+def apply_update(rule: Rule, step: Step, W: Array, dW: Array, v: Array, u: Array) -> None:
     """Update some parameters.
 
     Args:
         rule: of the optimizer.
+        step: its learning rate and step size.
         W: 1-D.
         dW: their gradients (same length); is clipped in place.
-        v: their velocities; not read without momentum.
+        v: their first state array; not read by rules that have none.
+        u: their second state array, likewise.
     """
     number = W.dtype.type
-    learning_rate, momentum, limit = number(rule.learning_rate), number(rule.momentum), number(rule.clipvalue)
+    learning_rate, limit = number(step.learning_rate), number(rule.clipvalue)
     if limit > 0:
         for i in range(len(W)):
             dW[i] = -limit if dW[i] < -limit else limit if dW[i] > limit else dW[i]
@@ -42,17 +46,43 @@ def apply_update(rule: Rule, W: Array, dW: Array, v: Array) -> None:
         decay = number(rule.weight_decay)
         for i in range(len(W)):
             W[i] -= W[i] * decay * learning_rate
-    if momentum == 0:
+    if rule.kind == SGD:
         for i in range(len(W)):
             W[i] -= learning_rate * dW[i]
-    elif rule.nesterov:
+    elif rule.kind == MOMENTUM:
+        momentum = number(rule.momentum)
+        for i in range(len(W)):
+            v[i] = v[i] * momentum - learning_rate * dW[i]
+            W[i] += v[i]
+    elif rule.kind == NESTEROV:
+        momentum = number(rule.momentum)
         for i in range(len(W)):
             v[i] = v[i] * momentum - learning_rate * dW[i]
             W[i] += momentum * v[i] - learning_rate * dW[i]
     else:
+        _apply_adaptive_rule(rule, step, W, dW, v, u)
+
+
+@subroutine_without_fma
+def _apply_adaptive_rule(rule: Rule, step: Step, W: Array, dW: Array, v: Array, u: Array) -> None:
+    """Update some parameters by a rule that divides by the size of their gradients."""
+    number = W.dtype.type
+    learning_rate, epsilon = number(step.learning_rate), number(rule.epsilon)
+    if rule.kind == ADAM:
+        alpha, to_mean, to_square = number(step.size), number(1 - rule.momentum), number(1 - rule.rho)
         for i in range(len(W)):
-            v[i] = v[i] * momentum - learning_rate * dW[i]
-            W[i] += v[i]
+            v[i] += (dW[i] - v[i]) * to_mean
+            u[i] += (dW[i] * dW[i] - u[i]) * to_square
+            W[i] -= v[i] * alpha / (np.sqrt(u[i]) + epsilon)
+    elif rule.kind == RMSPROP:
+        rho, to_square = number(rule.rho), number(1 - rule.rho)
+        for i in range(len(W)):
+            v[i] = v[i] * rho + to_square * (dW[i] * dW[i])
+            W[i] -= learning_rate * dW[i] / np.sqrt(v[i] + epsilon)
+    elif rule.kind == ADAGRAD:
+        for i in range(len(W)):
+            v[i] += dW[i] * dW[i]
+            W[i] -= learning_rate * dW[i] / np.sqrt(v[i] + epsilon)
 
 
 @subroutine
@@ -93,13 +123,13 @@ def scale(x: Array, factor: float) -> None:
 
 
 @subroutine
-def use_gradient(rule: Rule, state: State, layer: Layer, tile: Tile, space: Workspace) -> None:
+def use_gradient(rule: Rule, step: Step, state: State, layer: Layer, tile: Tile, space: Workspace) -> None:
     """Apply ``space.numbers``, the gradient of a tile of W, or store it and its squares to be clipped by a norm."""
     (i0, i1, j0, j1), H, dW = tile, layer.units, space.numbers
     columns = j1 - j0
     count, length = pieces(tile, H)
     for r in range(count):
-        _use_piece(rule, state, layer.W + (i0 + r) * H + j0, vector_view(dW, r * length, length))
+        _use_piece(rule, step, state, layer.W + (i0 + r) * H + j0, vector_view(dW, r * length, length))
     if clips_by_norm(rule):
         panels = (H + UPDATE_COLUMNS - 1) // UPDATE_COLUMNS
         for r in range(0, i1 - i0, UPDATE_STEP):
@@ -112,48 +142,49 @@ def use_gradient(rule: Rule, state: State, layer: Layer, tile: Tile, space: Work
 
 
 @subroutine
-def use_bias_gradient(rule: Rule, state: State, layer: Layer, space: Workspace) -> None:
+def use_bias_gradient(rule: Rule, step: Step, state: State, layer: Layer, space: Workspace) -> None:
     """Apply the gradient of b, ``space.numbers``, or store it and its square."""
     db = vector_view(space.numbers, np.int64(0), layer.units)
-    _use_piece(rule, state, layer.b, db)
+    _use_piece(rule, step, state, layer.b, db)
     if clips_by_norm(rule):
         whole = np.int64(0), len(db)
         state.squares[layer.squares_end - 1] = square_sum(db, np.int64(0), np.int64(1), len(db), whole, space.sums)
 
 
 @subroutine
-def _use_piece(rule: Rule, state: State, start: Int, dW: Array) -> None:
+def _use_piece(rule: Rule, step: Step, state: State, start: Int, dW: Array) -> None:
     """Apply the gradient of the parameters that begin at ``start``, or store it."""
     if clips_by_norm(rule):
         copy(dW, np.int64(0), state.gradients, start, len(dW))
     else:
-        _apply_piece(rule, state, start, dW)
+        _apply_piece(rule, step, state, start, dW)
 
 
 @inlined
-def _apply_piece(rule: Rule, state: State, start: Int, dW: Array) -> None:
+def _apply_piece(rule: Rule, step: Step, state: State, start: Int, dW: Array) -> None:
     """Update the parameters that begin at ``start``."""
-    count = len(dW)
-    apply_update(rule, vector_view(state.parameters, start, count), dW, vector_view(state.velocities, start, count))
+    count, second = len(dW), len(state.parameters) + start
+    v, u = vector_view(state.arrays, start, count), vector_view(state.arrays, second, count)
+    apply_update(rule, step, vector_view(state.parameters, start, count), dW, v, u)
 
 
 @subroutine
-def clip_and_apply(rule: Rule, state: State, layer: Layer, tile: Tile, with_bias: bool) -> None:
+def clip_and_apply(rule: Rule, step: Step, state: State, layer: Layer, tile: Tile, with_bias: bool) -> None:
     """Clip the stored gradients of a tile of W, and perhaps of b, by their norms, and apply them."""
     (i0, _, j0, _), H = tile, layer.units
     factor, factor_of_b = _clipping_factors(rule, state.squares, layer)
     count, length = pieces(tile, H)
     for r in range(count):
-        _clip_piece(rule, state, layer.W + (i0 + r) * H + j0, length, factor)
+        _clip_piece(rule, step, state, layer.W + (i0 + r) * H + j0, length, factor)
     if with_bias and layer.b >= 0:
-        _clip_piece(rule, state, layer.b, H, factor_of_b)
+        _clip_piece(rule, step, state, layer.b, H, factor_of_b)
 
 
 @subroutine
-def _clip_piece(rule: Rule, state: State, start: Int, count: Int, factor: float) -> None:
+def _clip_piece(rule: Rule, step: Step, state: State, start: Int, count: Int, factor: float) -> None:
     dW = vector_view(state.gradients, start, count)
     scale(dW, factor)
-    _apply_piece(rule, state, start, dW)
+    _apply_piece(rule, step, state, start, dW)
 
 
 @subroutine

@@ -5,6 +5,7 @@ from typing import Unpack
 
 import numpy as np
 
+from scratch.kernels import Rule
 from scratch.optimizers.optimizer import Optimizer, Options, State
 from scratch.optimizers.schedules import LearningRateSchedule
 from scratch.utils import Array, check_number
@@ -36,6 +37,11 @@ class Adagrad(Optimizer):
         self.initial_accumulator_value = check_number("initial_accumulator_value", initial_accumulator_value)
         self.initial_value = self.initial_accumulator_value
         self.epsilon = check_number("epsilon", epsilon)
+
+    @property
+    def fused_rule(self) -> Rule | None:
+        """The rule by which the fused training step applies this optimizer."""
+        return self._rule("adagrad", epsilon=self.epsilon)
 
     def state_order(self, keys: Iterable[str]) -> list[tuple[str, str]]:
         """Return h of each parameter, called accumulator as in Keras."""

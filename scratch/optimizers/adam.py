@@ -1,10 +1,11 @@
 """``Adam``: steps of about the same size for every parameter, from running means of the gradient and its square."""
 
 from collections.abc import Iterable
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
+from scratch.kernels import Rule
 from scratch.optimizers.optimizer import BELOW_ONE, Optimizer, Options, State
 from scratch.optimizers.schedules import LearningRateSchedule
 from scratch.utils import Array, check_number
@@ -44,17 +45,27 @@ class Adam(Optimizer):
         self.epsilon = check_number("epsilon", epsilon)
         self.amsgrad = amsgrad
 
+    @property
+    def fused_rule(self) -> Rule | None:
+        """The rule by which the fused training step applies this optimizer; None with amsgrad."""
+        return None if self.amsgrad else self._rule("adam", self.beta_1, self.beta_2, self.epsilon)
+
     def state_order(self, keys: Iterable[str]) -> list[tuple[str, str]]:
         """Return m and v of each parameter, called momentum and velocity as in Keras; with amsgrad then each v̂."""
         names = list(keys)
         order = [(name, key) for key in names for name in ("momentum", "velocity")]
         return order + [("velocity_hat", key) for key in names if self.amsgrad]
 
+    def step_size(self, learning_rate: float, iteration: int, dtype: np.dtype[Any]) -> Any:
+        """Return α of step t = iteration + 1, as Keras computes it in the dtype of W."""
+        number = dtype.type
+        t = number(iteration + 1)
+        return number(learning_rate) * np.sqrt(1 - number(self.beta_2) ** t) / (1 - number(self.beta_1) ** t)
+
     def update_step(self, W: Array, dW: Array, learning_rate: float, state: State) -> None:
         """Apply the formulas of the class to one parameter."""
-        number = W.dtype.type  # Keras computes α in the dtype of W
-        t, m, v = number(self.iterations + 1), state["momentum"], state["velocity"]
-        alpha = number(learning_rate) * np.sqrt(1 - number(self.beta_2) ** t) / (1 - number(self.beta_1) ** t)
+        m, v = state["momentum"], state["velocity"]
+        alpha = self.step_size(learning_rate, self.iterations, W.dtype)
         m += (dW - m) * (1 - self.beta_1)
         v += (np.square(dW) - v) * (1 - self.beta_2)
         if self.amsgrad:

@@ -11,7 +11,7 @@ from typing import Any, Self, TypedDict
 
 import numpy as np
 
-from scratch.kernels import Rule
+from scratch.kernels import UPDATE_RULES, Rule
 from scratch.optimizers import schedules
 from scratch.optimizers.schedules import LearningRateSchedule
 from scratch.utils import Array, check_number
@@ -110,6 +110,28 @@ class Optimizer:
     def fused_rule(self) -> Rule | None:
         """The numbers by which the fused training step applies this optimizer; None: fit runs layer by layer."""
         return None
+
+    def _rule(self, name: str, momentum: float = 0.0, rho: float = 0.0, epsilon: float = 0.0) -> Rule | None:
+        """Return a rule of the fused step with the options of this optimizer; None if a limit is not 0 or more."""
+        limits = [limit or 0 for limit in (self.clipnorm, self.global_clipnorm, self.clipvalue)]
+        if not all(limit >= 0 for limit in limits):
+            return None
+        clipnorm, global_clipnorm, clipvalue = [  # only the first that is set counts, as in _clip
+            0.0 if any(limits[:i]) else float(limit) for i, limit in enumerate(limits)
+        ]
+        numbers = UPDATE_RULES.index(name), float(momentum), float(rho), float(epsilon)
+        decay = self.weight_decay
+        return Rule(*numbers, decay is not None, float(decay or 0), clipvalue, clipnorm, global_clipnorm)
+
+    def steps(self, count: int, dtype: np.dtype[Any]) -> Array:
+        """Return the learning rate and the ``step_size`` of each of the next updates (count, 2)."""
+        numbers = range(self.iterations, self.iterations + count)
+        rates = [self._learning_rate if self.schedule is None else self.schedule(i) for i in numbers]
+        return np.array([(rate, self.step_size(rate, i, dtype)) for rate, i in zip(rates, numbers, strict=True)])
+
+    def step_size(self, learning_rate: float, iteration: int, dtype: np.dtype[Any]) -> float:
+        """Return what the rule multiplies with in an update, the first of which is 0: the learning rate."""
+        return learning_rate
 
     def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
         """Update the arrays of ``params`` in place; the arrays of ``grads`` are not modified.

@@ -5,6 +5,7 @@ from typing import Unpack
 
 import numpy as np
 
+from scratch.kernels import Rule
 from scratch.optimizers.optimizer import Optimizer, Options, State
 from scratch.optimizers.schedules import LearningRateSchedule
 from scratch.utils import Array, check_number
@@ -43,6 +44,11 @@ class RMSprop(Optimizer):
         self.momentum = check_number("momentum", momentum, 0, 1)
         self.epsilon = check_number("epsilon", epsilon)
         self.centered = centered
+
+    @property
+    def fused_rule(self) -> Rule | None:
+        """The rule by which the fused training step applies this optimizer; None with momentum or if centered."""
+        return None if self.momentum > 0 or self.centered else self._rule("rmsprop", rho=self.rho, epsilon=self.epsilon)
 
     def state_order(self, keys: Iterable[str]) -> list[tuple[str, str]]:
         """Return each v, then each u with momentum, then each a if centered; named as in Keras."""

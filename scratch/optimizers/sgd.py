@@ -46,20 +46,12 @@ class SGD(Optimizer):
 
     @property
     def fused_rule(self) -> Rule | None:
-        """The numbers by which the fused training step applies this optimizer; None if a limit is not 0 or more.
+        """The rule by which the fused training step applies this optimizer.
 
-        A subclass does not inherit the rule: see ``scratch.execution``.
+        A subclass does not inherit it: see ``scratch.execution``.
         """
-        limits = [limit or 0 for limit in (self.clipnorm, self.global_clipnorm, self.clipvalue)]
-        if not all(limit >= 0 for limit in limits):
-            return None
-        clipnorm, global_clipnorm, clipvalue = [  # only the first that is set counts, as in _clip
-            0.0 if any(limits[:i]) else float(limit) for i, limit in enumerate(limits)
-        ]
-        decay = self.weight_decay
-        decays = decay is not None, float(decay or 0)
-        numbers = self.learning_rate, float(self.momentum), bool(self.nesterov)
-        return Rule(*numbers, *decays, clipvalue, clipnorm, global_clipnorm)
+        name = "sgd" if self.momentum == 0 else "nesterov" if self.nesterov else "momentum"
+        return self._rule(name, self.momentum)
 
     def state_order(self, keys: Iterable[str]) -> list[tuple[str, str]]:
         """Return one velocity for each parameter, or nothing without momentum."""

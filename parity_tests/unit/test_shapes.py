@@ -130,7 +130,12 @@ def results_without_samples(name: str, given: dict[str, Any]) -> list[Any]:
     return outcome(getattr(numpy_ops, name), given)
 
 
-@pytest.mark.parametrize("name", [n for n in CHECKED if len(inspect.signature(getattr(numpy_ops, n)).parameters) == 2])
+def takes_two_arrays(name: str) -> bool:
+    parameters = inspect.signature(getattr(numpy_ops, name)).parameters.values()
+    return [parameter.default for parameter in parameters] == [inspect.Parameter.empty] * 2
+
+
+@pytest.mark.parametrize("name", filter(takes_two_arrays, CHECKED))
 def test_one_array_as_both_arguments_gives_the_same_result(name: str) -> None:
     array = np.random.default_rng(0).dirichlet(np.ones(3), 5).astype(np.float32)
     check_equal([getattr(numba_ops, name)(array, array)], [getattr(numpy_ops, name)(array, array)])

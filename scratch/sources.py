@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.batches import Data, Rows, batches
+from scratch.batches import Data, batches
 from scratch.callbacks import Callback
 from scratch.execution import Steps, TrainFunction
 from scratch.pixels import Pixels
@@ -22,36 +22,31 @@ from scratch.utils import check_integer, warn_user
 Check = Callable[[Any, Any, Any], Data]  # x, y, sample_weight → checked data
 
 
-class ArraySource:
-    """Batches of arrays.
+class _Passes:
+    """Passes over all batches, of which an epoch takes one.
 
-    An epoch is one pass over all samples.  With ``steps_per_epoch`` a pass extends over several epochs, as in Keras:
-    each takes the next ``steps_per_epoch`` batches, and the one in which the pass ends is shorter.
+    With ``steps_per_epoch`` a pass extends over several epochs, as in Keras: each takes the next ``steps_per_epoch``
+    batches, and the one in which the pass ends is shorter.
 
-    Args:
-        data: checked samples, targets and weights.
-        batch_size: samples per batch.
-        steps: batches per epoch; None for all.
-        argument: the name of ``steps`` in error messages.
+    Attributes:
+        total: batches per pass.
+        limit: batches per epoch; None for all.
+        steps: batches per epoch, as a progress bar shows them.
     """
 
-    def __init__(
-        self, data: Data, batch_size: int, steps: int | None = None, argument: str = "steps_per_epoch"
-    ) -> None:
-        self.data, self.batch_size, self.limit = data, batch_size, steps
-        self.total = math.ceil(len(data.x) / batch_size)
-        self.steps = self.total if steps is None else check_integer(argument, steps)
-        self.x_shape = data.x.shape
-        self.rows: list[Rows] = []
+    def __init__(self, total: int, limit: int | None, argument: str) -> None:
+        self.total, self.limit = total, None if limit is None else check_integer(argument, limit)
+        self.steps = total if self.limit is None else self.limit
+        self.rows: list[Any] = []
 
-    def arrays(self, prefix: str) -> dict[str, Any]:
-        """Return the arrays by name, for a backup of the training."""
-        return {prefix + name: array for name, array in self.data._asdict().items() if array is not None}
+    def draw(self, state: FitState) -> list[Any]:
+        """Return what identifies each batch of a new pass."""
+        raise NotImplementedError
 
     def epoch(self, state: FitState) -> list[Any]:
-        """Return the rows of each step of the next epoch; draw the order of the samples if a pass begins."""
+        """Return what identifies each batch of the next epoch; draw their order if a pass begins."""
         if state.offset == 0 or not self.rows:
-            self.rows = list(batches(len(self.data.x), self.batch_size, state.model.rng if state.shuffle else None))
+            self.rows = self.draw(state)
         rows = self.rows[state.offset :][: self.limit]
         if self.limit is not None and len(rows) < self.limit:
             warn_user(
@@ -65,6 +60,31 @@ class ArraySource:
         done = state.offset + state.step
         return 0 if self.limit is None or done >= self.total else done
 
+
+class ArraySource(_Passes):
+    """Batches of arrays.
+
+    Args:
+        data: checked samples, targets and weights.
+        batch_size: samples per batch.
+        steps: batches per epoch; None for all.
+        argument: the name of ``steps`` in error messages.
+    """
+
+    def __init__(
+        self, data: Data, batch_size: int, steps: int | None = None, argument: str = "steps_per_epoch"
+    ) -> None:
+        super().__init__(math.ceil(len(data.x) / batch_size), steps, argument)
+        self.data, self.batch_size, self.x_shape = data, batch_size, data.x.shape
+
+    def arrays(self, prefix: str) -> dict[str, Any]:
+        """Return the arrays by name, for a backup of the training."""
+        return {prefix + name: array for name, array in self.data._asdict().items() if array is not None}
+
+    def draw(self, state: FitState) -> list[Any]:
+        """Return the rows of each batch."""
+        return list(batches(len(self.data.x), self.batch_size, state.model.rng if state.shuffle else None))
+
     def train_function(self, model: TrainableNetwork, callbacks: Sequence[Callback]) -> TrainFunction:
         """Return the function that trains on rows."""
         return model.make_train_function(*self.data[:2], self.batch_size, callbacks, self.data.sample_weight)
@@ -74,48 +94,52 @@ class ArraySource:
         return map(self.data.take, itertools.islice(batches(len(self.data.x), self.batch_size), self.limit))
 
 
-class StreamSource:
+class StreamSource(_Passes):
     """Batches of a generator, or of an object with ``__len__`` and ``__getitem__`` such as Keras's ``PyDataset``.
 
     Args:
         stream: yields or returns ``(x, y)`` or ``(x, y, sample_weight)``.
         check: checks such a batch.
-        steps: batches per epoch; a generator needs it.
+        steps: batches per epoch; a generator, which has no end, needs it.
         argument: the name of ``steps`` in error messages.
 
     Raises:
         ValueError: if it is empty, or a generator comes without ``steps``.
     """
 
+    batch_size = 0
+
     def __init__(self, stream: Any, check: Check, steps: int | None, argument: str = "steps_per_epoch") -> None:
         self.stream, self.check, self.is_generator = stream, check, hasattr(stream, "__next__")
         if steps is None and self.is_generator:
             raise ValueError(f"A generator does not tell how many batches an epoch has; pass {argument}.")
-        self.steps = len(stream) if steps is None else check_integer(argument, steps)
-        if not self.is_generator:
-            self.steps = min(self.steps, len(stream))
-        self.first: Data | None = None if self.steps == 0 else self._take(0)
+        if self.is_generator:
+            super().__init__(check_integer(argument, steps), None, argument)
+        else:
+            super().__init__(len(stream), steps, argument)
+        self.first: Data | None = None if self.total == 0 else self._take(0)
         if self.first is None:
             raise ValueError("The generator or data set must give at least one batch; got none.")
         self.x_shape = self.first.x.shape
-
-    batch_size = 0
 
     def arrays(self, prefix: str) -> dict[str, Any]:
         """Return nothing that a backup could check: see ``FitState.data``."""
         return {f"{prefix}batches": self.stream}
 
+    def draw(self, state: FitState) -> list[Any]:
+        """Return the number of each batch; those of a data set in a new order, if ``shuffle``."""
+        shuffle = state.shuffle and not self.is_generator
+        return state.model.rng.permutation(self.total).tolist() if shuffle else list(range(self.total))
+
     def epoch(self, state: FitState) -> list[Any]:
-        """Return the number of each batch of the next epoch; those of a data set in a new order, if ``shuffle``."""
+        """Tell the data set that an epoch begins, and return the numbers of its batches."""
         self._notify("on_epoch_begin")
-        if self.is_generator or not state.shuffle:
-            return list(range(self.steps))
-        return [int(i) for i in state.model.rng.permutation(len(self.stream))[: self.steps]]
+        return super().epoch(state)
 
     def offset_after(self, state: FitState) -> int:
-        """Return 0: the generator itself keeps its place."""
+        """Tell the data set that the epoch has ended."""
         self._notify("on_epoch_end")
-        return 0
+        return super().offset_after(state)
 
     def train_function(self, model: TrainableNetwork, callbacks: Sequence[Callback]) -> TrainFunction:
         """Return the function that trains on one batch per call."""
@@ -123,7 +147,7 @@ class StreamSource:
 
     def evaluation(self) -> Iterator[Data]:
         """Yield the batches in order."""
-        for i in range(self.steps):
+        for i in range(min(self.steps, self.total)):
             batch = self.batch(i)
             if batch is None:
                 return

@@ -52,6 +52,7 @@ def arguments(program: Any) -> dict[str, dict[str, Any]]:
         "part of the validation": arrays | {"validation_data": (X, LABELS), "validation_steps": 2},
         "generator": {"x": stream(), "steps_per_epoch": 3, "validation_data": data_set(program.utils.PyDataset)},
         "data set": {"x": data_set(program.utils.PyDataset), "validation_data": data_set(program.utils.PyDataset)},
+        "part of a data set": {"x": data_set(program.utils.PyDataset), "steps_per_epoch": 2},
         "data set and classes": {"x": UnweightedBatches(program), "class_weight": {1: 2.0}},
     }
 

@@ -15,11 +15,12 @@ OPTIMIZERS = {name: cls for cls in CLASSES for name in (cls.__name__.lower(), cl
 
 
 def get(optimizer: str | Optimizer) -> Optimizer:
-    """Return a new optimizer with that name; an instance is returned unchanged.
+    """Return a new optimizer with that name, in any case as in Keras; an instance is returned unchanged.
 
     Raises:
         ValueError: if the name is unknown; the message lists the known names.
     """
     if isinstance(optimizer, Optimizer):
         return optimizer
-    return OPTIMIZERS[check_name("optimizer", optimizer, OPTIMIZERS)]()
+    name = optimizer.lower() if isinstance(optimizer, str) else optimizer
+    return OPTIMIZERS[check_name("optimizer", name, OPTIMIZERS)]()

@@ -14,6 +14,7 @@ from scratch import (
     metrics,
     models,
     optimizers,
+    regularizers,
     utils,
 )
 from scratch.gradients import gradient_check, numerical_gradient
@@ -39,5 +40,6 @@ __all__ = [
     "models",
     "numerical_gradient",
     "optimizers",
+    "regularizers",
     "utils",
 ]

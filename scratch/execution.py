@@ -258,7 +258,7 @@ def _dense_layers(layers: Sequence[Layer]) -> list[tuple[Layer, str]] | None:
     chain: list[tuple[Layer, str]] = []
     for layer in layers:
         rule = _declared(layer, "fused_rule", "forward", "backward", "activate", "activate_backward")
-        if rule == "dense":
+        if rule == "dense" and not layer.regularizers:
             chain.append((layer, layer.activation))
         elif rule == "activation" and chain and chain[-1][1] == "linear":
             chain[-1] = (chain[-1][0], layer.activation)

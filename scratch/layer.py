@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops, utils
 from scratch.initializers import Initializer
+from scratch.regularizers import L1L2
 from scratch.utils import Array, Shape, auto_name, check_array, check_name
 
 ACTIVATIONS = (
@@ -82,6 +83,7 @@ class Layer:
         self.batch_input_shape = None if input_shape is None else utils.check_sample_shape("input_shape", input_shape)
         self.input_shape: Shape | None = None
         self.options: dict[str, float] = {}  # further arguments of the activation function
+        self.regularizers: dict[str, L1L2] = {}  # by the name of the parameter
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
         self.state: dict[str, Array] = {}
@@ -222,6 +224,10 @@ class Layer:
         """
         del need_dx
         return dout if from_logits else self.activate_backward(dout)
+
+    def penalty(self) -> float:
+        """Return the sum of what the regularizers add to the loss."""
+        return sum(regularizer(self.params[key]) for key, regularizer in self.regularizers.items())
 
     def activate(self, z: Array) -> Array:
         """Apply the activation function (活性化関数)."""

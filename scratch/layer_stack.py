@@ -223,6 +223,10 @@ class LayerStack(Layer):
         """All weights, not copies, in Keras's order: the layers', each with its parameters first."""
         return {f"{layer.name}/{key}": W for layer in self._layers for key, W in layer.weights_by_name.items()}
 
+    def penalty(self) -> float:
+        """Return the sum of what the regularizers of all layers add to the loss."""
+        return sum(layer.penalty() for layer in self._layers)
+
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Replace the values of all weights.
 

@@ -14,7 +14,7 @@ from typing import Unpack
 
 from numpy.typing import DTypeLike
 
-from scratch import initializers
+from scratch import initializers, regularizers
 from scratch.activation_layers import ELU, LeakyReLU
 from scratch.batch_normalization import BatchNormalization
 from scratch.dropout import Dropout
@@ -142,6 +142,8 @@ class Dense(Layer):
         use_bias: whether to add b.
         kernel_initializer: initial W, a name or a function of ``(shape, rng)``.
         bias_initializer: initial b, likewise.
+        kernel_regularizer: penalty for W in the loss, a name or one of ``scratch.regularizers``; default: none.
+        bias_regularizer: penalty for b, likewise.
         **common: ``input_shape``, ``input_dim``, ``name``, ``dtype``.
 
     Raises:
@@ -149,6 +151,7 @@ class Dense(Layer):
     """
 
     fused_rule = "dense"
+    settings = ("kernel_regularizer", "bias_regularizer")
 
     @renamed(output_dim="units", init="kernel_initializer", bias="use_bias", W_regularizer="kernel_regularizer")
     def __init__(
@@ -158,13 +161,19 @@ class Dense(Layer):
         use_bias: bool = True,
         kernel_initializer: str | initializers.Initializer = "glorot_uniform",
         bias_initializer: str | initializers.Initializer = "zeros",
+        kernel_regularizer: str | regularizers.L1L2 | None = None,
+        bias_regularizer: str | regularizers.L1L2 | None = None,
         **common: Unpack[Common],
     ) -> None:
         self.units = check_integer("units", units)
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
         super().__init__(activation, **common)
+        penalties = {"W": self.kernel_regularizer, "b": self.bias_regularizer if use_bias else None}
+        self.regularizers = {key: penalty for key, penalty in penalties.items() if penalty is not None}
 
     def weight_shapes(self, input_shape: Shape) -> WeightShapes:
         """W is (inputs, units), b is (units,), as in Keras."""
@@ -195,4 +204,6 @@ class Dense(Layer):
         dx: Array | None
         dx, dW, db = self.ops.dense_backward(dz, self.x, self.params["W"], need_dx)
         self.grads = {"W": dW, "b": db} if self.use_bias else {"W": dW}
+        for key, regularizer in self.regularizers.items():
+            self.grads[key] = self.grads[key] + regularizer.gradient(self.params[key])
         return dx

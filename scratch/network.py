@@ -59,14 +59,17 @@ class Network(LayerStack):
     def compute_loss(self, loss: Loss, y: Array, t: Array) -> tuple[Loss, Array]:
         """Return the loss of the last ``forward``, whose output was y, preceded by the object that computed it.
 
+        The loss includes the penalties of the layers' regularizers, whose gradients the layers add in ``backward``.
+
         After a softmax layer that object computes the loss from the logits, if the loss can: ``SoftmaxCrossEntropy``.
         Likewise ``SigmoidCrossEntropy`` after a sigmoid.
         """
         last, of_logits = self.last_layer, loss.for_logits()
         is_fused = of_logits is not None and of_logits.logits_of == last.activation
         if of_logits is not None and is_fused and not utils.overridden(last, Layer, "activate", "activate_backward"):
-            return of_logits, of_logits.forward(last.z, t)
-        return loss, loss.forward(y, t)
+            loss, y = of_logits, last.z
+        value, penalty = loss.forward(y, t), self.penalty()
+        return loss, value + value.dtype.type(penalty) if penalty else value
 
     def backward(
         self,

@@ -1,4 +1,4 @@
-"""Faults in Dropout and BatchNormalization."""
+"""Faults in Dropout, BatchNormalization and the regularizers."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from parity_tests.faults.catalogue import planted_fault
 from scratch.layers import BatchNormalization, Dropout
+from scratch.regularizers import L1L2
 
 Array = np.ndarray
 forward, scaled = Dropout.forward, Dropout._scaled
@@ -103,3 +104,21 @@ def epsilon_outside_the_root(self: Any, x: Array, training: bool = False) -> Arr
     axes = tuple(range(x.ndim - 1))
     self.xn = ((x - x.mean(axis=axes)) / self.std).astype(x.dtype)
     return self.activate(self.xn * self.params["gamma"] + self.params["beta"])
+
+
+@planted_fault(L1L2, "gradient", caught_by="trace")
+def penalty_gradient_halved(self: Any, W: Array) -> Array:
+    """The gradient of the squared penalty is l2·W instead of 2·l2·W."""
+    return self.l1 * np.sign(W) + self.l2 * W
+
+
+@planted_fault(L1L2, "gradient", caught_by="trace")
+def penalty_without_a_gradient(self: Any, W: Array) -> Array:
+    """The penalty is added to the loss, but not to the gradients."""
+    return 0 * W
+
+
+@planted_fault(L1L2, "__call__", caught_by="trace")
+def penalty_not_in_the_loss(self: Any, W: Array) -> float:
+    """The penalty is missing in the loss, but not in the gradients."""
+    return 0.0

@@ -130,8 +130,10 @@ class Mine(layers.Layer):
         ),
         (
             keras_impl.to_scratch,
-            lambda: keras.Sequential([keras.layers.Dense(3, kernel_regularizer="l2", name="d")]),
-            r"The layer 'd' \(Dense\) has kernel_regularizer='L2'",
+            lambda: keras.Sequential(
+                [keras.layers.Dense(3, kernel_regularizer=keras.regularizers.OrthogonalRegularizer(), name="d")]
+            ),
+            r"The layer 'd' \(Dense\) has kernel_regularizer='OrthogonalRegularizer'",
         ),
         (
             keras_impl.to_scratch,

@@ -52,6 +52,8 @@ def all_layers() -> list[kl.Layer]:
         *(kl.Dense(4, activation=name) for name in ACTIVATIONS),
         *(kl.Dense(3, kernel_initializer=name, bias_initializer=name) for name in initializers.INITIALIZERS),
         kl.Dense(5, use_bias=False, kernel_initializer=keras.initializers.HeNormal(seed=3), dtype=OTHER_DTYPE),
+        kl.Dense(5, kernel_regularizer="l2", bias_regularizer=keras.regularizers.L1(0.25)),
+        kl.Dense(5, kernel_regularizer=keras.regularizers.L1L2(0.5, 0.125)),
         *(kl.Activation(name) for name in ACTIVATIONS),
         kl.ReLU(),
         kl.Softmax(),

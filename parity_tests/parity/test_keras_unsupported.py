@@ -70,7 +70,10 @@ UNSUPPORTED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "functional": (functional, "model 'functional.*' is a 'Functional' of 'keras.*it supports Sequential"),
     "frozen": (frozen, r"layer 'd' \(Dense\) has trainable=False"),
     "gelu": (model_of(lambda: kl.Dense(2, activation="gelu", name="d")), "layer 'd' .*Unknown activation 'gelu'"),
-    "regularizer": (model_of(lambda: kl.Dense(2, kernel_regularizer="l2", name="d")), "'d'.*kernel_regularizer='L2'"),
+    "regularizer": (
+        model_of(lambda: kl.Dense(2, kernel_regularizer=keras.regularizers.OrthogonalRegularizer(), name="d")),
+        "'d'.*kernel_regularizer='OrthogonalRegularizer'",
+    ),
     "activity": (model_of(lambda: kl.Dense(2, activity_regularizer="l1", name="d")), "'d'.*activity_regularizer='L1'"),
     "constraint": (model_of(lambda: kl.Dense(2, bias_constraint="non_neg", name="d")), "'d'.*bias_constraint='NonNeg'"),
     "initializer": (

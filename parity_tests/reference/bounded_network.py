@@ -10,7 +10,7 @@ import numpy as np
 from parity_tests.reference import losses, sgd
 from parity_tests.reference.activations import ACTIVATIONS
 from parity_tests.reference.error_model import Array, Bounded, Rounding, exact
-from parity_tests.reference.layers import LAYERS, Pass, Settings
+from parity_tests.reference.layers import LAYERS, PENALTIES, Pass, Settings, penalty, penalty_gradient
 from parity_tests.reference.sgd import OptimizerSettings, SGDSettings, State
 
 Parameters = dict[str, Bounded]  # by name: 'dense_0/W', 'dense_0/b', …
@@ -42,6 +42,7 @@ class BoundedNetwork:
         state: the optimizer's state by the names of ``params``; empty before the first step.
         iterations: number of steps that the optimizer has taken.
         steps: number of steps that this network has taken.
+        regularized: whether the loss has the penalties of ``layers.PENALTIES``.
     """
 
     layers: Sequence[LayerSpec]
@@ -53,6 +54,7 @@ class BoundedNetwork:
     state: dict[str, State] = field(default_factory=dict)
     iterations: int = 0
     steps: int = 0
+    regularized: bool = False
 
     def forward(self, x: Array, training: bool = False) -> dict[str, tuple[Bounded, Bounded]]:
         """Return z (the input of the activation) and the output of each layer, by its name, for a batch x."""
@@ -85,7 +87,18 @@ class BoundedNetwork:
         trace = {f"{name}/out": out for name, (_, out) in outputs.items()}
         trace["loss"] = losses.mean(self.rounding, self.loss.forward(self.rounding, y, t))
         trace["loss/dx"] = losses.mean_backward(self.rounding, self.loss.backward(self.rounding, y, t))
-        return trace | self._backward(x, trace["loss/dx"], outputs)
+        trace |= self._backward(x, trace["loss/dx"], outputs)
+        return self._with_penalties(trace) if self.regularized else trace
+
+    def _with_penalties(self, trace: dict[str, Bounded]) -> dict[str, Bounded]:
+        """Return the trace with the penalties in the loss, and their gradients in those of the parameters."""
+        for name, W in self.params.items():
+            layer, key = name.split("/")
+            if key in PENALTIES:
+                trace["loss"] = self.rounding.add(trace["loss"], penalty(self.rounding, key, W))
+                gradient = penalty_gradient(self.rounding, key, W)
+                trace[f"{layer}/d{key}"] = self.rounding.add(trace[f"{layer}/d{key}"], gradient)
+        return trace
 
     def _backward(self, x: Array, dout: Bounded, outputs: dict[str, tuple[Bounded, Bounded]]) -> dict[str, Bounded]:
         """Return the gradients that flow back and those of the parameters, last layer first."""

@@ -6,7 +6,7 @@ computes or caches depends on scratch's arithmetic, so a planted fault cannot ch
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -17,12 +17,13 @@ import keras_impl
 from keras_impl.frameworks import FRAMEWORK, floatx
 from parity_tests.reference.bounded_network import BoundedNetwork, LayerSpec
 from parity_tests.reference.error_model import Array, Bounded, Rounding, exact
-from parity_tests.reference.layers import LAYERS, SETTINGS, masks_for_keras
+from parity_tests.reference.layers import LAYERS, PENALTIES, SETTINGS, masks_for_keras
 from parity_tests.reference.losses import LOSSES
 from parity_tests.reference.sgd import OptimizerSettings, SGDSettings
 from scratch import layers as scratch_layers
 from scratch import losses as scratch_losses
 from scratch import optimizers as scratch_optimizers
+from scratch import regularizers as scratch_regularizers
 from scratch.models import Sequential
 
 # What a batch is like: normal inputs, changed by one of these functions of (rng, x), …
@@ -54,6 +55,7 @@ class Case:
         loss: the class of the loss, one of ``reference.losses.LOSSES``.
         smoothing: label smoothing of one-hot targets; losses with integer targets have none.
         between: the class of a layer after the activation of each hidden layer, one of ``reference.layers.LAYERS``.
+        regularized: whether the loss has penalties for W and b of each Dense layer, ``reference.layers.PENALTIES``.
         classes: whether samples are 2-D and flattened by a Flatten layer, and ReLU and Softmax are layer classes.
         seed: seed of the samples, the labels and the weights.
     """
@@ -69,6 +71,7 @@ class Case:
     loss: str = "CategoricalCrossentropy"
     smoothing: float = 0.0
     between: str = ""
+    regularized: bool = False
     classes: bool = False
     seed: int = 0
 
@@ -76,6 +79,7 @@ class Case:
         network = "-".join(f"{units} {kind}" for units, kind in zip(self.widths, self.activations, strict=True))
         flags = [name for name in ("separate", "classes") if getattr(self, name)]
         flags += [self.between] if self.between else []
+        flags += ["penalties"] if self.regularized else []
         flags += [] if self.use_bias else ["no bias"]
         flags += [f"smoothing {self.smoothing:g}"] if self.smoothing else []
         words = [f"batch {self.batch}", self.inputs, self.dtype, self.loss, *flags, f"seed {self.seed + 1000 * SEED}"]
@@ -177,9 +181,16 @@ class Case:
             "Dense": lambda activation: (next(units), activation, self.use_bias),
             "Activation": lambda activation: (activation,),
         }
+        penalties = keras.regularizers if module is keras.layers else scratch_regularizers
+        of_parameters = (("W", "kernel"), ("b", "bias")) if self.regularized else ()
+        regularizers = {f"{name}_regularizer": penalties.L1L2(*PENALTIES[key]) for key, name in of_parameters}
         return [
             getattr(module, kind)(
-                *arguments[kind](activation) if kind in arguments else (), name=name, **options, **common
+                *arguments[kind](activation) if kind in arguments else (),
+                name=name,
+                **options,
+                **(regularizers if kind == "Dense" else {}),
+                **common,
             )
             for name, kind, activation, options in self.layer_specs()
         ]
@@ -225,7 +236,8 @@ class Case:
         rule = (model.outputs if model.logits is None else model.logits).with_options(model.options)
         loss_on_logits = fused and model.logits is not None
         rounding = Rounding(self.dtype)
-        return BoundedNetwork(self.layer_specs(), params, rounding, rule, loss_on_logits, settings or SGDSettings())
+        network = BoundedNetwork(self.layer_specs(), params, rounding, rule, loss_on_logits, settings or SGDSettings())
+        return replace(network, regularized=self.regularized)
 
 
 @lru_cache(maxsize=256)
@@ -273,6 +285,8 @@ ALL_CASES: Sequence[Case] = (
     Case((6, 1), ("tanh", "sigmoid"), loss="BinaryCrossentropy", dtype="float64"),
     Case((6, 3), ("relu", "linear"), loss="MeanSquaredError", inputs="large"),
     Case((6, 3), ("relu", "linear"), loss="MeanAbsoluteError", dtype="float64"),
+    Case((8, 5), ("relu", "softmax"), batch=57, separate=True, regularized=True),
+    Case((7, 4), ("tanh", "linear"), loss="MeanSquaredError", dtype="float64", regularized=True),
     # Every layer that computes something else in training, between Dense layers.
     *(Case((9, 8, 4), ("relu", "tanh", "softmax"), features=5, batch=11, between=kind) for kind in LAYERS),
 )

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from parity_tests.reference.activations import ActivationModel, elu, leaky_relu
-from parity_tests.reference.error_model import Array, Bounded, Rounding
+from parity_tests.reference.error_model import LAMBDA, Array, Bounded, Rounding
 
 Settings = Mapping[str, Any]
 
@@ -171,6 +171,22 @@ def batch_normalization_weights(rng: np.random.Generator, units: int) -> dict[st
     }
 
 
+def penalty(rounding: Rounding, key: str, W: Bounded) -> Bounded:
+    """Return l1·Σ|W| + l2·ΣW² of a parameter: two sums (2), whose input errors add up (5)."""
+    l1, l2 = PENALTIES[key]
+    value = l1 * np.abs(W.value).sum() + l2 * (W.value**2).sum()
+    propagated = (l1 * W.bound + 2 * l2 * W.magnitude * W.bound).sum()
+    return Bounded(np.asarray(value), np.asarray(propagated + (rounding.gamma(W.value.size) + 6 * rounding.u) * value))
+
+
+def penalty_gradient(rounding: Rounding, key: str, W: Bounded) -> Bounded:
+    """Return l1·sign(W) + 2·l2·W; where the sign of W is uncertain, the error may be 2·l1 (6)."""
+    (l1, l2), u = PENALTIES[key], rounding.u
+    uncertain = (np.abs(W.value) <= W.bound) & (W.bound > 0)
+    error = 2 * l2 * W.bound + 4 * u * (l1 + 2 * l2 * W.magnitude) + np.where(uncertain, 2 * LAMBDA * l1, 0)
+    return Bounded(l1 * np.sign(W.value) + 2 * l2 * W.value, error)
+
+
 def _scaled(rounding: Rounding, x: Bounded, factor: Any) -> Bounded:
     """Return x·factor, with two roundings (1): that of the factor, and that of the product."""
     return rounding.underflow(Bounded(x.value * factor, (x.bound + 3 * rounding.u * x.magnitude) * np.abs(factor)))
@@ -201,6 +217,8 @@ def activation(create: Callable[..., ActivationModel], name: str) -> LayerModel:
     return LayerModel(forward, backward, inference=forward)
 
 
+# The factors l1 and l2 of the regularizers of a Dense layer, exact in float32: Keras rounds them to it in float64, too.
+PENALTIES = {"W": (0.015625, 0.03125), "b": (0.0, 0.25)}
 SETTINGS: dict[str, dict[str, Any]] = {
     "ELU": {"alpha": 0.7},
     "LeakyReLU": {"negative_slope": 0.45},

@@ -148,7 +148,7 @@ def test_invalid_argument_raises_one_sentence(call: Callable[[], object], messag
     [
         (lambda: classifier().fit(X, Y, workers=2), "workers"),
         (lambda: classifier().compile("sgd", "categorical_crossentropy", jit_compile=True), "jit_compile"),
-        (lambda: Dense(3, kernel_regularizer="l2"), "kernel_regularizer"),
+        (lambda: Dense(3, kernel_constraint="max_norm"), "kernel_constraint"),
         (lambda: Activation("relu", trainable=False), "trainable"),
         (lambda: Sequential(trainable=False), "trainable"),
         (lambda: SGD(use_ema=True), "use_ema"),

@@ -193,7 +193,7 @@ def _layer(layer: Layer) -> str:
     """Describe a layer and its parameters."""
     if isinstance(layer, LayerStack):
         return f"{type(layer).__name__} of {'; '.join(map(_layer, layer.layers))}"
-    settings = [f"{name}={getattr(layer, name)}" for name in layer.settings]
+    settings = [f"{name}={value}" for name in layer.settings if (value := getattr(layer, name)) is not None]
     weights = [f"{key} {W.dtype} {W.shape}" for key, W in layer.weights_by_name.items()]
     return ", ".join([type(layer).__name__, layer.activation, *settings, *weights])
 

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
-from scratch import initializers, layers, losses, metrics, optimizers
+from scratch import initializers, layers, losses, metrics, optimizers, regularizers
 from scratch.saving.entries import Json, KerasClass, Setting, Table, make_entry, read, short_repr, write
 
 
@@ -90,6 +90,11 @@ def _read_numbers(value: Json) -> list[Any]:
     return [_read_scalar(number) for number in value]
 
 
+def _write_regularizer(layer: layers.Dense, key: str) -> Json:
+    regularizer = getattr(layer, key)
+    return None if regularizer is None else write(REGULARIZERS, regularizer, f"The {key}")
+
+
 def _initializers() -> Table:
     """Return the table of initializers, such as Keras's class GlorotUniform for the function glorot_uniform."""
     fixed: dict[str, dict[str, Json]] = {
@@ -148,9 +153,18 @@ SCALAR = Setting(_read_scalar)
 BOOLEAN = Setting(_read_boolean)
 NAME = Setting(_check_name, lambda described, key: _check_name(getattr(described, key)))
 DTYPE = Setting(_read_dtype, _write_dtype)
+REGULARIZER = Setting(
+    lambda entry: None if entry is None else read(REGULARIZERS, entry, "regularizer"),
+    _write_regularizer,
+    required=False,
+)
 INITIALIZER = Setting(_read_initializer, _write_initializer)
 
 INITIALIZERS = _initializers()
+REGULARIZERS: Table = {
+    regularizer.__name__: KerasClass("keras.regularizers", regularizer, _constructor_settings(regularizer))
+    for regularizer in (regularizers.L1, regularizers.L2, regularizers.L1L2)
+}
 
 COMMON = {"name": NAME, "dtype": DTYPE}
 LAYERS: Table = {
@@ -170,11 +184,11 @@ LAYERS: Table = {
             "use_bias": BOOLEAN,
             "kernel_initializer": INITIALIZER,
             "bias_initializer": INITIALIZER,
+            "kernel_regularizer": REGULARIZER,
+            "bias_regularizer": REGULARIZER,
         },
         fixed={
             "trainable": True,
-            "kernel_regularizer": None,
-            "bias_regularizer": None,
             "kernel_constraint": None,
             "bias_constraint": None,
         },

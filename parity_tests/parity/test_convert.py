@@ -47,7 +47,7 @@ class NoConfig(kl.Layer):
         (lambda: NoConfig(object(), name="n"), r"layer 'n' \(NoConfig\) has no config"),
         (lambda: kl.Dense(2, bias_initializer=keras.initializers.RandomNormal(stddev=1.0), name="d"), "stddev=1.0"),
         (lambda: kl.Dense(2, dtype="float16", name="d"), r"layer 'd' \(Dense\) has dtype=.*'float16'"),
-        (lambda: keras.Sequential([kl.Dense(2)], name="inner"), "layer 'inner' is a 'Sequential'"),
+        (lambda: kl.Conv2D(2, 3, name="c"), "layer 'c' is a 'Conv2D' of 'keras.layers', which scratch does not"),
     ],
 )
 def test_unsupported_by_scratch(layer: type[kl.Layer], message: str) -> None:

@@ -15,7 +15,8 @@ class Variant(NamedTuple):
     Attributes:
         name: short name for tables and pictures.
         at_most: upper limit of an epoch in scratch, divided by an epoch of ``PLAIN``; None without a limit.
-        optimizer: options of ``SGD`` besides the learning rate; scratch and Keras give them the same names.
+        optimizer: options of the optimizer; scratch and Keras give them the same names.
+        optimizer_class: its class, which scratch and Keras give the same name.
         inputs: ``'float32'`` digits (N, 784), ``'float64'`` digits (N, 784), float32 ``'images'`` (N, 28, 28), which
             need a Flatten layer, or ``'random'`` normally distributed float32 numbers (N, 784) without zeros.
         sparse: train on integer labels, with sparse categorical cross-entropy, instead of one-hot rows.
@@ -27,6 +28,7 @@ class Variant(NamedTuple):
     name: str
     at_most: Goal | None = None
     optimizer: dict[str, float] = {}  # noqa: RUF012  never modified
+    optimizer_class: str = "SGD"
     inputs: str = "float32"
     sparse: bool = False
     batch_size: int = 100
@@ -43,6 +45,8 @@ VARIANTS = (
     VERBATIM,
     Variant("momentum 0.9", ELEMENTWISE, {"momentum": 0.9}),
     Variant("Nesterov momentum 0.9", ELEMENTWISE, {"momentum": 0.9, "nesterov": True}),
+    Variant("Adam", ELEMENTWISE, {"learning_rate": 0.001}, "Adam"),
+    Variant("RMSprop", ELEMENTWISE, {"learning_rate": 0.001}, "RMSprop"),
     Variant("weight_decay", ELEMENTWISE, {"weight_decay": 0.1}),
     Variant("clipvalue", ELEMENTWISE, {"clipvalue": 0.001}),
     Variant("clipnorm", NORM, {"clipnorm": 0.1}),

@@ -31,8 +31,11 @@ class KerasPeer(ModelPeer):
         if task.x.ndim > 2:
             layers = [keras.Input(task.x.shape[1:]), keras.layers.Flatten(), *self.model.layers]
             self.model = keras.Sequential(layers)
-        optimizer = keras.optimizers.SGD(LEARNING_RATE, **task.variant.optimizer)
-        self.model.compile(optimizer, task.loss, metrics=["accuracy"])
+        variant = task.variant
+        optimizer = getattr(keras.optimizers, variant.optimizer_class)
+        self.model.compile(
+            optimizer(**{"learning_rate": LEARNING_RATE} | variant.optimizer), task.loss, metrics=["accuracy"]
+        )
         if task.variant.reads_logs:
             self.callbacks = [keras.callbacks.LambdaCallback(on_train_batch_end=self.read_logs)]
 

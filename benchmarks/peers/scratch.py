@@ -2,11 +2,11 @@
 
 from benchmarks.peers.base import ModelPeer
 from benchmarks.tasks import LEARNING_RATE, Array, Task
+from scratch import optimizers
 from scratch.article import build_model
 from scratch.callbacks import LambdaCallback
 from scratch.layers import Flatten
 from scratch.models import Sequential
-from scratch.optimizers import SGD
 
 
 class ScratchPeer(ModelPeer):
@@ -25,7 +25,9 @@ class ScratchPeer(ModelPeer):
         self.model = build_model(task.hidden, task.inputs, task.classes, backend)
         if task.x.ndim > 2:
             self.model = Sequential([Flatten(input_shape=task.x.shape[1:]), *self.model.layers], backend=backend)
-        self.model.compile(SGD(LEARNING_RATE, **task.variant.optimizer), task.loss, metrics=["accuracy"])
+        optimizer = getattr(optimizers, task.variant.optimizer_class)
+        options = {"learning_rate": LEARNING_RATE} | task.variant.optimizer
+        self.model.compile(optimizer(**options), task.loss, metrics=["accuracy"])
         if task.variant.reads_logs:
             self.callbacks = [LambdaCallback(on_train_batch_end=self.read_logs)]
 

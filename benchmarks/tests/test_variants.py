@@ -44,6 +44,8 @@ def test_scratch_trains_every_variant(task: Task, variant: Variant) -> None:
     [
         VERBATIM.name,
         "Nesterov momentum 0.9",
+        "Adam",
+        "RMSprop",
         "global_clipnorm",
         "callback on each batch",
         "integer labels",

@@ -224,7 +224,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "LeakyReLU": {"negative_slope": 0.45},
     "BatchNormalization": {"momentum": 0.75, "epsilon": 0.01},
     "Dropout": {"rate": 0.375, "seed": 5},
-    "Rescaling": {"scale": 0.3, "offset": -1.7},
+    "Rescaling": {"scale": 0.296875, "offset": -1.6875},  # exact in float32, which Keras rounds them to in float64, too
 }
 LAYERS = {
     "ELU": activation(elu, "alpha"),

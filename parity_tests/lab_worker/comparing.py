@@ -75,6 +75,8 @@ def bounds_of(model: Sequential, x: Array, y: Array) -> dict[str, Bounded]:
     specs = [LayerSpec(layer.name, type(layer).__name__, layer.activation) for layer in model.layers]
     settings_class = SETTINGS.get(type(optimizer).__name__)
     rule = LOSSES.get(type(loss).__name__)
+    if any(layer.regularizers for layer in model.layers):
+        return {}
     is_known = {spec.kind for spec in specs} <= KINDS and settings_class is not None
     if not is_known or rule is None or rule.logits is None or specs[-1].activation != rule.logits_of:
         return {}

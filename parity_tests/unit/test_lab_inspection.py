@@ -113,6 +113,16 @@ def test_inspecting_changes_neither_the_model_nor_a_state() -> None:
     assert all(np.array_equal(a, b + 1) for a, b in zip(model.get_weights(), weights, strict=True))
 
 
+def test_a_gradient_with_a_penalty_is_not_explained_by_the_sum_alone() -> None:
+    model = Sequential([Input((15,)), Dense(6, "relu", kernel_regularizer="l2"), Dense(4, "softmax")])
+    model.compile(SGD(0.1), "categorical_crossentropy")
+    found = inspected(model)
+    name = model.layers[0].name
+    entries = (f"{name}/dW", (0, 0)), (f"{name}/db", (0,)), ("loss", ())
+    formulas = [explain(found, tensor, index)[0]["formula"] for tensor, index in entries]
+    assert formulas == ["other", "db", "other"]
+
+
 def test_a_layer_without_formulas_is_shown_and_not_explained() -> None:
     model = Sequential([Input((15,)), Dense(6), BatchNormalization(), Activation("relu"), Dense(4, "softmax")])
     model.compile(SGD(0.1), "categorical_crossentropy")

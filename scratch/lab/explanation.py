@@ -153,6 +153,8 @@ def _backward(found: Inspection, layer: Layer, role: str, before: str, dout: str
         if layer.activation == "linear" or (is_last and found.of_logits):
             return Explanation("passed", [(dout, index)])
         return _slope(found, layer, dout, index)
+    if role.removeprefix("d") in layer.regularizers:
+        return Explanation("other")  # the sum of two gradients
     dz = f"{layer.name}/dz" if has_inner_activation(layer) else dout
     if role == "dx":
         n, i = index
@@ -203,7 +205,7 @@ def _update(found: Inspection, layer: Layer, role: str, index: Index) -> Explana
 
 def _loss(found: Inspection) -> Explanation:
     """Explain the loss of one sample: -Σ t·log p."""
-    if not _is_softmax_cross_entropy(found):
+    if not _is_softmax_cross_entropy(found) or any(layer.regularizers for layer in found.network.layers):
         return Explanation("other")
     t, log_p = found["t"].astype(np.float64), _log_probabilities(found)
     explanation = _sum_of_products("loss", -t[0], log_p[0])

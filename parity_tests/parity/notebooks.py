@@ -1,0 +1,66 @@
+"""The notebooks of the study lab: read, execute, write.
+
+    python -m parity_tests.parity.notebooks
+
+executes ``scratch/lab/notebooks/*.py`` (jupytext's percent format, in which they are edited) and writes each beside its
+source as ``.ipynb``, with outputs that contain nothing of this machine and are small.
+"""
+
+import base64
+import io
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "scratch" / "lab" / "notebooks"
+NAMES = ("article", "article.ja")
+COLORS = 256  # of a picture in a committed notebook: half its size, without a visible difference
+
+
+def read(name: str) -> nbformat.NotebookNode:
+    """Return the notebook of a source, without outputs; its cells have the same identifiers each time."""
+    notebook = jupytext.read(FOLDER / f"{name}.py")
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"
+    return notebook
+
+
+def execute(notebook: nbformat.NotebookNode) -> None:
+    """Execute all cells in a new process and store their outputs; an exception in a cell is raised."""
+    where = {"metadata": {"path": str(ROOT)}}  # the folder from which Python imports the packages of the project
+    NotebookClient(notebook, timeout=600, record_timing=False, coalesce_streams=True, resources=where).execute()
+
+
+def shorten_outputs(notebook: nbformat.NotebookNode) -> None:
+    """Remove messages on stderr, which describe this machine, and store pictures with fewer colours."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    output.data["image/png"] = with_fewer_colors(output.data["image/png"])
+
+
+def with_fewer_colors(png: str) -> str:
+    """Return a picture in base64 with at most ``COLORS`` colours."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    file = io.BytesIO()
+    picture.quantize(COLORS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def main() -> None:
+    """Execute and write all notebooks."""
+    for name in NAMES:
+        notebook = read(name)
+        execute(notebook)
+        shorten_outputs(notebook)
+        nbformat.write(notebook, FOLDER / f"{name}.ipynb")
+
+
+if __name__ == "__main__":
+    main()

@@ -73,7 +73,8 @@ class OwnNetworks:
         hidden, last = self.activations
         if set(case.activations[:-1]) - {hidden} or case.activations[-1] != last or case.dtype not in self.dtypes:
             raise NotOffered(f"no network of {case}")
-        if not case.use_bias or case.classes or case.smoothing or case.loss != "CategoricalCrossentropy":
+        otherwise = case.classes or case.smoothing or case.regularized or case.loss != "CategoricalCrossentropy"
+        if not case.use_bias or otherwise:
             raise NotOffered(f"no network of {case}")
         try:
             network = self.factory((case.features, *case.widths))

@@ -6,6 +6,7 @@ executes ``scratch/lab/notebooks/*.py`` (jupytext's percent format, in which the
 source as ``.ipynb``, with outputs that contain nothing of this machine and are small.
 """
 
+import argparse
 import base64
 import io
 from pathlib import Path
@@ -54,8 +55,10 @@ def with_fewer_colors(png: str) -> str:
 
 
 def main() -> None:
-    """Execute and write all notebooks."""
-    for name in NAMES:
+    """Execute and write the notebooks that the command names."""
+    parser = argparse.ArgumentParser(prog="python -m parity_tests.parity.notebooks", description="Execute notebooks.")
+    parser.add_argument("name", nargs="*", default=NAMES, help="without its suffix (default: article article.ja)")
+    for name in parser.parse_args().name:
         notebook = read(name)
         execute(notebook)
         shorten_outputs(notebook)

@@ -7,11 +7,13 @@ on several devices and hosts.
 
 import argparse
 import os
+import sys
 from typing import Any
 
 from keras_impl import missing
 from scratch import article
 from scratch.article import Samples
+from scratch.cli.experiments import run_experiments
 from scratch.cli.options import training_parser
 from scratch.cli.program import run_program
 from scratch.cli.terminal import run_command
@@ -138,18 +140,39 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train, and return the exit status: 0, or 2 for invalid input, or 130 after Ctrl-C."""
-    return run_command("keras_impl", lambda: _run(parse_options(arguments)))
+    """Train, or do the book's experiments, and return the exit status: 0, 2 for invalid input, or 130 after Ctrl-C."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["experiments"]:
+        return run_command("keras_impl experiments", lambda: _run_experiments(words[1:]))
+    return run_command("keras_impl", lambda: _run(parse_options(words)))
+
+
+def _run_experiments(words: list[str]) -> int:
+    """Do the experiments of ``python -m scratch experiments`` in scratch and in Keras; return the exit status."""
+    import scratch
+
+    note = "KERAS_BACKEND chooses the framework that Keras runs on: tensorflow (the default), jax or torch."
+    return run_experiments("keras_impl", note, {"scratch": lambda: scratch, "Keras": import_keras}, words)
+
+
+def import_keras() -> Any:
+    """Return the package ``keras``.
+
+    Raises:
+        ImportError: if Keras or its framework is not installed; the message names the command that installs it.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # suppresses TensorFlow's messages about the processor
+    try:
+        import keras
+    except ModuleNotFoundError as error:
+        raise ImportError(missing(error)) from None
+    return keras
 
 
 def _run(options: argparse.Namespace) -> int:
     check_distribution_options(options)
     os.environ["KERAS_BACKEND"] = options.backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # suppresses TensorFlow's messages about the processor
-    try:
-        import keras  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ImportError(missing(error)) from None
+    import_keras()
     program = KerasProgram(options)
     if not is_distributed(options):
         return run_program(program)

@@ -187,9 +187,10 @@ def test_version_and_help(capsys: Capture) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     text = capsys.readouterr().out
-    commands = text[text.index("\ncommands:\n") : text.index("\noptions:\n")]
-    assert [line.split()[0] for line in commands.splitlines()[2:5]] == ["train", "evaluate", "predict"]
-    for command in ("train", "evaluate", "predict"):
+    commands = text[text.index("\ncommands:\n") : text.index("\n\nFor the options")]
+    names = ["train", "evaluate", "predict", "lab", "experiments"]
+    assert [line.split()[0] for line in commands.splitlines()[2:]] == names
+    for command in names:
         with pytest.raises(SystemExit, match="0"):
             main([command, "--help"])
         text = capsys.readouterr().out

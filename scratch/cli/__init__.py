@@ -2,10 +2,16 @@
 
 import sys
 
-from scratch.cli import evaluate, lab, predict, train
+from scratch.cli import evaluate, experiments, lab, predict, train
 from scratch.cli.terminal import run_command
 
-COMMANDS = {"train": train.run, "evaluate": evaluate.run, "predict": predict.run, "lab": lab.run}
+COMMANDS = {
+    "train": train.run,
+    "evaluate": evaluate.run,
+    "predict": predict.run,
+    "lab": lab.run,
+    "experiments": experiments.run,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

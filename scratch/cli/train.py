@@ -18,10 +18,11 @@ DESCRIPTION = """\
 Train the article's network, written from scratch, on MNIST's handwritten digits.
 
 commands:
-  train     train the network and print its test accuracy (the default)
-  evaluate  print the test accuracy of a saved model
-  predict   classify photos or scans of digits with a saved model
-  lab       open a page that shows every number of the network
+  train        train the network and print its test accuracy (the default)
+  evaluate     print the test accuracy of a saved model
+  predict      classify photos or scans of digits with a saved model
+  lab          open a page that shows every number of the network
+  experiments  do the experiments of the book's chapter 6: a table and a picture for each
 
 For the options of a command: python -m scratch COMMAND --help"""
 

@@ -1,6 +1,7 @@
 """``Adam``, ``RMSprop`` and ``Adagrad``: updates calculated by hand, the options of all optimizers, their state."""
 
 import copy
+import inspect
 import pickle
 from collections.abc import Callable, Iterable
 
@@ -257,3 +258,11 @@ def test_own_optimizer_trains_a_model(backend: str) -> None:
 def test_a_base_class_has_no_rule() -> None:
     with pytest.raises(NotImplementedError, match=r"^Optimizer must override update_step\.$"):
         Optimizer(0.1).update({"W": np.ones(2)}, {"W": np.ones(2)})
+
+
+@pytest.mark.parametrize("cls", [SGD, Adam, RMSprop, Adagrad])
+def test_options_by_position_follow_in_the_order_of_keras(cls: type[Adam]) -> None:
+    own = len(inspect.signature(cls).parameters) - 2  # besides *positional and **options
+    defaults = [parameter.default for parameter in inspect.signature(cls).parameters.values()][:own]
+    optimizer = cls(*defaults, 0.5, None, 0.25)
+    assert (optimizer.weight_decay, optimizer.clipnorm, optimizer.clipvalue) == (0.5, None, 0.25)

@@ -20,7 +20,8 @@ class Adagrad(Optimizer):
         learning_rate: η, zero or more, or a schedule.
         initial_accumulator_value: the first h of every entry, zero or more.
         epsilon: ε, zero or more.
-        **options: weight decay and clipping; see ``Optimizer``.
+        *positional: weight decay and clipping by position, in the order of ``Optimizer``.
+        **options: weight decay and clipping by name.
 
     Raises:
         ValueError: as ``Optimizer``.
@@ -31,9 +32,10 @@ class Adagrad(Optimizer):
         learning_rate: float | LearningRateSchedule = 0.001,
         initial_accumulator_value: float = 0.1,
         epsilon: float = 1e-7,
+        *positional: float | None,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(learning_rate, **options)
+        super().__init__(learning_rate, *positional, **options)
         self.initial_accumulator_value = check_number("initial_accumulator_value", initial_accumulator_value)
         self.initial_value = self.initial_accumulator_value
         self.epsilon = check_number("epsilon", epsilon)

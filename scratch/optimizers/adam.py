@@ -24,7 +24,8 @@ class Adam(Optimizer):
         beta_2: β₂, 0 or more, below 1.
         epsilon: ε, zero or more.
         amsgrad: whether to divide by the largest v so far.
-        **options: weight decay and clipping; see ``Optimizer``.
+        *positional: weight decay and clipping by position, in the order of ``Optimizer``.
+        **options: weight decay and clipping by name.
 
     Raises:
         ValueError: as ``Optimizer``.
@@ -37,9 +38,10 @@ class Adam(Optimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
+        *positional: float | None,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(learning_rate, **options)
+        super().__init__(learning_rate, *positional, **options)
         self.beta_1 = check_number("beta_1", beta_1, 0, BELOW_ONE)
         self.beta_2 = check_number("beta_2", beta_2, 0, BELOW_ONE)
         self.epsilon = check_number("epsilon", epsilon)

@@ -24,7 +24,8 @@ class RMSprop(Optimizer):
         momentum: μ, between 0 and 1.
         epsilon: ε, zero or more.
         centered: whether to subtract the square of the mean gradient, which leaves the variance of the gradient.
-        **options: weight decay and clipping; see ``Optimizer``.
+        *positional: weight decay and clipping by position, in the order of ``Optimizer``.
+        **options: weight decay and clipping by name.
 
     Raises:
         ValueError: as ``Optimizer``.
@@ -37,9 +38,10 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         epsilon: float = 1e-7,
         centered: bool = False,
+        *positional: float | None,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(learning_rate, **options)
+        super().__init__(learning_rate, *positional, **options)
         self.rho = check_number("rho", rho, 0, 1)
         self.momentum = check_number("momentum", momentum, 0, 1)
         self.epsilon = check_number("epsilon", epsilon)

@@ -18,7 +18,8 @@ class SGD(Optimizer):
         learning_rate: η, zero or more, or a schedule.
         momentum: m, between 0 and 1.
         nesterov: whether to apply Nesterov momentum.
-        **options: weight decay and clipping; see ``Optimizer``.
+        *positional: weight decay and clipping by position, in the order of ``Optimizer``.
+        **options: weight decay and clipping by name.
 
     Raises:
         ValueError: as ``Optimizer``.
@@ -29,9 +30,10 @@ class SGD(Optimizer):
         learning_rate: float | LearningRateSchedule = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
+        *positional: float | None,
         **options: Unpack[Options],
     ) -> None:
-        super().__init__(learning_rate, **options)
+        super().__init__(learning_rate, *positional, **options)
         self.momentum = check_number("momentum", momentum, 0, 1)
         self.nesterov = nesterov
 

@@ -13,7 +13,7 @@ MAX_BYTES = 400_000  # of a committed notebook
 # Cells that are appended to a notebook and executed after it; 1e-5 is 7√785·u, the bound of a float32 sum of 785 terms.
 TRUE_FOR_ANY_DIGITS = """
 assert model.count_params() == 227_670
-assert abs(products.sum() + b[unit] - trace_of_five["dense/out"][0, unit]) < 1e-5
+assert abs(products.sum() + b1[unit] - trace_of_five["dense/out"][0, unit]) < 1e-5  # b is updated in section 5
 assert set(errors) == {"dense/dW", "dense/db", "dense_1/dW", "dense_1/db", "dense_2/dW", "dense_2/db"}
 assert max(errors.values()) < 1e-5, errors
 assert set(numerical_errors) == {"dense", "dense_1", "dense_2"}

@@ -118,7 +118,7 @@ def _constructor_settings(class_: type) -> dict[str, Setting]:
     """
     settings = {}
     for name, argument in inspect.signature(class_).parameters.items():
-        if argument.kind is argument.VAR_KEYWORD:
+        if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
             continue
         read_value = _read_boolean if argument.annotation is bool else _read_scalar
         settings[name] = Setting(read_value, required=argument.default is argument.empty)

@@ -1,85 +1,61 @@
-"""Initializers (重みの初期値): functions of a shape and a random generator, with Keras's names.
+"""Initializers (重みの初期値): the distributions of initial weights, with Keras's names, arguments and defaults.
 
-The scales are Keras's (``keras/src/initializers/random_initializers.py``).  The random numbers are NumPy's, so a
-comparison with Keras copies the weights instead of the seed.
+An initializer is called with a shape and a random generator; ``HeNormal(seed=1)`` draws the same values at each call,
+``HeNormal()`` or ``"he_normal"`` draws from the generator of the model.  The formulas are Keras's
+(``keras/src/initializers/random_initializers.py``).  The random numbers are NumPy's, so a comparison with Keras copies
+the weights instead of the seed.
 """
 
 import math
+import sys
 from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 
-from scratch.utils import Array, check_name
+from scratch import utils
+from scratch.utils import Array, check_name, check_number
 
 Initializer = Callable[[tuple[int, ...], np.random.Generator], Array]
+MODES = ("fan_in", "fan_out", "fan_avg")
+DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
+# The standard deviation of a standard normal distribution truncated at ±2: dividing by it restores the one asked for.
+TRUNCATED_STDDEV = 0.87962566103423978
 
 
-def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Return zeros, the default of a bias."""
-    return np.zeros(shape)
+class ConfiguredInitializer:
+    """Base of the initializers below: a call, ``get_config`` and ``repr``; ``_draw`` is the formula of each."""
+
+    seed: int | None = None
+
+    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> Array:
+        """Return initial values of that shape, float64, drawn from ``rng`` (default: a new generator) unless seeded.
+
+        Raises:
+            ValueError: if the initializer does not support the shape.
+        """
+        if self.seed is not None:
+            rng = np.random.default_rng(self.seed)
+        return self._draw(tuple(shape), rng or utils.spawn_generator())
+
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        """Return the initial values, drawn from ``rng``."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return utils.constructor_arguments(self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.get_config().items())})"
 
 
-def ones(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Return ones."""
-    return np.ones(shape)
+def _finite(argument: str, value: float) -> float:
+    return check_number(argument, value, minimum=-sys.float_info.max)
 
 
-def random_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Draw from a uniform distribution on ±0.05."""
-    return rng.uniform(-0.05, 0.05, shape)
-
-
-def random_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Draw from a normal distribution with standard deviation 0.05."""
-    return rng.normal(0.0, 0.05, shape)
-
-
-def glorot_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Draw uniformly on ±√(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010; the book's "Xavier"): Keras's default."""
-    limit = math.sqrt(6 / sum(_fans(shape)))
-    return rng.uniform(-limit, limit, shape)
-
-
-def glorot_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Draw from a normal distribution with variance 2 / (fan_in + fan_out), truncated at two standard deviations."""
-    return _truncated_normal(shape, math.sqrt(2 / sum(_fans(shape))), rng)
-
-
-def he_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Draw uniformly on ±√(6 / fan_in) (He et al., 2015), derived for ReLU."""
-    limit = math.sqrt(6 / _fans(shape)[0])
-    return rng.uniform(-limit, limit, shape)
-
-
-def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Draw from a normal distribution with variance 2 / fan_in, truncated at two standard deviations."""
-    return _truncated_normal(shape, math.sqrt(2 / _fans(shape)[0]), rng)
-
-
-INITIALIZERS: dict[str, Initializer] = {
-    f.__name__: f
-    for f in (
-        glorot_uniform,
-        glorot_normal,
-        he_uniform,
-        he_normal,
-        zeros,
-        ones,
-        random_uniform,
-        random_normal,
-    )
-}
-
-
-def get(initializer: str | Initializer) -> Initializer:
-    """Return the initializer with that name; a function of ``(shape, rng)`` is returned unchanged.
-
-    Raises:
-        ValueError: if the name is unknown; the message lists the known names.
-    """
-    if callable(initializer):
-        return initializer
-    return INITIALIZERS[check_name("initializer", initializer, INITIALIZERS)]
+def _check_seed(seed: int | None) -> int | None:
+    return None if seed is None else utils.check_integer("seed", seed, minimum=0)
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -87,9 +63,201 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], shape[-1]
 
 
+def _matrix_shape(initializer: ConfiguredInitializer, shape: tuple[int, ...]) -> tuple[int, int]:
+    if len(shape) != 2:
+        name = type(initializer).__name__
+        raise ValueError(
+            f"{name} is for kernels, which have two dimensions; got the shape {shape}: choose another one."
+        )
+    return shape[0], shape[1]
+
+
 def _truncated_normal(shape: tuple[int, ...], stddev: float, rng: np.random.Generator) -> Array:
-    # A standard normal distribution truncated at ±2 has standard deviation 0.8796…: dividing by it restores ``stddev``.
+    """Draw from a normal distribution with that standard deviation, again for values beyond two of them."""
     values = rng.normal(size=shape)
     while (far := np.abs(values) > 2).any():
         values[far] = rng.normal(size=int(far.sum()))
-    return values * (stddev / 0.87962566103423978)
+    return values * stddev
+
+
+class Constant(ConfiguredInitializer):
+    """The same value everywhere."""
+
+    def __init__(self, value: float = 0.0) -> None:
+        self.value = _finite("value", value)
+
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        return np.full(shape, self.value)
+
+
+class Zeros(Constant):
+    """Zeros, the default of a bias."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+
+class Ones(Constant):
+    """Ones."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+
+
+class Identity(ConfiguredInitializer):
+    """``gain`` times the identity matrix, with zeros beside or below it if the matrix is not square."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = _finite("gain", gain)
+
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        return self.gain * np.eye(*_matrix_shape(self, shape))
+
+
+class RandomUniform(ConfiguredInitializer):
+    """A uniform distribution on [``minval``, ``maxval``)."""
+
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
+        self.minval, self.maxval, self.seed = _finite("minval", minval), _finite("maxval", maxval), _check_seed(seed)
+        if self.minval > self.maxval:
+            raise ValueError(f"maxval must be minval or more, {minval!r}; got {maxval!r}.")
+
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        return rng.uniform(self.minval, self.maxval, shape)
+
+
+class RandomNormal(ConfiguredInitializer):
+    """A normal distribution with that mean and standard deviation."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        self.mean, self.stddev, self.seed = _finite("mean", mean), check_number("stddev", stddev), _check_seed(seed)
+
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        return rng.normal(self.mean, self.stddev, shape)
+
+
+class TruncatedNormal(RandomNormal):
+    """A normal distribution that is drawn again beyond mean ± 2 stddev, so that its deviation is 0.88 stddev."""
+
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        return self.mean + _truncated_normal(shape, self.stddev, rng)
+
+
+class VarianceScaling(ConfiguredInitializer):
+    """A distribution with mean 0 and variance ``scale`` / n, where n counts the inputs, the outputs, or their average.
+
+    Args:
+        scale: a number above 0.
+        mode: what n is, ``'fan_in'``, ``'fan_out'`` or ``'fan_avg'``.
+        distribution: ``'truncated_normal'`` (at two standard deviations; also ``'normal'``), ``'untruncated_normal'``
+            or ``'uniform'``, which is the one on ±√(3 scale / n).
+        seed: an integer for the same values at each call; default: draw from the model's generator.
+
+    Raises:
+        ValueError: if an argument is not one of these.
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: int | None = None,
+    ) -> None:
+        self.scale, self.seed = check_number("scale", scale), _check_seed(seed)
+        if self.scale == 0:
+            raise ValueError(f"scale must be greater than 0; got {scale!r}.")
+        self.mode = check_name("mode", mode, MODES)
+        name = distribution.lower() if isinstance(distribution, str) else distribution
+        self.distribution = check_name("distribution", "truncated_normal" if name == "normal" else name, DISTRIBUTIONS)
+
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        fan_in, fan_out = _fans(shape)
+        n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        if self.distribution == "uniform":
+            limit = math.sqrt(3 * self.scale / n)
+            return rng.uniform(-limit, limit, shape)
+        stddev = math.sqrt(self.scale / n)
+        if self.distribution == "untruncated_normal":
+            return rng.normal(0.0, stddev, shape)
+        return _truncated_normal(shape, stddev / TRUNCATED_STDDEV, rng)
+
+
+class GlorotUniform(VarianceScaling):
+    """Uniform on ±√(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010; the book's "Xavier"): the default of a kernel."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(1.0, "fan_avg", "uniform", seed)
+
+
+class GlorotNormal(VarianceScaling):
+    """A truncated normal distribution with variance 2 / (fan_in + fan_out)."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(1.0, "fan_avg", "truncated_normal", seed)
+
+
+class HeUniform(VarianceScaling):
+    """Uniform on ±√(6 / fan_in) (He et al., 2015), derived for ReLU."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(2.0, "fan_in", "uniform", seed)
+
+
+class HeNormal(VarianceScaling):
+    """A truncated normal distribution with variance 2 / fan_in."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(2.0, "fan_in", "truncated_normal", seed)
+
+
+class LecunUniform(VarianceScaling):
+    """Uniform on ±√(3 / fan_in) (LeCun et al., 1998)."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(1.0, "fan_in", "uniform", seed)
+
+
+class LecunNormal(VarianceScaling):
+    """A truncated normal distribution with variance 1 / fan_in, as SELU expects (Klambauer et al., 2017)."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(1.0, "fan_in", "truncated_normal", seed)
+
+
+class Orthogonal(ConfiguredInitializer):
+    """``gain`` times a random matrix whose columns, or rows if these are fewer, are orthonormal (Saxe et al., 2014)."""
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        self.gain, self.seed = _finite("gain", gain), _check_seed(seed)
+
+    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        rows, columns = _matrix_shape(self, shape)
+        Q, R = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+        Q *= np.sign(np.diag(R))  # without the signs, not all orthogonal matrices would be equally likely
+        return self.gain * (Q if rows >= columns else Q.T)
+
+
+CLASSES: tuple[type[ConfiguredInitializer], ...] = (
+    *(GlorotUniform, GlorotNormal, HeUniform, HeNormal, Zeros, Ones, RandomUniform, RandomNormal),
+    *(LecunUniform, LecunNormal, TruncatedNormal, VarianceScaling, Constant, Orthogonal, Identity),
+)
+INITIALIZERS: dict[str, type[ConfiguredInitializer]] = {utils.snake_case(class_.__name__): class_ for class_ in CLASSES}
+# Instances, so that ``zeros(shape, rng)`` is a call of a function.
+zeros, ones, random_uniform, random_normal = Zeros(), Ones(), RandomUniform(), RandomNormal()
+glorot_uniform, glorot_normal, he_uniform, he_normal = GlorotUniform(), GlorotNormal(), HeUniform(), HeNormal()
+
+
+def get(initializer: str | Initializer | type[ConfiguredInitializer]) -> Initializer:
+    """Return a new initializer for a name, ``'he_normal'`` or ``'HeNormal'``, or a class; a function is returned as is.
+
+    Raises:
+        ValueError: if the name is unknown; the message lists the known names.
+    """
+    if isinstance(initializer, type) and issubclass(initializer, ConfiguredInitializer):
+        return initializer()
+    if callable(initializer):
+        return cast(Initializer, initializer)
+    names = {class_.__name__: name for name, class_ in INITIALIZERS.items()}
+    name = names.get(initializer, initializer) if isinstance(initializer, str) else initializer
+    return INITIALIZERS[check_name("initializer", name, INITIALIZERS)]()

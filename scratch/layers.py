@@ -140,7 +140,7 @@ class Dense(Layer):
         units: number of outputs.
         activation: name of an activation function; ``None`` is the linear one.
         use_bias: whether to add b.
-        kernel_initializer: initial W, a name or a function of ``(shape, rng)``.
+        kernel_initializer: initial W: a name, one of ``scratch.initializers``, or a function of ``(shape, rng)``.
         bias_initializer: initial b, likewise.
         kernel_regularizer: penalty for W in the loss, a name or one of ``scratch.regularizers``; default: none.
         bias_regularizer: penalty for b, likewise.

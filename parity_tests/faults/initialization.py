@@ -8,6 +8,7 @@ from parity_tests.faults.catalogue import planted_fault
 from scratch import initializers, layer, layers, utils
 
 Array = np.ndarray
+SCALED = initializers.VarianceScaling._draw
 
 
 @planted_fault(initializers, "_fans", caught_by="initial weights")
@@ -23,9 +24,35 @@ def fans_exchanged(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 @planted_fault(initializers, "_truncated_normal", caught_by="initial weights")
-def deviation_not_corrected(shape: tuple[int, ...], stddev: float, rng: Any) -> Array:
-    """A truncated normal distribution has a smaller standard deviation than asked for."""
+def values_clipped(shape: tuple[int, ...], stddev: float, rng: Any) -> Array:
+    """Values beyond two standard deviations are moved to the limit instead of drawn again."""
     return np.clip(rng.normal(size=shape), -2, 2) * stddev
+
+
+@planted_fault(initializers.VarianceScaling, "_draw", caught_by="initial weights")
+def deviation_not_corrected(self: Any, shape: tuple[int, ...], rng: Any) -> Array:
+    """A truncated normal distribution has a smaller standard deviation than asked for."""
+    truncated = self.distribution == "truncated_normal"
+    return SCALED(self, shape, rng) * (initializers.TRUNCATED_STDDEV if truncated else 1)
+
+
+@planted_fault(initializers.TruncatedNormal, "_draw", caught_by="initial weights")
+def deviation_corrected_too_often(self: Any, shape: tuple[int, ...], rng: Any) -> Array:
+    """TruncatedNormal has the standard deviation that it is given, which in Keras is the one before the truncation."""
+    return self.mean + initializers._truncated_normal(shape, self.stddev / initializers.TRUNCATED_STDDEV, rng)
+
+
+@planted_fault(initializers.Orthogonal, "_draw", caught_by="initial weights")
+def columns_only_normalized(self: Any, shape: tuple[int, ...], rng: Any) -> Array:
+    """The columns of an orthogonal matrix have the length 1 but are not orthogonal."""
+    W = rng.normal(size=shape)
+    return self.gain * W / np.linalg.norm(W, axis=0)
+
+
+@planted_fault(initializers.ConfiguredInitializer, "__call__", caught_by="initial weights")
+def seed_of_initializer_ignored(self: Any, shape: tuple[int, ...], rng: Any = None) -> Array:
+    """The generator of the model is used although the initializer has a seed."""
+    return self._draw(shape, rng)
 
 
 @planted_fault(layers.Dense, "weight_shapes", caught_by="structure")

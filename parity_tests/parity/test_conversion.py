@@ -11,7 +11,7 @@ import pytest
 import keras_impl
 from keras_impl.frameworks import FRAMEWORK
 from parity_tests.reference.cases import SPARSE, Case
-from scratch import layers, losses
+from scratch import initializers, layers, losses
 from scratch.models import Sequential
 from scratch.optimizers import SGD
 
@@ -106,6 +106,26 @@ def test_unbuilt_model_keeps_its_initializers() -> None:
     np.testing.assert_array_equal(back(x), np.full((1, 3), 5.0, "float32"))
 
 
+def test_seeds_and_arguments_of_initializers_are_converted() -> None:
+    first = layers.Dense(3, kernel_initializer=initializers.HeNormal(seed=3), bias_initializer="lecun_uniform")
+    second = layers.Dense(3, kernel_initializer=initializers.VarianceScaling(2.0, "fan_out", "uniform", 4))
+    ours = Sequential([first, second])
+    back = keras_impl.to_scratch(keras_impl.to_keras(ours))
+    for a, b in zip(ours.layers, back.layers, strict=True):
+        assert (repr(a.kernel_initializer), repr(a.bias_initializer)) == (
+            repr(b.kernel_initializer),
+            repr(b.bias_initializer),
+        )
+    for model in (ours, back):
+        model.build((None, 4))
+    np.testing.assert_array_equal(ours.get_weights()[0], back.get_weights()[0])
+    negative = keras.initializers.HeNormal(seed=-1)  # valid in Keras only
+    generator = keras.initializers.HeNormal(seed=keras.random.SeedGenerator(1))
+    for theirs in (negative, generator):
+        converted = keras_impl.to_scratch(keras.Sequential([keras.layers.Dense(2, kernel_initializer=theirs)]))
+        assert repr(converted.layers[0].kernel_initializer) == "HeNormal(seed=None)"
+
+
 class Mine(layers.Layer):
     """A layer class that Keras does not have."""
 
@@ -163,8 +183,8 @@ class Mine(layers.Layer):
         ),
         (
             keras_impl.to_scratch,
-            lambda: keras.Sequential([keras.layers.Dense(3, kernel_initializer="lecun_normal", name="d")]),
-            r"The layer 'd' \(Dense\) has kernel_initializer='LecunNormal'",
+            lambda: keras.Sequential([keras.layers.Dense(3, kernel_initializer=keras.initializers.STFT(), name="d")]),
+            r"The layer 'd' \(Dense\) has kernel_initializer='STFT'",
         ),
         (
             keras_impl.to_keras,

@@ -11,6 +11,7 @@ import pytest
 from keras import layers as kl
 
 from keras_impl.frameworks import FRAMEWORK, to_numpy
+from parity_tests.checks.initial_weights import ARGUMENTS
 from parity_tests.checks.losses import ARRAY_LOSSES, ArrayLoss, predictions
 from parity_tests.checks.updates import ADAPTIVE_SETTINGS, SETTINGS
 from parity_tests.comparison import assert_all, same
@@ -22,6 +23,9 @@ from scratch.saving import entries, settings
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
 OTHER_DTYPE = "float64" if FRAMEWORK == "tensorflow" else "float32"  # Keras on JAX and torch has no float64
+
+NAMES = [name for name in initializers.INITIALIZERS if name != "constant"]  # Keras knows only its class
+FOR_KERNELS = ("orthogonal", "identity")
 
 
 def keras_class(name: str) -> str:
@@ -50,7 +54,12 @@ def all_layers() -> list[kl.Layer]:
     return [
         kl.Flatten(name="rows"),
         *(kl.Dense(4, activation=name) for name in ACTIVATIONS),
-        *(kl.Dense(3, kernel_initializer=name, bias_initializer=name) for name in initializers.INITIALIZERS),
+        *(kl.Dense(3, kernel_initializer=name) for name in NAMES),
+        *(kl.Dense(3, bias_initializer=name) for name in NAMES if name not in FOR_KERNELS),
+        *(
+            kl.Dense(3, kernel_initializer=getattr(keras.initializers, name)(**arguments))
+            for name, arguments in ARGUMENTS.values()
+        ),
         kl.Dense(5, use_bias=False, kernel_initializer=keras.initializers.HeNormal(seed=3), dtype=OTHER_DTYPE),
         kl.Dense(5, kernel_regularizer="l2", bias_regularizer=keras.regularizers.L1(0.25)),
         kl.Dense(5, kernel_regularizer=keras.regularizers.L1L2(0.5, 0.125)),
@@ -79,6 +88,32 @@ def test_layers_activations_and_initializers(tmp_path: Path) -> None:
     assert (ours.loss, ours.optimizer, back.compiled) == (None, None, False)
     assert_all([same("weights", a, b) for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True)])
     assert_all([same("weights", a, b) for a, b in zip(back.get_weights(), theirs.get_weights(), strict=True)])
+
+
+CONFIGURED = [
+    (name, arguments)
+    for name, arguments in (*((class_.__name__, {}) for class_ in initializers.CLASSES), *ARGUMENTS.values())
+    if name != "Identity"  # Keras does not write its gain
+]
+
+
+@pytest.mark.parametrize(("class_name", "arguments"), CONFIGURED)
+def test_configs_of_initializers(class_name: str, arguments: dict[str, Any], tmp_path: Path) -> None:
+    if class_name not in ("Zeros", "Ones", "Constant"):
+        arguments = arguments | {"seed": 3}
+    theirs = getattr(keras.initializers, class_name)(**arguments)
+    config = {key: value for key, value in theirs.get_config().items() if not key.endswith("put_axes")}
+    assert getattr(initializers, class_name)(**arguments).get_config() == config
+    ours, back = round_trip(keras.Sequential([keras.Input((3,)), kl.Dense(2, kernel_initializer=theirs)]), tmp_path)
+    assert ours.layers[0].kernel_initializer.get_config() == config
+    assert back.layers[-1].kernel_initializer.get_config() == theirs.get_config()
+
+
+def test_gain_of_identity_is_read_by_keras(tmp_path: Path) -> None:
+    layer = Dense(2, kernel_initializer=initializers.Identity(3.0))
+    Sequential([layer]).save(tmp_path / "model.keras")
+    back = keras.models.load_model(tmp_path / "model.keras")
+    assert back.layers[0].kernel_initializer.gain == 3.0
 
 
 @pytest.mark.parametrize("settings", SETTINGS + ADAPTIVE_SETTINGS)

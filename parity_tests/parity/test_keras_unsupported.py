@@ -24,6 +24,10 @@ class Dense2(kl.Dense):
     """A registered layer of the user, which must not be taken for Keras's Dense."""
 
 
+class Twos(keras.initializers.Ones):
+    """An initializer of the user."""
+
+
 def model_of(*parts: Any) -> Callable[[], keras.Model]:
     """Return a function that builds a model of these layers, each given as a function."""
     return lambda: keras.Sequential([keras.Input((4, 4, 1)), *(part() for part in parts)])
@@ -77,12 +81,12 @@ UNSUPPORTED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "activity": (model_of(lambda: kl.Dense(2, activity_regularizer="l1", name="d")), "'d'.*activity_regularizer='L1'"),
     "constraint": (model_of(lambda: kl.Dense(2, bias_constraint="non_neg", name="d")), "'d'.*bias_constraint='NonNeg'"),
     "initializer": (
-        model_of(lambda: kl.Dense(2, kernel_initializer="lecun_normal", name="d")),
-        "'d'.*kernel_initializer='LecunNormal', which scratch does not support .*it supports GlorotUniform",
+        model_of(lambda: kl.Dense(2, kernel_initializer=Twos(), name="d")),
+        "'d'.*kernel_initializer='Twos', which scratch does not support .*it supports GlorotUniform",
     ),
     "stddev": (
-        model_of(lambda: kl.Dense(2, bias_initializer=keras.initializers.RandomNormal(stddev=1.0), name="d")),
-        "'d'.*bias_initializer='RandomNormal'.*stddev=1.0",
+        model_of(lambda: kl.Dense(2, bias_initializer=keras.initializers.RandomNormal(stddev=-1.0), name="d")),
+        "'d'.*bias_initializer='RandomNormal'.*stddev must be a finite number, 0 or more; got -1.0",
     ),
     "mixed": (model_of(lambda: kl.Dense(2, dtype="mixed_float16", name="d")), "'d'.*dtype.*'mixed_float16'"),
     "float16": (model_of(lambda: kl.Flatten(dtype="float16", name="f")), "'f'.*dtype.*'float16'"),

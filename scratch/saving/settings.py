@@ -59,16 +59,20 @@ def _write_dtype(described: Any, key: str) -> Json:
 
 
 def _read_initializer(entry: Json) -> initializers.Initializer:
-    function: initializers.Initializer = read(INITIALIZERS, entry, "initializer")
-    return function
+    initializer: initializers.Initializer = read(INITIALIZERS, entry, "initializer")
+    return initializer
+
+
+def _read_seed(value: Json) -> int | None:
+    """Return a seed, or None for a ``SeedGenerator`` or a negative seed, which only Keras has: it draws otherwise."""
+    return value if type(value) is int and value >= 0 else None
 
 
 def _write_initializer(layer: layers.Dense, key: str) -> Json:
     """Return the entry of an initializer, or that of zeros for a function of the user that is not needed any more."""
-    function = getattr(layer, key)
-    for class_name, keras_class in INITIALIZERS.items():
-        if keras_class.create() is function:
-            return make_entry(keras_class.module, class_name, dict(keras_class.fixed))
+    initializer = getattr(layer, key)
+    if type(initializer) in initializers.CLASSES:
+        return write(INITIALIZERS, initializer, f"The {key}")
     if layer.built:  # the weights are written, too
         return ZEROS
     raise ValueError(f"{key} is a function that Keras does not have; build the model first")
@@ -93,22 +97,6 @@ def _read_numbers(value: Json) -> list[Any]:
 def _write_regularizer(layer: layers.Dense, key: str) -> Json:
     regularizer = getattr(layer, key)
     return None if regularizer is None else write(REGULARIZERS, regularizer, f"The {key}")
-
-
-def _initializers() -> Table:
-    """Return the table of initializers, such as Keras's class GlorotUniform for the function glorot_uniform."""
-    fixed: dict[str, dict[str, Json]] = {
-        "RandomNormal": {"mean": 0.0, "stddev": 0.05},
-        "RandomUniform": {"minval": -0.05, "maxval": 0.05},
-    }
-    table = {}
-    for name, function in initializers.INITIALIZERS.items():
-        class_name = name.title().replace("_", "")
-        # Keras's seeds are ignored: scratch draws from the model's NumPy generator.
-        table[class_name] = KerasClass(
-            "keras.initializers", lambda it=function: it, fixed=fixed.get(class_name, {}), ignored=("seed",)
-        )
-    return table
 
 
 def _constructor_settings(class_: type) -> dict[str, Setting]:
@@ -160,7 +148,18 @@ REGULARIZER = Setting(
 )
 INITIALIZER = Setting(_read_initializer, _write_initializer)
 
-INITIALIZERS = _initializers()
+INITIALIZERS: Table = {
+    initializer.__name__: KerasClass(
+        "keras.initializers",
+        initializer,
+        # The seed gives other values in Keras, whose random numbers are not NumPy's.
+        {
+            name: Setting(_read_seed, required=False) if name == "seed" else setting
+            for name, setting in _constructor_settings(initializer).items()
+        },
+    )
+    for initializer in initializers.CLASSES
+}
 REGULARIZERS: Table = {
     regularizer.__name__: KerasClass("keras.regularizers", regularizer, _constructor_settings(regularizer))
     for regularizer in (regularizers.L1, regularizers.L2, regularizers.L1L2)

@@ -134,6 +134,10 @@ ARCHIVES: dict[str, tuple[Change, str]] = {
         with_config(lambda c: c["config"]["layers"][2].update(module="os", class_name="system")),
         "is a 'system' of 'os', which scratch does not support",
     ),
+    "class name is a list": (
+        with_config(lambda c: c["config"]["layers"][2].update(class_name=["Dense"])),
+        "The layer 'dense' is a .*list of 'keras.layers', which scratch does not support",
+    ),
     "registered": (
         with_config(lambda c: c["config"]["layers"][2].update(registered_name="mine>Dense")),
         "The layer 'dense' is a 'Dense' of 'keras.layers'.*registered as 'mine>Dense'",

@@ -167,9 +167,8 @@ def read_model(entry: Json, with_compile: bool, max_layers: float = math.inf) ->
 
 def _read_layer(entry: Json) -> Layer | Description:
     """Return the layer that an entry describes; of a model, the description, without the arguments of ``compile``."""
-    if isinstance(entry, dict) and entry.get("class_name") in tuple(
-        MODEL
-    ):  # a list, which has no hash, is compared, too
+    class_name = entry.get("class_name") if isinstance(entry, dict) else None
+    if isinstance(class_name, str) and class_name in MODEL:
         return read_model(entry, with_compile=False, max_layers=MAX_LAYERS)
     layer: Layer = read(LAYERS, entry, "layer")
     return layer

@@ -39,7 +39,8 @@ def arguments(name: str, batch_size: int, inputs: int, units: int, classes: int 
     values |= {"y": y, "dout": rng.normal(size=(batch_size, width)), "t": t}
     values = {key: value.astype(np.float32) for key, value in values.items()} | {"need_dx": True}
     values |= {option: getattr(loss(), option) for loss in losses.LOSSES.values() for option in loss.op_options}
-    return {key: values[key] for key in inspect.signature(getattr(numpy_ops, name)).parameters}
+    parameters = inspect.signature(getattr(numpy_ops, name)).parameters.values()
+    return {each.name: values[each.name] for each in parameters if each.default is each.empty}
 
 
 def keras_operation(name: str, given: Arguments) -> Callable[[], Any]:

@@ -46,7 +46,7 @@ planted_in_kernel(
     """
     if chunk == 0 and layer.b >= 0:
         column_sums(dz, space.sums, space.numbers)
-        use_bias_gradient(job.rule, state, layer, space)
+        use_bias_gradient(job.rule, batch.step, state, layer, space)
     """,
     "pass",
     name="bias_not_updated",

@@ -1,5 +1,8 @@
 """``fit``, ``evaluate`` and ``predict``: their results against loops written out in NumPy."""
 
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -247,7 +250,8 @@ def test_fit_pauses_after_a_step_in_which_another_thread_asked_for_the_lock(
 ) -> None:
     """A thread in ``predict`` waits for the lock, which the next step would take again at once."""
     pauses: list[float] = []
-    monkeypatch.setattr(training.time, "sleep", pauses.append)
+    module = SimpleNamespace(sleep=pauses.append, perf_counter=time.perf_counter)  # not of other threads
+    monkeypatch.setattr(training, "time", module)
     model = classifier()
 
     def ask(batch: int, logs: dict[str, float]) -> None:

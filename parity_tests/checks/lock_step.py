@@ -26,10 +26,8 @@ def lock_step(
 
     Neither program is reset, so differences accumulate, and each step is held to what it may add.  Let d be the
     difference of a weight before the step.  The error model starts from scratch's weights with the bound λ·d, because a
-    measured difference is no bound; a unit whose sign differs between the programs then counts as uncertain.  The step
-    itself adds β − λ·d in each program, with β the bound after the step:
-
-        difference after the step ≤ d + 2·(β − λ·d).
+    measured difference is no bound; a unit whose sign differs between the programs then counts as uncertain.
+    ``BoundedNetwork.difference_after`` says by how much the weights may differ after the step.
 
     Args:
         networks: the implementation under test.
@@ -56,8 +54,7 @@ def lock_step(
             rows = [compare(f"{label}loss", *loss, 2 * bounded_loss.bound + U)]
             rows.append(_compare_correct(label, ours[1], theirs[1], len(xb)))
         for name, W, expected in zip(names, network.get_weights(), keras_model.get_weights(), strict=True):
-            d, after = before[name], bounded.params[name].bound
-            rows.append(compare(f"{label}{name}", W, expected, d + 2 * (after - LAMBDA * d)))
+            rows.append(compare(f"{label}{name}", W, expected, bounded.difference_after(name, before[name])))
         yield rows
 
 

@@ -100,7 +100,7 @@ def compare_training(
 ) -> list[Comparison]:
     """Compare two models now and after each of ten training steps.
 
-    The bound of a step is the difference before the step plus what the step itself may add.
+    The bound of a step is what the step keeps of the difference before it, plus what the step itself may add.
     """
     name = f"{case}, {settings}"
     rows = compare_now(case, name, model, twin)
@@ -124,8 +124,8 @@ def compare_training(
             ours, theirs = model.train_on_batch(x, y), twin.train_on_batch(x, y)
         rows.append(compare(f"{name}: loss {step}", np.float64(ours[0]), np.float64(theirs[0]), 2 * loss.bound + U32))
         for (key, W), V in zip(model.weights_by_name.items(), twin.get_weights(), strict=True):
-            added = network.params[key].bound - LAMBDA * apart[key]
-            rows.append(compare(f"{name}: {key} after step {step}", W, V, apart[key] + 2 * added))
+            allowed = network.difference_after(key, apart[key])
+            rows.append(compare(f"{name}: {key} after step {step}", W, V, allowed))
     return rows
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from parity_tests.reference import losses, sgd
 from parity_tests.reference.activations import ACTIVATIONS
-from parity_tests.reference.error_model import Array, Bounded, Rounding, exact
+from parity_tests.reference.error_model import LAMBDA, Array, Bounded, Rounding, exact
 from parity_tests.reference.layers import LAYERS, PENALTIES, Pass, Settings, penalty, penalty_gradient
 from parity_tests.reference.sgd import OptimizerSettings, SGDSettings, State
 
@@ -152,6 +152,22 @@ class BoundedNetwork:
         self.params |= moved
         self.steps += 1
         return trace
+
+    def share_kept(self, name: str) -> float:
+        """Return the factor of a weight in what a step makes of it: that of its decay, or of a moving average."""
+        layer, key = name.split("/")
+        if key.startswith("moving_"):
+            return next(float(spec.settings["momentum"]) for spec in self.layers if spec.name == layer)
+        return abs(sgd.share_kept(self.settings))
+
+    def difference_after(self, name: str, d: Array) -> Array:
+        """Return how far apart a weight may be in two programs after a step that started from the bound λ·d.
+
+        The step keeps a share s of the difference d before it, and adds β − λ·s·d in each program, with β the bound
+        after it: s·d + 2·(β − λ·s·d).  Without s, the λ-fold bound would shrink by more than d itself.
+        """
+        remaining = self.share_kept(name) * d
+        return remaining + 2 * (self.params[name].bound - LAMBDA * remaining)
 
     def with_weights(self, weights: dict[str, Array], bounds: dict[str, Array]) -> "BoundedNetwork":
         """Return the same network with other weights, each with its bound."""

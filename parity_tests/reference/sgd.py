@@ -83,12 +83,17 @@ def zeros_like(W: Bounded) -> Bounded:
     return Bounded(np.zeros_like(W.value), np.zeros_like(W.value))
 
 
+def share_kept(settings: OptimizerSettings) -> float:
+    """Return 1 − λ·η, the share of each weight that weight decay keeps in a step."""
+    return 1 - (settings.weight_decay or 0) * settings.learning_rate
+
+
 def decayed(rounding: Rounding, W: Bounded, settings: OptimizerSettings) -> Bounded:
     """Return W − W·λ·η."""
     if settings.weight_decay is None:
         return W
-    decay = settings.weight_decay * settings.learning_rate
-    return Bounded(W.value * (1 - decay), W.bound * abs(1 - decay) + rounding.u * W.magnitude * (1 + 4 * decay))
+    share = share_kept(settings)
+    return Bounded(W.value * share, W.bound * abs(share) + rounding.u * W.magnitude * (1 + 4 * (1 - share)))
 
 
 def scaled(rounding: Rounding, factor: float, x: Bounded) -> Bounded:

@@ -186,3 +186,24 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     network.compile("sgd", "mse", metrics=[lambda t, y: y])
     with pytest.raises(ValueError, match="The metric '<lambda>' is a MeanMetricWrapper, which has no counterpart"):
         network.save(tmp_path / "m.keras")
+
+
+def test_names_of_metrics() -> None:
+    for name, metric_class in metrics.METRICS.items():
+        assert metric_class().name == name
+        assert metric_class("other").name == "other"
+        assert getattr(metrics, name).__name__ == name
+        assert metric_class.__name__ in getattr(metrics, name).__doc__
+
+    class Callable:
+        def __call__(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+            return y_true
+
+    assert metrics.MeanMetricWrapper(np.add).name == "add"
+    assert metrics.MeanMetricWrapper(Callable()).name == "Callable"
+    assert metrics.MeanMetricWrapper(np.add, "sum").name == "sum"
+
+
+def test_functions_of_metrics_take_as_many_targets_as_predictions() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        metrics.mean_squared_error(T, Y[:1])

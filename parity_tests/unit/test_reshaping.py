@@ -105,3 +105,13 @@ def test_other_shapes_are_still_rejected() -> None:
     for shape in ((5, 3, 4), (5, 3, 4, 2, 2), (5, 3, 4, 1)):
         with pytest.raises(ValueError, match=r"expects input of shape \(None, 3, 4, 2\)"):
             model(np.ones(shape))
+
+
+def test_gradient_of_rescaling() -> None:
+    layer = Rescaling(-2.0, dtype="float64")
+    np.testing.assert_array_equal(layer(X), -2 * X)  # without an offset
+    np.testing.assert_array_equal(layer.backward(X), -2 * X)
+    layer.activation = "relu"
+    layer.forward(X - 5)
+    np.testing.assert_array_equal(layer.backward(X), -2 * X * (X < 5))
+    np.testing.assert_array_equal(layer.backward(X, from_logits=True), -2 * X)

@@ -204,6 +204,10 @@ def test_names_of_metrics() -> None:
     assert metrics.MeanMetricWrapper(np.add, "sum").name == "sum"
 
 
+def test_an_output_at_the_threshold_counts_as_a_0() -> None:
+    np.testing.assert_array_equal(metrics.binary_accuracy([[0], [1]], [[0.5], [0.5]]), [1, 0])
+
+
 def test_functions_of_metrics_take_as_many_targets_as_predictions() -> None:
     with pytest.raises(ValueError, match="zip"):
         metrics.mean_squared_error(T, Y[:1])

@@ -115,3 +115,13 @@ def test_gradient_of_rescaling() -> None:
     layer.forward(X - 5)
     np.testing.assert_array_equal(layer.backward(X), -2 * X * (X < 5))
     np.testing.assert_array_equal(layer.backward(X, from_logits=True), -2 * X)
+
+
+def test_arguments_of_an_input_layer() -> None:
+    for layer in (
+        InputLayer((3,), dtype="float64", name="digits"),
+        InputLayer(input_shape=(3,), dtype="float64", name="digits"),
+    ):
+        assert (layer.dtype, layer.name) == (np.float64, "digits")
+        assert Sequential([layer, Dense(2)]).input_shape == (None, 3)
+    assert InputLayer((3,)).dtype == np.float32

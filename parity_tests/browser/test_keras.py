@@ -106,7 +106,11 @@ def test_a_hunt_is_solved_by_comparing_the_tensors_in_order(page: Page, by: str)
         answer.focus()
         page.keyboard.press("Enter")
     page.locator(".hunt [data-solved=true]").wait_for()
-    assert "return dense_forward(x, W, None)" in page.locator(".hunt pre").first.inner_text()
+    assert page.locator(".hunt pre").first.locator("mark").all_inner_texts() == ["    return dense_forward(x, W, None)\n"]
+    for width in (400, 1000, 1600):
+        page.set_viewport_size({"width": width, "height": 1000})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.locator(".hunt pre").evaluate_all("all => all.every((pre) => pre.scrollWidth <= pre.clientWidth)")
     assert violations(page) == []
 
 

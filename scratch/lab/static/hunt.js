@@ -133,13 +133,44 @@ function verdictOf(result) {
     line(tensor, "tensor", { first }),
     line(cause, "cause"),
     h("p", {}, localized(result.explanation)),
-    h("div", { class: "codes" }, code("hunt.wrong_code", result.wrong_line, result.right_line), code("hunt.right_code", result.right_line, result.wrong_line)),
+    h("div", { class: "codes" }, ...codesOf(result.wrong_line, result.right_line)),
   ];
 }
 
-// Source text in which the lines that the other one lacks are marked.
-function code(title, source, other) {
-  const known = new Set(other.split("\n").map((text) => text.trim()));
-  const lines = source.split("\n").map((text) => h(known.has(text.trim()) ? "span" : "mark", {}, `${text}\n`));
-  return h("figure", {}, h("figcaption", { text: title }), h("pre", { tabindex: 0 }, h("code", {}, ...lines)));
+// Both sources, with the lines marked that the other one lacks at this place. The first line and the docstring are not
+// marked: they always differ, and compute nothing.
+function codesOf(wrong, right) {
+  const [before, after] = [wrong.split("\n"), right.split("\n")];
+  const common = commonLines(before, after);
+  const code = (title, lines, kept) => h("figure", {}, h("figcaption", { text: title }), h("pre", {}, h("code", {},
+    ...lines.map((text, i) => h(kept.has(i) || i < bodyOf(lines) || !text.trim() ? "span" : "mark", {}, `${text}\n`)))));
+  return [code("hunt.wrong_code", before, common[0]), code("hunt.right_code", after, common[1])];
+}
+
+// Return the number of the first line after the signature and the docstring.
+function bodyOf(lines) {
+  const first = lines.findIndex((text) => text.trim().startsWith('"""'));
+  if (first < 0) return 1;
+  const isOneLine = /""".*"""$/.test(lines[first].trim());
+  return 1 + (isOneLine ? first : lines.findIndex((text, i) => i > first && text.trim().endsWith('"""')));
+}
+
+// Return the numbers of the lines in a longest common subsequence: those of the first text, and those of the second.
+function commonLines(first, second) {
+  // length[i][j]: of the longest one of first[i …] and second[j …].
+  const length = Array.from({ length: first.length + 1 }, () => new Array(second.length + 1).fill(0));
+  for (let i = first.length - 1; i >= 0; i--) {
+    for (let j = second.length - 1; j >= 0; j--) {
+      length[i][j] = first[i] === second[j] ? length[i + 1][j + 1] + 1 : Math.max(length[i + 1][j], length[i][j + 1]);
+    }
+  }
+  const found = [new Set(), new Set()];
+  for (let i = 0, j = 0; i < first.length && j < second.length; ) {
+    if (first[i] === second[j]) {
+      found[0].add(i++);
+      found[1].add(j++);
+    } else if (length[i + 1][j] >= length[i][j + 1]) i++;
+    else j++;
+  }
+  return found;
 }

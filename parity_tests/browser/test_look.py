@@ -81,13 +81,17 @@ def test_the_page_explains_why_a_pixel_that_is_0_has_no_gradient(page: Page, dat
 
 def test_predict_first_hides_a_value_until_one_is_typed(page: Page) -> None:
     wait_for_trace(page, 1)
+    page.set_viewport_size({"width": 1600, "height": 1000})  # the explanation is a column of its own
     go_to(page, "dense/out", (0, 3))
     page.get_by_label("Predict first").check()
     assert page.locator(".explain .value").inner_text() == "?"
     assert page.locator(".explain .source").inner_text() == ""
     page.get_by_label("Your prediction").fill("12")
     page.get_by_role("button", name="Check").click()
-    assert "12 is off by" in page.locator(".guess output").inner_text()
+    verdict = page.locator(".guess output")
+    assert "12 is off by" in verdict.inner_text()
+    boxes = [verdict.bounding_box(), page.locator(".explain .formulas").bounding_box()]
+    assert boxes[0] and boxes[1] and boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
     assert page.locator(".explain .value").inner_text() != "?"
 
 

@@ -79,6 +79,20 @@ def test_the_page_explains_why_a_pixel_that_is_0_has_no_gradient(page: Page, dat
     assert "goes against the gradient" in page.locator(".explain .meaning").inner_text() or step == 0
 
 
+def test_an_update_can_be_checked_to_the_last_digit(page: Page) -> None:
+    wait_for_trace(page, 1)
+    before, step, after = (go_to(page, f"dense_2/{name}", (7, 3)) for name in ("W", "dW", "W_new"))
+    numbers = page.locator(".explain .formulas math").nth(1).text_content() or ""
+    left, right = numbers.replace("−", "-").split("=")
+    assert np.float32(left) == after == before - np.float32(0.01) * step
+    assert np.float32(right.split("-0.01·")[0]) == before
+    go_to(page, "dense_2/b_new", (3,))
+    assert page.locator(".explain .formulas math").first.text_content() == "bnew=b−η·db"
+    assert "the bias was" in page.locator(".explain .meaning").inner_text()
+    go_to(page, "dense_2/out", (0, 3))
+    assert "≈" in (page.locator(".explain .formulas math").nth(1).text_content() or "")
+
+
 def test_predict_first_hides_a_value_until_one_is_typed(page: Page) -> None:
     wait_for_trace(page, 1)
     page.set_viewport_size({"width": 1600, "height": 1000})  # the explanation is a column of its own

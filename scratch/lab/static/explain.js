@@ -1,9 +1,9 @@
 // One tensor with a cursor, and where the value under the cursor comes from: formula, products, sorted terms, sum.
 
 import { isSigned, scaleOf } from "./colours.js";
-import { FORMULAS, formula, substituted } from "./formulas.js";
+import { formulaOf, parameterOf, substituted } from "./formulas.js";
 import { h } from "./dom.js";
-import { say } from "./i18n.js";
+import { say, words } from "./i18n.js";
 import { exact, short } from "./numbers.js";
 import { ask, latest } from "./state.js";
 import { indexOf, TensorView } from "./tensor_view.js";
@@ -72,11 +72,11 @@ export function explainCard(lab) {
 
   function render() {
     const { result, arrays } = found;
-    const text = FORMULAS[result.formula];
-    formulas.replaceChildren(...(text ? [formula(text)] : []));
+    const general = formulaOf(result);
+    formulas.replaceChildren(...(general ? [general] : []));
     if (hidden) say(meaning, "explain.waiting");
     else {
-      if (text) formulas.append(substituted(result, arrays));
+      if (general) formulas.append(substituted(result, arrays));
       say(meaning, meaningOf(result, arrays), factsOf(result));
     }
     rounding.hidden = hidden || result.float64_sum === null;
@@ -102,11 +102,14 @@ function meaningOf({ formula: name, operands, kept }, { left, right }) {
   return `meaning.${name}`;
 }
 
-// The numbers that the sentence names.
-function factsOf({ value, operands, learning_rate: rate, rate: dropped, optimizer }) {
+const PARAMETERS = { W: "meaning.weight", b: "meaning.bias" };
+
+// The numbers that the sentence names, and what an updated parameter is.
+function factsOf({ name, value, operands, learning_rate: rate, rate: dropped, optimizer }) {
   const [first, second] = operands.map((operand) => Number(operand.value));
   const step = rate !== undefined && second !== undefined ? short(Math.abs(rate * second)) : "";
-  return { value: short(Number(value), 4), first: short(first, 4), second: short(second, 4), rate: rate ?? dropped, optimizer, step };
+  const what = () => words(PARAMETERS[parameterOf(name)] ?? "meaning.other_parameter");
+  return { what, value: short(Number(value), 4), first: short(first, 4), second: short(second, 4), rate: rate ?? dropped, optimizer, step };
 }
 
 // Where a learner types the value before it is shown.

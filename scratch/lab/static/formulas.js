@@ -23,19 +23,35 @@ export const FORMULAS = {
   update: "W_new = W − η · dW",
 };
 
-export function formula(text) {
+// Of which not every number has all its digits: "≈" joins them to the value. The others can be checked to the last digit.
+const SHORTENED = ["dense_forward", "dense_dx", "loss", "softmax", "sigmoid_forward", "tanh_forward", "sigmoid_backward", "tanh_backward"];
+
+// Return the formula of an explanation, or null if it has none; an update names its parameter: b_new = b − η · db.
+export function formulaOf({ formula: name, name: tensor }) {
+  const text = FORMULAS[name];
+  return text ? formula(name === "update" ? text.replaceAll("W", parameterOf(tensor)) : text) : null;
+}
+
+// Return the parameter that an update belongs to: "b" of "dense/b_new".
+export function parameterOf(tensor) {
+  return tensor.split("/").at(-1).replace("_new", "");
+}
+
+function formula(text) {
   return math("math", { display: "block" }, ...parse(text));
 }
 
 // The same formula with this value's numbers in it.
 export function substituted(result, { left, right, products }) {
-  const [first, second] = result.operands.map(({ value }) => plain(value));
+  const isShort = SHORTENED.includes(result.formula);
+  const number = isShort ? plain : full;
+  const [first, second] = result.operands.map(({ value }) => number(value));
   const value = exact(Math.fround(Number(result.value)));
   const texts = {
     dense_forward: () => `${terms(left, right, products)} ${first === undefined ? "" : signed(first)}`,
     dense_dx: () => terms(left, right, products),
-    dW: () => terms(left, right, products),
-    db: () => terms(left, null, products),
+    dW: () => terms(left, right, products, number),
+    db: () => terms(left, null, products, number),
     loss: () => `− ln ${short(Math.exp(-Number(result.value)), 6)}`,
     relu_forward: () => `max ( 0 , ${first} )`,
     sigmoid_forward: () => `{1|1 + e^${plain(-Number(result.operands[0].value))}}`,
@@ -47,10 +63,14 @@ export function substituted(result, { left, right, products }) {
     tanh_backward: () => `${first} · ( 1 − ${second}^2 )`,
     dropout: () => `{${first}|1 − ${result.rate}} · ${result.kept ? 1 : 0}`,
     passed: () => null,
-    update: () => `${first} − ${result.learning_rate} · ${bracketed(second)}`,
+    update: () => `${first} − ${exact(Number(result.learning_rate), true)} · ${bracketed(second)}`,
   };
   const text = texts[result.formula]?.();
-  return formula(text ? `${value} = ${text}` : `= ${value}`);
+  return formula(text ? `${value} ${isShort && text !== value ? "≈" : "="} ${text}` : `= ${value}`);
+}
+
+function full(value) {
+  return exact(Math.fround(Number(value)));
 }
 
 function plain(value) {
@@ -66,10 +86,10 @@ function signed(text) {
 }
 
 // The largest two terms, and how many others there are.
-function terms(left, right, products) {
+function terms(left, right, products, write = plain) {
   const order = Array.from(products.keys()).filter((i) => products[i] !== 0).sort((a, b) => Math.abs(products[b]) - Math.abs(products[a]));
-  if (!order.length) return products.length === 1 && right ? `${plain(left[0])} · ${bracketed(plain(right[0]))}` : "0";
-  const texts = order.slice(0, 2).map((i) => (right ? `${bracketed(plain(left[i]))} · ${bracketed(plain(right[i]))}` : bracketed(plain(left[i]))));
+  if (!order.length) return products.length === 1 && right ? `${write(left[0])} · ${bracketed(write(right[0]))}` : "0";
+  const texts = order.slice(0, 2).map((i) => (right ? `${bracketed(write(left[i]))} · ${bracketed(write(right[i]))}` : bracketed(write(left[i]))));
   return texts.join(" + ") + (order.length > 2 ? " + …" : "");
 }
 
@@ -93,7 +113,7 @@ function token(text) {
   const indexed = text.match(/^(.+?)_(.+)$/);
   if (indexed?.[1] === "∑") return math("munder", {}, math("mo", {}, "∑"), math("mi", {}, indexed[2]));
   if (indexed) return math("msub", {}, token(indexed[1]), math("mi", {}, indexed[2]));
-  return math(/^[=+−·()[\],>]$/.test(text) ? "mo" : "mi", {}, text);
+  return math(/^[=≈+−·()[\],>]$/.test(text) ? "mo" : "mi", {}, text);
 }
 
 function number(text) {

@@ -79,6 +79,19 @@ def test_the_page_explains_why_a_pixel_that_is_0_has_no_gradient(page: Page, dat
     assert "goes against the gradient" in page.locator(".explain .meaning").inner_text() or step == 0
 
 
+def test_the_cursor_begins_at_a_pixel_that_is_not_0_and_stays_when_another_tensor_of_its_shape_is_opened(page: Page) -> None:
+    wait_for_trace(page, 1)
+    tensor = page.locator(".explain .tensor")
+    for name in ("dense/W", "dense/dW", "dense/W_new"):
+        page.locator(f"#panel-look .tile[data-tensor='{name}']").click()
+        page.locator(f".explain .tensor[data-tensor='{name}']").wait_for()
+        if name == "dense/W":
+            pixel = int(page.locator(".explain .index").first.input_value())
+            page.locator(".explain .picture").press("ArrowRight")
+        assert tensor.locator(".value").get_attribute("data-index") == f"{pixel},1"
+    assert go_to(page, "x", (0, pixel)) > 0
+
+
 def test_an_update_can_be_checked_to_the_last_digit(page: Page) -> None:
     wait_for_trace(page, 1)
     before, step, after = (go_to(page, f"dense_2/{name}", (7, 3)) for name in ("W", "dW", "W_new"))

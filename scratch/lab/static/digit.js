@@ -33,7 +33,10 @@ export function digitCard(lab) {
 
   function showDigit({ result, arrays }) {
     if (arrays.before) before.show(arrays.before);
-    if (arrays.after) after.show(arrays.after);
+    if (arrays.after) {
+      after.show(arrays.after);
+      lab.brightest = { pixel: arrays.after.indexOf(Math.max(...arrays.after)), count: arrays.after.length };
+    }
     target.value = result.label ?? "";
     target.dataset.source = result.source;
     targetHelp.hidden = result.label != null;

@@ -44,7 +44,9 @@ export function explainCard(lab) {
     if (!answer || !isCurrent()) return;
     values = answer.arrays.value;
     hidden = predict.checked;
-    view.show(tensor.name, values, tensor.shape, { scale: scaleOf(values, isSigned(tensor.kind, values)), visible: !hidden });
+    view.show(tensor.name, values, tensor.shape, {
+      scale: scaleOf(values, isSigned(tensor.kind, values)), visible: !hidden, start: startIn(tensor.shape, lab.brightest),
+    });
     await explain(isCurrent);
   });
 
@@ -87,6 +89,11 @@ export function explainCard(lab) {
   }
 
   return { element, show };
+}
+
+// Return where the cursor begins: in the row of a pixel that is not 0, if the rows are pixels, since others have the gradient 0.
+function startIn(shape, { pixel, count }) {
+  return shape.length === 2 && shape[0] === count ? pixel * shape[1] : 0;
 }
 
 // Return the key of the sentence that explains this value best; a special one where a learner would wonder.

@@ -6,6 +6,7 @@ class Lab extends EventTarget {
   connection = new Connection(address());
   hello = null;
   training = null;
+  brightest = { pixel: 0, count: 0 }; // the brightest pixel of the digit, and how many pixels there are
   snapshot = null; // the id of the snapshot that is studied; null: the weights as they are now
 
   // Ask the server. Returns {result, arrays}, or null after the notice has shown the server's sentence.

@@ -72,15 +72,16 @@ export class TensorView {
   }
 
   // Show an array. `visible` false hides the numbers, for a value that is to be predicted first.
-  show(name, values, shape, { scale = null, visible = true } = {}) {
-    const same = name === this.name && shape.join() === this.#shape.join();
+  // The cursor stays where it is if the last array had the same shape, and is at `start` otherwise.
+  show(name, values, shape, { scale = null, visible = true, start = 0 } = {}) {
+    const same = shape.join() === this.#shape.join();
     Object.assign(this, { name });
     this.#values = values;
     this.#shape = shape;
     this.#visible = visible;
     this.#layout = layout(shape);
     this.given = scale;
-    this.#at = same ? this.#at : 0;
+    this.#at = same ? this.#at : start;
     label(this.frame, "tensor.picture", { name, shape: shape.join(" × ") });
     this.element.dataset.tensor = name;
     this.#draw();

@@ -116,6 +116,12 @@ def test_a_training_goes_on_after_a_reload(page: Page, data: mnist.Dataset, tmp_
     assert_same_bits(saved(page, tmp_path), fitted(data))
 
 
+def test_the_digits_are_drawn_as_points_when_the_view_is_opened(page: Page) -> None:
+    open_view(page, "train")
+    page.locator("svg.representation[data-shown=now]").wait_for()
+    assert page.locator("svg.representation text").count() == 500
+
+
 def test_a_loss_that_is_nan_stops_the_training_and_names_the_tensor(page: Page) -> None:
     open_view(page, "train")
     wait_paused(page, 0, 0)

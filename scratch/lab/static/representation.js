@@ -26,6 +26,8 @@ export function representationCard(lab) {
   });
   lab.addEventListener("snapshot", () => chart.dataset.shown && show());
   return {
+    // Draw the points when the view is first seen; there are none of weights that are NaN.
+    open: () => chart.dataset.shown || lab.training.state === "stopped by NaN" || show(),
     element: h("section", { class: "card" }, h("h3", { text: "representation.title" }), h("p", { class: "soft small", text: "representation.help" }),
       chart, place, h("div", { class: "row" }, button("representation.show", () => show(), { "data-action": "representation" }),
         button("representation.refit", () => show(true)))),

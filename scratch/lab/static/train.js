@@ -45,6 +45,7 @@ export function trainPanel(lab) {
       lab.setTraining(lab.training);
       acknowledge();
       await scrubber.refresh();
+      await representation.open();
     },
   };
 }

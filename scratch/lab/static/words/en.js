@@ -175,7 +175,7 @@ export default {
   "representation.title": "How the network sees 500 digits",
   "representation.help": "Each test digit is a point: the activations of the last hidden layer, projected on two directions (PCA) that stay the same at every moment, so that you can watch the classes separate.",
   "representation.place": "{tensor}; the directions are those of epoch {epoch}, step {step}, and show {share} of the variance there.",
-  "representation.show": "Show the digits",
+  "representation.show": "Draw them again",
   "representation.refit": "New directions for this moment",
 
   "compare.help": "The network is copied into Keras, and both take the same step on the digit that you chose. Both round every product and sum, in another order; the bound says how large the difference may be because of it. A difference beyond the bound would be a mistake.",

@@ -175,7 +175,7 @@ export default {
   "representation.title": "500 個の数字はどう見えているか",
   "representation.help": "テスト画像 1 枚が 1 点です。最後の隠れ層の活性化を、どの時点でも同じ 2 つの方向（主成分分析）に射影しているので、クラスが分かれていく様子がわかります。",
   "representation.place": "{tensor}。方向はエポック {epoch}、ステップ {step} のもので、そのときの分散の {share} を表します。",
-  "representation.show": "数字を表示",
+  "representation.show": "描き直す",
   "representation.refit": "この時点で方向を選び直す",
 
   "compare.help": "ネットワークを Keras にコピーし、選んだ数字で同じ 1 ステップを計算します。どちらも積と和を丸めますが順序が違います。そのために生じうる差の上限が「限界」で、限界を超える差は間違いを意味します。",

@@ -125,6 +125,8 @@ def test_a_wrong_answer_is_corrected(page: Page) -> None:
     page.get_by_role("button", name="Answer").click()
     page.locator(".hunt [data-solved=false]").wait_for()
     assert "the first wrong one is dense/out" in page.locator(".hunt [data-solved]").inner_text()
+    page.get_by_label("Level").select_option("2")  # the hunt of level 1 is not shown under another level
+    assert page.locator(".hunted").count() == 0
 
 
 def test_the_mistake_in_ones_own_file_is_named(page: Page, tmp_path: Path) -> None:

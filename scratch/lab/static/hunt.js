@@ -10,8 +10,8 @@ import { ask, latest } from "./state.js";
 
 export function huntPanel(lab) {
   const { line, run } = kerasStatus(lab);
-  const level = h("select", { "data-field": "level" });
-  const seed = h("input", { type: "number", min: 0, value: 1, "data-field": "hunt-seed" });
+  const level = h("select", { "data-field": "level", on: { change: () => clear() } });
+  const seed = h("input", { type: "number", min: 0, value: 1, "data-field": "hunt-seed", on: { change: () => clear() } });
   const needs = h("p", { text: "compare.needs", hidden: true });
   const game = h("div", { class: "stack", hidden: true });
   const start = button("hunt.start", () => begin(), { class: "main", "data-action": "hunt" });
@@ -23,10 +23,20 @@ export function huntPanel(lab) {
   const element = h("div", { class: "stack hunt" },
     h("div", { class: "card stack" }, h("p", { class: "soft", text: "hunt.help" }), controls, needs), game);
 
+  // A hunt is never shown under another level or seed than its own.
+  function clear() {
+    game.hidden = true;
+    game.replaceChildren();
+    delete element.dataset.hunt;
+  }
+
+  const busy = (value) => [start, next, level, seed].forEach((control) => (control.disabled = value));
+
   async function begin() {
-    start.disabled = next.disabled = true;
+    clear();
+    busy(true);
     const answer = await run("hunt.start", { level: Number(level.value), seed: Number(seed.value) });
-    start.disabled = next.disabled = false;
+    busy(false);
     if (!answer) return;
     game.hidden = false;
     game.replaceChildren(...gameOf(answer.result));

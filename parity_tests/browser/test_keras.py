@@ -89,6 +89,7 @@ def test_a_hunt_is_solved_by_comparing_the_tensors_in_order(page: Page, by: str)
             page.keyboard.press("Enter")
         wrong, right, difference = shown(page, "hunt", tensor)
         assert difference == wrong - right
+        assert page.get_by_text("Identical: every value").is_visible() == (tensor != "dense/out")
         if wrong != right:
             break
     assert tensor == "dense/out"
@@ -106,7 +107,8 @@ def test_a_hunt_is_solved_by_comparing_the_tensors_in_order(page: Page, by: str)
         answer.focus()
         page.keyboard.press("Enter")
     page.locator(".hunt [data-solved=true]").wait_for()
-    assert page.locator(".hunt pre").first.locator("mark").all_inner_texts() == ["    return dense_forward(x, W, None)\n"]
+    marked = page.locator(".hunt pre").first.locator("mark").all_inner_texts()
+    assert marked == ["    return dense_forward(x, W, None)\n"]
     for width in (400, 1000, 1600):
         page.set_viewport_size({"width": width, "height": 1000})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

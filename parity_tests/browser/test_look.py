@@ -79,7 +79,7 @@ def test_the_page_explains_why_a_pixel_that_is_0_has_no_gradient(page: Page, dat
     assert "goes against the gradient" in page.locator(".explain .meaning").inner_text() or step == 0
 
 
-def test_the_cursor_begins_at_a_pixel_that_is_not_0_and_stays_when_another_tensor_of_its_shape_is_opened(page: Page) -> None:
+def test_the_cursor_begins_at_a_pixel_that_is_not_0_and_stays_in_tensors_of_one_shape(page: Page) -> None:
     wait_for_trace(page, 1)
     tensor = page.locator(".explain .tensor")
     for name in ("dense/W", "dense/dW", "dense/W_new"):
@@ -99,6 +99,10 @@ def test_an_update_can_be_checked_to_the_last_digit(page: Page) -> None:
     left, right = numbers.replace("−", "-").split("=")
     assert np.float32(left) == after == before - np.float32(0.01) * step
     assert np.float32(right.split("-0.01·")[0]) == before
+    assert go_to(page, "dense_2/db", (3,)) != 0
+    assert page.locator(".explain .terms caption").inner_text() == "The only product"
+    loss = page.locator("#panel-look .tile[data-tensor=loss]").get_attribute("aria-label") or ""
+    assert loss.startswith("loss, one number: ")
     go_to(page, "dense_2/b_new", (3,))
     assert page.locator(".explain .formulas math").first.text_content() == "bnew=b−η·db"
     assert "the bias was" in page.locator(".explain .meaning").inner_text()
@@ -118,7 +122,9 @@ def test_predict_first_hides_a_value_until_one_is_typed(page: Page) -> None:
     verdict = page.locator(".guess output")
     assert "12 is off by" in verdict.inner_text()
     boxes = [verdict.bounding_box(), page.locator(".explain .formulas").bounding_box()]
-    assert boxes[0] and boxes[1] and boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
+    assert boxes[0]
+    assert boxes[1]
+    assert boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
     assert page.locator(".explain .value").inner_text() != "?"
 
 

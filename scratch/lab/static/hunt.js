@@ -62,9 +62,11 @@ function gameOf({ tensors, causes, learning_rate: rate, momentum, weight_decay: 
   const newest = latest();
   const rows = h("div", { class: "rows" });
   const views = linkedViews(["hunt.suspect", "hunt.right", "hunt.difference"]);
+  const same = h("p", { class: "good identical", text: "hunt.identical", hidden: true });
   const name = h("h3", {});
   const mark = button("hunt.mark", () => markAs(name.textContent), { "data-action": "mark" });
-  const opened = h("section", { class: "card stack", "data-opened": "" }, h("div", { class: "row spread" }, name, mark), views.element);
+  const opened = h("section", { class: "card stack", "data-opened": "" },
+    h("div", { class: "row spread" }, name, mark), same, views.element);
   const marked = h("b", { class: "number" }, "–");
   const verdict = h("div", { class: "stack", role: "status", "aria-live": "polite" });
   const answer = button("hunt.answer", check, { class: "main", "data-action": "answer", disabled: true });
@@ -78,6 +80,7 @@ function gameOf({ tensors, causes, learning_rate: rate, momentum, weight_decay: 
     name.textContent = tensor;
     const { wrong, right } = found.arrays;
     const difference = wrong.length === right.length ? Object.assign(wrong.map((value, i) => value - right[i]), { shape: wrong.shape }) : null;
+    same.hidden = !difference?.every((entry) => entry === 0);
     views.show(tensor, [wrong, right, difference], [undefined, undefined, difference && scaleOf(difference, true)]);
     opened.dataset.opened = tensor;
   });

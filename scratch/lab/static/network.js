@@ -93,9 +93,12 @@ function tile({ name, shape }, choose) {
 
 export function fillTile(element, { name, kind, shape, min, max }, value) {
   if (!element) return;
-  label(element, "network.tile", { name, shape: shape.join(" × "), min: short(Number(min)), max: short(Number(max)) });
   const picture = element.querySelector(".small-picture");
-  if (value.length === 1) return picture.replaceChildren(h("span", { class: "figure" }, short(value[0])));
+  if (value.length === 1) {
+    label(element, "network.number", { name, value: short(value[0]) });
+    return picture.replaceChildren(h("span", { class: "figure" }, short(value[0])));
+  }
+  label(element, "network.tile", { name, shape: shape.join(" × "), min: short(Number(min)), max: short(Number(max)) });
   const canvas = thumbnail(value, value.shape, scaleOf(value, isSigned(kind, value)));
   canvas.classList.toggle("fine", canvas.width > 80 || canvas.height > 80);
   return picture.replaceChildren(canvas);

@@ -82,7 +82,7 @@ export class TensorView {
     this.#layout = layout(shape);
     this.given = scale;
     this.#at = same ? this.#at : start;
-    label(this.frame, "tensor.picture", { name, shape: shape.join(" × ") });
+    label(this.frame, "tensor.picture", { name, shape: shape.join(" × ") || "1" });
     this.element.dataset.tensor = name;
     this.#draw();
     this.move(this.#at, false);

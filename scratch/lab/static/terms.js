@@ -61,7 +61,7 @@ function list(result, { left, right, products }) {
   const order = Array.from(products.keys()).sort((a, b) => Math.abs(products[b]) - Math.abs(products[a]));
   const zeros = products.reduce((count, product) => count + (product === 0), 0);
   const shown = order.slice(0, LISTED);
-  const caption = say(h("caption", {}), "explain.terms", { all: products.length, zero: zeros });
+  const caption = say(h("caption", {}), products.length === 1 ? "explain.only_term" : "explain.terms", { all: products.length, zero: zeros });
   const [leftName, rightName] = [result.left?.[0] ?? "", result.right?.[0] ?? ""];
   const two = right.length > 0;
   const heads = ["i", leftName, ...(two ? [rightName] : [])].map((text) => h("th", { scope: "col" }, text));

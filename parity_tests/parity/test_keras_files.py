@@ -92,7 +92,7 @@ def restart_masks(model: Sequential, twin: keras.Sequential) -> None:
     for layer, other in zip(model.layers, twin.layers, strict=True):
         if "masks" in layer.state:
             layer.state["masks"][1] = 0
-            other.seed_generator.state.assign(layer.state["masks"])
+            other.seed_generator.state.assign(layer.state["masks"].copy())  # JAX may share the memory
 
 
 def compare_training(

@@ -241,7 +241,7 @@ def validation_source(
                 raise ValueError(f"validation_data must be a pair (x, y), or a triple with weights; got {kind}.")
             x, y, *weights = validation_data
             validation_data = model.checked(x, y, weights[0] if weights else None, prefix="validation ")
-        size = batch_size_or_default(batch_size, len(validation_data.x), steps)
+        size = batch_size_or_default(batch_size, len(validation_data.x), steps, "validation_steps")
         found = ArraySource(validation_data, size, steps, "validation_steps")
     if found.x_shape[1:] != source.x_shape[1:]:
         shapes = f"{source.x_shape[1:]}; got {found.x_shape[1:]}"
@@ -249,11 +249,13 @@ def validation_source(
     return found
 
 
-def batch_size_or_default(batch_size: int | None, samples: int, steps: int | None = None) -> int:
+def batch_size_or_default(
+    batch_size: int | None, samples: int, steps: int | None = None, argument: str = "steps_per_epoch"
+) -> int:
     """Return the number of samples per batch; by default 32, or as many as give ``steps`` batches, as in Keras."""
     if batch_size is not None:
         return check_integer("batch_size", batch_size)
-    return 32 if steps is None else math.ceil(samples / check_integer("steps_per_epoch", steps))
+    return 32 if steps is None else math.ceil(samples / check_integer(argument, steps))
 
 
 def check_frequency(validation_freq: int | Sequence[int]) -> int | list[int]:

@@ -209,7 +209,8 @@ class Trainer(TrainableNetwork):
             source: Source = stream_source(self, x, y, (sample_weight, None), steps, "steps")
         else:
             data = self.checked(x, y, sample_weight, "evaluate")
-            source = ArraySource(data, batch_size_or_default(batch_size, len(data.x), steps), steps, "steps")
+            size = batch_size_or_default(batch_size, len(data.x), steps, "steps")
+            source = ArraySource(data, size, steps, "steps")
         callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=source.steps)
         self.build(source.x_shape)
         return self._returned(self._evaluate(source, callback_list), return_dict)

@@ -183,3 +183,27 @@ def test_model_of_the_user_whose_forward_has_no_training() -> None:
     trace = model.trace(X, Y)
     assert model.train_on_batch(X, Y) == trace["loss"]
     np.testing.assert_array_equal(trace["dropout/out"], X)
+
+
+def test_one_layer_by_hand() -> None:
+    layer, x = Dropout(0.25, seed=5), np.ones((40, 50), np.float32)
+    layer.build((None, 50))
+    assert layer.state["masks"].dtype == np.uint32
+    np.testing.assert_array_equal(layer.forward(x), x)  # not training
+    np.testing.assert_array_equal(layer.backward(x), x)
+    outputs = [layer.forward(x, training=True) for _ in range(3)]
+    np.testing.assert_array_equal(layer.state["masks"], [5, 3])
+    assert len({out.tobytes() for out in outputs}) == 3
+    assert set(np.unique(outputs[2])) == {np.float32(0), np.float32(1 / 0.75)}
+    np.testing.assert_array_equal(layer.backward(2 * x), 2 * outputs[2])
+    layer.activation = "relu"
+    layer.forward(-x, training=True)
+    assert not layer.backward(x).any()
+    assert layer.backward(x, from_logits=True).any()
+
+
+def test_no_mask_is_drawn_without_a_rate() -> None:
+    layer = Dropout(0.0, seed=5)
+    layer.build((None, 4))
+    layer.forward(X, training=True)
+    np.testing.assert_array_equal(layer.state["masks"], [5, 0])

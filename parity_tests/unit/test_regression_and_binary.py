@@ -1,6 +1,7 @@
 """Squared, absolute and binary errors; losses and metrics by name, class, object and function."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -211,3 +212,13 @@ def test_an_output_at_the_threshold_counts_as_a_0() -> None:
 def test_functions_of_metrics_take_as_many_targets_as_predictions() -> None:
     with pytest.raises(ValueError, match="zip"):
         metrics.mean_squared_error(T, Y[:1])
+
+
+@pytest.mark.parametrize("module", [losses, metrics])
+def test_functions_are_made_of_classes(module: Any) -> None:
+    function = module._function("mean_squared_error")
+    assert function.__name__ == function.__qualname__ == "mean_squared_error"
+    assert "MeanSquaredError" in function.__doc__
+    np.testing.assert_allclose(function(T.tolist(), Y.tolist()), np.mean((T - Y) ** 2, axis=1))
+    with pytest.raises(ValueError, match=r"zip|same number"):
+        function(T, Y[:1])

@@ -304,3 +304,37 @@ def test_weighted_metrics_are_saved(tmp_path: Path) -> None:
     loaded = load_model(tmp_path / "m.keras", backend="numpy")
     expected = model.evaluate(X, Y, verbose=0, sample_weight=WEIGHTS, return_dict=True)
     assert loaded.evaluate(X, Y, verbose=0, sample_weight=WEIGHTS, return_dict=True) == expected
+
+
+def evaluated_batches(model: Sequential, *data: Any, **options: Any) -> list[int]:
+    """Return the numbers of the batches that ``evaluate`` announces."""
+    seen: list[int] = []
+    callback = LambdaCallback(on_test_batch_end=lambda batch, _: seen.append(batch))
+    model.evaluate(*data, verbose=0, callbacks=[callback], **options)
+    return seen
+
+
+def test_evaluate_takes_steps() -> None:
+    model = new_model()
+    assert evaluated_batches(model, X, Y, steps=3) == [0, 1, 2]
+    assert evaluated_batches(model, X, Y, batch_size=len(X)) == [0]
+    assert evaluated_batches(model, stream(X, Y), steps=2) == [0, 1]
+    assert evaluated_batches(model, Batches(X, Y)) == [0, 1, 2, 3, 4]
+    assert evaluated_batches(model, Batches(X, Y), steps=2) == [0, 1]
+    for data, options, message in (
+        ((stream(X, Y),), {}, "A generator does not tell how many batches an epoch has; pass steps."),
+        ((stream(X, Y),), {"steps": 0}, "steps must be an integer, 1 or more; got 0"),
+        ((X, Y), {"steps": 0}, "steps must be an integer, 1 or more; got 0"),
+        ((stream(X, Y), Y), {"steps": 1}, "y cannot be combined"),
+        ((stream(X, Y),), {"steps": 1, "sample_weight": WEIGHTS}, "sample_weight cannot be combined"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            model.evaluate(*data, verbose=0, **options)
+
+
+def test_a_model_that_is_not_compiled_names_the_method() -> None:
+    model = Sequential([Dense(3, input_shape=(4,))])
+    with pytest.raises(ValueError, match=r"before fit\(\)"):
+        model.fit(stream(X, Y), steps_per_epoch=1)
+    with pytest.raises(ValueError, match=r"before evaluate\(\)"):
+        model.evaluate(stream(X, Y), steps=1)

@@ -266,3 +266,20 @@ def test_options_by_position_follow_in_the_order_of_keras(cls: type[Adam]) -> No
     defaults = [parameter.default for parameter in inspect.signature(cls).parameters.values()][:own]
     optimizer = cls(*defaults, 0.5, None, 0.25)
     assert (optimizer.weight_decay, optimizer.clipnorm, optimizer.clipvalue) == (0.5, None, 0.25)
+
+
+def test_centered_rmsprop_by_hand() -> None:
+    optimizer, params = RMSprop(0.5, rho=0.75, centered=True, epsilon=0.25), {"W": np.array([1.0])}
+    v = a = 0.0
+    W = 1.0
+    for g in (2.0, -1.0, 4.0):
+        optimizer.update(params, {"W": np.array([g])})
+        v, a = 0.75 * v + 0.25 * g * g, 0.75 * a + 0.25 * g
+        W -= 0.5 * g / np.sqrt(v - a * a + 0.25)
+        assert params["W"][0] == pytest.approx(W, rel=1e-12)
+
+
+def test_momentum_of_rmsprop_is_at_most_1() -> None:
+    with pytest.raises(ValueError, match=r"^momentum must be a finite number, between 0 and 1; got 1\.5"):
+        RMSprop(momentum=1.5)
+    assert RMSprop().state_order(["W"]) == [("velocity", "W")]

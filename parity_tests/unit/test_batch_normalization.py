@@ -143,3 +143,35 @@ def test_best_weights_include_the_moving_statistics() -> None:
     model.fit(X, Y, epochs=4, verbose=0, callbacks=[stop])
     assert (model.get_weights()[4] != best[4]).any()
     assert len(stop.best_weights) == 8
+
+
+def test_one_layer_in_float32_by_hand() -> None:
+    """In float32 the statistics are those of float64 rounded once, and every result is float32."""
+    layer, x = BatchNormalization(epsilon=0.5), np.linspace(-3, 9, 24, dtype=np.float32).reshape(8, 3)
+    layer.build((None, 3))
+    layer.params["gamma"][:], layer.params["beta"][:] = (2, 3, -4), (1, 0, 5)
+    np.testing.assert_allclose(layer.forward(x), x / np.sqrt(1.5) * [2, 3, -4] + [1, 0, 5], rtol=1e-6)  # not training
+    out = layer.forward(x, training=True)
+    mean, std = x.mean(axis=0), np.sqrt(x.var(axis=0) + 0.5)
+    xn = (x - mean) / std
+    np.testing.assert_allclose(out, xn * [2, 3, -4] + [1, 0, 5], rtol=1e-5, atol=1e-6)
+    dout = np.cos(x)
+    dx = layer.backward(dout)
+    dxn = dout * np.array([2, 3, -4])
+    expected = (dxn - dxn.mean(axis=0) - xn * (dxn * xn).mean(axis=0)) / std
+    np.testing.assert_allclose(dx, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(layer.grads["gamma"], (dout * xn).sum(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(layer.grads["beta"], dout.sum(axis=0), rtol=1e-5, atol=1e-6)
+    assert {a.dtype.name for a in (out, dx, *layer.grads.values(), *layer.state.values())} == {"float32"}
+
+
+def test_a_layer_without_center_and_scale() -> None:
+    layer, x = BatchNormalization(center=False, scale=False, epsilon=0.5), np.arange(6.0).reshape(3, 2)
+    layer.build((None, 2))
+    np.testing.assert_allclose(layer.forward(x), x / np.sqrt(1.5))
+
+
+@pytest.mark.parametrize("shape", [(None,), (None, None)])
+def test_the_last_axis_must_be_known(shape: tuple[int | None, ...]) -> None:
+    with pytest.raises(ValueError, match=r"^Layer 'batch_normalization.*"):
+        BatchNormalization().build(shape)

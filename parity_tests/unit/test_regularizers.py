@@ -94,3 +94,16 @@ def test_files_and_backups(blobs: Data, tmp_path: Path) -> None:
     assert everything(resumed) == everything(whole)
     whole.save(tmp_path / "m.keras")
     assert load_model(tmp_path / "m.keras").penalty() == pytest.approx(whole.penalty())
+
+
+def test_penalties_are_summed_in_float64() -> None:
+    W = np.full(1 << 20, 0.1, np.float32)
+    exact = float(W[0])
+    assert L1(1.0)(W) == pytest.approx(W.size * exact, rel=1e-12)
+    assert L2(1.0)(W) == pytest.approx(W.size * exact**2, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["l1", "l2"])
+def test_a_factor_is_named_in_its_error(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        L1L2(**{name: -1.0})

@@ -144,3 +144,16 @@ def test_dropped_argument_names_the_schedule() -> None:
 def test_a_base_class_has_no_values() -> None:
     with pytest.raises(NotImplementedError, match=r"^LearningRateSchedule must override __call__\.$"):
         SGD(LearningRateSchedule()).update({"W": np.ones(2)}, {"W": np.ones(2)})
+
+
+def test_arguments_of_piecewise_constant_decay_are_named() -> None:
+    with pytest.raises(ValueError, match=r"^boundaries must be"):
+        PiecewiseConstantDecay(1, [0.1, 0.2])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^values must be"):
+        PiecewiseConstantDecay([1], 0.1)  # type: ignore[arg-type]
+
+
+def test_a_config_of_keras_has_a_name() -> None:
+    config = {"boundaries": [1], "values": [0.1, 0.2], "name": "steps"}
+    schedule = schedules.deserialize({"class_name": "PiecewiseConstantDecay", "config": config})
+    assert schedule(0) == pytest.approx(0.1)

@@ -5,6 +5,8 @@ from playwright.sync_api import Page
 
 from parity_tests.browser.lab_page import open_view, violations, wait_for_trace
 
+pytestmark = pytest.mark.slow  # minutes, of one process that waits for the page
+
 VIEWS = ("look", "train", "compare", "hunt", "diagnose")
 
 

@@ -14,6 +14,8 @@ STARTING = 180_000  # milliseconds: TensorFlow starts slowly on a busy machine
 NETWORK = """
 import numpy as np
 
+pytestmark = pytest.mark.slow  # minutes, of one process that waits for the page
+
 
 class Net:
     def __init__(self, inputs, hidden, classes):

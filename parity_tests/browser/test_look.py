@@ -1,12 +1,15 @@
 """Draw a digit and read values of the network: what the page shows equals ``trace`` to the last bit."""
 
 import numpy as np
+import pytest
 from playwright.sync_api import Page
 
 from parity_tests.browser.lab_page import drawing, go_to, initial_model, traces, value_at, wait_for_trace
 from scratch.datasets import mnist
 from scratch.images import prepare
 from scratch.utils import Array, to_categorical
+
+pytestmark = pytest.mark.slow  # minutes, of one process that waits for the page
 
 
 def traced(after: Array, label: int | None = None) -> dict[str, Array]:

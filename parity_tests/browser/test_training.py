@@ -22,6 +22,8 @@ from scratch.datasets import mnist
 from scratch.lab import running
 from scratch.models import load_model
 
+pytestmark = pytest.mark.slow  # minutes, of one process that waits for the page
+
 
 def saved(page: Page, folder: Path) -> Sequential:
     """Return the model that the button saves."""

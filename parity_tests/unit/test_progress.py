@@ -4,13 +4,14 @@ import io
 import re
 import sys
 import time
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 from scratch.callbacks import LambdaCallback, ProgbarLogger
-from scratch.callbacks.progress import format_remaining, format_value
+from scratch.callbacks.progress import format_remaining, format_value, interactive
 from scratch.layers import Dense
 from scratch.models import Sequential
 
@@ -114,3 +115,12 @@ def test_remaining_time(seconds: float, text: str) -> None:
 )
 def test_values_have_four_decimals(value: float, text: str) -> None:
     assert format_value(value) == text
+
+
+def test_a_notebook_is_interactive_and_its_client_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    monkeypatch.delitem(sys.modules, "ipykernel.zmqshell", raising=False)
+    assert not interactive()
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", ModuleType("ipykernel.zmqshell"))
+    assert interactive()

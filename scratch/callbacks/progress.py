@@ -18,7 +18,7 @@ INTERVAL = 0.05  # seconds between two updates of the bar
 
 def interactive() -> bool:
     """Return whether standard output is a terminal or a notebook, where a line can be overwritten."""
-    if "ipykernel" in sys.modules:
+    if "ipykernel.zmqshell" in sys.modules:  # in a notebook's own process; a client imports ipykernel only
         return True
     isatty = getattr(sys.stdout, "isatty", None)  # standard output may be closed, or an object with little but write()
     is_open = not getattr(sys.stdout, "closed", False)

@@ -9,12 +9,11 @@ from playwright.sync_api import Page
 from parity_tests.browser.lab_page import go_to, open_view, violations, wait_for_trace
 
 pytest.importorskip("keras", reason="pip install '.[keras]'")
+pytestmark = pytest.mark.slow  # minutes, of one process that waits for the page
 STARTING = 180_000  # milliseconds: TensorFlow starts slowly on a busy machine
 
 NETWORK = """
 import numpy as np
-
-pytestmark = pytest.mark.slow  # minutes, of one process that waits for the page
 
 
 class Net:

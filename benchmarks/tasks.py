@@ -6,6 +6,7 @@ network of any size on random input without zeros.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +68,11 @@ class Task:
     def targets(self) -> Array:
         """The targets of ``fit``: labels (N,) for a sparse loss, or one-hot rows (N, classes) of the samples' dtype."""
         return self.labels if self.variant.sparse else self.t.astype(self.x.dtype)
+
+    def create_optimizer(self, optimizers: Any) -> Any:
+        """Return a new optimizer of the variant, from the module ``optimizers`` of scratch or Keras."""
+        options = {"learning_rate": LEARNING_RATE} | self.variant.optimizer
+        return getattr(optimizers, self.variant.optimizer_class)(**options)
 
     @property
     def loss(self) -> str:

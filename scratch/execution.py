@@ -20,7 +20,7 @@ import numpy as np
 
 from scratch.batches import Rows
 from scratch.callbacks import Callback
-from scratch.kernels import FUSED_ACTIVATIONS, Rule, clips_by_norm
+from scratch.kernels import FUSED_ACTIVATIONS, STATE_ARRAYS, Rule, clips_by_norm
 from scratch.layer import Layer
 from scratch.network import Network
 from scratch.optimizers import Optimizer
@@ -87,12 +87,9 @@ class LayerByLayer:
     def __call__(self, batches: Sequence[Rows]) -> Steps:
         """Take one step, on the first of the batches."""
         x, y = self.x[batches[0]], self.y[batches[0]]
-        if self.sample_weight is None:
-            loss, out = self.train_step(x, y)
-            return Steps([loss], y, out, len(out))
-        weights = self.sample_weight[batches[0]]
-        loss, out = self.train_step(x, y, weights)
-        return Steps([loss], y, out, len(out), weights)
+        weights = () if self.sample_weight is None else (self.sample_weight[batches[0]],)
+        loss, out = self.train_step(x, y, *weights)
+        return Steps([loss], y, out, len(out), *weights)
 
 
 class FusedSteps(LayerByLayer):
@@ -134,7 +131,8 @@ class FusedSteps(LayerByLayer):
         t = loss.smooth(loss.targets(y, units, fused.dtype))
         rule = optimizer.fused_rule
         assert rule is not None
-        _share_state(self.network, optimizer, fused)
+        if STATE_ARRAYS[rule.kind]:
+            _share_state(self.network, optimizer, fused)
         try:
             taken, losses, out = fused.train(self.x, order, t, size, rule, optimizer.steps(len(rows), fused.dtype))
         finally:
@@ -239,7 +237,7 @@ def _share_memory(arrays: Sequence[Array]) -> bool:
 
 
 # Of Network: the compiled step does not use them.
-_REPLACED_METHODS = ("forward", "compute_loss", "backward", "params", "grads")
+_REPLACED_METHODS = ("forward", "compute_loss", "loss_of_logits", "backward", "params", "grads")
 
 
 def _declared(part: object, attribute: str, *methods: str) -> Any:

@@ -64,12 +64,16 @@ class Network(LayerStack):
         After a softmax layer that object computes the loss from the logits, if the loss can: ``SoftmaxCrossEntropy``.
         Likewise ``SigmoidCrossEntropy`` after a sigmoid.
         """
-        last, of_logits = self.last_layer, loss.for_logits()
-        is_fused = of_logits is not None and of_logits.logits_of == last.activation
-        if of_logits is not None and is_fused and not utils.overridden(last, Layer, "activate", "activate_backward"):
-            loss, y = of_logits, last.z
+        if of_logits := self.loss_of_logits(loss):
+            loss, y = of_logits, self.last_layer.z
         value, penalty = loss.forward(y, t), self.penalty()
         return loss, value + value.dtype.type(penalty) if penalty else value
+
+    def loss_of_logits(self, loss: Loss) -> Loss | None:
+        """Return the same loss as a function of the last layer's logits; None if it is computed from the outputs."""
+        last, of_logits = self.last_layer, loss.for_logits()
+        is_fused = of_logits is not None and of_logits.logits_of == last.activation
+        return of_logits if is_fused and not utils.overridden(last, Layer, "activate", "activate_backward") else None
 
     def backward(
         self,

@@ -213,7 +213,6 @@ def stream_source(
     split: float = 0.0,
 ) -> StreamSource:
     """Return the source for a generator or data set, whose batches are checked; arguments as in ``fit``."""
-    model.loss_and_optimizer("fit")
     sample_weight, class_weight = weights
     for name, value in {"y": y, "sample_weight": sample_weight, "validation_split": split or None}.items():
         if value is not None:

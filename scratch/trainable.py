@@ -177,14 +177,17 @@ class TrainableNetwork(Network):
             if state.nonfinite_loss_reported:
                 return
             state.nonfinite_loss_reported, place = True, state.place
-        assert self.loss is not None
-        validating = state is not None and state.validating
-        trace = self.detached().trace_batch(self.loss, x, y, training=not validating)
-        bad = next((name for name, tensor in trace.items() if not np.isfinite(tensor).all()), "loss")  # another mask
         warn_user(
-            f"The loss is not finite any more: {place}; the first tensor with NaN or infinity is {bad!r}. "
-            "A smaller learning rate or clipnorm may help."
+            f"The loss is not finite any more: {place}; the first tensor with NaN or infinity is "
+            f"{self.first_nonfinite(x, y)!r}. A smaller learning rate or clipnorm may help."
         )
+
+    def first_nonfinite(self, x: Array | Pixels, y: Array) -> str:
+        """Return the name of the first tensor with NaN or infinity, for a batch whose loss is not finite."""
+        assert self.loss is not None
+        validating = self.fit_state is not None and self.fit_state.validating
+        trace = self.detached().trace_batch(self.loss, x, y, training=not validating)
+        return next((name for name, tensor in trace.items() if not np.isfinite(tensor).all()), "loss")  # another mask
 
     def detached(self) -> Self:
         """Return a shallow copy that shares the parameters and has metrics of its own."""

@@ -105,6 +105,7 @@ class Trainer(TrainableNetwork):
         frequency = check_frequency(validation_freq)
         weights = sample_weight, class_weight
         if is_stream(x):
+            self.loss_and_optimizer("fit")
             source: Source = stream_source(self, x, y, weights, steps_per_epoch, split=validation_split)
         else:
             data, part = self._training_data(x, y, weights, validation_split)
@@ -117,8 +118,9 @@ class Trainer(TrainableNetwork):
 
         arrays = source.arrays("") | (validation.arrays("validation ") if validation else {})
         state = FitState(self, arrays, source.batch_size, shuffle, callback_list.callbacks, initial_epoch)
-        options: dict[str, Any] = {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
-        options |= {
+        options = {
+            "steps_per_epoch": steps_per_epoch,
+            "validation_steps": validation_steps,
             "validation_batch_size": validation_batch_size,
             "validation_freq": None if frequency == 1 else frequency,
         }

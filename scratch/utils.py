@@ -1,6 +1,7 @@
 """Utilities: random seeds, automatic names, one-hot encoding, and argument checks that other modules share."""
 
 import inspect
+import math
 import re
 import sys
 import warnings
@@ -111,9 +112,7 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
     A vector load that crosses two cache lines takes twice as long as one that does not.
     """
-    size = 1
-    for length in shape:  # not math.prod, which Numba does not know: kernels compile this function too
-        size *= length
+    size = math.prod(shape)
     buffer = np.empty(size + CACHE_LINE, dtype)
     start = -buffer.ctypes.data % CACHE_LINE // buffer.itemsize
     return buffer[start : start + size].reshape(shape)

@@ -3,7 +3,7 @@
 import keras
 
 from benchmarks.peers.base import ModelPeer
-from benchmarks.tasks import LEARNING_RATE, Array, Task
+from benchmarks.tasks import Array, Task
 from keras_impl import build_model
 
 
@@ -31,11 +31,7 @@ class KerasPeer(ModelPeer):
         if task.x.ndim > 2:
             layers = [keras.Input(task.x.shape[1:]), keras.layers.Flatten(), *self.model.layers]
             self.model = keras.Sequential(layers)
-        variant = task.variant
-        optimizer = getattr(keras.optimizers, variant.optimizer_class)
-        self.model.compile(
-            optimizer(**{"learning_rate": LEARNING_RATE} | variant.optimizer), task.loss, metrics=["accuracy"]
-        )
+        self.model.compile(task.create_optimizer(keras.optimizers), task.loss, metrics=["accuracy"])
         if task.variant.reads_logs:
             self.callbacks = [keras.callbacks.LambdaCallback(on_train_batch_end=self.read_logs)]
 

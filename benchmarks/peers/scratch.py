@@ -1,7 +1,7 @@
 """scratch itself, with one of its backends."""
 
 from benchmarks.peers.base import ModelPeer
-from benchmarks.tasks import LEARNING_RATE, Array, Task
+from benchmarks.tasks import Array, Task
 from scratch import optimizers
 from scratch.article import build_model
 from scratch.callbacks import LambdaCallback
@@ -25,9 +25,7 @@ class ScratchPeer(ModelPeer):
         self.model = build_model(task.hidden, task.inputs, task.classes, backend)
         if task.x.ndim > 2:
             self.model = Sequential([Flatten(input_shape=task.x.shape[1:]), *self.model.layers], backend=backend)
-        optimizer = getattr(optimizers, task.variant.optimizer_class)
-        options = {"learning_rate": LEARNING_RATE} | task.variant.optimizer
-        self.model.compile(optimizer(**options), task.loss, metrics=["accuracy"])
+        self.model.compile(task.create_optimizer(optimizers), task.loss, metrics=["accuracy"])
         if task.variant.reads_logs:
             self.callbacks = [LambdaCallback(on_train_batch_end=self.read_logs)]
 

@@ -35,6 +35,12 @@ def cache_folder(name: str) -> Path:
     return Path(pooch.os_cache("scratch-keras")) / name
 
 
+def keras_folder() -> Path:
+    """Return the folder in which Keras keeps its data sets."""
+    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
+    return Path(home, "datasets")
+
+
 def fill_folder(folder: Path, mirrors: Sequence[str], find_fault: Callable[[str, Path], str | None]) -> Path:
     """Download the compressed IDX files that a cache lacks, or has damaged, and return its folder.
 

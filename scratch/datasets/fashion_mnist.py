@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from scratch.datasets import formats, idx
-from scratch.datasets.download import MAX_BYTES, cache_folder, fill_folder
+from scratch.datasets.download import MAX_BYTES, cache_folder, fill_folder, keras_folder
 from scratch.files import FileError
 from scratch.utils import Array
 
@@ -51,8 +51,7 @@ def load_data(path: str | os.PathLike[str] | None = None) -> tuple[tuple[Array, 
 
 def _find_folder() -> Path:
     """Return the folder of Keras's cache, or of ours after a download."""
-    keras_home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
-    folder = Path(keras_home, "datasets", "fashion-mnist")
+    folder = keras_folder() / "fashion-mnist"
     files = {key: folder / f"{name}.gz" for key, name in idx.FILE_NAMES.items()}
     if all(map(os.path.exists, files.values())):
         fault = next(filter(None, (_find_fault(key, file) for key, file in files.items())), None)

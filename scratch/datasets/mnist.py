@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratch.datasets import formats, idx
-from scratch.datasets.download import cache_folder, fill_folder
+from scratch.datasets.download import cache_folder, fill_folder, keras_folder
 from scratch.files import FileError
 from scratch.utils import Array, printable
 
@@ -73,8 +73,7 @@ def load(path: str | os.PathLike[str] | None = None) -> Dataset:
     given = path if path is not None else os.environ.get("MNIST_PATH")
     if given:
         return _read(Path(given), must_be_mnist=False)
-    keras_home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
-    keras_file = Path(keras_home, "datasets", "mnist.npz")
+    keras_file = keras_folder() / "mnist.npz"
     if os.path.exists(keras_file):
         try:
             return _read(keras_file)

@@ -192,7 +192,7 @@ class FusedStep:
             plan.operations,
             plan.pass_starts,
             plan.chunks,
-            plan.key[1],
+            plan.batch_size,
             plan.buffer_sizes,
             samples,
             order,

@@ -49,7 +49,7 @@ def source_digest(package: Path) -> str:
 
     Args:
         package: folder of the package ``scratch``.  Besides the two folders of compiled functions, kernels contain
-            ``pixels.WHITE`` and ``utils.aligned_empty``.
+            ``pixels.WHITE`` and ``utils.CACHE_LINE``.
     """
     files = [*sorted(package.glob("kernels/*.py")), *sorted(package.glob("ops/*.py"))]
     files += [package / "pixels.py", package / "utils.py"]

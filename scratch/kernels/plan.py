@@ -234,7 +234,7 @@ class Plan:
         self, parameters: Parameters, activations: Sequence[str], chunks: int, batch_size: int, clips_by_norm: bool
     ) -> None:
         self.key = chunks, batch_size, clips_by_norm
-        self.chunks = chunks
+        self.chunks, self.batch_size = chunks, batch_size
         shapes = [shape for shape, _ in parameters.shapes]
         wide = [chunks > 1 and units >= max(batch_size, chunks * MIN_UNITS_PER_CHUNK) for _, units in shapes]
         self.by_units = [*wide[:-1], False]  # the loss needs complete rows of logits

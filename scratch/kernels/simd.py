@@ -105,49 +105,46 @@ def put(typing_context: Any, array: Any, index: Any, number: Any) -> Any:
     return types.void(array, types.int64, array.dtype), generate
 
 
-def _view(shape: Any, flat: Any, start: Any) -> Any:
-    """Return the function that generates a view of a 1-D array from ``start`` on."""
-    kind = types.Array(flat.dtype, len(shape), "C")
+def _view(array: Any, shape: Any, dtype: Any, *further: Any) -> Any:
+    """Return signature and code of a view of a 1-D array, from one of its numbers on, as numbers of a dtype.
+
+    Args:
+        array: the type of the array.
+        shape: the types of the lengths of the view.
+        dtype: of the view.
+        *further: the types of arguments that follow the lengths.
+    """
+    kind = types.Array(dtype, len(shape), "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(flat)(context, builder, arguments[0]).data
+        data = context.make_array(array)(context, builder, arguments[0]).data
         view = context.make_array(kind)(context, builder)
-        itemsize = context.get_constant(types.intp, flat.dtype.bitwidth // 8)
-        lengths = list(arguments[2:])
+        itemsize = context.get_constant(types.intp, dtype.bitwidth // 8)
+        lengths = list(arguments[2 : 2 + len(shape)])
         strides = [itemsize] if len(lengths) == 1 else [builder.mul(lengths[1], itemsize), itemsize]
-        pointer = builder.gep(data, [arguments[1]])
+        pointer = builder.bitcast(builder.gep(data, [arguments[1]]), view.data.type)
         populate_array(view, pointer, shape=lengths, strides=strides, itemsize=itemsize, meminfo=None)
         return view._getvalue()
 
-    return kind(flat, types.int64, *shape), generate
+    return kind(array, types.int64, *shape, *further), generate
 
 
 @intrinsic
 def vector_view(typing_context: Any, flat: Any, start: Any, count: Any) -> Any:
     """Return flat[start : start + count]; the bounds are not checked, which compiles faster than a slice."""
-    return _view((types.int64,), flat, start)
+    return _view(flat, (types.int64,), flat.dtype)
 
 
 @intrinsic
 def matrix_view(typing_context: Any, flat: Any, start: Any, rows: Any, columns: Any) -> Any:
     """Return the matrix (rows, columns) that begins at flat[start], like ``vector_view``."""
-    return _view((types.int64, types.int64), flat, start)
+    return _view(flat, (types.int64, types.int64), flat.dtype)
 
 
 @intrinsic
 def buffer_view(typing_context: Any, buffer: Any, start: Any, count: Any, dtype: Any) -> Any:
     """Return ``count`` numbers of a dtype, the first of which begins at byte ``start`` of an array of bytes."""
-    kind = types.Array(dtype.dtype, 1, "C")
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(buffer)(context, builder, arguments[0]).data
-        view = context.make_array(kind)(context, builder)
-        pointer = builder.bitcast(builder.gep(data, [arguments[1]]), view.data.type)
-        itemsize = context.get_constant(types.intp, dtype.dtype.bitwidth // 8)
-        populate_array(view, pointer, shape=[arguments[2]], strides=[itemsize], itemsize=itemsize, meminfo=None)
-        return view._getvalue()
-
-    return kind(buffer, types.int64, types.int64, dtype), generate
+    return _view(buffer, (types.int64,), dtype.dtype, dtype)
 
 
 @intrinsic

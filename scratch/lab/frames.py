@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from scratch.lab.states import State, copy_optimizer, network_at
+from scratch.lab.states import State, network_at, updated_params
 from scratch.models import Sequential
 from scratch.pixels import Pixels
 from scratch.utils import Array
@@ -49,7 +49,7 @@ class FrameMaker:
             assert network.loss is not None
             trace = network.trace_batch(network.loss, *self.probe, training=False)
             self._add_layers(network, trace, fields, arrays)
-            self._add_parameters(network, state, trace, fields, arrays)
+            self._add_parameters(network, trace, fields, arrays)
             self._add_pictures(network, initial, fields, arrays)
             self._add_confusion(network, fields, arrays)
         return fields, arrays
@@ -67,16 +67,11 @@ class FrameMaker:
             fields["layers"].append(entry)
 
     def _add_parameters(
-        self, network: Sequential, state: State, trace: dict[str, Array], fields: dict[str, Any], arrays: Any
+        self, network: Sequential, trace: dict[str, Array], fields: dict[str, Any], arrays: Any
     ) -> None:
         """Add for each parameter the histograms of its gradient and of its update, relative to the parameter."""
-        before, after, grads = network.params, {}, {}
-        for layer in network.layers:
-            for key, W in layer.params.items():
-                after[f"{layer.name}/{key}"] = W.copy()
-                grads[f"{layer.name}/{key}"] = trace[f"{layer.name}/d{key}"]
-        copy_optimizer(state.optimizer).update(after, grads)
-        for name, W in before.items():
+        after, grads = updated_params(network, trace)
+        for name, W in network.params.items():
             update = after[name] - W
             arrays[f"histogram/{name}/gradient"] = histogram(grads[name])
             arrays[f"histogram/{name}/ratio"] = histogram(update / W)

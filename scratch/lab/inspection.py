@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scratch.lab.states import State, copy_optimizer, network_at
+from scratch.lab.states import State, network_at, updated_params
 from scratch.lab.texts import LabError
-from scratch.layer import Layer
+from scratch.layer import Layer, gradient_name
 from scratch.models import Sequential
 from scratch.ops.numpy_ops import softmax_forward
 from scratch.utils import Array
@@ -82,9 +82,9 @@ def inspect(model: Sequential, state: State, x: Array, y: Array) -> Inspection:
     loss, _ = network.loss_and_optimizer("trace")
     with np.errstate(over="ignore", invalid="ignore"):
         trace = network.trace_batch(loss, samples, targets)
-        last, of_logits = network.layers[-1], _of_logits(network)
+        last, of_logits = network.layers[-1], network.loss_of_logits(loss) is not None
         t = loss.smooth(loss.targets(targets, last.out.shape[1], last.out.dtype))
-        updated = _updated(state, trace, network)
+        updated, _ = updated_params(network, trace)
     found = [Tensor("x", "input", "", np.asarray(samples)), Tensor("t", "target", "", t)]
     for layer in network.layers:
         found += [Tensor(f"{layer.name}/{key}", "parameter", layer.name, W) for key, W in layer.params.items()]
@@ -100,7 +100,7 @@ def inspect(model: Sequential, state: State, x: Array, y: Array) -> Inspection:
             found.append(Tensor(f"{layer.name}/dz", "backward", layer.name, dz))
         dout = trace[f"{layer.name}/dx"]
         found.append(Tensor(f"{layer.name}/dx", "backward", layer.name, dout))
-        names = [f"{layer.name}/d{key}" for key in layer.params]
+        names = [gradient_name(f"{layer.name}/{key}") for key in layer.params]
         found += [Tensor(name, "gradient", layer.name, trace[name]) for name in names]
     for layer in network.layers:
         names = [f"{layer.name}/{key}" for key in layer.params]
@@ -111,18 +111,3 @@ def inspect(model: Sequential, state: State, x: Array, y: Array) -> Inspection:
 def has_inner_activation(layer: Layer) -> bool:
     """Return whether a layer with parameters applies an activation itself, so that its z is no layer's output."""
     return bool(layer.params) and layer.activation != "linear"
-
-
-def _of_logits(network: Sequential) -> bool:
-    assert network.loss is not None
-    of_logits = network.loss.for_logits()
-    return of_logits is not None and of_logits.logits_of == network.layers[-1].activation
-
-
-def _updated(state: State, trace: dict[str, Array], network: Sequential) -> dict[str, Array]:
-    """Return the parameters after the optimizer's update, by name."""
-    params = {name: W.copy() for name, W in network.params.items()}
-    layers_and_keys = [(layer.name, key) for layer in network.layers for key in layer.params]
-    grads = {f"{name}/{key}": trace[f"{name}/d{key}"] for name, key in layers_and_keys}
-    copy_optimizer(state.optimizer).update(params, grads)
-    return params

@@ -10,6 +10,7 @@ import os
 import tempfile
 from dataclasses import dataclass, field
 
+from scratch.layer import gradient_name
 from scratch.models import Sequential
 from scratch.optimizers import Optimizer
 from scratch.utils import Array
@@ -73,6 +74,20 @@ def network_at(model: Sequential, state: State) -> Sequential:
         layer.params, layer.state = dict(params), {key: array.copy() for key, array in layer_state.items()}
     network.optimizer = state.optimizer
     return network
+
+
+def updated_params(network: Sequential, trace: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the parameters after the optimizer's update, and their gradients, by name; the network stays as it is.
+
+    Args:
+        network: what ``network_at`` returned.
+        trace: of a batch.
+    """
+    assert network.optimizer is not None
+    updated = {name: W.copy() for name, W in network.params.items()}
+    grads = {name: trace[gradient_name(name)] for name in updated}
+    copy_optimizer(network.optimizer).update(updated, grads)
+    return updated, grads
 
 
 def file_bytes(network: Sequential) -> bytes:

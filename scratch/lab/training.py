@@ -174,13 +174,9 @@ class Training(Callback):
 
     def _stop_at_nonfinite(self, x: Any, y: Array) -> None:
         """Replace the warning of ``fit``: end it before the update, and name the first tensor that is not finite."""
-        model = self.trained.detached()
-        assert model.loss is not None
         fit_state = self.trained.fit_state
-        validating = fit_state is not None and fit_state.validating
         with np.errstate(over="ignore", invalid="ignore"):
-            trace = model.trace_batch(model.loss, x, y, training=not validating)
-        tensor = next((name for name, value in trace.items() if not np.isfinite(value).all()), "loss")
+            tensor = self.trained.first_nonfinite(x, y)
         raise NonFiniteError(LabError("nonfinite", place=fit_state.place if fit_state else "", tensor=tensor))
 
     def _pause(self) -> None:

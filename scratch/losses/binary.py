@@ -2,7 +2,7 @@
 
 from numpy.typing import ArrayLike
 
-from scratch.losses.loss import Loss
+from scratch.losses.loss import Crossentropy, Loss
 from scratch.utils import Array, Shape
 
 
@@ -22,7 +22,7 @@ class SigmoidCrossEntropy(Loss):
         return t * (1 - s) + s / 2 if s else t
 
 
-class BinaryCrossentropy(Loss):
+class BinaryCrossentropy(Crossentropy):
     """Mean over the units of −t·log y − (1 − t)·log(1 − y), as ``keras.losses.BinaryCrossentropy``.
 
     Called on arrays of probabilities (N, C), it clips them to [1e-7, 1 − 1e-7].  After a sigmoid layer a model computes
@@ -36,25 +36,9 @@ class BinaryCrossentropy(Loss):
     """
 
     op = "binary_crossentropy"
-
-    def __init__(
-        self,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        reduction: str | None = "sum_over_batch_size",
-    ) -> None:
-        super().__init__(reduction, label_smoothing)
-        self.from_logits = from_logits
-        if from_logits:
-            self.op = SigmoidCrossEntropy.op
+    of_logits = SigmoidCrossEntropy
 
     smooth = SigmoidCrossEntropy.smooth
-
-    def for_logits(self) -> SigmoidCrossEntropy:
-        """Return the same loss as a function of the logits."""
-        loss = SigmoidCrossEntropy(self.reduction, self.label_smoothing)
-        loss.backend = self.backend
-        return loss
 
     def check_targets(self, y: ArrayLike, output_shape: Shape, argument: str = "y") -> Array:
         """Return y as an array (N, units), or (N,) for one unit, without a copy.

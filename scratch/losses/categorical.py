@@ -8,7 +8,7 @@ ends in a softmax trains through ``SoftmaxCrossEntropy`` in both cases, as Keras
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from scratch.losses.loss import Loss, units_of
+from scratch.losses.loss import Crossentropy, Loss, units_of
 from scratch.utils import Array, Shape, check_array, check_labels
 
 
@@ -23,7 +23,7 @@ class SoftmaxCrossEntropy(Loss):
         return self
 
 
-class CategoricalCrossentropy(Loss):
+class CategoricalCrossentropy(Crossentropy):
     """Cross-entropy with one-hot targets, as ``keras.losses.CategoricalCrossentropy``.
 
     Called on arrays of probabilities, it rescales each row to sum to 1 and clips to [1e-7, 1 − 1e-7].  After a softmax
@@ -36,28 +36,12 @@ class CategoricalCrossentropy(Loss):
     """
 
     op = "categorical_crossentropy"
-
-    def __init__(
-        self,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        reduction: str | None = "sum_over_batch_size",
-    ) -> None:
-        super().__init__(reduction, label_smoothing)
-        self.from_logits = from_logits
-        if from_logits:
-            self.op = SoftmaxCrossEntropy.op
+    of_logits = SoftmaxCrossEntropy
 
     @property
     def fused_rule(self) -> str | None:
         """The fused step computes the mean over the batch only."""
         return SoftmaxCrossEntropy.op if self.reduction == "sum_over_batch_size" else None
-
-    def for_logits(self) -> SoftmaxCrossEntropy:
-        """Return the same loss as a function of the logits."""
-        loss = SoftmaxCrossEntropy(self.reduction, self.label_smoothing)
-        loss.backend = self.backend
-        return loss
 
     def check_targets(self, y: ArrayLike, output_shape: Shape, argument: str = "y") -> Array:
         """Return y as an array of one-hot rows (N, units), without a copy.

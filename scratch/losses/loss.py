@@ -147,6 +147,38 @@ class Loss:
         return self.forward(y, self.targets(truth, y.shape[1], y.dtype))
 
 
+class Crossentropy(Loss):
+    """Base class of losses of probabilities, which a model computes from the logits of its last activation instead.
+
+    Args:
+        from_logits: whether y_pred holds logits.
+        label_smoothing: s between 0 and 1.
+        reduction: ``'sum_over_batch_size'``, ``'sum'`` or ``None``.
+
+    Attributes:
+        of_logits: the class of the same loss as a function of the logits.
+    """
+
+    of_logits: ClassVar[type[Loss]]
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        reduction: str | None = "sum_over_batch_size",
+    ) -> None:
+        super().__init__(reduction, label_smoothing)
+        self.from_logits = from_logits
+        if from_logits:
+            self.op = self.of_logits.op
+
+    def for_logits(self) -> Loss:
+        """Return the same loss as a function of the logits."""
+        loss = self.of_logits(self.reduction, self.label_smoothing)
+        loss.backend = self.backend
+        return loss
+
+
 def units_of(output_shape: Shape) -> int:
     """Return the number of units of an output shape (None, units), or raise a ``ValueError``."""
     if len(output_shape) != 2 or output_shape[1] is None:

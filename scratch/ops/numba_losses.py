@@ -1,13 +1,23 @@
 """The losses of ``numpy_losses``, compiled: part of ``numba_ops``, and written like it."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from scratch.kernels.arguments import checked
-from scratch.kernels.jit import compiled
+from scratch.kernels.elementwise import sigmoid
+from scratch.kernels.jit import compiled, inlined
 
 Array = NDArray[np.floating]
-LOW, HIGH = 1e-7, 1 - 1e-7  # the limits that Keras clips probabilities to
+LOW, HIGH = 1e-7, 1 - 1e-7  # the limits that Keras clips probabilities to: keras.config.epsilon() and 1 minus it
+
+
+@inlined
+def clip(p: Any, like: Array) -> Any:
+    """Return p limited to [LOW, HIGH], both rounded to the dtype of ``like``."""
+    low, high = like.dtype.type(LOW), like.dtype.type(HIGH)
+    return low if p < low else high if p > high else p
 
 
 @checked("N C", "N C")
@@ -63,12 +73,12 @@ def mean_absolute_error_backward(y: Array, t: Array) -> Array:
 @compiled
 def binary_crossentropy_forward(y: Array, t: Array) -> Array:
     """Cross-entropy of each unit's probability, clipped; the mean over the units: (N, C), (N, C) → (N,)."""
-    losses, low, high = np.empty(len(y), y.dtype), y.dtype.type(LOW), y.dtype.type(HIGH)
+    losses = np.empty(len(y), y.dtype)
     for i in range(len(y)):
         total = 0.0
         for c in range(y.shape[1]):
-            q = low if y[i, c] < low else high if y[i, c] > high else y[i, c]
-            total -= t[i, c] * np.log(np.float64(q)) + (1.0 - t[i, c]) * np.log(1.0 - np.float64(q))
+            q = np.float64(clip(y[i, c], y))
+            total -= t[i, c] * np.log(q) + (1.0 - t[i, c]) * np.log(1.0 - q)
         losses[i] = total / y.shape[1]
     return losses
 
@@ -108,6 +118,5 @@ def sigmoid_cross_entropy_backward(x: Array, t: Array) -> Array:
     dx = np.empty_like(x)
     for i in range(len(x)):
         for c in range(x.shape[1]):
-            e = np.exp(-abs(np.float64(x[i, c])))
-            dx[i, c] = ((e if x[i, c] < 0 else 1.0) / (1.0 + e) - t[i, c]) / x.shape[1]
+            dx[i, c] = (sigmoid(np.float64(x[i, c])) - t[i, c]) / x.shape[1]
     return dx

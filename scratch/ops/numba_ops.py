@@ -8,7 +8,6 @@ and of softmax, which the fused training step also uses, are in ``scratch.kernel
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +26,11 @@ from scratch.kernels.elementwise import (
     row_sum,
 )
 from scratch.kernels.gemm import product
-from scratch.kernels.jit import compiled, inlined, subroutine
+from scratch.kernels.jit import compiled, subroutine
 from scratch.ops.numba_losses import (  # noqa: F401  (operations of this backend)
     binary_crossentropy_backward,
     binary_crossentropy_forward,
+    clip,
     mean_absolute_error_backward,
     mean_absolute_error_forward,
     mean_squared_error_backward,
@@ -40,7 +40,6 @@ from scratch.ops.numba_losses import (  # noqa: F401  (operations of this backen
 )
 
 Array = NDArray[np.floating]
-LOW, HIGH = 1e-7, 1 - 1e-7  # the limits that Keras clips probabilities to: keras.config.epsilon() and 1 minus it
 
 
 @checked("N D", "D H", "H?")
@@ -246,7 +245,7 @@ def categorical_crossentropy_forward(y: Array, t: Array) -> Array:
         total = row_sum(y, i)
         loss = 0.0
         for c in range(y.shape[1]):
-            loss -= t[i, c] * np.log(np.float64(_clip(y.dtype.type(y[i, c] / total), y)))
+            loss -= t[i, c] * np.log(np.float64(clip(y.dtype.type(y[i, c] / total), y)))
         losses[i] = loss
     return losses
 
@@ -261,7 +260,7 @@ def categorical_crossentropy_backward(y: Array, t: Array) -> Array:
         mean = 0.0
         for c in range(y.shape[1]):
             q = y.dtype.type(y[i, c] / total)
-            dy[i, c] = -t[i, c] / q if _clip(q, y) == q else 0.0
+            dy[i, c] = -t[i, c] / q if clip(q, y) == q else 0.0
             mean += dy[i, c] * np.float64(q)
         for c in range(y.shape[1]):
             dy[i, c] = (dy[i, c] - mean) / total
@@ -277,7 +276,7 @@ def sparse_categorical_crossentropy_forward(y: Array, t: Array) -> Array:
         total = _clipped_sum(y[i], y)
         loss = 0.0
         for c in range(y.shape[1]):
-            loss -= t[i, c] * np.log(_clip(y[i, c], y) / total)
+            loss -= t[i, c] * np.log(clip(y[i, c], y) / total)
         losses[i] = loss
     return losses
 
@@ -291,21 +290,14 @@ def sparse_categorical_crossentropy_backward(y: Array, t: Array) -> Array:
         total = _clipped_sum(y[i], y)
         t_sum = row_sum(t, i)
         for c in range(y.shape[1]):
-            q = _clip(y[i, c], y)
+            q = clip(y[i, c], y)
             dy[i, c] = t_sum / total - t[i, c] / np.float64(q) if q == y[i, c] else 0.0
     return dy
-
-
-@inlined
-def _clip(p: Any, like: Array) -> Any:
-    """Return p limited to [LOW, HIGH], both rounded to the dtype of ``like``."""
-    low, high = like.dtype.type(LOW), like.dtype.type(HIGH)
-    return low if p < low else high if p > high else p
 
 
 @subroutine
 def _clipped_sum(row: Array, like: Array) -> float:
     total = 0.0
     for c in range(len(row)):
-        total += _clip(row[c], like)
+        total += clip(row[c], like)
     return total

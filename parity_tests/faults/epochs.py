@@ -7,9 +7,11 @@ import numpy as np
 
 from parity_tests.faults.catalogue import planted_fault
 from scratch import network, sources, trainable, training
+from scratch.losses.weighted import WeightedLoss
 
 Array = np.ndarray
 batches, backward = sources.batches, network.Network.backward
+train_step = trainable.TrainableNetwork.train_step
 training_data = training.Trainer._training_data
 
 
@@ -52,29 +54,25 @@ def batches_shuffled(n: int, batch_size: int, rng: Any = None) -> Iterator[Any]:
 
 
 @planted_fault(trainable.TrainableNetwork, "train_step", caught_by="epoch reports")
-def accuracy_after_update(self: Any, x: Array, y: Array) -> tuple[float, Array]:
+def accuracy_after_update(self: Any, x: Array, y: Array, sample_weight: Array | None = None) -> tuple[float, Array]:
     """The accuracy of a batch is taken after its update."""
-    out = self.forward(x)
-    criterion, value = self.compute_loss(self.loss, out, self.loss.targets(y, out.shape[-1], out.dtype))
-    self.backward(criterion)
-    self.optimizer.update(self.params, self.grads)
-    return float(value), self.forward(x)
+    loss, _ = train_step(self, x, y, sample_weight)
+    return loss, self.forward(x)
 
 
 @planted_fault(trainable.TrainableNetwork, "train_step", caught_by="epoch reports")
-def loss_after_update(self: Any, x: Array, y: Array) -> tuple[float, Array]:
+def loss_after_update(self: Any, x: Array, y: Array, sample_weight: Array | None = None) -> tuple[float, Array]:
     """The loss of a batch is taken after its update."""
-    out = self.forward(x)
-    t = self.loss.targets(y, out.shape[-1], out.dtype)
-    self.backward(self.compute_loss(self.loss, out, t)[0])
-    self.optimizer.update(self.params, self.grads)
-    return float(self.compute_loss(self.loss, self.forward(x), t)[1]), out
+    _, out = train_step(self, x, y, sample_weight)
+    loss = self.loss if sample_weight is None else WeightedLoss(self.loss, sample_weight)
+    after = self.forward(x)
+    return float(self.compute_loss(loss, after, loss.targets(y, out.shape[-1], out.dtype))[1]), out
 
 
 @planted_fault(network.Network, "backward", caught_by="epoch reports")
-def first_layer_not_updated(self: Any, criterion: Any, trace: Any = None) -> None:
+def first_layer_not_updated(self: Any, criterion: Any, trace: Any = None, **options: bool) -> None:
     """The gradients of the first layer are zero in training."""
-    backward(self, criterion, trace)
+    backward(self, criterion, trace, **options)
     if trace is None:
         first = next(layer for layer in self.layers if layer.params)
         first.grads = {key: np.zeros_like(grad) for key, grad in first.grads.items()}

@@ -23,15 +23,15 @@ def metrics_not_reset(self: Any) -> None:
 
 
 @planted_fault(metrics.SparseCategoricalAccuracy, "update_state", caught_by="epoch reports")
-def sparse_accuracy_of_smallest(self: Any, y_true: Array, y_pred: Array) -> None:
+def sparse_accuracy_of_smallest(self: Any, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
     """Accuracy with labels takes the smallest output as the prediction."""
-    self.add(float(np.sum(y_true.reshape(-1) == y_pred.argmin(axis=1))), len(y_pred))
+    self.add_values(y_true.reshape(-1) == y_pred.argmin(axis=1), sample_weight)
 
 
 @planted_fault(metrics.CategoricalAccuracy, "update_state", caught_by="epoch reports")
-def accuracy_of_smallest(self: Any, y_true: Array, y_pred: Array) -> None:
+def accuracy_of_smallest(self: Any, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
     """Accuracy takes the smallest output as the prediction."""
-    self.add(float(np.sum(y_true.argmax(axis=1) == y_pred.argmin(axis=1))), len(y_pred))
+    self.add_values(y_true.argmax(axis=1) == y_pred.argmin(axis=1), sample_weight)
 
 
 @planted_fault(training.Trainer, "_evaluate", caught_by="epoch reports")

@@ -5,6 +5,7 @@
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
+import inspect
 from collections.abc import Iterator
 
 import pytest
@@ -77,6 +78,14 @@ def test_catalogue() -> None:
     for fault in FAULTS:
         assert fault.caught_by in CHECKS
         assert fault.mistake.endswith(".")
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if isinstance(fault, PlantedFault)], ids=lambda f: f.name)
+def test_a_replacement_takes_the_arguments_of_the_original(fault: PlantedFault) -> None:
+    original = inspect.signature(getattr(fault.target, fault.attribute), follow_wrapped=False).parameters.values()
+    positional = [p.name for p in original if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    by_name = {p.name: p.default for p in original if p.kind is p.KEYWORD_ONLY}
+    inspect.signature(fault.replacement, follow_wrapped=False).bind(*positional, **by_name)
 
 
 @pytest.mark.slow

@@ -3,21 +3,20 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from scratch import ops
+from scratch import ops, saving
 from scratch.dropped_names import METHODS
 from scratch.files import FileError, named
 from scratch.layer import gradient_name
-from scratch.saving import archive, weights
-from scratch.saving import config as config_module
-from scratch.saving.config import Description
-from scratch.saving.entries import make_entry
 from scratch.summary import print_summary
 from scratch.training import Trainer
 from scratch.utils import Array, check_name
+
+if TYPE_CHECKING:  # saving is imported on first use
+    from scratch.saving.config import Description
 
 
 class Sequential(Trainer):
@@ -85,18 +84,18 @@ class Sequential(Trainer):
 
     def get_config(self) -> dict[str, Any]:
         """Return name, dtype and layers, without weights, as the config of a ``keras.Sequential``."""
-        config: dict[str, Any] = config_module.write_model(self)["config"]
+        config: dict[str, Any] = saving.config.write_model(self)["config"]
         return config
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], backend: str = "numba") -> "Sequential":
         """Return a new model with the layers of a config that ``get_config`` returned, in scratch or in Keras."""
-        entry = make_entry("keras", "Sequential", dict(config))
-        return from_description(config_module.read_model(entry, with_compile=False), backend)
+        entry = saving.entries.make_entry("keras", "Sequential", dict(config))
+        return from_description(saving.config.read_model(entry, with_compile=False), backend)
 
     def to_json(self) -> str:
         """Return layers and arguments of ``compile`` as JSON, which ``model_from_json`` of Keras and scratch reads."""
-        return config_module.to_json(self)
+        return saving.config.to_json(self)
 
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the model to a ``.keras`` archive, which ``load_model`` and ``keras.models.load_model`` open.
@@ -112,7 +111,7 @@ class Sequential(Trainer):
                 model; an existing file is kept.
         """
         _check_overwrite(filepath, overwrite)
-        archive.write(filepath, self)
+        saving.archive.write(filepath, self)
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the weights to a ``.weights.h5`` file, as Keras does, or to an ``.npz`` file.
@@ -127,7 +126,7 @@ class Sequential(Trainer):
             ValueError: if the model is not built.
         """
         _check_overwrite(filepath, overwrite)
-        weights.save_weights(self, filepath)
+        saving.weights.save_weights(self, filepath)
 
     def load_weights(self, filepath: str | os.PathLike[str]) -> None:
         """Replace all weights by those of a file that ``save_weights`` or ``save`` wrote, in scratch or in Keras.
@@ -139,7 +138,7 @@ class Sequential(Trainer):
             FileError: (a ``ValueError``) if the file is missing, damaged, or of another model; nothing is changed.
             ValueError: if the model is not built.
         """
-        weights.load_weights(self, filepath)
+        saving.weights.load_weights(self, filepath)
 
 
 def load_model(filepath: str | os.PathLike[str], compile: bool = True, backend: str = "numba") -> Sequential:  # noqa: A002
@@ -160,13 +159,13 @@ def load_model(filepath: str | os.PathLike[str], compile: bool = True, backend: 
             setting; the message names it.
         ValueError: if the backend is unknown.
     """
-    description, arrays = archive.read(filepath, with_compile=compile)
+    description, arrays = saving.archive.read(filepath, with_compile=compile)
     check_name("backend", backend, ops.BACKENDS)  # not an error of the file
     with named(Path(filepath)):
         model = from_description(description, backend)
         if arguments := description.compile_arguments:
             model.compile(**arguments._asdict())
-        weights.restore(model, arrays)
+        saving.weights.restore(model, arrays)
     return model
 
 
@@ -176,18 +175,18 @@ def model_from_json(json_string: str, backend: str = "numba") -> Sequential:
     Raises:
         ValueError: if it is not such JSON, or scratch does not support a layer or a setting; the message names it.
     """
-    description = config_module.from_json(json_string.encode(), with_compile=True)
+    description = saving.config.from_json(json_string.encode(), with_compile=True)
     model = from_description(description, backend)
     if arguments := description.compile_arguments:
         model.compile(**arguments._asdict())
     return model
 
 
-def from_description(description: Description, backend: str = "numba") -> Sequential:
+def from_description(description: "Description", backend: str = "numba") -> Sequential:
     """Return a model with the layers of a description, not compiled, and without the weights of a file."""
     model = Sequential(name=description.name, backend=backend, dtype=description.dtype)
     for layer in description.layers:
-        model.add(from_description(layer, backend) if isinstance(layer, Description) else layer)
+        model.add(from_description(layer, backend) if isinstance(layer, saving.config.Description) else layer)
     return model
 
 

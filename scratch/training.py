@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scratch.batches import Data, batches, split_validation
-from scratch.callbacks import BackupAndRestore, Callback, CallbackList, History, Logs
+from scratch.callbacks import Callback, CallbackList, History, Logs
 from scratch.callbacks.progress import ProgbarLogger, interactive
 from scratch.concurrency import Uninterrupted
 from scratch.dropped_names import renamed
@@ -321,7 +321,7 @@ class Trainer(TrainableNetwork):
             found.append(ProgbarLogger())
         if not any(isinstance(callback, History) for callback in found):
             found.append(History())  # last, as in Keras: other callbacks may add to the logs
-        found.sort(key=lambda callback: isinstance(callback, BackupAndRestore))  # last: it saves the others' states
+        found.sort(key=lambda callback: getattr(callback, "called_last", False))
         return CallbackList(found, self, {"verbose": verbose, "epochs": epochs, "steps": steps})
 
     def _returned(self, logs: Logs, as_dict: bool) -> float | list[float] | Logs:

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 import time
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+import scratch
 from scratch.layers import Dense
 from scratch.models import Sequential
 from scratch.utils import set_random_seed
@@ -65,6 +67,33 @@ def test_import_does_not_load_large_packages() -> None:
     frameworks = {"tensorflow", "keras", "jax", "torch", "sklearn"}
     libraries = {"matplotlib", "mlxtend", "pandas", "scipy", "pooch", "PIL", "h5py"}
     assert not (frameworks | libraries) & set(loaded)
+
+
+@pytest.mark.parametrize("name", ["callbacks", "datasets", "saving"])
+def test_modules_that_the_article_does_not_use_are_imported_on_first_use(name: str) -> None:
+    program = f"""
+import sys, scratch
+package = sys.modules["scratch.{name}"]
+before = {{module for module in sys.modules if module.startswith("scratch.{name}.")}}
+assert set(package.__all__) <= set(dir(package)), dir(package)
+from scratch.{name} import *
+after = {{module for module in sys.modules if module.startswith("scratch.{name}.")}}
+print(*sorted(after - before))
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    late = {module.rpartition(".")[2] for module in run.stdout.split()}
+    expected = {
+        "callbacks": {"backup", "csv_logger", "early_stopping", "learning_rate", "model_checkpoint"},
+        "datasets": {"fashion_mnist"},
+        "saving": {"archive", "config", "entries", "settings", "weights", "hdf5"},
+    }
+    assert expected[name] <= late
+
+
+@pytest.mark.parametrize("module", [scratch.callbacks, scratch.datasets, scratch.saving])
+def test_unknown_names_of_modules_that_import_on_first_use(module: ModuleType) -> None:
+    with pytest.raises(AttributeError, match=f"^module '{module.__name__}' has no attribute 'typo'$"):
+        module.typo  # noqa: B018
 
 
 def test_import_takes_less_than_three_times_as_long_as_numpy() -> None:

@@ -49,6 +49,8 @@ class BackupAndRestore(Callback):
             read or belongs to another training; nothing is changed then.
     """
 
+    called_last = True  # it saves the states of the others
+
     def __init__(
         self,
         backup_dir: str | os.PathLike[str],

@@ -1,7 +1,7 @@
 """The base class of callbacks, and the list that calls several of them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 Logs = dict[str, float]
 Method = TypeVar("Method", bound=Callable[..., None])
@@ -22,8 +22,10 @@ class Callback:
     Attributes:
         model: the model that is trained, evaluated or asked for predictions.
         params: ``{'verbose': …, 'epochs': …, 'steps': …}``.
+        called_last: whether the methods are called after those of all other callbacks.
     """
 
+    called_last: ClassVar[bool] = False
     model: Any  # a Sequential; callbacks must not import training, which imports callbacks
     params: dict[str, Any]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scratch import gradient_check
-from scratch.layers import Dense, Flatten, Input, InputLayer, Rescaling, Reshape
+from scratch.layers import Dense, Flatten, Input, InputLayer, Layer, Rescaling, Reshape
 from scratch.models import Sequential
 from scratch.ops import BACKENDS
 from scratch.pixels import Pixels
@@ -25,6 +25,7 @@ def test_reshape(target: tuple[int, ...], shape: tuple[int, ...]) -> None:
     assert layer.compute_output_shape((None, 3, 4)) == (None, *shape[1:])
     np.testing.assert_array_equal(layer.backward(out), X)
     assert layer.target_shape == tuple(target)
+    assert all(isinstance(n, int) for n in layer.compute_output_shape((None, 3, 4))[1:])
 
 
 def test_reshape_of_unknown_sizes() -> None:
@@ -115,6 +116,12 @@ def test_gradient_of_rescaling() -> None:
     layer.forward(X - 5)
     np.testing.assert_array_equal(layer.backward(X), -2 * X * (X < 5))
     np.testing.assert_array_equal(layer.backward(X, from_logits=True), -2 * X)
+
+
+@pytest.mark.parametrize("layer", [Reshape((12,)), Flatten(), Rescaling(2.0)])
+def test_the_gradient_of_a_layer_without_parameters(layer: Layer) -> None:
+    out = layer(X)
+    np.testing.assert_array_equal(layer.backward(out), X * (4 if isinstance(layer, Rescaling) else 1))
 
 
 def test_arguments_of_an_input_layer() -> None:

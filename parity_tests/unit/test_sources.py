@@ -247,6 +247,10 @@ def call(value: Any) -> Any:
             (lambda: iter([X]), {"steps_per_epoch": 1}),
             r"A generator or data set must give \(x, y\) or .*; got ndarray.",
         ),
+        (
+            (lambda: iter([(X,)]), {"steps_per_epoch": 1}),
+            r"A generator or data set must give \(x, y\) or .*; got 1 entries.",
+        ),
         ((lambda: stream(X, Y, X), {"steps_per_epoch": 1}), r"sample_weight must hold one number per sample, \(5,\)"),
         (
             (lambda: stream(X, Y), {"steps_per_epoch": 1, "validation_split": 0.1}),

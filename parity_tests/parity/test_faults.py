@@ -86,17 +86,3 @@ def test_a_replacement_takes_the_arguments_of_the_original(fault: PlantedFault) 
     positional = [p.name for p in original if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     by_name = {p.name: p.default for p in original if p.kind is p.KEYWORD_ONLY}
     inspect.signature(fault.replacement, follow_wrapped=False).bind(*positional, **by_name)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_every_check_with_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
-    """Print which checks catch each fault, and run all checks once more without faults."""
-    for fault in FAULTS:
-        backend = fault.backends[0]
-        with fault.planted(backend):
-            caught = [name for name, other in runs() if other in (backend, SHARED) and failure_of(name, other)]
-        with capsys.disabled():
-            print(f"\n{fault.name}: {', '.join(caught)}", end="")
-        assert fault.caught_by in caught
-    assert_no_failures(set(CHECKS))

@@ -1,7 +1,7 @@
-"""Where ``fit`` and ``evaluate`` take their batches from: arrays, a data set that computes batches, or a generator.
+"""Where ``fit``, ``evaluate`` and ``predict`` take batches from: arrays, a data set of batches, or a generator.
 
 A source gives the steps of an epoch (``epoch``), the function that trains on them (``train_function``), and for
-``evaluate`` its batches one by one (``evaluation``).
+``evaluate`` and ``predict`` its batches one by one (``evaluation``).
 """
 
 import itertools
@@ -19,7 +19,7 @@ from scratch.sample_weights import weights_of
 from scratch.trainable import FitState, TrainableNetwork
 from scratch.utils import check_integer, warn_user
 
-Check = Callable[[Any, Any, Any], Data]  # x, y, sample_weight → checked data
+Check = Callable[[Any], Data]  # a batch of the user → checked data
 
 
 class _Passes:
@@ -98,8 +98,8 @@ class StreamSource(_Passes):
     """Batches of a generator, or of an object with ``__len__`` and ``__getitem__`` such as Keras's ``PyDataset``.
 
     Args:
-        stream: yields or returns ``(x, y)`` or ``(x, y, sample_weight)``.
-        check: checks such a batch.
+        stream: yields or returns batches.
+        check: checks a batch.
         steps: batches per epoch; a generator, which has no end, needs it.
         argument: the name of ``steps`` in error messages.
 
@@ -162,13 +162,10 @@ class StreamSource(_Passes):
 
     def _take(self, i: int) -> Data | None:
         try:
-            found = next(self.stream) if self.is_generator else self.stream[i]
+            batch = next(self.stream) if self.is_generator else self.stream[i]
         except StopIteration:
             return None
-        if not isinstance(found, tuple | list) or len(found) not in (2, 3):
-            kind = f"{len(found)} entries" if isinstance(found, tuple | list) else type(found).__name__
-            raise ValueError(f"A generator or data set must give (x, y) or (x, y, sample_weight); got {kind}.")
-        return self.check(*found, *[None] * (3 - len(found)))
+        return self.check(batch)
 
     def _notify(self, event: str) -> None:
         getattr(self.stream, event, lambda: None)()
@@ -218,11 +215,30 @@ def stream_source(
         if value is not None:
             raise ValueError(f"{name} cannot be combined with a generator or data set; its batches hold all data.")
 
-    def check(x: Any, y: Any, sample_weight: Any) -> Data:
-        samples, targets = model.check_data(x, y)
-        return Data(samples, targets, weights_of(targets, sample_weight, class_weight))
+    def check(batch: Any) -> Data:
+        if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+            kind = f"{len(batch)} entries" if isinstance(batch, tuple | list) else type(batch).__name__
+            raise ValueError(f"A generator or data set must give (x, y) or (x, y, sample_weight); got {kind}.")
+        samples, targets = model.check_data(*batch[:2])
+        return Data(samples, targets, weights_of(targets, batch[2] if len(batch) == 3 else None, class_weight))
 
     return StreamSource(x, check, steps, argument)
+
+
+def prediction_source(model: TrainableNetwork, x: Any, batch_size: int | None, steps: int | None) -> Source:
+    """Return the source of the samples for ``predict``, which ignores targets and weights in a stream's batches."""
+
+    def checked(x: Any) -> Data:
+        samples = model.check_inputs(x)
+        return Data(samples, np.empty((len(samples), 0)))  # no targets
+
+    def check_batch(batch: Any) -> Data:
+        return checked(batch[0] if isinstance(batch, tuple | list) and batch else batch)
+
+    if is_stream(x):
+        return StreamSource(x, check_batch, steps, "steps")
+    data = checked(x)
+    return ArraySource(data, batch_size_or_default(batch_size, len(data.x), steps, "steps"), steps, "steps")
 
 
 def validation_source(

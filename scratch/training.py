@@ -6,7 +6,6 @@ step are in ``trainable.py``, and so is ``FitState``: everything that changes du
 ``BackupAndRestore`` saves and restores.
 """
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scratch.batches import Data, batches, split_validation
+from scratch.batches import Data, split_validation
 from scratch.callbacks import Callback, CallbackList, History, Logs
 from scratch.callbacks.progress import ProgbarLogger, interactive
 from scratch.concurrency import Uninterrupted
@@ -28,6 +27,7 @@ from scratch.sources import (
     batch_size_or_default,
     check_frequency,
     is_stream,
+    prediction_source,
     stream_source,
     validates,
     validation_source,
@@ -241,29 +241,35 @@ class Trainer(TrainableNetwork):
 
     def predict(
         self,
-        x: ArrayLike,
+        x: Any,
         batch_size: int | None = None,
         verbose: Verbose = "auto",
-        *,
+        steps: int | None = None,
         callbacks: Callback | Sequence[Callback] | None = None,
     ) -> Array:
         """Return the outputs (N, units) for samples (N, …), computed batch by batch.
 
+        Args:
+            x: samples, or a ``PyDataset`` or generator of batches x, ``(x, y)`` or ``(x, y, sample_weight)``.
+            batch_size: samples per batch, by default 32.
+            verbose: as in ``fit``.
+            steps: number of batches, by default all; a generator needs it.
+            callbacks: called at each event.
+
         Raises:
             ValueError: if an argument is wrong.
         """
-        samples = self.check_inputs(x)
-        size = batch_size_or_default(batch_size, len(samples))
-        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=math.ceil(len(samples) / size))
-        self.build(samples.shape)
+        source = prediction_source(self, x, batch_size, steps)
+        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=source.steps)
+        self.build(source.x_shape)
         outputs: list[Array] = []
         model = self.detached()
         self.stop_predicting = False
         callback_list.on_predict_begin({})
-        for step, rows in enumerate(batches(len(samples), size)):
+        for step, data in enumerate(source.evaluation()):
             callback_list.on_predict_batch_begin(step, {})
             with self.reading(), np.errstate(over="ignore", invalid="ignore"):
-                outputs.append(model.forward(samples[rows]))
+                outputs.append(model.forward(data.x))
             callback_list.on_predict_batch_end(step, {"outputs": outputs[-1]})
             if self.stop_predicting:
                 break

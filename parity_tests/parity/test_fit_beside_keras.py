@@ -1,4 +1,4 @@
-"""Arguments of ``fit`` beside Keras: steps, validations at intervals, generators and data sets, weights of samples."""
+"""Arguments of ``fit`` and ``predict`` beside Keras: steps, validation intervals, streams, weights of samples."""
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
@@ -97,3 +97,15 @@ def test_methods_for_one_batch() -> None:
         for model in (ours, theirs):
             model.reset_metrics()
         np.testing.assert_allclose(call(ours), call(theirs), rtol=0, atol=1e-5)
+
+
+def test_predict_takes_the_same_streams() -> None:
+    ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])
+    results = []
+    for program, model in ((scratch, ours), (keras, keras_impl.to_keras(ours))):
+        data = data_set(program.utils.PyDataset)
+        options = [(X, {"steps": 3}), (data, {}), (data, {"steps": 2}), (stream(), {"steps": 2})]
+        options.append(((batch(i)[:1] for i in range(4)), {"steps": 4}))
+        results.append([model.predict(x, verbose=0, **given) for x, given in options])
+    for mine, keras_output in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, keras_output, rtol=0, atol=1e-6)

@@ -342,3 +342,28 @@ def test_a_model_that_is_not_compiled_names_the_method() -> None:
         model.fit(stream(X, Y), steps_per_epoch=1)
     with pytest.raises(ValueError, match=r"before evaluate\(\)"):
         model.evaluate(stream(X, Y), steps=1)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_predict_takes_generators_and_data_sets(backend: str) -> None:
+    """A batch may be x alone, or hold targets and weights, which do not matter."""
+    model = new_model(backend=backend)
+    expected = model.predict(X, batch_size=5, verbose=0)
+    for arrays in ((X,), (X, Y), (X, Y, WEIGHTS)):
+        np.testing.assert_array_equal(model.predict(Batches(*arrays), verbose=0), expected)
+        np.testing.assert_array_equal(model.predict(stream(*arrays), steps=5, verbose=0), expected)
+        np.testing.assert_array_equal(model.predict(stream(*arrays), steps=2, verbose=0), expected[:10])
+        np.testing.assert_array_equal(model.predict(Batches(*arrays), steps=2, verbose=0), expected[:10])
+    bare = (X[i : i + 5] for i in range(0, 23, 5))
+    np.testing.assert_array_equal(model.predict(bare, steps=5, verbose=0), expected)
+    np.testing.assert_array_equal(model.predict(X, 5, 0, 3), expected[:15])  # Keras's order of the arguments
+    np.testing.assert_array_equal(model.predict(X, steps=2, verbose=0), expected)  # two batches, of 12 and 11 samples
+    with pytest.raises(ValueError, match=r"^A generator does not tell how many batches an epoch has; pass steps.$"):
+        model.predict(stream(X), verbose=0)
+    for data in (X, Batches(X)):
+        with pytest.raises(ValueError, match=r"^steps must be an integer, 1 or more; got 0"):
+            model.predict(data, steps=0, verbose=0)
+    with pytest.raises(ValueError, match=r"^The generator or data set must give at least one batch; got none.$"):
+        model.predict(iter([]), steps=1, verbose=0)
+    with pytest.raises(ValueError, match=r"^Layer 'dense.*' expects input of shape \(None, 4\); got \(None, 3\)"):
+        model.predict(Batches(Y, X), verbose=0)

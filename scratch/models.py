@@ -107,8 +107,12 @@ class Sequential(Trainer):
             overwrite: whether an existing file may be replaced.
 
         Raises:
-            FileError: (a ``ValueError``) if the file cannot be written, or if Keras has no counterpart of a part of the
-                model; an existing file is kept.
+            FileError: (a ``ValueError``) if the file cannot be written, or if Keras has no counterpart of a layer; an
+                existing file is kept.
+
+        Warns:
+            UserWarning: if Keras has no counterpart of an argument of ``compile``, such as a metric that is a function
+                of yours: the archive then holds none of these arguments, and ``load_model`` does not compile the model.
         """
         _check_overwrite(filepath, overwrite)
         saving.archive.write(filepath, self)

@@ -2,17 +2,20 @@
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
+import copy
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 from keras import layers as kl
 
 from parity_tests.comparison import assert_all, same
 from scratch import losses
+from scratch.callbacks import ModelCheckpoint
 from scratch.files import FileError
 from scratch.layers import Dense
 from scratch.models import Sequential, load_model
@@ -133,20 +136,64 @@ def test_unsupported_by_keras(tmp_path: Path) -> None:
     class Mine(Dense):
         pass
 
-    class Rate(SGD):
-        pass
-
     path = tmp_path / "model.keras"
-    own_optimizer = Sequential([Dense(2)])
-    own_optimizer.compile(Rate(), losses.CategoricalCrossentropy())
     for model, message in (
         (Sequential([Mine(2, name="m")]), "The layer 'm' is a Mine, which has no counterpart in Keras"),
         (Sequential([Dense(2, name="a/b")]), "'a/b' is not a name in Keras"),
-        (own_optimizer, "The optimizer is a Rate, which has no counterpart"),
     ):
         with pytest.raises(FileError, match=f"{re.escape(str(path))}: .*{message}"):
             model.save(path)
         assert not list(tmp_path.iterdir())
+
+
+class Rate(SGD):
+    """An optimizer that Keras does not have."""
+
+
+class Absolute(losses.MeanAbsoluteError):
+    """A loss that Keras does not have."""
+
+
+def mean_output(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    return y_pred.mean(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("adam", "mse", None, [mean_output]),
+            "The metric 'mean_output' is a function, which a Keras config .*",
+        ),
+        (
+            ("adam", "mse", None, None, [mean_output]),
+            "The metric 'mean_output' is a function, which a Keras config .*",
+        ),
+        (("adam", Absolute()), "The loss is a Absolute, which has no counterpart in Keras"),
+        ((Rate(0.5, momentum=0.9), "mse", None, ["mae"]), "The optimizer is a Rate, which has no counterpart in Keras"),
+    ],
+)
+def test_arguments_of_compile_that_keras_does_not_have(
+    arguments: tuple[Any, ...], message: str, tmp_path: Path
+) -> None:
+    """The model is saved after the training, by a checkpoint too; only ``compile`` must be called again."""
+    path, rng = tmp_path / "model.keras", np.random.default_rng(0)
+    x, y = rng.random((8, 3)), rng.random((8, 2))
+    ours = Sequential([Dense(2, input_shape=(3,))], dtype="float64", backend="numpy")
+    ours.compile(*copy.deepcopy(arguments))
+    expected = f"^{message}. The model is saved without the arguments of compile"
+    with pytest.warns(UserWarning, match=expected):
+        ours.fit(x, y, epochs=2, verbose=0, callbacks=[ModelCheckpoint(path)])
+    loaded, theirs = load_model(path, backend="numpy"), keras.models.load_model(path)
+    assert loaded.optimizer is None
+    assert not theirs.compiled
+    assert_all([same("weights", a, b) for a, b in zip(loaded.get_weights(), ours.get_weights(), strict=True)])
+    assert_all([same("weights", a, b) for a, b in zip(theirs.get_weights(), ours.get_weights(), strict=True)])
+    loaded.compile(*copy.deepcopy(arguments))
+    loaded.load_weights(path)  # with the state of the optimizer
+    for model in (ours, loaded):
+        model.fit(x, y, epochs=2, shuffle=False, verbose=0)
+    assert_all([same("weights", a, b) for a, b in zip(loaded.get_weights(), ours.get_weights(), strict=True)])
 
 
 def test_unsupported_compile_arguments_with_compile_false(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from scratch.callbacks import (
     ReduceLROnPlateau,
     backup,
 )
+from scratch.losses import Loss
 from scratch.models import Sequential
 from scratch.optimizers import SGD, Adagrad, Adam, Optimizer, RMSprop
 from scratch.optimizers.schedules import ExponentialDecay
@@ -226,3 +227,37 @@ def test_delete_checkpoint(blobs: Data, tmp_path: Path) -> None:
     assert history.epoch == [0, 1, 2, 3]
     assert model.optimizer.iterations == EPOCHS * STEPS
     assert os.listdir(tmp_path) == ["notes.txt"]
+
+
+class Half(Loss):
+    """A loss of the user: the mean of (y − t)² / 2."""
+
+    def forward(self, y: np.ndarray, t: np.ndarray) -> np.ndarray:
+        self.difference = y - t
+        return self.reduce(np.square(self.difference).mean(axis=1) / 2)
+
+    def backward(self) -> np.ndarray:
+        return self.difference / self.difference.size
+
+
+def mean_output(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    return y_pred[:, 0]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_losses_and_metrics_of_the_user(backend: str, blobs: Data, tmp_path: Path) -> None:
+    """They are in no file, but the program that resumes the training has them."""
+
+    def start() -> tuple[Sequential, tuple[Callback, ...]]:
+        model = new_model(backend)
+        model.compile(Adam(0.1), Half(), metrics=[mean_output])
+        return model, (BackupAndRestore(tmp_path / "backup", 2), ModelCheckpoint(tmp_path / "m.keras"))
+
+    (whole, _), (model, callbacks), (resumed, more) = start(), start(), start()
+    expected = fit(whole, blobs)
+    with pytest.warns(UserWarning, match=r"^The loss is a Half, which has no .*; call compile again after loading."):
+        interrupt(model, blobs, *callbacks, at=(2, 2))
+    with pytest.warns(UserWarning, match=r"^The loss is a Half, which has no "):
+        history = fit(resumed, blobs, *more)
+    assert everything(resumed) == everything(whole)
+    assert history.history == expected.history

@@ -33,7 +33,7 @@ def to_entries(model: Network) -> dict[str, str | bytes]:
     """Return the content of an archive by the names of its files.
 
     Raises:
-        ValueError: if Keras has no counterpart of a part of the model, or if the files would be too large to be read.
+        ValueError: if Keras has no counterpart of a layer, or if the files would be too large to be read.
     """
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     return {

@@ -8,7 +8,7 @@ from scratch import losses
 from scratch.layer import Layer
 from scratch.layers import Input
 from scratch.losses import Loss
-from scratch.metrics import Metric
+from scratch.metrics import MeanMetricWrapper, Metric
 from scratch.network import Network
 from scratch.optimizers import Optimizer
 from scratch.saving.entries import (
@@ -23,6 +23,7 @@ from scratch.saving.entries import (
     write_settings,
 )
 from scratch.saving.settings import DTYPE, LAYERS, LOSSES, METRICS, NAME, OPTIMIZERS, read_shape
+from scratch.utils import warn_user
 
 # A Dense layer takes 650 bytes of a config.json, and 810 if Keras writes it.  A parsed config.json takes up to 36 times
 # its size, so less than 200 MB.
@@ -63,10 +64,19 @@ def to_json(model: Network) -> str:
 
     Raises:
         ValueError: if the model has too many layers or too long names, or as ``write_model``.
+
+    Warns:
+        UserWarning: if Keras has no counterpart of an argument of ``compile``, such as a metric that is a function of
+            the user: the text then holds none of these arguments.
     """
     if len(model.layers) > MAX_LAYERS:
         raise ValueError(f"The model has {len(model.layers):,} layers; an archive holds at most {MAX_LAYERS:,}.")
-    text = json.dumps(write_model(model) | {"compile_config": write_compile_arguments(model)})
+    entry = write_model(model)
+    try:
+        entry["compile_config"] = write_compile_arguments(model)
+    except ValueError as error:
+        warn_user(f"{error} The model is saved without the arguments of compile; call compile again after loading.")
+    text = json.dumps(entry)
     _check_size(text)
     return text
 
@@ -136,11 +146,17 @@ def write_compile_arguments(model: Network) -> Json:
         "optimizer": write(OPTIMIZERS, model.optimizer, "The optimizer"),
         "loss": loss,
         **{
-            name: [write(METRICS, m, f"The metric {m.name!r}") for m in model.metrics if m.weighted is weighted]
+            name: [_write_metric(metric) for metric in model.metrics if metric.weighted is weighted]
             for name, weighted in (("metrics", False), ("weighted_metrics", True))
         },
         "run_eagerly": model.run_eagerly,
     }
+
+
+def _write_metric(metric: Metric) -> Json:
+    if isinstance(metric, MeanMetricWrapper):
+        raise ValueError(f"The metric {metric.name!r} is a function, which a Keras config cannot hold.")
+    return write(METRICS, metric, f"The metric {metric.name!r}")
 
 
 def read_model(entry: Json, with_compile: bool, max_layers: float = math.inf) -> Description:

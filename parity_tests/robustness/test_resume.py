@@ -22,8 +22,9 @@ from scratch.callbacks import (
     ReduceLROnPlateau,
     backup,
 )
+from scratch.layers import BatchNormalization, Dense, Dropout, Input
 from scratch.losses import Loss
-from scratch.models import Sequential
+from scratch.models import Sequential, load_model
 from scratch.optimizers import SGD, Adagrad, Adam, Optimizer, RMSprop
 from scratch.optimizers.schedules import ExponentialDecay
 
@@ -261,3 +262,54 @@ def test_losses_and_metrics_of_the_user(backend: str, blobs: Data, tmp_path: Pat
         history = fit(resumed, blobs, *more)
     assert everything(resumed) == everything(whole)
     assert history.history == expected.history
+
+
+def with_dropout(backend: str) -> Sequential:
+    """Return a model with seeds given and drawn, on the input, between layers, and in a model within the model."""
+    new_model()  # resets names and seed
+    inner = Sequential([Dense(8, "relu", input_shape=(4,)), Dropout(0.5)], backend=backend)
+    layers = [Input((4,)), Dropout(0.25, seed=7), inner, Dense(6, "relu"), BatchNormalization(), Dropout(0.25)]
+    model = Sequential([*layers, Dense(3, "softmax")], backend=backend)
+    model.compile(Adam(0.05), "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def masks(model: Sequential) -> list[list[int]]:
+    return [array.tolist() for name, array in model.state.items() if name.endswith("/masks")]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("at", [(0, 0), (1, 4), (2, 2)])
+def test_masks_of_several_dropout_layers(backend: str, at: tuple[int, int], blobs: Data, tmp_path: Path) -> None:
+    whole, resumed = with_dropout(backend), with_dropout(backend)
+    expected = fit(whole, blobs)
+    interrupt(with_dropout(backend), blobs, BackupAndRestore(tmp_path, 1), at=at)
+    history = fit(resumed, blobs, BackupAndRestore(tmp_path, 1))
+    assert everything(resumed) == everything(whole)
+    assert masks(resumed) == masks(whole)
+    assert [number for _, number in masks(whole)] == [EPOCHS * STEPS] * 3
+    assert history.history == expected.history
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_files_do_not_hold_the_number_of_masks(backend: str, blobs: Data, tmp_path: Path) -> None:
+    """A loaded model trains with other masks than the saved one, or with the same if their number is copied."""
+    model = with_dropout(backend)
+    fit(model, blobs, epochs=1)
+    model.save(tmp_path / "m.keras")
+    results = []
+    for numbers_are_copied in (True, False):
+        loaded = load_model(tmp_path / "m.keras", backend=backend)
+        assert [number for _, number in masks(loaded)] == [0, 0, 0]
+        assert masks(loaded)[0] == [7, 0]  # the seed that was given
+        if numbers_are_copied:
+            for array, other in zip(loaded.state.values(), model.state.values(), strict=True):
+                array[...] = other
+        fit(loaded, blobs, epochs=1, shuffle=False)
+        results.append([W.tobytes() for W in loaded.get_weights()])
+    numbers = masks(model)
+    model.load_weights(tmp_path / "m.keras")
+    assert masks(model) == numbers
+    fit(model, blobs, epochs=1, shuffle=False)
+    expected = [W.tobytes() for W in model.get_weights()]
+    assert [result == expected for result in results] == [True, False]

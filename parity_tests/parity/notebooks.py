@@ -31,16 +31,40 @@ def read(name: str) -> nbformat.NotebookNode:
 
 
 def execute(notebook: nbformat.NotebookNode) -> None:
-    """Execute all cells in a new process and store their outputs; an exception in a cell is raised."""
+    """Execute all cells in a new process and store their outputs.
+
+    Raises:
+        RuntimeError: if a cell fails, takes too long or ends the process; the text has the cell and its outputs.
+    """
     where = {"metadata": {"path": str(ROOT)}}  # the folder from which Python imports the packages of the project
-    NotebookClient(notebook, timeout=600, record_timing=False, coalesce_streams=True, resources=where).execute()
+    client = NotebookClient(notebook, timeout=600, record_timing=False, coalesce_streams=True, resources=where)
+    begun: list[nbformat.NotebookNode] = []
+    client.on_cell_execute = lambda cell, cell_index: begun.append(cell)
+    try:
+        client.execute()
+    except Exception as error:
+        last = "\n\n".join(f"{cell.source}\n--- outputs:\n{outputs_of(cell)}" for cell in begun[-2:])
+        raise RuntimeError(f"{type(error).__name__}: {error}\n\nThe last two cells:\n\n{last}") from error
+
+
+def outputs_of(cell: nbformat.NotebookNode) -> str:
+    """Return the texts of a cell's outputs: streams, values and tracebacks."""
+    texts = []
+    for output in cell.outputs:
+        plain = output.get("data", {}).get("text/plain", "")
+        texts.append(output.get("text") or "\n".join(output.get("traceback", [])) or plain)
+    return "\n".join(texts)
 
 
 def shorten_outputs(notebook: nbformat.NotebookNode) -> None:
-    """Remove messages on stderr, which describe this machine, and store pictures with fewer colours."""
+    """Remove what belongs to the process that has ended, and store pictures with fewer colours.
+
+    That are messages on stderr, which describe this machine, and the frame of the lab's page.
+    """
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            kept = [output for output in cell.outputs if output.get("name") != "stderr"]
+            cell.outputs = [output for output in kept if "<iframe" not in output.get("data", {}).get("text/html", "")]
             for output in cell.outputs:
                 if "image/png" in output.get("data", {}):
                     output.data["image/png"] = with_fewer_colors(output.data["image/png"])

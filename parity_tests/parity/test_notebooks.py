@@ -62,6 +62,18 @@ def test_the_numbers_of_the_text(name: str) -> None:
     run(name, TRUE_FOR_ANY_DIGITS + TRUE_FOR_ALL_DIGITS)
 
 
+@pytest.mark.parametrize("end", ["raise ValueError('seen too')", "import os; os._exit(3)"])
+def test_a_failure_has_the_outputs_of_the_last_cells(end: str) -> None:
+    cells = [nbformat.v4.new_code_cell("print('se' + 'en', flush=True)"), nbformat.v4.new_code_cell(end)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    with pytest.raises(RuntimeError) as failure:
+        execute(notebook)
+    text = str(failure.value)
+    assert "\nseen\n" in text
+    assert end in text.split("The last two cells:")[1]
+    assert ("Traceback" in text) == ("ValueError" in end)
+
+
 def test_the_translation_has_the_same_cells() -> None:
     english, japanese = (read(name) for name in NAMES)
     assert [cell.cell_type for cell in japanese.cells] == [cell.cell_type for cell in english.cells]

@@ -9,20 +9,14 @@ from scratch.cli.options import add_data_option, file_name
 from scratch.datasets import mnist
 from scratch.utils import print_now
 
-NEEDS = "python -m scratch lab needs {name}: python -m pip install 'scratch-keras[lab]'."
-
 
 def run(words: list[str]) -> int:
     """Serve the lab until it is stopped; return the exit status."""
     options = _parse(words)
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-        import websockets  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise OSError(NEEDS.format(name=error.name)) from None
     from scratch.lab import running
+    from scratch.lab.packages import check_packages
 
+    check_packages("python -m scratch lab")
     if options.stop:
         return _stop(running.stop(options.port))
     from scratch.lab.backup import Backup

@@ -29,7 +29,7 @@ from scratch.lab.session import Session
 STATIC = Path(__file__).parent / "static"
 MAX_MESSAGE = 1 << 24  # bytes of a request: a photo of 12 MB in base64
 HEADERS = {
-    "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors {embedders}",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
@@ -38,15 +38,18 @@ FORBIDDEN = 4403  # WebSocket close code
 
 
 class Server:
-    """The lab's server; ``run`` serves until Ctrl-C, SIGTERM or a request to stop.
+    """The lab's server; ``run`` serves until Ctrl-C, SIGTERM (in the main thread), ``stop`` or a request to stop.
 
     Args:
         session: the model, the data and the training.
         listener: a bound socket; see ``listen``.
         token: what the URL must contain; a new one if not given.
+        embedders: the pages that may show the lab in a frame, as ``frame-ancestors`` of CSP lists them.
     """
 
-    def __init__(self, session: Session, listener: socket.socket, token: str | None = None) -> None:
+    def __init__(
+        self, session: Session, listener: socket.socket, token: str | None = None, embedders: str = "'none'"
+    ) -> None:
         self.session, self.listener = session, listener
         self.token = token or secrets.token_urlsafe(16)
         self.port: int = listener.getsockname()[1]
@@ -60,7 +63,7 @@ class Server:
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
         config = uvicorn.Config(
-            _checked(Starlette(routes=routes), self.hosts),
+            _checked(Starlette(routes=routes), self.hosts, embedders),
             log_config=None,
             access_log=False,
             ws_max_size=MAX_MESSAGE,
@@ -76,12 +79,16 @@ class Server:
         return f"http://{HOST}:{self.port}/?token={self.token}"
 
     def run(self) -> None:
-        """Serve until Ctrl-C, SIGTERM or a request to stop."""
+        """Serve until Ctrl-C, SIGTERM (in the main thread), ``stop`` or a request to stop."""
         try:
             self._server.run(sockets=[self.listener])
         finally:
             for executor in self.executors:
                 executor.shutdown(wait=False, cancel_futures=True)
+
+    def stop(self) -> None:
+        """End ``run`` soon; may be called in any thread."""
+        self._server.should_exit = True
 
     def is_permitted(self, request: HTTPConnection) -> bool:
         """Return whether a request has the token."""
@@ -95,7 +102,7 @@ class Server:
     async def _stop(self, request: Request) -> Response:
         if not self.is_permitted(request):
             return _forbidden("The token is not that of this lab.")
-        self._server.should_exit = True
+        self.stop()
         return PlainTextResponse("The lab stops.")
 
     async def _socket(self, websocket: WebSocket) -> None:
@@ -137,8 +144,9 @@ def _forbidden(sentence: str) -> Response:
     return PlainTextResponse(sentence, 403)
 
 
-def _checked(app: ASGIApp, hosts: set[str]) -> ASGIApp:
+def _checked(app: ASGIApp, hosts: set[str], embedders: str) -> ASGIApp:
     """Return the application behind a check of ``Host``, with the headers of every HTTP response."""
+    headers = {name: value.format(embedders=embedders) for name, value in HEADERS.items()}
 
     async def checked(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -147,7 +155,7 @@ def _checked(app: ASGIApp, hosts: set[str]) -> ASGIApp:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(headers)
             await send(message)
 
         response: Callable[[Scope, Receive, Send], Awaitable[None]] = app

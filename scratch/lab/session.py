@@ -39,13 +39,7 @@ class Session:
         self, model: Sequential, data: mnist.Dataset, source: str | None = None, backup: Backup | None = None
     ) -> None:
         self.model, self.data, self.source = model, data, source
-        self.classes = (model.output_shape or (None, 0))[-1] or 0
-        if any(isinstance(layer, Sequential) for layer in model.layers):
-            raise ValueError("The lab needs a model whose layers are not models; put all layers in one model.")
-        highest = int(max(data.train[1].max(), data.test[1].max()))
-        if highest >= self.classes:
-            raise ValueError(f"The model has the classes 0 to {self.classes - 1}; the data has {highest} too.")
-        inputs(model, data.test[0][:1])
+        self.classes = check_model(model, data, source or f"Model {model.name!r}")
         self.digit: Digit | None = None  # the last one that a tab has chosen, with which a new tab begins
         self.listeners: set[Callable[[], None]] = set()  # called in the training's thread when there is news
         (x, y), (x_test, y_test) = [(inputs(model, images), labels) for images, labels in (data.train, data.test)]
@@ -63,10 +57,15 @@ class Session:
         """Return the present state, or that of a snapshot."""
         return self.training.take() if snapshot is None else self.training.snapshots[snapshot]
 
-    def close(self) -> None:
-        """End the training's thread and the process that runs Keras."""
+    def close(self, timeout: float | None = 1) -> None:
+        """End the training's thread and the process that runs Keras, and give the model its own methods back.
+
+        Args:
+            timeout: seconds to wait for the thread; one that compiles kernels ends with the process.  None: no limit.
+        """
         self.worker.close()
-        self.training.end(timeout=1)  # a thread that compiles kernels ends with the process
+        self.training.end(timeout)
+        self.training.release()
 
     def network(self, snapshot: int | None = None) -> Sequential:
         """Return a network with the present weights, or those of a snapshot; training does not change it."""
@@ -144,10 +143,27 @@ def make_session(data: mnist.Dataset, file: str | None, seed: int = 0, backup: B
         compile_model(model)
         return Session(model, data, backup=backup)
     model = load_model(file)
-    if not model.built or model.layers[-1].activation not in ("softmax", "linear"):
-        raise ValueError(f"{file} is not a classifier: its last layer must give a softmax or logits.")
     if model.loss is None:
-        if model.layers[-1].activation == "linear":
+        if model.built and model.layers[-1].activation == "linear":
             model.add(Activation("softmax"))
         compile_model(model)
     return Session(model, data, file, backup)
+
+
+def check_model(model: Sequential, data: mnist.Dataset, name: str) -> int:
+    """Return the number of classes of a model.
+
+    Raises:
+        ValueError: if the model is no classifier, or does not accept the images, or the data has more classes; the text
+            calls the model ``name``.
+    """
+    if not model.built or model.layers[-1].activation not in ("softmax", "linear"):
+        raise ValueError(f"{name} is not a classifier: its last layer must give a softmax or logits.")
+    if any(isinstance(layer, Sequential) for layer in model.layers):
+        raise ValueError("The lab needs a model whose layers are not models; put all layers in one model.")
+    classes = (model.output_shape or (None, 0))[-1] or 0
+    highest = int(max(data.train[1].max(), data.test[1].max()))
+    if highest >= classes:
+        raise ValueError(f"The model has the classes 0 to {classes - 1}; the data has {highest} too.")
+    inputs(model, data.test[0][:1])
+    return classes

@@ -291,6 +291,11 @@ class Training(Callback):
         if self._thread is not None:
             self._thread.join(timeout)
 
+    def release(self) -> None:
+        """Give the model its own methods back, after ``end``."""
+        for name in ("warn_nonfinite_loss", "make_train_function"):
+            vars(self.trained).pop(name, None)
+
     def restart(self, seed: int) -> None:
         """Draw new weights as a new model with that seed does, and begin again with the present learning rate."""
         self.end()

@@ -25,11 +25,12 @@
 # 5. 重み 1 個の更新
 # 6. 間違いのある逆伝播と、その見つけ方
 # 7. 二つのバックエンドの 1 エポックの時間
+# 8. ネットワークのすべての数を 1 つのページで見る
 #
 # 文字と名前は『ゼロから作る Deep Learning』に合わせています。
 # `x` は入力、`t` は教師データ、`W` と `b` は重みとバイアス、`dW` は損失の `W` に関する勾配です。
 # 本文の数値は、MNIST の全 70,000 枚を使ったときのものです。
-# 6 節には Keras が必要です（プロジェクトのフォルダーで `python -m pip install -e '.[keras]'`）。
+# 6 節には Keras、8 節にはラボのパッケージが必要です（プロジェクトのフォルダーで `python -m pip install -e '.[keras,lab]'`）。
 # 図の中の語は英語です（日本語フォントのない環境でも表示できるように）。
 
 # %%
@@ -482,6 +483,22 @@ for row, backend in enumerate(seconds):
 panel.set(xlabel="time of an epoch ÷ fastest epoch of numba", yticks=range(2), yticklabels=list(seconds))
 plt.show()
 print(f"numpy ÷ numba, fastest runs: {min(seconds['numpy'][1:]) / fastest:.1f}")
+
+# %% [markdown]
+# ## 8. すべての数を 1 つのページで
+#
+# `show(model)` は、このノートブックのモデルでスタディラボを開きます。数字を描き、値を選んでその計算をたどり、さらに学習させて重みの変化を観察できます。
+# ページはセルの下に表示されます。ノートブック自身のプロセスが配信するので、自分のマシンの Jupyter や VS Code で実行している間だけ使えます。画面は次のとおりです。
+#
+# ![スタディラボ: 数字、ネットワークの 1 ステップ、1 つの値のもとになる積](../lab.png)
+#
+# ページはこのモデルそのものを学習させます。`page.close()` で終わると、再び `fit` で学習できます。
+
+# %%
+from scratch.lab import show
+
+page = show(model)
+page
 
 # %% [markdown]
 # ## さらに読む

@@ -26,11 +26,13 @@
 # 4. the gradients, computed by hand and by numerical differentiation;
 # 5. the update of one weight;
 # 6. a backward pass with a mistake, and how the mistake is found;
-# 7. the time of an epoch on both backends.
+# 7. the time of an epoch on both backends;
+# 8. every number of the network, in a page.
 #
 # Letters and names are those of the book ゼロから作る Deep Learning: `x` is the input, `t` the target, `W` and `b` are
 # weights and biases, `dW` is the gradient of the loss with respect to `W`. The numbers in the text are those of MNIST
-# with all 70,000 digits. Section 6 needs Keras (`python -m pip install -e '.[keras]'` in the folder of the project).
+# with all 70,000 digits. Section 6 needs Keras and section 8 the lab's packages (`python -m pip install -e '.[keras,lab]'` in
+# the folder of the project).
 
 # %%
 import time
@@ -468,6 +470,23 @@ for row, backend in enumerate(seconds):
 panel.set(xlabel="time of an epoch ÷ fastest epoch of numba", yticks=range(2), yticklabels=list(seconds))
 plt.show()
 print(f"numpy ÷ numba, fastest runs: {min(seconds['numpy'][1:]) / fastest:.1f}")
+
+# %% [markdown]
+# ## 8. Every number, in a page
+#
+# `show(model)` opens the study lab on the model of this notebook: draw a digit, choose a value and see where it comes from,
+# or train on and watch the weights change. Below the cell is the page; it is served by the notebook's own process, so it is
+# there while that runs on your machine, in Jupyter or VS Code, and looks like this:
+#
+# ![The study lab: a digit, one step of the network as rows of pictures, and the products behind one value](../lab.png)
+#
+# The page trains this very model. `page.close()` ends it, and the model can be trained by `fit` again.
+
+# %%
+from scratch.lab import show
+
+page = show(model)
+page
 
 # %% [markdown]
 # ## Where to read on

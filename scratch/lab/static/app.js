@@ -26,7 +26,7 @@ function header() {
       check(themes, "choice", name);
     }));
   }
-  check(themes, "choice", localStorage.getItem("theme") ?? "system");
+  check(themes, "choice", settings.get("theme") ?? "system");
   for (const group of [languages, themes]) roving(group, "button", (item) => item.click());
   return h("header", { class: "top" },
     h("div", { class: "name" }, h("img", { src: "/static/icon.svg", alt: "" }),
@@ -48,7 +48,7 @@ function check(group, key, name) {
 async function chooseLanguage(name, remember = true) {
   setLanguage(name);
   check(document.querySelector(".settings .segments"), "language", language);
-  if (remember) localStorage.setItem("language", name);
+  if (remember) settings.set("language", name);
   dispatchEvent(new Event("language"));
   if (lab.connection.state === "open") await lab.ask("hello", { lang: language });
 }
@@ -129,7 +129,7 @@ function notice() {
 }
 
 function start() {
-  setLanguage(localStorage.getItem("language") ?? new URLSearchParams(location.search).get("lang") ?? navigator.language.slice(0, 2));
+  setLanguage(settings.get("language") ?? new URLSearchParams(location.search).get("lang") ?? navigator.language.slice(0, 2));
   const main = h("main", { id: "main" }, ...Object.keys(VIEWS).map((name) => h("section", {
     class: "panel", role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}`, hidden: true,
   })));

@@ -42,6 +42,10 @@ def test_no_view_is_wider_than_the_window(page: Page, width: int) -> None:
         open_view(page, view)
         page.locator(f"#panel-{view}[data-state=ready]").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+    for tab in page.get_by_role("tab").all():
+        box = tab.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= width
 
 
 def test_the_tabs_are_chosen_with_the_arrow_keys(page: Page) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from parity_tests.browser.lab_page import go_to, open_view, violations, wait_for_trace
 
@@ -56,8 +56,12 @@ def test_every_tensor_agrees_with_keras_within_its_bound(page: Page, by: str) ->
     page.locator(".compare[data-rows]").wait_for(timeout=STARTING)
     assert page.locator(".comparison tbody tr").count() == 26
     assert page.locator(".comparison tr[data-light=ok]").count() == 26
+    assert page.locator(".verdict").inner_text().endswith(", for test digit 0, a 7.")
+    page.set_viewport_size({"width": 400, "height": 800})
     page.locator(".comparison button[data-name='dense_1/out']").click()
     shown(page, "compare", "dense_1/out")
+    expect(page.locator("#panel-compare .linked:visible").first).to_be_in_viewport()  # it is below the table
+    page.set_viewport_size({"width": 1400, "height": 1000})
     first = page.locator("#panel-compare .picture").first
     first.scroll_into_view_if_needed()
     if by == "mouse":  # 100 values in 10 rows of 10: value 3 is in the first row
@@ -139,8 +143,19 @@ def test_the_mistake_in_ones_own_file_is_named(page: Page, tmp_path: Path) -> No
     page.get_by_label("File and class").fill(f"{path}:Net")
     page.keyboard.press("Enter")
     page.locator(".diagnose[data-findings='1']").wait_for(timeout=STARTING)
-    assert "db is one number" in page.locator(".diagnose article").inner_text()
+    finding = page.locator(".diagnose article")
+    assert "db is one number" in finding.inner_text()
     assert violations(page) == []
+    page.get_by_role("radio", name="日本語").click()
+    assert (
+        "db が 1 つの数 np.sum(dout) になっています。この間違いは 2 層のうち第 2 層だけにあります。"
+        in finding.inner_text()
+    )
+    assert "普通のバッチ: dense_1/db[" in finding.inner_text()
+    assert page.locator(".diagnose th").all_inner_texts()[:4] == ["出力", "損失", "勾配", "ステップ"]
+    assert "1 による" in page.locator(".diagnose td").all_inner_texts()
+    page.get_by_role("radio", name="English").click()
+    assert "db is one number" in finding.inner_text()
     page.get_by_label("File and class").fill(str(tmp_path / "missing.py"))
     page.keyboard.press("Enter")
     page.locator(".notice[data-kind=problem]").wait_for()

@@ -1,11 +1,19 @@
 """The lab's process with Keras: comparison, bug hunt and diagnosis."""
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import scratch
+from parity_tests.diagnosis import findings
+from parity_tests.diagnosis import mistakes as diagnosis_mistakes
+from parity_tests.diagnosis.evidence import STAGES
+from parity_tests.diagnosis.mistakes.softmax import RIGHT_LOSS
+from parity_tests.diagnosis.situations import situations
 from parity_tests.faults import FAULTS
 from parity_tests.faults.catalogue import PlantedFault
 from parity_tests.lab_worker import hunting
@@ -220,3 +228,26 @@ def test_a_file_with_several_networks_is_asked_for_one(tmp_path: Path) -> None:
     file.write_text("x = 1\n")
     with pytest.raises(ValueError, match="neither a class nor a function"):
         diagnose({"file": str(file)}, {})
+
+
+def templates() -> set[str]:
+    """Return the sentences of the diagnosis, with {p} for what is inserted."""
+    sentences = {
+        text
+        for mistake in diagnosis_mistakes.MISTAKES
+        for text in (mistake.what.removesuffix(RIGHT_LOSS), mistake.remedy)
+    }
+    sentences |= {RIGHT_LOSS.strip(), *findings.LIMITS.values(), findings.UNEXPLAINED, findings.COPY, findings.CONVERT}
+    sentences |= {findings.NOT_RANDOM, findings.LEAVE_WEIGHTS, findings.SUM_IN_FLOAT64, *STAGES}
+    sentences |= {situation.name for situation in situations((4, 3, 2))}
+    return {re.sub(r"\{(\w+):[^}]*\}", r"{\1}", text) for text in sentences}
+
+
+def test_the_page_has_every_sentence_of_the_diagnosis_in_japanese() -> None:
+    source = (Path(scratch.__file__).parent / "lab" / "static" / "words" / "diagnosis.ja.js").read_text(
+        encoding="utf-8"
+    )
+    japanese = json.loads(source[source.index("{\n") :].replace(",\n};", "}"))
+    assert templates() - japanese.keys() == set()
+    for english, text in japanese.items():
+        assert set(re.findall(r"\{\w+\}", english)) == set(re.findall(r"\{\w+\}", text)), english

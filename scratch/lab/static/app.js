@@ -138,6 +138,7 @@ function start() {
   lab.connection.addEventListener("state", () => {
     if (lab.connection.state !== "open") return;
     lab.hello = lab.connection.hello;
+    lab.digit = null; // a server that was started again has none
     lab.problem(null);
     lab.setTraining(lab.hello.training);
     open(current);

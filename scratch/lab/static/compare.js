@@ -1,7 +1,7 @@
 // "Compare with Keras": the step on the chosen digit in both programs, one row a tensor, and one of them as pictures.
 
-import { button, h } from "./dom.js";
-import { say } from "./i18n.js";
+import { button, h, reveal } from "./dom.js";
+import { say, words } from "./i18n.js";
 import { short } from "./numbers.js";
 import { linkedViews } from "./pair.js";
 import { ask, latest } from "./state.js";
@@ -26,6 +26,7 @@ export function kerasStatus(lab) {
 
 export function comparePanel(lab) {
   const { line, run } = kerasStatus(lab);
+  const subject = h("p", {});
   const verdict = h("p", { class: "verdict", role: "status", "aria-live": "polite" });
   const table = h("div", { class: "scroll" });
   const views = linkedViews(["compare.ours", "compare.keras", "compare.ratio"]);
@@ -34,24 +35,25 @@ export function comparePanel(lab) {
   const needs = h("p", { text: "compare.needs", hidden: true });
   const newest = latest();
   const element = h("div", { class: "stack compare" },
-    h("div", { class: "card stack" }, h("p", { class: "soft", text: "compare.help" }), h("div", { class: "row" }, start, line), needs, verdict, table), opened);
+    h("div", { class: "card stack" }, h("p", { class: "soft", text: "compare.help" }), subject, h("div", { class: "row" }, start, line), needs, verdict, table), opened);
 
   async function compare() {
     start.disabled = true;
-    if (!lab.hello.digit && !lab.digit) await ask("digit.pick", { set: "test", index: 0 });
+    const digit = await chosenDigit(lab);
     const answer = await run("compare", lab.studied);
     start.disabled = false;
     if (!answer) return;
     const { rows, keras, framework } = answer.result;
     const bad = rows.filter(({ ok }) => ok === false).length;
     verdict.className = `verdict ${bad ? "bad" : "good"}`;
-    say(verdict, bad ? "compare.differs" : "compare.agrees", { bad, all: rows.length, keras, framework });
-    table.replaceChildren(tableOf(rows, open));
+    say(verdict, bad ? "compare.differs" : "compare.agrees", { bad, all: rows.length, keras, framework, digit: () => nameOf(digit) });
+    reveal(verdict);
+    table.replaceChildren(tableOf(rows, (name) => open(name, true)));
     element.dataset.rows = rows.length;
     await open(rows[0].name);
   }
 
-  const open = (name) => newest(async (isCurrent) => {
+  const open = (name, byUser = false) => newest(async (isCurrent) => {
     for (const item of table.querySelectorAll("button")) item.setAttribute("aria-pressed", item.dataset.name === name);
     const answer = await ask("compare.tensor", { name });
     if (!answer || !isCurrent()) return;
@@ -61,15 +63,28 @@ export function comparePanel(lab) {
     opened.querySelector("h3").textContent = name;
     views.show(name, [ours, keras, ratio ?? null], [undefined, undefined, { low: 0, high: 1, diverging: false }]);
     opened.dataset.opened = name;
+    if (byUser) reveal(opened);
   });
 
   return {
     element,
-    open() {
-      start.hidden = !lab.hello.parity;
+    async open() {
+      start.hidden = subject.hidden = !lab.hello.parity;
       needs.hidden = lab.hello.parity;
+      const digit = lab.hello.parity && await chosenDigit(lab);
+      if (digit) say(subject, "compare.subject", { digit: () => nameOf(digit) });
     },
   };
+}
+
+// Return the digit that is studied; choose one if there is none yet.
+async function chosenDigit(lab) {
+  lab.digit ??= lab.hello.digit ?? (await ask("digit.pick", { set: "test", index: 0 }))?.result;
+  return lab.digit;
+}
+
+function nameOf({ source, index, label }) {
+  return words(label === null ? `compare.digit_${source}` : `compare.digit_${source}_of`, { index, label });
 }
 
 function relative(difference, bound) {

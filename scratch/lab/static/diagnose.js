@@ -1,8 +1,9 @@
 // "Your own network": the diagnosis of parity_tests, on a file of the person who looks at this page.
 
 import { kerasStatus } from "./compare.js";
-import { h } from "./dom.js";
-import { say } from "./i18n.js";
+import { h, localized, reveal } from "./dom.js";
+import { language, say } from "./i18n.js";
+import { inEveryLanguage } from "./translated.js";
 
 export function diagnosePanel(lab) {
   const { line, run } = kerasStatus(lab);
@@ -21,6 +22,7 @@ export function diagnosePanel(lab) {
     if (!answer) return;
     found.replaceChildren(...reportOf(answer.result));
     element.dataset.findings = answer.result.findings.length;
+    reveal(found.firstElementChild);
   });
   return {
     element,
@@ -31,12 +33,18 @@ export function diagnosePanel(lab) {
   };
 }
 
+const sentence = (text) => localized(inEveryLanguage(text));
+
 function reportOf({ implementation, agrees, sizes, not_offered: missing, findings, table }) {
   const verdict = say(h("h3", { class: agrees ? "good" : "bad" }), agrees ? "diagnose.agrees" : "diagnose.differs", { implementation, sizes: sizes?.join("–") ?? "" });
   const cards = findings.map(({ what, remedy, evidence, reproduction }) => h("article", { class: "card stack" },
-    h("h4", {}, what), remedy ? h("p", {}, remedy) : null, evidence ? h("p", { class: "soft small" }, [evidence].flat().join(" ")) : null,
+    h("h4", {}, sentence(what)), remedy ? h("p", {}, sentence(remedy)) : null, evidence ? h("p", { class: "soft small" }, sentence(evidence)) : null,
     reproduction ? h("details", {}, h("summary", { text: "diagnose.reproduce" }), h("pre", { tabindex: 0 }, h("code", {}, reproduction))) : null));
-  return [verdict, ...cards, missing?.length ? say(h("p", { class: "soft" }), "diagnose.missing", { missing: missing.join(", ") }) : "", situations(table)];
+  return [verdict, ...cards, missing?.length ? say(h("p", { class: "soft" }), "diagnose.missing", { missing: () => listOf(missing) }) : "", situations(table)];
+}
+
+function listOf(texts) {
+  return texts.map((text) => inEveryLanguage(text)[language]).join(language === "ja" ? "、" : ", ");
 }
 
 function situations(table) {
@@ -44,6 +52,6 @@ function situations(table) {
   if (!scenes.length) return "";
   const stages = [...new Set(scenes.flatMap(([, cells]) => Object.keys(cells)))];
   return h("section", { class: "card" }, h("h3", { text: "diagnose.table" }), h("div", { class: "scroll", tabindex: 0, role: "region", label: "diagnose.table" },
-    h("table", {}, h("thead", {}, h("tr", {}, h("td"), ...stages.map((stage) => h("th", { scope: "col" }, stage)))),
-      h("tbody", {}, ...scenes.map(([scene, cells]) => h("tr", {}, h("th", { scope: "row" }, scene), ...stages.map((stage) => h("td", {}, cells[stage] ?? "–"))))))));
+    h("table", {}, h("thead", {}, h("tr", {}, h("td"), ...stages.map((stage) => h("th", { scope: "col" }, sentence(stage))))),
+      h("tbody", {}, ...scenes.map(([scene, cells]) => h("tr", {}, h("th", { scope: "row" }, sentence(scene)), ...stages.map((stage) => h("td", {}, sentence(cells[stage] ?? "–")))))))));
 }

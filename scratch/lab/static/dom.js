@@ -1,6 +1,6 @@
 // Elements in one call, with translated texts: h("button", { text: "train.play", on: { click: play } }).
 
-import { label, say } from "./i18n.js";
+import { label, language, say } from "./i18n.js";
 
 const NAMESPACES = {
   svg: "http://www.w3.org/2000/svg",
@@ -36,6 +36,20 @@ function fill(element, attributes, children) {
 
 export function button(key, click, attributes = {}) {
   return h("button", { type: "button", text: key, on: { click }, ...attributes });
+}
+
+// A text that the server gives in every language: {en, ja}.
+export function localized(text) {
+  const element = h("span", {});
+  const write = () => (element.textContent = text[language]);
+  write();
+  addEventListener("language", write);
+  return element;
+}
+
+// Scroll to a part that a choice has filled, if it is not seen: in a narrow window it is below the choice.
+export function reveal(element) {
+  element.scrollIntoView({ block: "nearest", behavior: "auto" });
 }
 
 // A labelled form control in one line.

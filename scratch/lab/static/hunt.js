@@ -2,8 +2,8 @@
 
 import { scaleOf } from "./colours.js";
 import { kerasStatus } from "./compare.js";
-import { button, field, h, roving } from "./dom.js";
-import { language, say } from "./i18n.js";
+import { button, field, h, localized, reveal, roving } from "./dom.js";
+import { say } from "./i18n.js";
 import { fillTile, layerRow } from "./network.js";
 import { linkedViews } from "./pair.js";
 import { ask, latest } from "./state.js";
@@ -40,6 +40,7 @@ export function huntPanel(lab) {
     if (!answer) return;
     game.hidden = false;
     game.replaceChildren(...gameOf(answer.result));
+    reveal(game.querySelector("h3"));
     element.dataset.hunt = `${answer.result.level},${answer.result.seed}`;
   }
 
@@ -73,7 +74,7 @@ function gameOf({ tensors, causes, learning_rate: rate, momentum, weight_decay: 
   let chosen = null;
   let cause = null;
 
-  const open = (tensor) => newest(async (isCurrent) => {
+  const open = (tensor, byUser = false) => newest(async (isCurrent) => {
     for (const tile of rows.querySelectorAll(".tile")) tile.setAttribute("aria-pressed", tile.dataset.tensor === tensor);
     const found = await ask("hunt.tensor", { name: tensor });
     if (!found || !isCurrent()) return;
@@ -83,6 +84,7 @@ function gameOf({ tensors, causes, learning_rate: rate, momentum, weight_decay: 
     same.hidden = !difference?.every((entry) => entry === 0);
     views.show(tensor, [wrong, right, difference], [undefined, undefined, difference && scaleOf(difference, true)]);
     opened.dataset.opened = tensor;
+    if (byUser) reveal(opened);
   });
 
   function markAs(tensor) {
@@ -97,6 +99,7 @@ function gameOf({ tensors, causes, learning_rate: rate, momentum, weight_decay: 
     if (!found) return;
     verdict.replaceChildren(...verdictOf(found.result));
     verdict.dataset.solved = found.result.tensor_right && found.result.cause_right;
+    reveal(verdict);
   }
 
   const names = [...new Set(tensors.map(({ layer }) => layer).filter(Boolean))];
@@ -128,15 +131,6 @@ async function fill(rows, tensors) {
     fillTile(rows.querySelector(`.tile[data-tensor="${tensor.name}"]`), tensor, found.arrays.wrong);
   }
   rows.dataset.state = "ready";
-}
-
-// A text that the server gives in every language.
-function localized(text) {
-  const element = h("span", {});
-  const write = () => (element.textContent = typeof text === "object" ? text[language] : text);
-  write();
-  addEventListener("language", write);
-  return element;
 }
 
 function verdictOf(result) {

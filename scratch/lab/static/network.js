@@ -1,7 +1,7 @@
 // The network as rows of pictures: one row a layer, one column a kind of tensor; the chosen tensor is opened beside it.
 
 import { isSigned, scaleOf } from "./colours.js";
-import { button, h, roving } from "./dom.js";
+import { button, h, reveal, roving } from "./dom.js";
 import { label, say } from "./i18n.js";
 import { short } from "./numbers.js";
 import { ask, latest } from "./state.js";
@@ -28,7 +28,7 @@ export function networkCard(lab, explain) {
     chosen = name;
     for (const tile of rows.querySelectorAll(".tile")) tile.setAttribute("aria-pressed", tile.dataset.tensor === name);
     explain.show(tensors.find((tensor) => tensor.name === name));
-    if (byUser) explain.element.scrollIntoView({ block: "nearest", behavior: "auto" });
+    if (byUser) reveal(explain.element);
   }
 
   function build() {

@@ -6,6 +6,7 @@ class Lab extends EventTarget {
   connection = new Connection(address());
   hello = null;
   training = null;
+  digit = null; // {source, index, label} of the digit that is studied
   brightest = { pixel: 0, count: 0 }; // the brightest pixel of the digit, and how many pixels there are
   snapshot = null; // the id of the snapshot that is studied; null: the weights as they are now
 

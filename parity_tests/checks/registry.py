@@ -20,6 +20,7 @@ from parity_tests.checks.loss_training import check_loss_training
 from parity_tests.checks.losses import check_losses, check_saturated_softmax
 from parity_tests.checks.networks import ScratchNetworks
 from parity_tests.checks.schedules import check_schedules
+from parity_tests.checks.streams import check_streams
 from parity_tests.checks.structure import check_structure
 from parity_tests.checks.traces import check_layers, check_nested, check_state, check_traces
 from parity_tests.checks.training import check_training
@@ -78,6 +79,7 @@ CHECKS = {
     "epoch reports": Check(check_reports, fused=True),
     "losses in training": Check(check_loss_training, fused=True),
     "weighted training": Check(check_weighted_training),
+    "streams": Check(check_streams, fused=True),
     "layers in training": Check(check_layer_training, numerical=True),
     "lock-step": Check(check_lock_step, numerical=True, fused=True),
     "training": Check(check_training, fused=True),

@@ -14,6 +14,7 @@ from parity_tests.faults import (  # noqa: F401  (each module enters its faults 
     optimizer,
     regularization,
     schedules,
+    streams,
 )
 from parity_tests.faults.catalogue import FAULTS, KernelFault, PlantedFault
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from scratch.callbacks import LambdaCallback
-from scratch.layers import Activation, Dense, Flatten
+from scratch.layers import Activation, Dense, Flatten, Softmax
+from scratch.losses import SparseCategoricalCrossentropy
 from scratch.metrics import CategoricalAccuracy, SparseCategoricalAccuracy
 from scratch.models import Sequential
 from scratch.ops import BACKENDS
@@ -196,3 +197,15 @@ def test_accuracy_counts_every_prediction_of_a_batch() -> None:
 def test_test_on_batch_takes_all_samples_in_one_batch(forward_calls: list[int]) -> None:
     classifier().test_on_batch(np.tile(X, (3, 1)), np.tile(Y, (3, 1)))
     assert forward_calls == [72, 72]  # two Dense layers; evaluate's default would be batches of 32
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_called_returns_numpy_arrays(backend: str) -> None:
+    """A program in the style of TensorFlow's tutorial without ``.numpy()`` and ``tf.nn``; see the README."""
+    model, x = Sequential([Flatten(input_shape=(4, 4)), Dense(3)], backend=backend), np.ones((5, 4, 4))
+    logits = model(x[:1])
+    probabilities, loss = Softmax()(logits), SparseCategoricalCrossentropy(from_logits=True)([2], logits)
+    assert {type(logits), type(probabilities), type(loss)} == {np.ndarray}
+    np.testing.assert_array_equal(logits, model.predict(x[:1], verbose=0))
+    assert float(loss) == pytest.approx(-np.log(probabilities[0, 2]))
+    assert float(probabilities.sum()) == pytest.approx(1)

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from parity_tests.diagnosis.formulas import Array, Formulas, Tensors, evaluate, layers_of, run
+from parity_tests.diagnosis.formulas import Array, Formulas, Pass, Tensors, evaluate, forward, layers_of, run
 from parity_tests.diagnosis.observe import Observation, Step
 from parity_tests.reference.error_model import Bounded
 
@@ -101,7 +101,8 @@ class BatchScene:
         rate = 1.0 if self.observation.from_step else 0.0
         if last in ("outputs", "loss"):
             return evaluate(formulas, self.activations, at.weights, at.x, at.t)
-        first = (at.weights, at.earlier[0][0]) if at.earlier else None
+        layers = layers_of(self.activations)
+        first = forward(formulas, layers, at.weights, at.earlier[0][0]) if at.earlier else None
         tensors = run(formulas, self.activations, at.weights, at.x, at.t, first, rate)
         earlier = [run(formulas, self.activations, at.weights, x, t) for x, t in at.earlier]
         for name in tensors:
@@ -135,11 +136,12 @@ class StepsScene:
         predicted: Tensors = {}
         states: dict[str, dict[str, Array]] = {}
         summed: dict[str, Array] = {}  # the gradients of all earlier steps
-        first, layers = self.steps[0], layers_of(self.activations)
+        layers = layers_of(self.activations)
+        first: list[Pass] = []
         for number, step in enumerate(self.steps, 1):
-            first = first if len(first.x) == len(step.x) else step  # arrays of another size are not kept
-            kept = (first.before, first.x)
-            gradients = run(formulas, self.activations, step.before, step.x, step.t, kept, step.rate)
+            if not first or len(first[0].x) != len(step.x):  # arrays of another size are not kept
+                first = forward(formulas, layers, step.before, step.x)
+            gradients = run(formulas, self.activations, step.before, step.x, step.t, first, step.rate)
             for i, W in enumerate(step.before):
                 layer, key = layers[i // 2], "Wb"[i % 2]
                 name = f"dense_{layer.index}/d{key}"
@@ -194,8 +196,12 @@ def _missed(scenes: Iterable[Scene], formulas: Formulas, stages: set[str]) -> It
     """Yield the tensors of these stages that a network with these formulas does not reproduce, scene by scene."""
     last = max(stages, key=STAGES.index)
     for scene in scenes:
-        wanted = [name for name in scene.observed if stage_of(name) in stages]
-        predicted = scene.predict(formulas, last) if wanted else {}
-        for name in wanted:
-            if not reproduces(scene, name, predicted[name]):
-                yield scene.name, name
+        if any(stage_of(name) in stages for name in scene.observed):
+            yield from missed_in(scene, scene.predict(formulas, last), stages)
+
+
+def missed_in(scene: Scene, predicted: Tensors, stages: Collection[str]) -> Iterator[Key]:
+    """Yield the tensors of these stages of a scene that a prediction does not reproduce."""
+    for name in scene.observed:
+        if stage_of(name) in stages and not reproduces(scene, name, predicted[name]):
+            yield scene.name, name

@@ -180,10 +180,11 @@ def layers_of(activations: Sequence[str]) -> list[Layer]:
 def forward(formulas: Formulas, layers: Sequence[Layer], weights: Sequence[Array], x: Array) -> list[Pass]:
     """Return the forward pass of each layer."""
     passes: list[Pass] = []
-    for layer, W, b in zip(layers, weights[::2], weights[1::2], strict=True):
-        x = passes[-1].out if passes else x
-        z = formulas.affine(layer, x, W, b)
-        passes.append(Pass(x, z, formulas.activate(layer, z)))
+    with np.errstate(all="ignore"):  # mistakes overflow
+        for layer, W, b in zip(layers, weights[::2], weights[1::2], strict=True):
+            x = passes[-1].out if passes else x
+            z = formulas.affine(layer, x, W, b)
+            passes.append(Pass(x, z, formulas.activate(layer, z)))
     return passes
 
 
@@ -216,7 +217,7 @@ def run(
     weights: Sequence[Array],
     x: Array,
     t: Array,
-    first: tuple[Sequence[Array], Array] | None = None,
+    first: Sequence[Pass] | None = None,
     rate: float = 0.0,
 ) -> Tensors:
     """Return the tensors of one forward and backward pass.
@@ -227,15 +228,14 @@ def run(
         weights: W and b of each layer, in order.
         x: a batch (N, D).
         t: its targets (N, C).
-        first: weights and batch of an earlier call on the same network; None if there was none.
+        first: the forward pass of the first call on the same network; None if this is the first.
         rate: learning rate, if the pass is part of a training step; 0 otherwise.
     """
     layers = layers_of(activations)
     with np.errstate(all="ignore"):  # mistakes overflow
         passes = forward(formulas, layers, weights, x)
-        earlier = passes if first is None else forward(formulas, layers, *first)
         before = [x, *(layer_pass.z for layer_pass in passes[:-1])]
-        calls = [Calls(now.x, z, first.x) for now, z, first in zip(passes, before, earlier, strict=True)]
+        calls = [Calls(now.x, z, then.x) for now, z, then in zip(passes, before, first or passes, strict=True)]
         targets, (_, z, out) = formulas.targets(t), passes[-1]
         tensors = _evaluated(formulas, layers, passes, weights, t)
         out = _probabilities(formulas, layers[-1], z, out)

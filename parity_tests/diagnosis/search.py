@@ -9,20 +9,22 @@ The time for pairs is bounded: none is tried for tensors that are computed from 
 when the CPU time for pairs is used up.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import combinations
 
 import numpy as np
 
 from parity_tests.diagnosis.budget import Budget
-from parity_tests.diagnosis.evidence import STAGES, Key, Scene, explains, misses, reproduces, stage_of
+from parity_tests.diagnosis.evidence import STAGES, Key, Scene, explains, missed_in, misses, reproduces, stage_of
 from parity_tests.diagnosis.formulas import Array, Formulas, Tensors
 from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
 
 MOST = 3  # rounds of the search in one stage
 FIRST = 4  # partial explanations that are tried as the first of a pair
 NEWTON_STEPS = 8
+CONVERGED = 1e-9  # relative to the parameter: a smaller change of it is lost among rounding errors
 USUAL = 1e3  # how far a parameter may be from the usual values
 PAIR_SECONDS = 4.0  # CPU time for pairs in all stages: enough for 97 of 100 random pairs of faults
 UPSTREAM = {"outputs": (), "loss": ("outputs",), "gradients": ("outputs",), "steps": ("outputs", "gradients")}
@@ -237,12 +239,16 @@ def _plausible(
     fitted = [name for name in names if before[name].shape == probe.observed[name].shape]  # a shape may be wrong
     found = []
     for mistake, layer in _candidates(layers):
-        if not any(_changes(probe, usual, formulas, stages[-1], before, names) for usual in _usual(mistake, layer)):
-            continue
-        for parameter in _fit(probe, mistake, layer, formulas, fitted, stages[-1]) if mistake.values else (None,):
-            candidate = Explanation(mistake, parameter, layer)
-            if misses([probe], candidate.applied(formulas), stages) <= missed:
-                found.append(candidate)
+
+        @cache
+        def predict(parameter: float | None, mistake: Mistake = mistake, layer: int | None = layer) -> Tensors:
+            return probe.predict(mistake.applied(formulas, parameter, layer), stages[-1])
+
+        usual = mistake.values or (None,)
+        if any(_changed(predict(value), before, names) for value in usual):
+            values = _fit(probe, mistake.values, predict, fitted) if mistake.values else usual
+            fitting = [p for p in values if missed.issuperset(missed_in(probe, predict(p), stages))]
+            found += [Explanation(mistake, parameter, layer) for parameter in fitting]
     return found
 
 
@@ -260,11 +266,8 @@ def _usual(mistake: Mistake, layer: int | None) -> Iterator[Explanation]:
         yield Explanation(mistake, parameter, layer)
 
 
-def _changes(
-    probe: Scene, explanation: Explanation, formulas: Formulas, stage: str, before: Tensors, names: Sequence[str]
-) -> bool:
-    """Return whether a mistake changes one of these tensors of the scene."""
-    after = probe.predict(explanation.applied(formulas), stage)
+def _changed(after: Tensors, before: Tensors, names: Iterable[str]) -> bool:
+    """Return whether one of these tensors differs."""
     return any(not np.array_equal(after[name], before[name], equal_nan=True) for name in names)
 
 
@@ -274,15 +277,21 @@ def _parameters(explanations: Explanations) -> int:
 
 
 def _fit(
-    probe: Scene, mistake: Mistake, layer: int | None, formulas: Formulas, names: Sequence[str], stage: str
+    probe: Scene, values: Sequence[float], predict: Callable[[float], Tensors], names: Sequence[str]
 ) -> list[float]:
     """Return the usual values that fit, best first: other scenes tell them apart.
 
     If there are none, return the best usual value, improved by Newton's method for least squares.
+
+    Args:
+        probe: the scene that a mistake is fitted to.
+        values: the usual values of the parameter.
+        predict: parameter → the tensors of the scene.
+        names: the tensors that are fitted.
     """
 
     def residual(parameter: float) -> Array:
-        predicted = probe.predict(mistake.applied(formulas, parameter, layer), stage)
+        predicted = predict(parameter)
         parts = [(predicted[name] - probe.observed[name]).ravel() for name in names]
         return np.nan_to_num(np.concatenate([np.zeros(1), *parts]), nan=1e300, posinf=1e300, neginf=-1e300)
 
@@ -290,10 +299,9 @@ def _fit(
         return float(np.abs(residual(parameter)).max())
 
     def fits(parameter: float) -> bool:
-        predicted = probe.predict(mistake.applied(formulas, parameter, layer), stage)
-        return all(reproduces(probe, name, predicted[name]) for name in names)
+        return all(reproduces(probe, name, predict(parameter)[name]) for name in names)
 
-    values = sorted(mistake.values, key=error)
+    values = sorted(values, key=error)
     best = p = values[0]
     if fitting := [value for value in values if fits(value)]:
         return fitting
@@ -304,8 +312,11 @@ def _fit(
         slope = (residual(p + h) - residual(p - h)) / (2 * h)
         if not np.isfinite(slope).all() or not slope.any():
             break
-        p -= float(slope @ r / (slope @ slope))
+        change = float(slope @ r / (slope @ slope))
+        p -= change
+        if abs(change) <= CONVERGED * abs(p):
+            break
     rounded = float(f"{p:.3g}")
-    if not min(mistake.values) / USUAL <= p <= max(mistake.values) * USUAL:  # far from usual values
+    if not min(values) / USUAL <= p <= max(values) * USUAL:  # far from usual values
         return [best]
     return [rounded if fits(rounded) or error(rounded) <= 1.01 * error(p) else p]

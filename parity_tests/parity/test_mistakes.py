@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from parity_tests.diagnosis.examine import examine
-from parity_tests.diagnosis.formulas import Array, Formulas, Settings, Tensors, layers_of, run, sgd
+from parity_tests.diagnosis.formulas import Array, Formulas, Pass, Settings, Tensors, forward, layers_of, run, sgd
 from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
 
 SIZES = (20, 16, 12, 5)
@@ -41,7 +41,7 @@ class ReferenceNetwork:
         self.weights = [a for i, o in pairwise(SIZES) for a in (np.zeros((i, o)), np.zeros(o))]
         self.states: list[dict[str, Array]] = [{} for _ in self.weights]
         self.earlier: list[Array] = [np.zeros(()) for _ in self.weights]  # the sum of earlier gradients
-        self.first: tuple[list[Array], Array] | None = None
+        self.first: list[Pass] = []
 
     def get_weights(self) -> list[Array]:
         return list(self.weights)
@@ -50,8 +50,8 @@ class ReferenceNetwork:
         self.weights = list(weights)
 
     def tensors(self, x: Array, t: Array, rate: float = 0.0) -> Tensors:
-        if self.first is None or len(self.first[1]) != len(x):
-            self.first = (list(self.weights), x)
+        if not self.first or len(self.first[0].x) != len(x):
+            self.first = forward(self.formulas, layers_of(self.activations), self.weights, x)
         return run(self.formulas, self.activations, self.weights, x, t, self.first, rate)
 
     def outputs(self, x: Array) -> Array:

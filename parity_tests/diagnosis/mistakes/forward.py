@@ -56,8 +56,8 @@ def half_precision_weights(f: Formulas) -> Formulas:
 def half_precision_sums(f: Formulas) -> Formulas:
     def affine(layer: Layer, x: Array, W: Array, b: Array) -> Array:
         out = np.zeros((len(x), W.shape[1]), np.float16)
-        for k in range(W.shape[0]):
-            out = out + (x[:, k : k + 1] * W[k : k + 1]).astype(np.float16)
+        for product in (x.T[:, :, None] * W[:, None, :]).astype(np.float16):  # one input after another
+            out += product
         return out + b
 
     return replace(f, affine=affine)

@@ -13,11 +13,12 @@ import re
 import shlex
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from itertools import groupby, takewhile
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,17 @@ from packaging.requirements import Requirement
 from parity_tests.conftest import save_some
 from parity_tests.robustness.photos import photograph
 from parity_tests.robustness.program_worker import run_program
+from scratch import (
+    callbacks,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+    utils,
+)
 from scratch.datasets import mnist
 
 ROOT = Path(__file__).parents[2]
@@ -245,3 +257,32 @@ def code(name: str) -> list[object]:
 @pytest.mark.parametrize("name", ["README.md", "README.ja.md"])
 def test_it_is_read_in_three_minutes(name: str) -> None:
     assert len((ROOT / name).read_text("utf-8").splitlines()) <= MAX_LINES
+
+
+def classes(module: ModuleType) -> set[str]:
+    """Return the names of the classes that a module exports."""
+    return {name for name in module.__all__ if isinstance(getattr(module, name), type)}
+
+
+def names(found: Iterable[type]) -> set[str]:
+    return {part.__name__ for part in found}
+
+
+def test_the_table_of_parts_is_complete() -> None:
+    section = (ROOT / "scratch" / "README.md").read_text("utf-8").partition("### What there is of Keras")[2]
+    table = re.findall(r"^\| `?([\w.]+)`? \| (.*) \|$", section.partition("\n## ")[0], re.MULTILINE)
+    parts = {name: set(re.findall(r"`(\w+)`", row)) for name, row in table[1:]}
+    utilities = parts.pop("utils")
+    assert parts == {
+        "layers": classes(layers) - {"Common", "Layer"},
+        "activations": set(layers.ACTIVATIONS),
+        "initializers": names(initializers.CLASSES),
+        "regularizers": names(regularizers.REGULARIZERS.values()),
+        "losses": names(losses.LOSSES.values()),
+        "metrics": names(metrics.METRICS.values()) | {"MeanMetricWrapper"},
+        "optimizers": names(optimizers.CLASSES),
+        "optimizers.schedules": set(optimizers.schedules.SCHEDULES),
+        "callbacks": classes(callbacks) - {"CallbackList"},
+        "datasets": set(datasets.__all__),
+    }
+    assert all(hasattr(utils, name) for name in utilities)

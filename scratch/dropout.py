@@ -3,6 +3,7 @@
 Srivastava et al., 2014; the book's section 6.4.3; ``keras/src/layers/regularization/dropout.py``.
 """
 
+import math
 from typing import Unpack
 
 import numpy as np
@@ -34,6 +35,7 @@ class Dropout(Layer):
         ValueError: if ``rate`` or ``seed`` is out of range.
     """
 
+    fused_rule = "dropout"
     settings = ("rate",)
 
     @renamed(p="rate")
@@ -55,9 +57,8 @@ class Dropout(Layer):
         """(N, …) → (N, …); the identity unless ``training``."""
         self.keep = None
         if training and self.rate > 0:
-            masks = self.state["masks"]
-            self.keep = np.random.default_rng(masks).random(x.shape, np.float32) >= self.rate
-            masks[1] += 1
+            self.keep = self.mask(0, x.shape)
+            self.state["masks"][1] += 1
         return self.activate(self._scaled(x))
 
     def backward(self, dout: Array, *, from_logits: bool = False, need_dx: bool = True) -> Array | None:
@@ -65,9 +66,25 @@ class Dropout(Layer):
         dz = super().backward(dout, from_logits=from_logits, need_dx=need_dx)
         return None if dz is None else self._scaled(dz)
 
+    @property
+    def factor(self) -> float:
+        """What is multiplied with the inputs that are kept: 1 / (1 − rate), or 0 if none is."""
+        return 1 / (1 - self.rate) if self.rate < 1 else 0.0
+
+    def mask(self, ahead: int, shape: tuple[int, ...]) -> Array:
+        """Return the mask of the step after ``ahead`` others, without counting it as drawn.
+
+        The mask is ``default_rng([seed, i]).random(shape, np.float32) >= rate``, in 60 % of the time: such a number has
+        the upper 24 of 32 random bits, and the generator draws 64 at once.
+        """
+        masks, count = self.state["masks"].copy(), math.prod(shape)
+        masks[1] += ahead
+        words = np.random.PCG64(masks).random_raw((count + 1) // 2).astype("<u8", copy=False)
+        limit = math.ceil(float(np.float32(self.rate)) * (1 << 24)) << 8
+        return words.view("<u4")[:count].reshape(shape) > limit - 1
+
     def _scaled(self, x: Array) -> Array:
         if self.keep is None:
             return x
         # np.where, since a product with 0 would keep infinity as NaN, which Keras drops.
-        factor = 1 / (1 - self.rate) if self.rate < 1 else 0
-        return np.where(self.keep, x * x.dtype.type(factor), 0)
+        return np.where(self.keep, x * x.dtype.type(self.factor), 0)

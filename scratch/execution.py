@@ -20,6 +20,7 @@ import numpy as np
 
 from scratch.batches import Rows
 from scratch.callbacks import Callback
+from scratch.dropout import Dropout
 from scratch.kernels import FUSED_ACTIVATIONS, STATE_ARRAYS, Rule, clips_by_norm
 from scratch.layer import Layer
 from scratch.network import Network
@@ -137,6 +138,8 @@ class FusedSteps(LayerByLayer):
             taken, losses, out = fused.train(self.x, order, t, size, rule, optimizer.steps(len(rows), fused.dtype))
         finally:
             optimizer.iterations += fused.steps  # complete steps, also after Ctrl-C
+            for dropout in filter(None, fused.dropouts):
+                dropout.state["masks"][1] += fused.steps
         return Steps(loss.reduce_batches(losses[: taken * size], size), y[: taken * size], out[: taken * size], size)
 
 
@@ -170,8 +173,8 @@ def fused_step(network: Network) -> "FusedStep | None":
     """Return the compiled step that trains this network as it is now; None if its parts do not allow one.
 
     It needs ``backend="numba"``, one dtype, contiguous parameters with the shapes of their layers, and parts that state
-    a rule: Dense layers with an activation each, a softmax after the last, a loss with the rule
-    ``softmax_cross_entropy``, and an optimizer with a ``Rule``.
+    a rule: Dense layers with an activation each, and at most one Dropout before each of them, a softmax after the last,
+    a loss with the rule ``softmax_cross_entropy``, and an optimizer with a ``Rule``.
 
     The compiled step keeps the parameters of all layers in one array.  Creating it replaces the arrays in
     ``layer.params`` by views of that array; so does an array that is assigned to ``layer.params`` later: its values are
@@ -183,9 +186,10 @@ def fused_step(network: Network) -> "FusedStep | None":
         network.loss, "fused_rule", "forward", "backward", "for_logits", "targets", "smooth", "reduce", "reduce_batches"
     )
     rule = _declared(network.optimizer, "fused_rule", "update", "update_step", "_clip")
-    chain = _dense_layers(network.layers)
-    if loss_rule != "softmax_cross_entropy" or not isinstance(rule, Rule) or chain is None:
+    found = _dense_layers(network.layers)
+    if loss_rule != "softmax_cross_entropy" or not isinstance(rule, Rule) or found is None:
         return None
+    chain, dropouts = found
     activations = [activation for _, activation in chain]
     weights = [(layer.params["W"], layer.params.get("b")) for layer, _ in chain]
     arrays = [array for pair in weights for array in pair if array is not None]
@@ -208,6 +212,7 @@ def fused_step(network: Network) -> "FusedStep | None":
             for (layer, _), (W, b) in zip(chain, network.fused.weights, strict=True):
                 layer.params.update({"W": W} if b is None else {"W": W, "b": b})
     fused: FusedStep = network.fused
+    fused.dropouts = dropouts
     return fused
 
 
@@ -251,20 +256,30 @@ def _declared(part: object, attribute: str, *methods: str) -> Any:
     return getattr(part, attribute)
 
 
-def _dense_layers(layers: Sequence[Layer]) -> list[tuple[Layer, str]] | None:
-    """Return each Dense layer with the activation that follows it, its own or a layer's; None if the rules differ."""
+def _dense_layers(layers: Sequence[Layer]) -> tuple[list[tuple[Layer, str]], list[Dropout | None]] | None:
+    """Return the Dense layers, or None if the rules differ.
+
+    Returns:
+        Each Dense layer with the activation that follows it, its own or a layer's; and the Dropout before each.
+    """
     chain: list[tuple[Layer, str]] = []
+    dropouts: dict[int, Dropout] = {}
     for layer in layers:
-        rule = _declared(layer, "fused_rule", "forward", "backward", "activate", "activate_backward")
+        rule = _declared(layer, "fused_rule", "forward", "backward", "activate", "activate_backward", "mask", "_scaled")
+        is_dropped = len(chain) in dropouts
         if rule == "dense" and not layer.regularizers:
             chain.append((layer, layer.activation))
-        elif rule == "activation" and chain and chain[-1][1] == "linear":
+        elif rule == "activation" and chain and chain[-1][1] == "linear" and not is_dropped:
             chain[-1] = (chain[-1][0], layer.activation)
+        elif rule == "dropout" and layer.activation == "linear" and not is_dropped:
+            assert isinstance(layer, Dropout)
+            if layer.rate > 0:
+                dropouts[len(chain)] = layer
         elif rule != "flatten" or chain or layer.activation != "linear":
             return None  # only a Flatten before the first Dense layer is left out: the compiled step reads rows
     activations = [activation for _, activation in chain]
     ends_in_softmax = bool(chain) and layers[-1].activation == "softmax" and "softmax" not in activations[:-1]
-    return chain if ends_in_softmax else None
+    return (chain, [dropouts.get(i) for i in range(len(chain))]) if ends_in_softmax else None
 
 
 def _has_its_shapes(layer: Layer) -> bool:

@@ -64,6 +64,7 @@ from scratch.kernels import STATE_ARRAYS, Rule, clips_by_norm, threads
 from scratch.kernels.arrays import writeable
 from scratch.kernels.atomics import compare_exchange, fetch_add, load
 from scratch.kernels.jit import kernel
+from scratch.kernels.masks import Dropout, Masks, draw_masks
 from scratch.kernels.passes import run_chunk
 from scratch.kernels.plan import PADDING, Job, Parameters, Plan, Progress, Samples, State, Weights, chunk_count
 from scratch.kernels.workspace import Bytes, workspace
@@ -83,6 +84,7 @@ class FusedStep:
 
     Attributes:
         weights: the parameters that it trains: views of one flat array, to be used in place of the arguments.
+        dropouts: the Dropout layer before each Dense layer, whose masks ``train`` draws, or None; may be assigned.
         steps: number of complete steps of the last call of ``train``, also if that call raised an exception.
 
     Raises:
@@ -94,6 +96,7 @@ class FusedStep:
         self.parameters = Parameters(weights)
         self.weights = self.parameters.views(self.parameters.flat)
         self.activations = list(activations)
+        self.dropouts: Sequence[Dropout | None] = [None] * len(weights)
         self.dtype = self.weights[0][0].dtype
         self.arrays, self.views = np.zeros(0, self.dtype), list[Weights]()
         self.plan: Plan | None = None
@@ -168,7 +171,9 @@ class FusedStep:
         if rows.shape[1] != inputs:
             raise ValueError(f"The first layer expects {inputs} numbers per sample; received x with shape {x.shape}.")
         plan = self._plan(min(batch_size, len(order)), clips_by_norm(rule))
-        job = self._job(plan, _samples(rows), order, writeable(t), rule, writeable(steps))
+        widths = [len(W) for W, _ in self.weights]
+        masks = draw_masks(self.dropouts, widths, len(order), batch_size, self.dtype)
+        job = self._job(plan, _samples(rows), order, writeable(t), rule, writeable(steps), masks)
         try:
             threads.run([partial(run_worker, job, chunk, buffer) for chunk, buffer in enumerate(plan.buffers)])
         finally:
@@ -179,12 +184,13 @@ class FusedStep:
     def _plan(self, batch_size: int, clips: bool) -> Plan:
         """Return the plan for batches of this size: the last one, or a new one."""
         chunks = chunk_count(self.weights, batch_size)
-        if self.plan is None or self.plan.key != (chunks, batch_size, clips):
+        dropped = [dropout is not None for dropout in self.dropouts]
+        if self.plan is None or self.plan.key != (chunks, batch_size, clips, dropped):
             self.plan = None  # releases the old buffers; stays None if there is no memory for new ones
-            self.plan = Plan(self.parameters, self.activations, chunks, batch_size, clips)
+            self.plan = Plan(self.parameters, self.activations, chunks, batch_size, clips, dropped)
         return self.plan
 
-    def _job(self, plan: Plan, samples: Samples, order: Array, t: Array, rule: Rule, steps: Array) -> Job:
+    def _job(self, plan: Plan, samples: Samples, order: Array, t: Array, rule: Rule, steps: Array, masks: Masks) -> Job:
         """Return the training steps for samples (N, D)."""
         counters = np.zeros((2 + plan.chunks, PADDING), np.int64)
         return Job(
@@ -202,6 +208,7 @@ class FusedStep:
             np.empty(t.shape, self.dtype),
             rule,
             steps,
+            masks,
             Progress(counters[0], counters[1], counters[2:]),
         )
 

@@ -14,6 +14,7 @@ from scratch.kernels.arrays import clear, column_sums, copy
 from scratch.kernels.elementwise import activate, activation_gradient, softmax_cross_entropy
 from scratch.kernels.gemm import Bias, Output, add_product, product_tile
 from scratch.kernels.jit import inlined, subroutine
+from scratch.kernels.masks import drop
 from scratch.kernels.packing import Columns, Factor, Tile, pack_columns, packed_width, pieces
 from scratch.kernels.plan import (
     APPLY,
@@ -29,7 +30,6 @@ from scratch.kernels.plan import (
     UPDATE_STEP,
     Job,
     Layer,
-    State,
     Step,
 )
 from scratch.kernels.simd import get, matrix_view, put, vector_view
@@ -77,17 +77,20 @@ def run_chunk(job: Job, number: int, chunk: int, space: Workspace) -> bool:
     if operations[pass_starts[number], KIND] == UPDATE and not _losses_are_finite(job.losses, batch):
         return False
     for i in range(pass_starts[number], pass_starts[number + 1]):
-        kind, layer = operations[i, KIND], describe(layers, operations[i, LAYER])
+        kind, index = operations[i, KIND], operations[i, LAYER]
+        layer = describe(layers, index)
         tile = _tile(layer, _shape(kind, layer, batch.n), UPDATE_STEP if kind >= UPDATE else GROUP, job.chunks, chunk)
         if kind == GATHER:
             _gather(job, layer, batch, tile, chunk)
         elif kind == FORWARD:
             _forward(job, layer, batch, tile, chunk, space)
+            if job.masks.starts[index + 1] >= 0:
+                places = layer.out, describe(layers, index + 1).x, layer.units
+                drop(job.masks, index + 1, batch.first, tile, job.state.activations, places)
         elif kind == LOSS:
             _loss(job, layer, batch, tile)
         elif kind == BACKWARD:
-            before = describe(layers, operations[i, LAYER] - 1)
-            _backward(job.state, layer, before, batch, tile, space)
+            _backward(job, layer, index, batch, tile, space)
         elif kind == UPDATE:
             _update(job, layer, batch, tile, chunk, space)
         elif kind == APPLY:
@@ -124,6 +127,8 @@ def _gather(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int) -> Non
             copy(float64, row, x, place + i * D, D)
         else:
             _scale_pixels(pixels, row, x, place + i * D, D)
+    if job.masks.starts[0] >= 0:
+        drop(job.masks, np.int64(0), batch.first, (tile[0], tile[1], np.int64(0), D), x, (place, place, D))
 
 
 @subroutine
@@ -162,14 +167,16 @@ def _loss(job: Job, layer: Layer, batch: Batch, tile: Tile) -> None:
 
 
 @inlined
-def _backward(state: State, layer: Layer, before: Layer, batch: Batch, tile: Tile, space: Workspace) -> None:
-    """Compute dz of the layer before, from dz of this layer: activation'(out) · (dz W.T)."""
-    D, n = layer.inputs, batch.n
+def _backward(job: Job, layer: Layer, index: int, batch: Batch, tile: Tile, space: Workspace) -> None:
+    """Compute dz of the layer before, from dz of this layer: activation'(out) · (dz W.T), and the mask if any."""
+    state, before, D, n = job.state, describe(job.layers, index - 1), layer.inputs, batch.n
     dz = matrix_view(state.activations, layer.dz, n, layer.units)
     out, dz_before = matrix_view(state.activations, before.out, n, D), matrix_view(state.activations, before.dz, n, D)
     W = matrix_view(state.parameters, layer.W, D, layer.units)
     no_bias = Bias(state.parameters, np.int64(-1))
     product_tile(Factor(dz, np.bool_(False)), Factor(W, np.bool_(True)), no_bias, tile, dz_before, space)
+    if job.masks.starts[index] >= 0:
+        drop(job.masks, index, batch.first, tile, state.activations, (before.dz, before.dz, D))
     (i0, _, j0, _), dx, y = tile, dz_before.reshape(-1), out.reshape(-1)
     count, length = pieces(tile, D)
     for r in range(count):

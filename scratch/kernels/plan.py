@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from scratch.kernels import FUSED_ACTIVATIONS, Rule
 from scratch.kernels.gemm import MIN_PARALLEL_WORK
+from scratch.kernels.masks import Masks
 from scratch.kernels.packing import PANEL
 from scratch.kernels.sparsity import KC
 from scratch.kernels.workspace import buffer_for, panel_columns
@@ -63,7 +64,8 @@ class Layer(NamedTuple):
         by_units: 1 if the layer is partitioned by units, 0 if by samples.
         W: where W (inputs, units) begins in the parameters.
         b: where b (units,) begins; -1 without a bias.
-        x: where the inputs (batch_size, inputs) begin in the activations.
+        x: where the inputs (batch_size, inputs) begin in the activations; the outputs of the layer before, or what
+            Dropout has made of them.
         x_step: where the copy of the next chunk begins, counted from there; 0 if all chunks read the same inputs.
         out: where the outputs (batch_size, units) begin in the activations.
         dz: where the gradients with respect to x W + b (batch_size, units) begin there.
@@ -156,6 +158,7 @@ class Job(NamedTuple):
         probabilities: receives the outputs likewise (n, C).
         rule: of the optimizer.
         steps: a ``Step`` in each row, float64 (steps, 2).
+        masks: of Dropout.
         progress: the shared counters.
     """
 
@@ -173,6 +176,7 @@ class Job(NamedTuple):
     probabilities: Array
     rule: Rule
     steps: Array
+    masks: Masks
     progress: Progress
 
 
@@ -228,12 +232,19 @@ class Plan:
         chunks: number of chunks of a pass.
         batch_size: samples of a batch; the last batch of a job may have fewer.
         clips_by_norm: whether updates need the whole gradient.
+        dropped: whether there is a Dropout before each layer.
     """
 
     def __init__(
-        self, parameters: Parameters, activations: Sequence[str], chunks: int, batch_size: int, clips_by_norm: bool
+        self,
+        parameters: Parameters,
+        activations: Sequence[str],
+        chunks: int,
+        batch_size: int,
+        clips_by_norm: bool,
+        dropped: Sequence[bool],
     ) -> None:
-        self.key = chunks, batch_size, clips_by_norm
+        self.key = chunks, batch_size, clips_by_norm, dropped
         self.chunks, self.batch_size = chunks, batch_size
         shapes = [shape for shape, _ in parameters.shapes]
         wide = [chunks > 1 and units >= max(batch_size, chunks * MIN_UNITS_PER_CHUNK) for _, units in shapes]
@@ -245,9 +256,11 @@ class Plan:
         x_size = _aligned(batch_size * shapes[0][0])
         size, blocks = x_size * (chunks if self.by_units[0] else 1), 0
         for i, (inputs, units) in enumerate(shapes):
+            x, x_step = (rows[-1].out, 0) if rows else (0, x_size if self.by_units[0] else 0)
+            if rows and dropped[i]:
+                x, size = size, size + _aligned(batch_size * inputs)
             dz = size + _aligned(batch_size * units)
             kind = FUSED_ACTIVATIONS.index(activations[i])
-            x, x_step = (rows[-1].out, 0) if rows else (0, x_size if self.by_units[0] else 0)
             squares, blocks = blocks, blocks + math.ceil(inputs / UPDATE_STEP) * math.ceil(units / UPDATE_COLUMNS) + 1
             offsets = *parameters.offsets[i], x, x_step, size, dz, squares, blocks
             rows.append(Layer(inputs, units, kind, self.by_units[i], *offsets))

@@ -1,0 +1,96 @@
+"""Dropout in a fused step: masks are drawn in Python before the steps, and applied tile by tile.
+
+NumPy's generator draws the masks of all steps of a job, as compiled code has no generator with the same bits.  A mask
+has one byte for each number; the masks for the inputs of a layer, for all samples of the job, are one block::
+
+    keep   │ layer 0: n × inputs │ layer 2: n × inputs │        layer 1 has no Dropout before it
+           starts[0]             starts[2]                      starts[1] = -1
+
+The forward pass writes what a mask keeps to memory of its own, since the gradient of an activation needs all outputs.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scratch.kernels.jit import Int, subroutine
+from scratch.kernels.packing import Tile, pieces
+from scratch.kernels.simd import get, put
+
+Array = NDArray[Any]
+
+
+class Masks(NamedTuple):
+    """The masks of a job.
+
+    Attributes:
+        keep: 1 for a number that is kept, else 0 (uint8, 1-D).
+        starts: where the mask for the inputs of each layer begins; -1 without one, and after the last layer (L + 1,).
+        factors: what is multiplied with the inputs that are kept, of the parameters' dtype (L + 1,).
+    """
+
+    keep: Array
+    starts: Array
+    factors: Array
+
+
+class Dropout(Protocol):
+    """A layer that draws masks: ``scratch.layers.Dropout``."""
+
+    state: dict[str, Array]
+
+    @property
+    def factor(self) -> float:
+        """What is multiplied with the inputs that are kept."""
+
+    def mask(self, ahead: int, shape: tuple[int, ...]) -> Array:
+        """Return the boolean mask of the step after ``ahead`` others."""
+
+
+def draw_masks(
+    dropouts: Sequence[Dropout | None], widths: Sequence[int], n: int, batch_size: int, dtype: np.dtype[Any]
+) -> Masks:
+    """Return the masks of a job.
+
+    Args:
+        dropouts: the layer before each Dense layer, or None.
+        widths: the number of inputs of each Dense layer.
+        n: number of samples.
+        batch_size: samples per step; the last step may have fewer.
+        dtype: of the parameters.
+    """
+    keep = np.empty(n * sum(width for dropout, width in zip(dropouts, widths, strict=True) if dropout), np.bool_)
+    starts, factors, end = np.full(len(widths) + 1, -1), np.zeros(len(widths) + 1, dtype), 0
+    for i, (dropout, width) in enumerate(zip(dropouts, widths, strict=True)):
+        if dropout:
+            starts[i], end = end, end + n * width
+            factors[i] = dropout.factor
+            rows = keep[starts[i] : end].reshape(n, width)
+            for ahead, first in enumerate(range(0, n, batch_size)):
+                batch = rows[first : first + batch_size]
+                batch[...] = dropout.mask(ahead, batch.shape)
+    return Masks(keep.view(np.uint8), starts, factors)
+
+
+@subroutine
+def drop(masks: Masks, layer: Int, first: Int, tile: Tile, numbers: Array, places: tuple[Int, Int, Int]) -> None:
+    """Apply the mask for the inputs of a layer to a tile of them: x times the factor where it keeps them, else 0.
+
+    Args:
+        masks: of the job.
+        layer: number of the layer.
+        first: number of the batch's first sample in the job.
+        tile: of x (n, inputs).
+        numbers: 1-D array that contains x and the result.
+        places: where x begins there, where the result, and the number of inputs.
+    """
+    (i0, _, j0, _), (x, out, columns), keep, factor = tile, places, masks.keep, masks.factors[layer]
+    count, length = pieces(tile, columns)
+    for r in range(count):
+        start = (i0 + r) * columns + j0
+        place = masks.starts[layer] + first * columns + start
+        for i in range(start, start + length):
+            kept = get(numbers, x + i) * factor
+            put(numbers, out + i, kept if get(keep, place + i - start) != 0 else numbers.dtype.type(0))

@@ -80,7 +80,7 @@ CHECKS = {
     "losses in training": Check(check_loss_training, fused=True),
     "weighted training": Check(check_weighted_training),
     "streams": Check(check_streams, fused=True),
-    "layers in training": Check(check_layer_training, numerical=True),
+    "layers in training": Check(check_layer_training, numerical=True, fused=True),
     "lock-step": Check(check_lock_step, numerical=True, fused=True),
     "training": Check(check_training, fused=True),
     "learning rates": Check(check_learning_rates, fused=True),

@@ -2,7 +2,8 @@
 
 The trainings have what such a core can get wrong: a last batch with fewer samples, several steps per call, shuffled
 samples, widths that are no multiple of a vector, mostly zeros, logits that overflow, chunks for two cores, a learning
-rate that a callback changes, parameters that are replaced by other arrays, every option of SGD, and every optimizer.
+rate that a callback changes, parameters that are replaced by other arrays, every option of SGD, every optimizer, and
+masks of Dropout, which Keras is given.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from parity_tests.comparison import Comparison, compare
 from parity_tests.reference.adaptive import AdagradSettings, AdamSettings, RMSpropSettings
 from parity_tests.reference.cases import SPARSE, Case
 from parity_tests.reference.error_model import Bounded, Rounding
+from parity_tests.reference.layers import masks_for_keras
 from parity_tests.reference.sgd import OptimizerSettings, SGDSettings
 from scratch.batches import batches
 from scratch.callbacks import LambdaCallback
@@ -70,6 +72,7 @@ TRAININGS = (
     Training(SMALL, 12, True, RMSpropSettings(epsilon=0.0625, weight_decay=0.125)),
     Training(SMALL, 12, True, RMSpropSettings(momentum=0.5, epsilon=0.0625, centered=True, clipnorm=0.125)),
     Training(SMALL, 12, True, AdagradSettings(global_clipnorm=0.125)),
+    Training(Case((18, 7, 5), ("relu", "tanh", "softmax"), features=20, batch=30, between="Dropout", seed=7), 12, True),
 )
 Results = dict[str, Any]
 
@@ -110,10 +113,12 @@ def keras_results(training: Training) -> Results:
     """Return what Keras gives for the same batches."""
     case, found = training.case, {}
     model, names = case.keras_model(training.settings), list(case.bounded_network().params)
+    model.run_eagerly = bool(case.between)  # masks_for_keras needs it
     for epoch, (rate, rows) in enumerate(zip(RATES, training.orders(), strict=True), 1):
         model.optimizer.learning_rate = rate
         sizes = [len(case.x[batch]) for batch in rows]
-        logs = np.array([model.train_on_batch(case.x[batch], case.y[batch]) for batch in rows], np.float64)
+        with masks_for_keras():
+            logs = np.array([model.train_on_batch(case.x[batch], case.y[batch]) for batch in rows], np.float64)
         loss, correct = np.array(sizes) @ logs
         found |= {f"epoch {epoch}: loss": loss / case.batch, f"epoch {epoch}: correct": correct}
         if epoch in (EPOCHS_BEFORE, len(RATES)):

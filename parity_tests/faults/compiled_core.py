@@ -1,7 +1,7 @@
 """Faults in the kernels of the compiled core, which ``fit`` uses by default: lines of source that are replaced."""
 
 from parity_tests.faults.catalogue import planted_in_kernel
-from scratch.kernels import elementwise, gemm, passes, sparsity, updates
+from scratch.kernels import elementwise, gemm, masks, passes, sparsity, updates
 
 planted_in_kernel(
     elementwise,
@@ -173,4 +173,35 @@ planted_in_kernel(
     "v[i] = dW[i] * dW[i]",
     name="fused_adagrad_forgets",
     mistake="AdaGrad divides by the present gradient only.",
+)
+planted_in_kernel(
+    passes,
+    """
+    if job.masks.starts[index] >= 0:
+        drop(job.masks, index, batch.first, tile, state.activations, (before.dz, before.dz, D))
+    """,
+    "pass",
+    name="fused_dropout_not_in_backward",
+    mistake="The gradient flows back through the numbers that were dropped.",
+)
+planted_in_kernel(
+    masks,
+    "place = masks.starts[layer] + first * columns + start",
+    "place = masks.starts[layer] + start",
+    name="fused_dropout_mask_of_first_batch",
+    mistake="Each step of a call drops the same numbers.",
+)
+planted_in_kernel(
+    masks,
+    "kept = get(numbers, x + i) * factor",
+    "kept = get(numbers, x + i)",
+    name="fused_dropout_without_factor",
+    mistake="What a mask keeps is not divided by 1 − rate.",
+)
+planted_in_kernel(
+    masks,
+    "put(numbers, out + i, kept if get(keep, place + i - start) != 0 else numbers.dtype.type(0))",
+    "put(numbers, x + i, kept if get(keep, place + i - start) != 0 else numbers.dtype.type(0))",
+    name="fused_dropout_overwrites_outputs",
+    mistake="The outputs are dropped in place, so that the next layer reads its inputs of another step.",
 )

@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 
 from parity_tests.faults.catalogue import planted_fault
+from scratch.dropout import Dropout
 from scratch.execution import FusedSteps, Steps
 from scratch.kernels import Rule, plan
 from scratch.kernels.fused_step import FusedStep
 from scratch.kernels.plan import BACKWARD, KIND, UPDATE
 
 Array = np.ndarray
-run_fused, train, passes = FusedSteps._run_fused, FusedStep.train, plan._passes
+run_fused, train, passes, mask = FusedSteps._run_fused, FusedStep.train, plan._passes, Dropout.mask
 
 
 @planted_fault(FusedSteps, "_run_fused", caught_by="training", backends=["numba"])
@@ -64,3 +65,9 @@ def updated_before_backward(*arguments: Any) -> Any:
 def momentum_ignored(self: Any, x: Any, order: Array, t: Array, batch_size: int, rule: Rule, steps: Array) -> Any:
     """The compiled core trains without momentum."""
     return train(self, x, order, t, batch_size, rule._replace(momentum=0.0), steps)
+
+
+@planted_fault(Dropout, "mask", caught_by="training", backends=["numba"])
+def same_mask_for_all_steps_of_a_call(self: Any, ahead: int, shape: tuple[int, ...]) -> Array:
+    """Several steps in one call have the mask of the first."""
+    return mask(self, 0, shape)

@@ -5,6 +5,7 @@ condition that ``fused_step`` asks: the compiled core would compute something el
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from parity_tests.unit.trainings import Training, dense_layers, double_first, results, wrap
 from scratch import layer, losses
 from scratch.callbacks import LambdaCallback
-from scratch.layers import Activation, Dense, Flatten, Softmax
+from scratch.layer import Layer
+from scratch.layers import Activation, Dense, Dropout, Flatten, Softmax
 from scratch.losses import CategoricalCrossentropy, Loss, SoftmaxCrossEntropy
 from scratch.models import Sequential
 from scratch.ops import numba_ops
@@ -49,6 +51,13 @@ class ReversedFlatten(Flatten):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         return super().forward(x[:, ::-1])
+
+
+class DoubledDropout(Dropout):
+    """A Dropout layer that keeps twice the factor."""
+
+    def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        return 2 * super().forward(x, training)
 
 
 class OtherRuleDense(DoubledDense):
@@ -183,6 +192,10 @@ def double_loss(compute_loss: Callable[..., Any], *arguments: Any) -> Any:
     return criterion, 2 * value
 
 
+def reverse_mask(mask: Callable[..., np.ndarray], *arguments: Any) -> np.ndarray:
+    return ~mask(*arguments)
+
+
 def replaced_loss(method: str, wrapper: Callable[..., Any], loss: Any = CategoricalCrossentropy) -> Training:
     """The method is replaced on the loss of the model, which is a copy of the given one."""
     return Training(loss=loss, prepare=lambda model: wrap(model.loss, method, wrapper))
@@ -198,6 +211,13 @@ def fortran_order(model: Sequential) -> None:
 
 def strided_bias(model: Sequential) -> None:
     model.layers[0].params["b"] = np.linspace(0, 1, 16, dtype=np.float32)[::2]
+
+
+def with_dropout(*rates: float) -> list[Layer]:
+    """Return layers with these rates of Dropout before the first Dense layer, after it, and so on."""
+    dense: list[Layer] = [Dense(8, "tanh"), Dense(17, "relu"), Dense(3, "softmax")]
+    dropouts = [Dropout(rate) for rate in rates]
+    return [layer for pair in zip(dropouts, dense[-len(rates) :], strict=True) for layer in pair]
 
 
 LAYER_BY_LAYER = {
@@ -224,6 +244,25 @@ LAYER_BY_LAYER = {
     "Dense subclass": Training(lambda: dense_layers(DoubledDense)),
     "Activation subclass": Training(lambda: [Dense(8), DoubledActivation("tanh"), Dense(3, "softmax")]),
     "Flatten subclass": Training(lambda: [ReversedFlatten(), *dense_layers()]),
+    "Dropout subclass": Training(lambda: [Dense(8, "relu"), DoubledDropout(0.5), Dense(3, "softmax")]),
+    "Dropout with an activation": Training(
+        lambda: with_dropout(0.2, 0.5), prepare=lambda model: setattr(model.layers[2], "activation", "relu")
+    ),
+    "two Dropout layers in a row": Training(
+        lambda: [Dense(8, "relu"), Dropout(0.2), Dropout(0.5), Dense(3, "softmax")]
+    ),
+    "Dropout before an activation": Training(lambda: [Dense(8), Dropout(0.5), Activation("tanh"), *dense_layers()]),
+    "Dropout of logits": Training(lambda: [Dense(8, "relu"), Dense(3), Dropout(0.5), Softmax()]),
+    "Dropout of probabilities": Training(lambda: [*dense_layers(), Dropout(0.05)]),
+    **{
+        f"dropout.{method} replaced": replace(
+            replaced(lambda model: model.layers[0], method, wrapper), layers=lambda: with_dropout(0.5, 0.2)
+        )
+        for method, wrapper in {"forward": double_first, "_scaled": double_first, "mask": reverse_mask}.items()
+    },
+    "dropout.backward replaced": replace(
+        replaced(lambda model: model.layers[2], "backward"), layers=lambda: with_dropout(0.5, 0.2)
+    ),
     "layer with another rule": Training(lambda: dense_layers(OtherRuleDense)),
     "layer.forward replaced": replaced(lambda model: model.layers[0], "forward"),
     "layer.backward replaced": replaced(lambda model: model.layers[1], "backward"),
@@ -265,6 +304,29 @@ FUSED = {
     "float64": Training(lambda: [Dense(8, "relu", dtype="float64"), Dense(3, "softmax", dtype="float64")]),
     "every activation": Training(lambda: [*(Dense(8, f) for f in ("relu", "sigmoid", "tanh", None)), *dense_layers()]),
     "label smoothing": Training(loss=lambda: CategoricalCrossentropy(label_smoothing=0.2)),
+    "Dropout": Training(lambda: [Dense(8, "relu"), Dropout(0.2), Dense(3, "softmax")]),
+    "Dropout of samples": Training(lambda: [Dropout(0.2), *dense_layers()]),
+    "Dropout before each layer": Training(lambda: with_dropout(0.1, 0.5, 0.3)),
+    "Dropout before Flatten": Training(lambda: [Dropout(0.2), Flatten(), *dense_layers()]),
+    "Dropout after Flatten": Training(lambda: [Flatten(), *with_dropout(0.4, 0.2)]),
+    "Dropout of everything": Training(lambda: with_dropout(1, 0.5)),
+    "Dropout of nothing": Training(lambda: [Dense(8), Dropout(0), Activation("tanh"), *with_dropout(0, 0.5)]),
+    "Dropout after an activation": Training(lambda: [Dense(8), Activation("sigmoid"), *with_dropout(0.3, 0.2)]),
+    "Dropout with seeds": Training(
+        lambda: [Dropout(0.5, seed=3), Dense(5, "tanh"), Dropout(0.5, seed=3), Dense(3, "softmax")]
+    ),
+    "Dropout in float64": Training(
+        lambda: [Dense(8, "relu", dtype="float64"), Dropout(0.3, dtype="float64"), Dense(3, "softmax", dtype="float64")]
+    ),
+    "Dropout with Adam": Training(lambda: with_dropout(0.1, 0.5), lambda: Adam(0.1)),
+    "Dropout with RMSprop": Training(lambda: with_dropout(0.1, 0.5), lambda: RMSprop(0.1)),
+    "Dropout with clipnorm": Training(lambda: with_dropout(0.1, 0.5), lambda: SGD(0.1, clipnorm=0.01)),
+    "a rate that ends and begins": Training(
+        lambda: with_dropout(0.1, 0.5),
+        callbacks=lambda model: [
+            LambdaCallback(on_epoch_begin=lambda epoch, _: setattr(model.layers[0], "rate", (0.1, 0, 0.7)[epoch]))
+        ],
+    ),
     "nesterov without momentum": optimizer(nesterov=True),
     "momentum": optimizer(momentum=0.9),
     "nesterov": optimizer(momentum=0.9, nesterov=True),

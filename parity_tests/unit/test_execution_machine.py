@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from parity_tests.unit.test_execution_steps import CHANGES, EVENTS, Change, WorstBatch
 from parity_tests.unit.trainings import X, Y
 from scratch.callbacks import LambdaCallback
-from scratch.layers import ACTIVATIONS, Activation, Dense, Flatten
+from scratch.layers import ACTIVATIONS, Activation, Dense, Dropout, Flatten
 from scratch.losses import CategoricalCrossentropy
 from scratch.metrics import CategoricalAccuracy
 from scratch.models import Sequential
@@ -35,6 +35,7 @@ OPTIMIZERS: tuple[Callable[[], Optimizer], ...] = (
     lambda: RMSprop(0.05),
     lambda: Adagrad(0.05),
 )
+RATES = (0.0, 0.2, 0.7, 1.0)  # of Dropout
 VALUES = (
     *(("optimizer", "learning_rate", value) for value in (0.0, 0.01, 0.3)),
     *(("optimizer", "momentum", value) for value in (0.0, 0.9)),
@@ -54,6 +55,14 @@ SAMPLES: dict[str, np.ndarray] = {
 
 def set_value(part: str, name: str, value: Any) -> Change:
     return lambda model: setattr(getattr(model, part), name, value)
+
+
+def set_rate(index: int, rate: float) -> Change:
+    def change(model: Sequential) -> None:
+        for layer in [layer for layer in model.layers if isinstance(layer, Dropout)][index : index + 1]:
+            layer.rate = rate
+
+    return change
 
 
 def set_activation(index: int, activation: str) -> Change:
@@ -89,6 +98,7 @@ change_strategy = st.one_of(
     st.sampled_from([CHANGES[name] for name in sorted(CHANGES)]),
     st.builds(lambda value: set_value(*value), st.sampled_from(VALUES)),
     st.builds(set_activation, st.integers(0, 3), st.sampled_from(ACTIVATIONS)),
+    st.builds(set_rate, st.integers(0, 2), st.sampled_from(RATES)),
     st.builds(replace_parameters, st.integers(0, 3), st.sampled_from(COPIES)),
     st.builds(recompile, st.sampled_from(OPTIMIZERS), st.sampled_from([0.0, 0.1])),
     st.builds(replace_last_layers, st.integers(0, 3), st.sampled_from(["softmax", "softmax", "tanh"])),
@@ -114,16 +124,21 @@ class SameBits(RuleBasedStateMachine):
         hidden=st.lists(
             st.tuples(st.sampled_from([1, 8, 17]), st.sampled_from(ACTIVATIONS), st.booleans()), max_size=3
         ),
+        rates=st.lists(st.none() | st.sampled_from(RATES), min_size=5, max_size=5),
         separate=st.booleans(),
         flatten=st.booleans(),
         dtype=st.sampled_from(["float32", "float64"]),
         metric=st.sampled_from([CategoricalAccuracy, WorstBatch]),
     )
-    def build(self, hidden: list[Any], separate: bool, flatten: bool, dtype: str, metric: Any) -> None:
+    def build(self, hidden: list[Any], rates: Any, separate: bool, flatten: bool, dtype: str, metric: Any) -> None:
+        def dropout(i: int) -> list[Any]:
+            return [] if rates[i] is None else [Dropout(rates[i], name=f"dropout_{i}")]
+
         def model(run_eagerly: bool) -> Sequential:
             set_random_seed(0)
-            layers: list[Any] = [Flatten()] if flatten else []
+            layers: list[Any] = [*dropout(-1), Flatten()] if flatten else []
             for i, (units, activation, use_bias) in enumerate([*hidden, (3, "softmax", True)]):
+                layers += dropout(i)
                 layers.append(Dense(units, None if separate else activation, use_bias, name=f"dense_{i}"))
                 layers += [Activation(activation, name=f"activation_{i}")] if separate else []
             model = Sequential(layers, dtype=dtype, name="model")
@@ -165,6 +180,7 @@ class SameBits(RuleBasedStateMachine):
         assert eager.fused is None
         for (name, W), V in zip(default.params.items(), eager.params.values(), strict=True):
             np.testing.assert_array_equal(W, V, err_msg=name, strict=True)
+        np.testing.assert_equal(default.state, eager.state)
         for model in self.models:
             assert model.optimizer is not None
         np.testing.assert_equal(default.optimizer.iterations, eager.optimizer.iterations)  # type: ignore[union-attr]

@@ -15,7 +15,7 @@ from scratch.callbacks.callback import may_skip_batches
 from scratch.callbacks.progress import ProgbarLogger
 from scratch.kernels import fused_step, plan, threads
 from scratch.kernels.plan import Job, Layer
-from scratch.layers import Dense, Flatten
+from scratch.layers import Dense, Dropout, Flatten
 from scratch.losses import CategoricalCrossentropy
 from scratch.models import Sequential
 from scratch.optimizers import SGD
@@ -37,6 +37,7 @@ def trainings(draw: st.DrawFn) -> dict[str, Any]:
         "dtype": draw(st.sampled_from(["float32", "float64"])),
         "samples_dtype": draw(st.sampled_from(["float32", "float64"])),  # several steps per call if equal to "dtype"
         "flatten": draw(st.booleans()),
+        "rates": draw(st.lists(st.sampled_from([0.0, 0.0, 0.2, 0.9, 1.0]), min_size=5, max_size=5)),
         "zeros": draw(st.sampled_from([0.0, 0.9])),
         "loss": draw(st.sampled_from(["categorical", "sparse", 0.1])),
         "batch_size": draw(st.sampled_from([1, 5, 16, 100, 130])),
@@ -52,8 +53,8 @@ def fitted(case: dict[str, Any], optimizer: SGD, backend: str = "numba") -> Sequ
     x = rng.normal(size=(n, case["inputs"])) * (rng.random((n, case["inputs"])) >= case["zeros"])
     x, labels = x.astype(case["samples_dtype"]), rng.integers(case["classes"], size=n)
     layers: list[Any] = [Flatten()] if case["flatten"] else []
-    layers += [Dense(units, kind, use_bias=case["use_bias"]) for units, kind in case["hidden"]]
-    layers += [Dense(case["classes"], "softmax", use_bias=case["use_bias"])]
+    for (units, kind), rate in zip([*case["hidden"], (case["classes"], "softmax")], case["rates"], strict=False):
+        layers += [Dropout(rate), Dense(units, kind, use_bias=case["use_bias"])]
     model = Sequential(layers, backend=backend, dtype=case["dtype"])
     sparse, smoothing = case["loss"] == "sparse", case["loss"] if case["loss"] == 0.1 else 0.0
     loss = "sparse_categorical_crossentropy" if sparse else CategoricalCrossentropy(label_smoothing=smoothing)
@@ -69,6 +70,7 @@ def check_same_bits(fused: Sequential, layered: Sequential) -> None:
     assert layered.fused is None
     for (name, W), V in zip(fused.params.items(), layered.params.values(), strict=True):
         np.testing.assert_array_equal(W, V, err_msg=name, strict=True)
+    np.testing.assert_equal([*fused.state.values()], [*layered.state.values()])
     assert fused.history.history == layered.history.history
 
 
@@ -83,8 +85,17 @@ def test_fused_step_on_several_cores_has_the_bits_of_layer_by_layer() -> None:
         assert train(model_of_the_article(seed)) == train(model_of_the_article(seed, LayerByLayer(0.1)))
 
 
-@pytest.mark.parametrize(("batch_size", "widths"), [(1, [2060, 2100]), (20, [700, 1100, 30]), (70, [2050, 60, 1030])])
-def test_layers_partitioned_by_units_have_the_bits_of_layer_by_layer(batch_size: int, widths: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("batch_size", "widths", "rates"),
+    [
+        (1, [2060, 2100], [0.0] * 5),
+        (20, [700, 1100, 30], [0.3] * 5),
+        (70, [2050, 60, 1030], [0.1, 0.5, 0, 0.2, 0.3]),
+    ],
+)
+def test_layers_partitioned_by_units_have_the_bits_of_layer_by_layer(
+    batch_size: int, widths: list[int], rates: list[float]
+) -> None:
     case = {
         "inputs": 300,
         "hidden": [(width, kind) for width, kind in zip(widths, ["relu", "tanh", "sigmoid"], strict=False)],
@@ -93,6 +104,7 @@ def test_layers_partitioned_by_units_have_the_bits_of_layer_by_layer(batch_size:
         "dtype": "float32",
         "samples_dtype": "float32",
         "flatten": False,
+        "rates": rates,
         "zeros": 0.5,
         "loss": "categorical",
         "batch_size": batch_size,

@@ -56,8 +56,8 @@ class Training:
 
 
 def results(model: Sequential) -> tuple[list[bytes], dict[str, list[float]], int]:
-    """Return everything that a training changes, with the bits of the parameters."""
-    parameters = [W.tobytes() for layer in model.layers for W in layer.params.values()]
+    """Return everything that a training changes, with the bits of the parameters and the numbers of masks."""
+    parameters = [W.tobytes() for layer in model.layers for W in (*layer.params.values(), *layer.state.values())]
     return parameters, model.history.history, model.optimizer.iterations
 
 

@@ -83,10 +83,7 @@ def run_chunk(job: Job, number: int, chunk: int, space: Workspace) -> bool:
         if kind == GATHER:
             _gather(job, layer, batch, tile, chunk)
         elif kind == FORWARD:
-            _forward(job, layer, batch, tile, chunk, space)
-            if job.masks.starts[index + 1] >= 0:
-                places = layer.out, describe(layers, index + 1).x, layer.units
-                drop(job.masks, index + 1, batch.first, tile, job.state.activations, places)
+            _forward(job, layer, index, batch, tile, chunk, space)
         elif kind == LOSS:
             _loss(job, layer, batch, tile)
         elif kind == BACKWARD:
@@ -139,8 +136,8 @@ def _scale_pixels(pixels: Array, start: int, x: Array, place: int, count: int) -
 
 
 @inlined
-def _forward(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int, space: Workspace) -> None:
-    """Compute activation(x W + b)."""
+def _forward(job: Job, layer: Layer, index: int, batch: Batch, tile: Tile, chunk: int, space: Workspace) -> None:
+    """Compute activation(x W + b), and what a Dropout after it keeps."""
     state, H = job.state, layer.units
     x = matrix_view(state.activations, layer.x + chunk * layer.x_step, batch.n, layer.inputs)
     out = matrix_view(state.activations, layer.out, batch.n, H)
@@ -152,6 +149,9 @@ def _forward(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int, space
     count, length = pieces(tile, H)
     for r in range(count):
         activate(layer.activation, vector_view(numbers, (i0 + r) * H + j0, length))
+    if job.masks.starts[index + 1] >= 0:
+        places = layer.out, describe(job.layers, index + 1).x, H
+        drop(job.masks, index + 1, batch.first, tile, state.activations, places)
 
 
 @inlined

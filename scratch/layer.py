@@ -56,8 +56,8 @@ class Layer:
             statistics, and integers from which random masks are drawn, which Keras does not count as weights.
         z: input of the activation function in the last ``forward`` (of a softmax layer: the logits).
         out: output of the last ``forward``.
-        fused_rule: how the fused training step executes this class: ``'dense'``, ``'activation'``, ``'flatten'``, or
-            None if it cannot.  A subclass does not inherit the rule: see ``scratch.execution``.
+        fused_rule: how the fused training step executes this class: ``'dense'``, ``'activation'``, ``'flatten'``,
+            ``'dropout'``, or None if it cannot.  A subclass does not inherit the rule: see ``scratch.execution``.
     """
 
     z: Array

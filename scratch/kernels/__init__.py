@@ -17,6 +17,7 @@ module                    contents
 ``packing``               packing of columns for the matrix product
 ``workspace``             the buffer in which a thread computes
 ``gemm``                  the matrix product
+``masks``                 Dropout: the masks of a job, and their use
 ``plan``                  the memory layout and the passes of a fused training step
 ``updates``               the update rules of the optimizers
 ``passes``                the passes of a fused training step, compiled

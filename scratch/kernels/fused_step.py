@@ -1,4 +1,4 @@
-"""Fused training steps: forward, loss, backward and SGD update of Dense layers, many steps in one call.
+"""Fused training steps: forward, loss, backward and update of Dense layers, with Dropout, many steps in one call.
 
 Layer by layer, all cores synchronize after every operation and return to Python.  A fused step consists of a few
 *passes* (see ``plan``), each of which is partitioned into *chunks*, and every worker thread executes chunks until all
@@ -66,7 +66,7 @@ from scratch.kernels.atomics import compare_exchange, fetch_add, load
 from scratch.kernels.jit import kernel
 from scratch.kernels.masks import Dropout, Masks, draw_masks
 from scratch.kernels.passes import run_chunk
-from scratch.kernels.plan import PADDING, Job, Parameters, Plan, Progress, Samples, State, Weights, chunk_count
+from scratch.kernels.plan import PADDING, Job, Key, Parameters, Plan, Progress, Samples, State, Weights, chunk_count
 from scratch.kernels.workspace import Bytes, workspace
 from scratch.pixels import Pixels
 
@@ -183,11 +183,11 @@ class FusedStep:
 
     def _plan(self, batch_size: int, clips: bool) -> Plan:
         """Return the plan for batches of this size: the last one, or a new one."""
-        chunks = chunk_count(self.weights, batch_size)
         dropped = [dropout is not None for dropout in self.dropouts]
-        if self.plan is None or self.plan.key != (chunks, batch_size, clips, dropped):
+        key = Key(chunk_count(self.weights, batch_size), batch_size, clips, dropped)
+        if self.plan is None or self.plan.key != key:
             self.plan = None  # releases the old buffers; stays None if there is no memory for new ones
-            self.plan = Plan(self.parameters, self.activations, chunks, batch_size, clips, dropped)
+            self.plan = Plan(self.parameters, self.activations, key)
         return self.plan
 
     def _job(self, plan: Plan, samples: Samples, order: Array, t: Array, rule: Rule, steps: Array, masks: Masks) -> Job:

@@ -223,28 +223,34 @@ class Parameters:
         ]
 
 
-class Plan:
-    """Operations, passes and buffers for batches of one size.
+class Key(NamedTuple):
+    """What a plan depends on, apart from the network.
 
-    Args:
-        parameters: of all layers.
-        activations: the activation after each layer.
+    Attributes:
         chunks: number of chunks of a pass.
         batch_size: samples of a batch; the last batch of a job may have fewer.
         clips_by_norm: whether updates need the whole gradient.
         dropped: whether there is a Dropout before each layer.
     """
 
-    def __init__(
-        self,
-        parameters: Parameters,
-        activations: Sequence[str],
-        chunks: int,
-        batch_size: int,
-        clips_by_norm: bool,
-        dropped: Sequence[bool],
-    ) -> None:
-        self.key = chunks, batch_size, clips_by_norm, dropped
+    chunks: int
+    batch_size: int
+    clips_by_norm: bool
+    dropped: Sequence[bool]
+
+
+class Plan:
+    """Operations, passes and buffers for batches of one size.
+
+    Args:
+        parameters: of all layers.
+        activations: the activation after each layer.
+        key: what else it depends on.
+    """
+
+    def __init__(self, parameters: Parameters, activations: Sequence[str], key: Key) -> None:
+        self.key = key
+        chunks, batch_size, clips_by_norm, dropped = key
         self.chunks, self.batch_size = chunks, batch_size
         shapes = [shape for shape, _ in parameters.shapes]
         wide = [chunks > 1 and units >= max(batch_size, chunks * MIN_UNITS_PER_CHUNK) for _, units in shapes]

@@ -199,9 +199,9 @@ planted_in_kernel(
     mistake="What a mask keeps is not divided by 1 − rate.",
 )
 planted_in_kernel(
-    masks,
-    "put(numbers, out + i, kept if get(keep, place + i - start) != 0 else numbers.dtype.type(0))",
-    "put(numbers, x + i, kept if get(keep, place + i - start) != 0 else numbers.dtype.type(0))",
-    name="fused_dropout_overwrites_outputs",
-    mistake="The outputs are dropped in place, so that the next layer reads its inputs of another step.",
+    passes,
+    "(i0, _, j0, _), dx, y = tile, dz_before.reshape(-1), out.reshape(-1)",
+    "(i0, _, j0, _), dx, y = tile, dz_before.reshape(-1), vector_view(state.activations, layer.x, n * D)",
+    name="fused_dropout_before_derivative",
+    mistake="The derivative of an activation is computed from what Dropout has made of its output.",
 )

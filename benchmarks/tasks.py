@@ -4,6 +4,7 @@
 network of any size on random input without zeros.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -73,6 +74,15 @@ class Task:
         """Return a new optimizer of the variant, from the module ``optimizers`` of scratch or Keras."""
         options = {"learning_rate": LEARNING_RATE} | self.variant.optimizer
         return getattr(optimizers, self.variant.optimizer_class)(**options)
+
+    def with_dropout(self, layers: Sequence[Any], create: Any) -> list[Any]:
+        """Return the layers of a model, with ``create(rate, seed=…)``, a Dropout, before each Dense but the first."""
+        found: list[Any] = []
+        for layer in layers:
+            if found and type(layer).__name__ == "Dense":
+                found.append(create(self.variant.dropout, seed=len(found)))
+            found.append(layer)
+        return found
 
     @property
     def loss(self) -> str:

@@ -22,6 +22,7 @@ class Variant(NamedTuple):
         sparse: train on integer labels, with sparse categorical cross-entropy, instead of one-hot rows.
         batch_size: samples in a training step.
         reads_logs: a callback reads the loss after every batch.
+        dropout: rate of a Dropout layer after each hidden layer; 0 for none.
         jax_at_least: lower limit of an epoch in Keras on JAX, divided by an epoch of scratch.
     """
 
@@ -33,12 +34,13 @@ class Variant(NamedTuple):
     sparse: bool = False
     batch_size: int = 100
     reads_logs: bool = False
+    dropout: float = 0.0
     jax_at_least: Goal = Goal(2, 3)
 
 
 PLAIN = Variant("plain float32", jax_at_least=Goal(3, 4))  # the reference of all others
 VERBATIM = Variant("article verbatim (float64)", Goal(1.15, 1.05), inputs="float64")
-ELEMENTWISE, NORM = Goal(1.25, 1.1), Goal(1.5, 1.25)
+ELEMENTWISE, NORM, MASKS = Goal(1.25, 1.1), Goal(1.5, 1.25), Goal(1.5, 1.25)
 # The limits of the clipping are low enough to change the gradients of the first steps, which the check of outputs sees.
 VARIANTS = (
     PLAIN,
@@ -47,6 +49,7 @@ VARIANTS = (
     Variant("Nesterov momentum 0.9", ELEMENTWISE, {"momentum": 0.9, "nesterov": True}),
     Variant("Adam", ELEMENTWISE, {"learning_rate": 0.001}, "Adam"),
     Variant("RMSprop", ELEMENTWISE, {"learning_rate": 0.001}, "RMSprop"),
+    Variant("Dropout 0.2", MASKS, dropout=0.2),
     Variant("weight_decay", ELEMENTWISE, {"weight_decay": 0.1}),
     Variant("clipvalue", ELEMENTWISE, {"clipvalue": 0.001}),
     Variant("clipnorm", NORM, {"clipnorm": 0.1}),

@@ -31,6 +31,9 @@ class KerasPeer(ModelPeer):
         if task.x.ndim > 2:
             layers = [keras.Input(task.x.shape[1:]), keras.layers.Flatten(), *self.model.layers]
             self.model = keras.Sequential(layers)
+        if task.variant.dropout:
+            layers = task.with_dropout(self.model.layers, keras.layers.Dropout)
+            self.model = keras.Sequential([keras.Input(task.x.shape[1:]), *layers])
         self.model.compile(task.create_optimizer(keras.optimizers), task.loss, metrics=["accuracy"])
         if task.variant.reads_logs:
             self.callbacks = [keras.callbacks.LambdaCallback(on_train_batch_end=self.read_logs)]

@@ -5,7 +5,7 @@ from benchmarks.tasks import Array, Task
 from scratch import optimizers
 from scratch.article import build_model
 from scratch.callbacks import LambdaCallback
-from scratch.layers import Flatten
+from scratch.layers import Dropout, Flatten
 from scratch.models import Sequential
 
 
@@ -25,6 +25,8 @@ class ScratchPeer(ModelPeer):
         self.model = build_model(task.hidden, task.inputs, task.classes, backend)
         if task.x.ndim > 2:
             self.model = Sequential([Flatten(input_shape=task.x.shape[1:]), *self.model.layers], backend=backend)
+        if task.variant.dropout:
+            self.model = Sequential(task.with_dropout(self.model.layers, Dropout), backend=backend)
         self.model.compile(task.create_optimizer(optimizers), task.loss, metrics=["accuracy"])
         if task.variant.reads_logs:
             self.callbacks = [LambdaCallback(on_train_batch_end=self.read_logs)]

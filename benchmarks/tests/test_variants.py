@@ -12,6 +12,7 @@ from benchmarks.measurement.worker import Worker
 from benchmarks.peers.registry import KERAS, KERAS_JAX, SCRATCH, create_peer, other_framework
 from benchmarks.tasks import Task, article_task, first_samples, vary
 from benchmarks.variants import PLAIN, VARIANTS, VERBATIM, Variant
+from scratch.layers import Dropout
 
 BY_NAME = {variant.name: variant for variant in VARIANTS}
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
@@ -46,6 +47,7 @@ def test_scratch_trains_every_variant(task: Task, variant: Variant) -> None:
         "Nesterov momentum 0.9",
         "Adam",
         "RMSprop",
+        "Dropout 0.2",
         "global_clipnorm",
         "callback on each batch",
         "integer labels",
@@ -65,6 +67,22 @@ def test_ignored_option_of_the_optimizer_is_detected(task: Task, variant: Varian
     outputs = create_peer(SCRATCH, vary(task, PLAIN)).outputs()
     with pytest.raises(DifferentError, match="weights 0 after training differs"):
         check_outputs(SCRATCH, varied, outputs, reference_outputs(SCRATCH, varied))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.3])
+def test_another_rate_of_dropout_is_detected(task: Task, rate: float) -> None:
+    varied = vary(task, BY_NAME["Dropout 0.2"])
+    outputs = create_peer(SCRATCH, vary(task, BY_NAME["Dropout 0.2"]._replace(dropout=rate))).outputs()
+    with pytest.raises(DifferentError, match="weights 0 after training differs"):
+        check_outputs(SCRATCH, varied, outputs, reference_outputs(SCRATCH, varied))
+
+
+def test_dropout_without_its_factor_is_detected(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    varied = vary(task, BY_NAME["Dropout 0.2"])
+    expected = reference_outputs(SCRATCH, varied)
+    monkeypatch.setattr(Dropout, "factor", 1.0)
+    with pytest.raises(DifferentError, match="weights 0 after training differs"):
+        check_outputs(SCRATCH, varied, create_peer(SCRATCH, varied).outputs(), expected)
 
 
 def test_callback_that_misses_a_batch_is_detected(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:

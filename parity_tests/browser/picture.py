@@ -31,7 +31,7 @@ def main(path: Path) -> None:
         open_view(page, "look")
         wait_for_trace(page, 1)
         before = traces(page)
-        page.get_by_label("Number").fill("7")
+        page.locator("[data-field=index]").fill("7")
         page.keyboard.press("Enter")
         wait_for_trace(page, before + 1)
         go_to(page, "dense/out", (0, UNIT))

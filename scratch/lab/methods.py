@@ -13,6 +13,7 @@ import numpy as np
 from scratch import __version__
 from scratch.lab import digits, parity
 from scratch.lab.explanation import explain
+from scratch.lab.recording import recording
 from scratch.lab.requests import Answer, Fields, take
 from scratch.lab.session import View
 from scratch.lab.states import State, file_bytes, network_at
@@ -231,6 +232,14 @@ def save(view: View, fields: Fields) -> Answer:
     return {"name": name}, {"file": np.frombuffer(content, np.uint8)}
 
 
+def export(view: View, fields: Fields) -> Answer:
+    """Return the run as one HTML file that needs no server: the tab's digit at some snapshots."""
+    content = recording(view, call)
+    place = view.session.training.snapshots.last_place or (0, 0)
+    name = f"digits-epoch-{place[0]}-step-{place[1]}.html"
+    return {"name": name}, {"file": np.frombuffer(content, np.uint8)}
+
+
 METHODS: dict[str, Method] = {
     "hello": hello,
     "digit.pick": digit_pick,
@@ -250,6 +259,7 @@ METHODS: dict[str, Method] = {
     "frame.of": frame_of,
     "representation": representation,
     "save": save,
+    "export": export,
     "compare": parity.compare,
     "compare.tensor": parity.compare_tensor,
     "hunt.levels": parity.hunt_levels,

@@ -10,7 +10,8 @@ import { lab } from "./state.js";
 import { trainPanel } from "./train.js";
 
 // Each returns {element, open()}; open is called whenever the tab is shown, and after a new connection.
-const VIEWS = { look: lookPanel, train: trainPanel, compare: comparePanel, hunt: huntPanel, diagnose: diagnosePanel };
+const RECORDED = { look: lookPanel, train: trainPanel };
+const VIEWS = lab.isRecorded ? RECORDED : { ...RECORDED, compare: comparePanel, hunt: huntPanel, diagnose: diagnosePanel };
 const panels = {};
 let current = null;
 
@@ -112,7 +113,7 @@ function notice() {
     } else if (lab.hello) {
       const { layers, data } = lab.hello;
       const widths = [layers[0].input.join("×"), ...layers.filter(({ params }) => params.W).map(({ params }) => params.W[1])];
-      say(sentence, "connection.open", { widths: widths.join("–"), data: data.source });
+      say(sentence, lab.isRecorded ? "connection.recorded" : "connection.open", { widths: widths.join("–"), data: data.source });
       sentence.classList.toggle("soft", true);
     }
   };
@@ -130,6 +131,7 @@ function notice() {
 
 function start() {
   setLanguage(settings.get("language") ?? new URLSearchParams(location.search).get("lang") ?? navigator.language.slice(0, 2));
+  if (lab.isRecorded) document.body.dataset.recorded = "";
   const main = h("main", { id: "main" }, ...Object.keys(VIEWS).map((name) => h("section", {
     class: "panel", role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}`, hidden: true,
   })));

@@ -43,7 +43,7 @@ export function digitCard(lab) {
   }
 
   const sheet = new Sheet(() => change("digit.prepare", sheet.grey()));
-  const sheetCard = h("div", { class: "card draw" },
+  const sheetCard = h("div", { class: "card draw live" },
     h("h3", { text: "draw.title" }),
     sheet.element,
     h("p", { class: "soft small", id: "draw-help", text: "draw.help" }),
@@ -56,7 +56,7 @@ export function digitCard(lab) {
     h("div", { class: "card" }, h("h3", { text: "digit.network_sees" }),
       h("div", { class: "pair" }, before.element, after.element),
       says, bars,
-      h("div", { class: "row" }, field("digit.target", target)), targetHelp),
+      h("div", { class: "row live" }, field("digit.target", target)), targetHelp),
     pickCard(lab, change),
   );
   dropped(element, change);
@@ -150,7 +150,7 @@ function pickCard(lab, change) {
   index.addEventListener("change", () => choose(Number(index.value)));
   const list = h("ul", { class: "mistakes", "aria-live": "polite" });
   const none = h("p", { class: "soft small", text: "pick.mistakes_help" });
-  return h("div", { class: "card pick" },
+  return h("div", { class: "card pick live" },
     h("h3", { text: "pick.title" }),
     h("div", { class: "row" }, field("pick.set", set), field("pick.index", index)),
     h("div", { class: "row" }, button("pick.previous", () => choose(Number(index.value) - 1)),

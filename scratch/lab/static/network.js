@@ -17,7 +17,7 @@ export function networkCard(lab, explain) {
   const place = h("span", { class: "soft" });
   const element = h("div", { class: "card network", "data-state": "empty" },
     h("div", { class: "row spread" }, h("h3", { text: "network.title" }), h("p", { class: "soft" }, h("span", { text: "network.loss" }), " ", loss)),
-    h("div", { class: "row spread small" }, place, button("network.again", () => refresh())),
+    h("div", { class: "row spread small" }, place, button("network.again", () => refresh(), { class: "live" })),
     h("p", { class: "soft small", text: "network.help" }), heads, rows);
   const newest = latest();
   let tensors = [];

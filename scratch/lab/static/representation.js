@@ -30,7 +30,7 @@ export function representationCard(lab) {
     open: () => chart.dataset.shown || lab.training.state === "stopped by NaN" || show(),
     element: h("section", { class: "card" }, h("h3", { text: "representation.title" }), h("p", { class: "soft small", text: "representation.help" }),
       chart, place, h("div", { class: "row" }, button("representation.show", () => show(), { "data-action": "representation" }),
-        button("representation.refit", () => show(true)))),
+        button("representation.refit", () => show(true), { class: "live" }))),
   };
 }
 

@@ -1,9 +1,13 @@
 // What all views share: the connection, what the server said of itself, the state of the training, the chosen snapshot.
 
 import { Connection } from "./connection.js";
+import { Recording } from "./recording.js";
+
+const recorded = document.getElementById("recording"); // of a page that was exported
 
 class Lab extends EventTarget {
-  connection = new Connection(address());
+  isRecorded = Boolean(recorded);
+  connection = recorded ? new Recording(recorded) : new Connection(address());
   hello = null;
   training = null;
   digit = null; // {source, index, label} of the digit that is studied

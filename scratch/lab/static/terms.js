@@ -78,5 +78,5 @@ function list(result, { left, right, products }) {
 }
 
 function number(value) {
-  return exact(Math.fround(value));
+  return exact(Math.fround(value) + 0); // 0 for -0, which -t is for the other digits
 }

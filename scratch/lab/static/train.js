@@ -69,26 +69,28 @@ function controlsOf(lab, toPresent) {
   rate.addEventListener("change", () => ask("train.learning_rate", { value: Number(rate.value) }));
   const step = button("train.step", () => run("train.step"), { "data-action": "step" });
   const epoch = button("train.epoch", () => run("train.epoch"), { "data-action": "epoch" });
+  const exported = button("train.export", () => save("export"), { "data-action": "export" });
   const update = () => {
     const { state, epoch: at, step: steps, steps_per_epoch: all, learning_rate: current, message: why } = lab.training;
     say(play, playing() ? "train.pause" : "train.play");
-    for (const control of [step, epoch]) control.disabled = playing();
+    for (const control of [step, epoch, exported]) control.disabled = playing();
     play.disabled = state === "stopped by NaN";
     if (document.activeElement !== rate) rate.value = Number(current.toPrecision(7));
     say(status, "train.place", { epoch: at + 1, step: steps, all });
     message.textContent = state === "stopped by NaN" ? why : "";
   };
   lab.addEventListener("training", update);
-  return h("div", { class: "card controls" },
+  return h("div", { class: "card controls live" },
     h("div", { class: "row" }, play, step, epoch, field("train.speed", speed), field("train.rate", rate), status),
     h("div", { class: "row" }, field("train.seed", seed),
       button("train.restart", () => run("train.restart", { seed: Number(seed.value) }), { "data-action": "restart" }),
-      button("train.save", () => save(lab), { "data-action": "save" }), h("span", { class: "soft small", text: "train.help" })),
+      button("train.save", () => save("save", lab.studied), { "data-action": "save" }),
+      exported, h("span", { class: "soft small", text: "train.help" })),
     message);
 }
 
-async function save(lab) {
-  const answer = await ask("save", lab.studied);
+async function save(method, parameters = {}) {
+  const answer = await ask(method, parameters);
   if (!answer) return;
   const link = h("a", { href: URL.createObjectURL(new Blob([answer.arrays.file])), download: answer.result.name });
   link.click();

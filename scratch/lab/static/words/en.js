@@ -13,6 +13,7 @@ export default {
 
   "connection.connecting": "Connecting to the lab's server …",
   "connection.open": "Network {widths} · {data}",
+  "connection.recorded": "A recording. Network {widths} · {data}. To draw, train and compare: python -m scratch lab",
   "connection.lost": "The connection to the lab's server is lost; the page tries to connect again, and the training goes on if the server still runs.",
   "connection.gone": "The lab's server does not answer: start it again with python -m scratch lab, and open the address that it prints.",
   "connection.replaced": "The lab was started again and has another address: open the address that the command printed.",
@@ -140,6 +141,7 @@ export default {
   "train.seed": "Seed",
   "train.restart": "Restart with new weights",
   "train.save": "Save the model",
+  "train.export": "Export as a page",
   "train.help": "A watched, paused and continued training ends with the same bits as fit.",
   "train.place": "Epoch {epoch}, step {step} of {all}",
   "train.scrub": "Look back",

@@ -13,6 +13,7 @@ export default {
 
   "connection.connecting": "ラボのサーバーに接続しています…",
   "connection.open": "ネットワーク {widths} · {data}",
+  "connection.recorded": "記録したページです。ネットワーク {widths} · {data}。描く・学習・比較は python -m scratch lab で。",
   "connection.lost": "ラボのサーバーとの接続が切れました。再接続を試みています。サーバーが動いていれば学習は続いています。",
   "connection.gone": "ラボのサーバーが応答しません。python -m scratch lab を再び実行し、表示されたアドレスを開いてください。",
   "connection.replaced": "ラボが新しく起動され、アドレスが変わりました。コマンドが表示したアドレスを開いてください。",
@@ -140,6 +141,7 @@ export default {
   "train.seed": "シード",
   "train.restart": "新しい重みで最初から",
   "train.save": "モデルを保存",
+  "train.export": "ページとして書き出す",
   "train.help": "観察・一時停止・再開しても、結果は fit と 1 ビットも違いません。",
   "train.place": "エポック {epoch}、ステップ {step} / {all}",
   "train.scrub": "過去を見る",

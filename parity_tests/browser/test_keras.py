@@ -144,6 +144,10 @@ def test_the_mistake_in_ones_own_file_is_named(page: Page, tmp_path: Path) -> No
     page.keyboard.press("Enter")
     page.locator(".diagnose[data-findings='1']").wait_for(timeout=STARTING)
     finding = page.locator(".diagnose article")
+    page.get_by_text("A program that shows it").click()
+    page.set_viewport_size({"width": 400, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.set_viewport_size({"width": 1400, "height": 1000})
     assert "db is one number" in finding.inner_text()
     assert violations(page) == []
     page.get_by_role("radio", name="日本語").click()

@@ -58,6 +58,7 @@ def _answers(view: View, call: Call) -> tuple[dict[str, Any], dict[str, Array]]:
         return results[key]
 
     training = view.session.training
+    training.started.wait()  # the first snapshot is that of the first step
     kept = training.snapshots.kept
     count = int(np.clip(PARAMETERS // view.session.model.count_params(), *MOMENTS))
     chosen = [kept[i].id for i in np.unique(np.linspace(0, len(kept) - 1, count).round().astype(int))]

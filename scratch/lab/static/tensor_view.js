@@ -110,12 +110,13 @@ export class TensorView {
     });
     this.cursor.hidden = false;
     const index = indexOf(this.#shape, this.#at);
+    this.inputs[0].parentElement.hidden = !index.length;
     this.inputs.forEach((input, axis) => {
       input.hidden = axis >= index.length;
       input.max = (this.#shape[axis] ?? 1) - 1;
       if (input !== document.activeElement) input.value = index[axis] ?? 0;
     });
-    this.place.textContent = `${this.name}[${index.join(", ")}] =`;
+    this.place.textContent = index.length ? `${this.name}[${index.join(", ")}] =` : `${this.name} =`;
     const text = this.#text(this.#at);
     this.value.textContent = this.#visible ? text : "?";
     this.value.dataset.value = this.#visible ? text : "";
@@ -133,6 +134,7 @@ export class TensorView {
     const scale = drawCells(this.canvas, this.#values, rows, columns, this.given ?? scaleOf(this.#values));
     const [across, down] = columns * 8 < rows ? [1, 2.5] : rows * 30 < columns ? [10, 1.2] : [columns, rows];
     this.frame.style.aspectRatio = `${across} / ${down}`;
+    this.frame.style.width = this.#values.length === 1 ? "4rem" : "";
     drawScale(this.scale, scale);
     this.low.textContent = short(scale.low);
     this.high.textContent = short(scale.high);

@@ -21,7 +21,8 @@ function translated(text) {
     const rest = found.at(-1) === undefined ? "" : translated(found.at(-1));
     if (rest === null) continue;
     const values = Object.fromEntries(sentence.names.map((name, i) => [name, found[i + 1]]).reverse());
-    return sentence.text.replace(/\{(\w+)\}/g, (_, name) => translated(values[name]) ?? values[name]) + rest;
+    if (values.scene) values.scene = translated(values.scene) ?? values.scene; // others are names of tensors and methods
+    return sentence.text.replace(/\{(\w+)\}/g, (_, name) => values[name]) + rest;
   }
   return null;
 }

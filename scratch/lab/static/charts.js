@@ -46,7 +46,7 @@ function axes({ left, right, low, high }, px, py, height) {
       svg("line", { class: "axis", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: py(y), y2: py(y) }),
       svg("text", { x: MARGIN.left - 6, y: py(y) + 4, "text-anchor": "end" }, short(Number(y.toPrecision(6)))),
     ]),
-    ...ticks(left, right, 6).map((x) => svg("text", { x: px(x), y: bottom + 16, "text-anchor": "middle" }, short(Number(x.toPrecision(6)), 6))),
+    ...ticks(left, right, 6).map((x) => svg("text", { class: "below", x: px(x), y: bottom + 7, "text-anchor": "middle" }, short(Number(x.toPrecision(6)), 6))),
   ];
 }
 

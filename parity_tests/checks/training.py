@@ -113,7 +113,7 @@ def keras_results(training: Training) -> Results:
     """Return what Keras gives for the same batches."""
     case, found = training.case, {}
     model, names = case.keras_model(training.settings), list(case.bounded_network().params)
-    model.run_eagerly = bool(case.between)  # masks_for_keras needs it
+    model.run_eagerly = True  # without the time to compile a graph, and masks_for_keras needs it
     for epoch, (rate, rows) in enumerate(zip(RATES, training.orders(), strict=True), 1):
         model.optimizer.learning_rate = rate
         sizes = [len(case.x[batch]) for batch in rows]

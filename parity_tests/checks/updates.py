@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import keras
 import numpy as np
@@ -54,11 +55,14 @@ def keras_weights(settings: OptimizerSettings, steps: int) -> list[Parameters]:
     variables = {name: keras.Variable(value) for name, value in initial_weights().items()}
     optimizer = settings.create(keras.optimizers)
     optimizer.build(list(variables.values()))
-    apply, found = as_graph(optimizer.apply), []
-    for step in range(steps):
-        apply([keras.ops.convert_to_tensor(dW) for dW in draw(step).values()])
-        found.append({name: to_numpy(keras.ops.stop_gradient(W)) for name, W in variables.items()})
-    return found
+
+    def apply(*gradients: Any) -> list[Any]:
+        optimizer.apply(list(gradients))
+        return [keras.ops.stop_gradient(W) for W in variables.values()]
+
+    drawn = [[keras.ops.convert_to_tensor(dW) for dW in draw(step).values()] for step in range(steps)]
+    graph = as_graph(apply, *drawn[0])
+    return [dict(zip(variables, map(to_numpy, graph(*gradients)), strict=True)) for gradients in drawn]
 
 
 @lru_cache(typed=True)  # settings of two optimizers may be equal as tuples

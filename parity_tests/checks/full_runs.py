@@ -23,9 +23,9 @@ from parity_tests.checks.networks import ScratchNetworks
 from parity_tests.comparison import Comparison, compare, equal, labelled
 from parity_tests.reference.cases import ARTICLE
 from scratch.article import build_model, prepare_floats
+from scratch.batches import batches
 from scratch.datasets import mnist
 from scratch.models import Sequential
-from scratch.training import batches
 from scratch.utils import set_random_seed
 
 LOSS_BOUND = 1e-4

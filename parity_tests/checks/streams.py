@@ -85,10 +85,10 @@ def check_streams(backend: str) -> Iterator[Comparison]:
         theirs, expected, keras_outputs = keras_results(name)
         weights, bounded = bounded_results(name)
         for i, (W, V, reference) in enumerate(zip(ours, theirs, weights, strict=True)):
-            yield compare(f"{name}: array {i} after fit", W, V, 2 * reference.bound)
-        yield equal(f"{name}: names in the history", list(history), list(expected))
+            yield compare(f"{name}, {CASE}: array {i} after fit", W, V, 2 * reference.bound)
+        yield equal(f"{name}, {CASE}: names in the history", list(history), list(expected))
         for key, values in history.items():
-            yield compare(f"{name}: {key}", np.array(values), np.array(expected[key]), DIGITS)
+            yield compare(f"{name}, {CASE}: {key}", np.array(values), np.array(expected[key]), DIGITS)
         for kind, y, keras_y in zip(("data set", "generator"), outputs, keras_outputs, strict=True):
-            yield equal(f"{name}: shape of predict, {kind}", y.shape, keras_y.shape)
-            yield compare(f"{name}: predict, {kind}", y, keras_y, 2 * bounded.bound[: len(keras_y)])
+            yield equal(f"{name}, {CASE}: shape of predict, {kind}", y.shape, keras_y.shape)
+            yield compare(f"{name}, {CASE}: predict, {kind}", y, keras_y, 2 * bounded.bound[: len(keras_y)])

@@ -37,7 +37,8 @@ def execute(notebook: nbformat.NotebookNode) -> None:
         RuntimeError: if a cell fails, takes too long or ends the process; the text has the cell and its outputs.
     """
     where = {"metadata": {"path": str(ROOT)}}  # the folder from which Python imports the packages of the project
-    client = NotebookClient(notebook, timeout=600, record_timing=False, coalesce_streams=True, resources=where)
+    limits = {"timeout": 600, "startup_timeout": 600}  # seconds: the machine may be busy
+    client = NotebookClient(notebook, **limits, record_timing=False, coalesce_streams=True, resources=where)
     begun: list[nbformat.NotebookNode] = []
     client.on_cell_execute = lambda cell, cell_index: begun.append(cell)
     try:

@@ -31,9 +31,9 @@ from scratch.utils import Array, overridden
 if TYPE_CHECKING:
     from scratch.kernels.fused_step import FusedStep  # imports Numba, which backend="numpy" does without
 
-# Upper limits of one call: steps, outputs and multiplications of the forward pass.  Together they keep a call below a
-# few hundredths of a second, so that Ctrl-C, progress bars and backups do not wait for it.
-MAX_STEPS, MAX_OUTPUTS, MAX_MULTIPLICATIONS = 1 << 12, 1 << 17, 1 << 30
+# Upper limits of one call: steps, outputs, multiplications of the forward pass, and bytes of Dropout's masks.  Together
+# they keep a call below a few hundredths of a second, so that Ctrl-C, progress bars and backups do not wait for it.
+MAX_STEPS, MAX_OUTPUTS, MAX_MULTIPLICATIONS, MAX_MASKS = 1 << 12, 1 << 17, 1 << 30, 1 << 22
 
 
 TrainStep = Callable[..., tuple[float, Array]]  # x, y[, sample_weight] → loss and outputs from before the update
@@ -165,7 +165,9 @@ def make_train_function(
     if not additive or not reads(x) or any(callback.needs_batch_events for callback in callbacks):
         return FusedSteps(network, train_step, x, y, steps_per_call=1)
     weights, outputs = network.count_params(), math.prod(filter(None, network.output_shape or ()))
-    limit = min(MAX_STEPS, min(MAX_MULTIPLICATIONS // weights, MAX_OUTPUTS // outputs) // batch_size)
+    masks = sum(len(W) for (W, _), dropout in zip(fused.weights, fused.dropouts, strict=True) if dropout)
+    samples = min(MAX_MULTIPLICATIONS // weights, MAX_OUTPUTS // outputs, MAX_MASKS // max(masks, 1))
+    limit = min(MAX_STEPS, samples // batch_size)
     return FusedSteps(network, train_step, x, y, steps_per_call=max(1, limit))
 
 

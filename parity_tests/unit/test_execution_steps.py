@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from parity_tests.unit.trainings import BATCH_SIZE, Training, X, Y, double_first, results, wrap
 from scratch import execution
 from scratch.callbacks import Callback, LambdaCallback
-from scratch.layers import Dense
+from scratch.layers import Dense, Dropout
 from scratch.losses import CategoricalCrossentropy
 from scratch.metrics import CategoricalAccuracy
 from scratch.models import Sequential
@@ -75,6 +75,13 @@ def test_steps_are_joined_unless_something_needs_each_batch() -> None:
     # Samples that the compiled core cannot read are converted batch by batch, not all at once.
     for x in (X.astype(np.float16), X[:, ::-1], X.astype(">f4")):
         assert steps_per_call(Training(), x) == 1
+
+
+@pytest.mark.parametrize(("value", "steps"), [(13 * 2 * BATCH_SIZE, 2), (13 * 2 * BATCH_SIZE - 1, 1), (1, 1)])
+def test_the_masks_of_a_call_are_limited(value: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "MAX_MASKS", value)
+    layers = [Dropout(0.1), Dense(8, "relu"), Dropout(0.2), Dense(3, "softmax")]  # 5 + 8 inputs have masks
+    assert steps_per_call(Training(lambda: layers)) == steps
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """What was observed in each scene, and whether a network with given formulas reproduces it within its bounds."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -112,7 +112,7 @@ class BatchScene:
         return tensors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StepsScene:
     """Training steps, each of them predicted from the observed weights before it; see ``Scene``."""
 
@@ -137,11 +137,8 @@ class StepsScene:
         states: dict[str, dict[str, Array]] = {}
         summed: dict[str, Array] = {}  # the gradients of all earlier steps
         layers = layers_of(self.activations)
-        first: list[Pass] = []
-        for number, step in enumerate(self.steps, 1):
-            if not first or len(first[0].x) != len(step.x):  # arrays of another size are not kept
-                first = forward(formulas, layers, step.before, step.x)
-            gradients = run(formulas, self.activations, step.before, step.x, step.t, first, step.rate)
+        passes = _passes(self, replace(formulas, update=Formulas.update, accumulate=Formulas.accumulate))
+        for number, (step, gradients) in enumerate(zip(self.steps, passes, strict=True), 1):
             for i, W in enumerate(step.before):
                 layer, key = layers[i // 2], "Wb"[i % 2]
                 name = f"dense_{layer.index}/d{key}"
@@ -154,6 +151,18 @@ class StepsScene:
                     new = formulas.update(layer, key, W, gradient, state, step.rate)
                 predicted[f"step {number}: dense_{layer.index}/{key}"] = new
         return predicted
+
+
+@lru_cache(maxsize=4)  # mistakes in the update, of which there are many, have the same gradients
+def _passes(scene: StepsScene, formulas: Formulas) -> list[Tensors]:
+    """Return the tensors of each training step before its update."""
+    found: list[Tensors] = []
+    first: list[Pass] = []
+    for step in scene.steps:
+        if not first or len(first[0].x) != len(step.x):  # arrays of another size are not kept
+            first = forward(formulas, layers_of(scene.activations), step.before, step.x)
+        found.append(run(formulas, scene.activations, step.before, step.x, step.t, first, step.rate))
+    return found
 
 
 def reproduces(scene: Scene, name: str, predicted: Array) -> bool:

@@ -8,7 +8,7 @@ has one byte for each number; the masks for the inputs of a layer, for all sampl
 
 The forward pass writes what a mask keeps to memory of its own, since the gradient of an activation needs all outputs.
 For two hidden layers of 256 and 100 units and batches of 100 samples, drawing takes 64 µs of a step on a busy AMD EPYC
-(Zen 5), of which 14 µs seed the generators.  A second thread draws no faster, as it would wait for Python's lock.
+(Zen 5), of which 14 µs seed the generators.
 """
 
 from collections.abc import Sequence

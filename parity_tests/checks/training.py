@@ -14,6 +14,7 @@ from unittest import mock
 
 import numpy as np
 
+from keras_impl.frameworks import FRAMEWORK
 from parity_tests.comparison import Comparison, compare
 from parity_tests.reference.adaptive import AdagradSettings, AdamSettings, RMSpropSettings
 from parity_tests.reference.cases import SPARSE, Case
@@ -113,7 +114,8 @@ def keras_results(training: Training) -> Results:
     """Return what Keras gives for the same batches."""
     case, found = training.case, {}
     model, names = case.keras_model(training.settings), list(case.bounded_network().params)
-    model.run_eagerly = True  # without the time to compile a graph, and masks_for_keras needs it
+    # TensorFlow takes a second to compile a graph; JAX without one compiles each operation.  Masks rule a graph out.
+    model.run_eagerly = FRAMEWORK == "tensorflow" or bool(case.between)
     for epoch, (rate, rows) in enumerate(zip(RATES, training.orders(), strict=True), 1):
         model.optimizer.learning_rate = rate
         sizes = [len(case.x[batch]) for batch in rows]

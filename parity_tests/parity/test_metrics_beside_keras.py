@@ -10,6 +10,7 @@ import pytest
 
 import keras_impl
 import scratch
+from keras_impl.frameworks import FRAMEWORK
 from scratch import models
 from scratch.ops import BACKENDS
 
@@ -33,7 +34,7 @@ def compiled(name: str, backend: str) -> tuple[models.Sequential, keras.Sequenti
     theirs = keras_impl.to_keras(ours)
     for model in (ours, theirs):
         model.compile("sgd", loss, metrics=metrics)
-    theirs.run_eagerly = True  # without the time to compile a graph
+    theirs.run_eagerly = FRAMEWORK == "tensorflow"  # without the time to compile a graph
     return ours, theirs
 
 
@@ -62,5 +63,5 @@ def test_files_in_both_directions(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(loaded.evaluate(X, y, verbose=0), theirs.evaluate(X, y, verbose=0), rtol=0, atol=1e-5)
     loaded.save(tmp_path / "ours.keras")
     back = keras.models.load_model(tmp_path / "ours.keras")
-    back.run_eagerly = True
+    back.run_eagerly = FRAMEWORK == "tensorflow"
     np.testing.assert_allclose(back.evaluate(X, y, verbose=0), theirs.evaluate(X, y, verbose=0), rtol=0, atol=1e-5)

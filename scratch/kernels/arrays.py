@@ -55,9 +55,9 @@ def column_sums(x: Array, sums: Array, out: Array) -> None:
         sums: float64, 1-D, at least H; receives the sums.
         out: 1-D, at least H; receives the sums in its dtype.
     """
-    (N, H), numbers = x.shape, x.reshape(-1)
+    N, H = x.shape
     clear(sums, np.int64(0), H)
     for i in range(N):
         for j in range(H):
-            put(sums, j, get(sums, j) + get(numbers, i * H + j))
+            put(sums, j, get(sums, j) + get(x, i * H + j))
     copy(sums, np.int64(0), out, np.int64(0), H)

@@ -40,7 +40,9 @@ _warned: set[str] = set()  # topics
 FMA = {"contract", "nsz"}  # of LLVM's fast-math flags: see ``compiled``
 # Without a wrapper for C, which nothing calls, a function compiles faster.
 OPTIONS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
-NO_MEMORY = {"_nrt": False}  # without Numba's run-time library, which allocates arrays and counts references
+# Without Numba's run-time library, which allocates arrays and counts references, and without rewrites of array
+# expressions and of branches on constants, which kernels do not contain.
+PLAIN = {"_nrt": False, "no_rewrites": True}
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -71,7 +73,7 @@ def compiled(function: F) -> F:
 
 def kernel(function: F) -> F:
     """Compile like ``compiled`` a function that allocates no memory, so that no references need to be counted."""
-    return _cached(njit(function, fastmath=FMA, **OPTIONS, **NO_MEMORY))
+    return _cached(njit(function, fastmath=FMA, **OPTIONS, **PLAIN))
 
 
 def _cached(dispatcher: Any) -> Any:
@@ -99,7 +101,7 @@ def inlined(function: F) -> F:
 
 
 def _part(function: F, fastmath: Any, *, forceinline: bool) -> F:
-    options = OPTIONS | NO_MEMORY | {"no_cpython_wrapper": True, "forceinline": forceinline}
+    options = OPTIONS | PLAIN | {"no_cpython_wrapper": True, "forceinline": forceinline}
     dispatcher: F = njit(function, fastmath=fastmath, pipeline_class=_PartCompiler, **options)
     return dispatcher
 

@@ -101,14 +101,14 @@ def pack_columns(B: Factor, tile: Tile, packed: Columns) -> bool:
 def _pack_panel(B: Array, tile: Tile, NR: Int, data: Array, start: Int) -> None:
     """Pack rows k0 to k1 - 1, columns j0 to j1 - 1 of B (K, N) as rows of NR numbers."""
     k0, k1, j0, j1 = tile
-    numbers, N, lanes = B.reshape(-1), B.shape[1], VECTOR_BYTES // B.itemsize
+    N, lanes = B.shape[1], VECTOR_BYTES // B.itemsize
     whole = (j1 - j0) // lanes * lanes
     for k in range(k0, k1):
         place, source = start + (k - k0) * NR, k * N + j0
         for j in range(0, whole, lanes):
-            store(data, place + j, load(numbers, source + j))
+            store(data, place + j, load(B, source + j))
         for j in range(whole, j1 - j0):
-            put(data, place + j, get(numbers, source + j))
+            put(data, place + j, get(B, source + j))
 
 
 @subroutine
@@ -119,13 +119,13 @@ def _pack_transposed(B: Array, tile: Tile, NR: Int, data: Array, start: Int) -> 
     ``TRANSPOSED_ROWS`` rows of B are packed together, which uses every number of a line.
     """
     k0, k1, j0, j1 = tile
-    numbers, K = B.reshape(-1), B.shape[1]
+    K = B.shape[1]
     for j in range(j0, j1, TRANSPOSED_ROWS):
         count = min(TRANSPOSED_ROWS, j1 - j)
         for k in range(k0, k1):
             place = start + (k - k0) * NR + j - j0
             for c in range(count):
-                put(data, place + c, get(numbers, (j + c) * K + k))
+                put(data, place + c, get(B, (j + c) * K + k))
 
 
 @subroutine

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scratch.kernels.arrays import clear, column_sums, copy
 from scratch.kernels.elementwise import activate, activation_gradient, softmax_cross_entropy
 from scratch.kernels.gemm import Bias, Output, add_product, product_tile
-from scratch.kernels.jit import inlined, subroutine
+from scratch.kernels.jit import Bool, inlined, subroutine
 from scratch.kernels.masks import drop
 from scratch.kernels.packing import Columns, Factor, Tile, pack_columns, packed_width, pieces
 from scratch.kernels.plan import (
@@ -191,7 +191,8 @@ def _update(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int, space:
     state, n, (i0, i1, j0, j1) = job.state, batch.n, tile
     x = matrix_view(state.activations, layer.x + chunk * layer.x_step, n, layer.inputs)
     dz = matrix_view(state.activations, layer.dz, n, layer.units)
-    columns, width, is_finite = j1 - j0, packed_width(j1 - j0, dz), True
+    columns, width = j1 - j0, packed_width(j1 - j0, dz)
+    is_finite: Bool = np.bool_(True)
     for k in range(0, n, KC):
         part = k, min(k + KC, n), j0, j1
         is_finite &= pack_columns(

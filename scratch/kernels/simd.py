@@ -54,15 +54,20 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, fe_type, ir.VectorType(element, fe_type.lanes))
 
 
+def data_pointer(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
+    """Return the address of an array's first number; this is less code for LLVM than Numba's ``make_array``."""
+    return builder.extract_value(array, context.data_model_manager[array_type].get_field_position("data"))
+
+
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     """Return the address of the vector that begins at array[index]; it is aligned to one number only."""
-    data = context.make_array(array_type)(context, builder, array).data
+    data = data_pointer(context, builder, array_type, array)
     return builder.bitcast(builder.gep(data, [index]), context.get_value_type(Vector(array_type.dtype)).as_pointer())
 
 
 @intrinsic
 def load(typing_context: Any, array: Any, index: Any) -> Any:
-    """Return the vector that begins at array[index]; the array is 1-D and contiguous, and the index is not checked."""
+    """Return the vector that begins at array[index]; the index counts the numbers of all rows, and is not checked."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.load(_pointer(context, builder, array, *arguments), align=array.dtype.bitwidth // 8)
@@ -72,7 +77,7 @@ def load(typing_context: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def store(typing_context: Any, array: Any, index: Any, vector: Any) -> Any:
-    """Write the vector to array[index : index + lanes]."""
+    """Write the vector to array[index : index + lanes], with an index as in ``load``."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = _pointer(context, builder, array, *arguments[:2])
@@ -84,10 +89,10 @@ def store(typing_context: Any, array: Any, index: Any, vector: Any) -> Any:
 
 @intrinsic
 def get(typing_context: Any, array: Any, index: Any) -> Any:
-    """Return array[index] of a 1-D array; the index is not checked, and a negative one does not count from the end."""
+    """Return array[index], with an index as in ``load``; a negative one does not count from the end."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(array)(context, builder, arguments[0]).data
+        data = data_pointer(context, builder, array, arguments[0])
         return builder.load(builder.gep(data, [arguments[1]]))
 
     return array.dtype(array, types.int64), generate
@@ -95,10 +100,10 @@ def get(typing_context: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def put(typing_context: Any, array: Any, index: Any, number: Any) -> Any:
-    """Write a number of the array's dtype to array[index] of a 1-D array, without a check of the index."""
+    """Write a number of the array's dtype to array[index], with an index as in ``load``."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(array)(context, builder, arguments[0]).data
+        data = data_pointer(context, builder, array, arguments[0])
         builder.store(arguments[2], builder.gep(data, [arguments[1]]))
         return context.get_dummy_value()
 
@@ -117,7 +122,7 @@ def _view(array: Any, shape: Any, dtype: Any, *further: Any) -> Any:
     kind = types.Array(dtype, len(shape), "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(array)(context, builder, arguments[0]).data
+        data = data_pointer(context, builder, array, arguments[0])
         view = context.make_array(kind)(context, builder)
         itemsize = context.get_constant(types.intp, dtype.bitwidth // 8)
         lengths = list(arguments[2 : 2 + len(shape)])

@@ -106,12 +106,12 @@ def _nonzero(numbers: Array, start: Int, count: Int) -> np.uint64:
 @subroutine
 def _scan_pairs(A: Array, block: Block, words: Words) -> int:
     """Write the words of each pair of rows; return how many terms the pairs have."""
-    numbers, K, n, found = A.reshape(-1), A.shape[1], 0, 0
+    K, n, found = A.shape[1], 0, 0
     for i in range(block.i0, block.i1, PAIR):
         second = min(i + 1, block.i1 - 1)
         for k in range(block.k0, block.k1, WORD):
             count = min(WORD, block.k1 - k)
-            word = _nonzero(numbers, i * K + k, count) | _nonzero(numbers, second * K + k, count)
+            word = _nonzero(A, i * K + k, count) | _nonzero(A, second * K + k, count)
             put(words, n, word)
             found += count_bits(word)
             n += 1
@@ -121,7 +121,7 @@ def _scan_pairs(A: Array, block: Block, words: Words) -> int:
 @subroutine
 def _pack_pairs(A: Array, block: Block, packed: PackedRows) -> None:
     """Pack the terms of each pair of rows, from the words of ``_scan_pairs``."""
-    numbers, K, w = A.reshape(-1), A.shape[1], 0
+    K, w = A.shape[1], 0
     counts, terms, values, words = packed.counts, packed.terms, packed.values, packed.words
     for i in range(block.i0, block.i1, PAIR):
         first, second, g = i * K, min(i + 1, block.i1 - 1) * K, (i - block.i0) // PAIR
@@ -132,8 +132,8 @@ def _pack_pairs(A: Array, block: Block, packed: PackedRows) -> None:
             while word != 0:
                 term = k + lowest_bit(word)
                 put(terms, n, np.uint8(term - block.k0))
-                put(values, PAIR * n, get(numbers, first + term))
-                put(values, PAIR * n + 1, get(numbers, second + term))
+                put(values, PAIR * n, get(A, first + term))
+                put(values, PAIR * n + 1, get(A, second + term))
                 n += 1
                 word &= word - ONE
         counts[g] = n - g * KC
@@ -142,10 +142,10 @@ def _pack_pairs(A: Array, block: Block, packed: PackedRows) -> None:
 @subroutine
 def _scan_columns(A: Array, block: Block, words: Words) -> int:
     """Do as ``_scan_pairs`` for pairs of columns: an even bit c tells whether column c or c + 1 is not zero."""
-    numbers, M, n, found = A.reshape(-1), A.shape[1], 0, 0
+    M, n, found = A.shape[1], 0, 0
     for k in range(block.k0, block.k1):
         for i in range(block.i0, block.i1, WORD):
-            word = _nonzero(numbers, k * M + i, min(WORD, block.i1 - i))
+            word = _nonzero(A, k * M + i, min(WORD, block.i1 - i))
             word = (word | (word >> ONE)) & EVEN_BITS
             put(words, n, word)
             found += count_bits(word)
@@ -156,7 +156,7 @@ def _scan_columns(A: Array, block: Block, words: Words) -> int:
 @subroutine
 def _pack_pairs_of_columns(A: Array, block: Block, packed: PackedRows) -> None:
     """Pack the terms of each pair of columns, from the words of ``_scan_columns``."""
-    numbers, M, w = A.reshape(-1), A.shape[1], 0
+    M, w = A.shape[1], 0
     counts, terms, values, words = packed.counts, packed.terms, packed.values, packed.words
     clear(counts, np.int64(0), (block.i1 - block.i0 + 1) // PAIR)
     for k in range(block.k0, block.k1):
@@ -168,8 +168,8 @@ def _pack_pairs_of_columns(A: Array, block: Block, packed: PackedRows) -> None:
                 g = (column - block.i0) >> 1  # // PAIR
                 n = g * KC + get(counts, g)
                 put(terms, n, np.uint8(k - block.k0))
-                put(values, PAIR * n, get(numbers, k * M + column))
-                put(values, PAIR * n + 1, get(numbers, k * M + min(column + 1, block.i1 - 1)))
+                put(values, PAIR * n, get(A, k * M + column))
+                put(values, PAIR * n + 1, get(A, k * M + min(column + 1, block.i1 - 1)))
                 put(counts, g, get(counts, g) + 1)
                 word &= word - ONE
 
@@ -177,7 +177,7 @@ def _pack_pairs_of_columns(A: Array, block: Block, packed: PackedRows) -> None:
 @subroutine
 def _pack_groups(A: Array, is_transposed: Bool, block: Block, packed: PackedRows) -> None:
     """Pack all terms of each group of four rows."""
-    numbers, last, count = A.reshape(-1), block.i1 - 1, block.k1 - block.k0
+    last, count = block.i1 - 1, block.k1 - block.k0
     counts, terms, values = packed.counts, packed.terms, packed.values
     to_row, to_term = (1, A.shape[1]) if is_transposed else (A.shape[1], 1)
     for i in range(block.i0, block.i1, GROUP):
@@ -188,7 +188,7 @@ def _pack_groups(A: Array, is_transposed: Bool, block: Block, packed: PackedRows
         for k in range(count):
             n, a = g * KC + k, first + k * to_term
             put(terms, n, np.uint8(k))
-            put(values, GROUP * n, get(numbers, a))
-            put(values, GROUP * n + 1, get(numbers, a + b))
-            put(values, GROUP * n + 2, get(numbers, a + c))
-            put(values, GROUP * n + 3, get(numbers, a + d))
+            put(values, GROUP * n, get(A, a))
+            put(values, GROUP * n + 1, get(A, a + b))
+            put(values, GROUP * n + 2, get(A, a + c))
+            put(values, GROUP * n + 3, get(A, a + d))

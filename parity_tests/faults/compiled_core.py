@@ -113,8 +113,8 @@ planted_in_kernel(
 )
 planted_in_kernel(
     sparsity,
-    "word = _nonzero(numbers, i * K + k, count) | _nonzero(numbers, second * K + k, count)",
-    "word = _nonzero(numbers, i * K + k, count)",
+    "word = _nonzero(A, i * K + k, count) | _nonzero(A, second * K + k, count)",
+    "word = _nonzero(A, i * K + k, count)",
     name="second_row_not_scanned",
     mistake="The sparse product does not look at the second of two rows.",
 )

@@ -68,13 +68,13 @@ class Dropout(Layer):
 
     @property
     def factor(self) -> float:
-        """What is multiplied with the inputs that are kept: 1 / (1 − rate), or 0 if none is."""
+        """Factor of the inputs that are kept: 1 / (1 − rate), or 0 if the rate is 1."""
         return 1 / (1 - self.rate) if self.rate < 1 else 0.0
 
     def mask(self, ahead: int, shape: tuple[int, ...]) -> Array:
-        """Return the mask of the step after ``ahead`` others, without counting it as drawn.
+        """Return the mask that is ``ahead`` steps after the next one; the count of drawn masks is unchanged.
 
-        The mask is ``default_rng([seed, i]).random(shape, np.float32) >= rate``, in 60 % of the time: such a number has
+        The mask is ``default_rng([seed, i]).random(shape, np.float32) >= rate``, in 70 % of the time: such a number has
         the upper 24 of 32 random bits, and the generator draws 64 at once.
         """
         masks, count = self.state["masks"].copy(), math.prod(shape)

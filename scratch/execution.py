@@ -259,7 +259,7 @@ def _declared(part: object, attribute: str, *methods: str) -> Any:
 
 
 def _dense_layers(layers: Sequence[Layer]) -> tuple[list[tuple[Layer, str]], list[Dropout | None]] | None:
-    """Return the Dense layers, or None if the rules differ.
+    """Return the Dense layers and their Dropouts, or None if a layer has no fused rule or is at another place.
 
     Returns:
         Each Dense layer with the activation that follows it, its own or a layer's; and the Dropout before each.

@@ -112,7 +112,7 @@ class StreamSource(_Passes):
     def __init__(self, stream: Any, check: Check, steps: int | None, argument: str = "steps_per_epoch") -> None:
         self.stream, self.check, self.is_generator = stream, check, hasattr(stream, "__next__")
         if steps is None and self.is_generator:
-            raise ValueError(f"A generator does not tell how many batches an epoch has; pass {argument}.")
+            raise ValueError(f"A generator has no length; pass {argument}, the number of batches.")
         if self.is_generator:
             super().__init__(check_integer(argument, steps), None, argument)
         else:

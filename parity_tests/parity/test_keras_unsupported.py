@@ -181,7 +181,7 @@ def test_arguments_of_compile_that_keras_does_not_have(
     x, y = rng.random((8, 3)), rng.random((8, 2))
     ours = Sequential([Dense(2, input_shape=(3,))], dtype="float64", backend="numpy")
     ours.compile(*copy.deepcopy(arguments))
-    expected = f"^{message}. The model is saved without the arguments of compile"
+    expected = f"^{message}. The arguments of compile are left out"
     with pytest.warns(UserWarning, match=expected):
         ours.fit(x, y, epochs=2, verbose=0, callbacks=[ModelCheckpoint(path)])
     loaded, theirs = load_model(path, backend="numpy"), keras.models.load_model(path)

@@ -237,7 +237,7 @@ def call(value: Any) -> Any:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((lambda: stream(X, Y),), "A generator does not tell how many batches an epoch has; pass steps_per_epoch."),
+        ((lambda: stream(X, Y),), "A generator has no length; pass steps_per_epoch, the number of batches."),
         ((lambda: stream(X, Y), Y), "y cannot be combined with a generator or data set; its batches hold all data."),
         (
             (lambda: iter([]), {"steps_per_epoch": 1}),
@@ -261,7 +261,10 @@ def call(value: Any) -> Any:
         ((X, Y, {"validation_freq": 0}), "validation_freq must be an integer, 1 or more; got 0"),
         ((X, Y, {"validation_freq": [1, 2.5]}), "each epoch of validation_freq must be an integer, 1 or more; got 2.5"),
         ((X, Y, {"validation_data": (X,)}), r"validation_data must be a pair \(x, y\), or a triple with weights; got"),
-        ((X, Y, {"validation_data": lambda: stream(X, Y)}), "A generator does not tell .*; pass validation_steps."),
+        (
+            (X, Y, {"validation_data": lambda: stream(X, Y)}),
+            "A generator has no length; pass validation_steps, the number of batches.",
+        ),
         ((X, Y, {"validation_data": (X, Y, X)}), r"validation sample_weight must hold one number per sample"),
         (
             (X, Y, {"sample_weight": WEIGHTS[1:]}),
@@ -326,7 +329,7 @@ def test_evaluate_takes_steps() -> None:
     assert evaluated_batches(model, Batches(X, Y)) == [0, 1, 2, 3, 4]
     assert evaluated_batches(model, Batches(X, Y), steps=2) == [0, 1]
     for data, options, message in (
-        ((stream(X, Y),), {}, "A generator does not tell how many batches an epoch has; pass steps."),
+        ((stream(X, Y),), {}, "A generator has no length; pass steps, the number of batches."),
         ((stream(X, Y),), {"steps": 0}, "steps must be an integer, 1 or more; got 0"),
         ((X, Y), {"steps": 0}, "steps must be an integer, 1 or more; got 0"),
         ((stream(X, Y), Y), {"steps": 1}, "y cannot be combined"),
@@ -358,7 +361,7 @@ def test_predict_takes_generators_and_data_sets(backend: str) -> None:
     np.testing.assert_array_equal(model.predict(bare, steps=5, verbose=0), expected)
     np.testing.assert_array_equal(model.predict(X, 5, 0, 3), expected[:15])  # Keras's order of the arguments
     np.testing.assert_array_equal(model.predict(X, steps=2, verbose=0), expected)  # two batches, of 12 and 11 samples
-    with pytest.raises(ValueError, match=r"^A generator does not tell how many batches an epoch has; pass steps.$"):
+    with pytest.raises(ValueError, match=r"^A generator has no length; pass steps, the number of batches.$"):
         model.predict(stream(X), verbose=0)
     for data in (X, Batches(X)):
         with pytest.raises(ValueError, match=r"^steps must be an integer, 1 or more; got 0"):

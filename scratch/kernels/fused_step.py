@@ -76,7 +76,9 @@ BACKOFF_SECONDS = 50e-6
 
 
 class FusedStep:
-    """Forward, backward and update for Dense layers, a softmax with cross-entropy, and SGD.
+    """Forward, backward and update for Dense layers, a softmax with cross-entropy, and an optimizer with a ``Rule``.
+
+    Before each Dense layer may be a Dropout.
 
     Args:
         weights: W (inputs, units) and b (units,) or None of each layer, first to last, of one dtype; are copied.

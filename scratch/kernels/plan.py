@@ -18,8 +18,8 @@ A *pass* is a sequence of operations between which no worker has to wait.  A new
 or after is partitioned by units, before the updates, which need the gradients of all samples, and before ``apply``.
 
 Memory: one flat array holds the parameters of all layers, W0, b0, W1, b1, …, others of the same layout the optimizer's
-state and the gradients, and one more the samples of a batch, and the outputs and dz of all layers for it.  Each part
-begins on a cache line::
+state and the gradients, and one more the samples of a batch, and for each layer its outputs, its dz and, if a Dropout
+is before it, its inputs after the mask.  Each part begins on a cache line::
 
     parameters  │ W0: inputs × units │ b0 │ W1 │ b1 │ …   activations  │ x: batch × inputs │ out 0 │ dz 0 │ out 1 │ …
                 0                    b    W                            0                   out     dz

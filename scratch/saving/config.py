@@ -75,7 +75,7 @@ def to_json(model: Network) -> str:
     try:
         entry["compile_config"] = write_compile_arguments(model)
     except ValueError as error:
-        warn_user(f"{error} The model is saved without the arguments of compile; call compile again after loading.")
+        warn_user(f"{error} The arguments of compile are left out; call compile again after loading.")
     text = json.dumps(entry)
     _check_size(text)
     return text

@@ -127,8 +127,8 @@ class Trainer(TrainableNetwork):
         state.options = {name: str(value) for name, value in options.items() if value is not None}
         if vars(self).setdefault("fit_state", state) is not state:  # one atomic operation, since threads may compete
             raise ValueError(
-                f"Model {self.name!r} is being trained by another fit(); wait until that has ended, or close the study "
-                "lab's page if that trains it."
+                f"Model {self.name!r} is being trained by another fit(); wait until that has ended. If the study lab "
+                "shows it, call close() of the page that show() returned."
             )
         try:
             self.history, self.stop_training = next(c for c in callback_list.callbacks if isinstance(c, History)), False

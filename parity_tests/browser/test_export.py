@@ -7,6 +7,13 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from parity_tests.browser.lab_page import go_to, initial_model, open_view, violations, wait_for_trace, wait_paused
+from scratch.datasets import mnist
+from scratch.lab.methods import call
+from scratch.lab.recording import recording
+from scratch.lab.session import Session, View
+from scratch.layers import Dense, Dropout
+from scratch.models import Sequential
+from scratch.utils import set_random_seed
 
 pytestmark = pytest.mark.slow  # minutes, of one process that waits for the page
 
@@ -89,3 +96,33 @@ def test_an_exported_page_shows_the_same_numbers_without_a_server(browser: Brows
     context.close()
     assert weight == np.float32(initial_model().get_weights()[0][300, 7])
     assert problems == []
+
+
+def test_an_exported_page_tells_zeros_that_dropout_kept_from_dropped_ones(
+    browser: Browser, data: mnist.Dataset, tmp_path: Path
+) -> None:
+    set_random_seed(0)
+    layers = [Dense(64, "relu", input_shape=(784,), name="hidden"), Dropout(0.5, name="dropout"), Dense(10, "softmax")]
+    model = Sequential(layers)
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    session = Session(model, data)
+    view, path = View(session), tmp_path / "run.html"
+    call(view, {"method": "digit.pick", "set": "test", "index": 0})
+    path.write_bytes(recording(view, call))
+    found = view.inspection(session.training.snapshots.kept[-1].id)
+    session.close()
+    layer = found.network.layers[1]
+    assert isinstance(layer, Dropout)
+    assert layer.keep is not None
+
+    context = browser.new_context(locale="en-GB", offline=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    wait_for_trace(page, 1)
+    for is_kept, meaning in ((True, "This unit was kept"), (False, "This unit was dropped")):
+        zeros = np.flatnonzero((found["hidden/out"][0] == 0) & (layer.keep[0] == is_kept))
+        assert go_to(page, "dropout/out", (0, int(zeros[-1]))) == 0
+        assert page.locator(".explain .meaning").inner_text().startswith(meaning)
+    page.evaluate("async () => (await import('lab/state.js')).lab.ask('save')")
+    assert page.locator(".notice").inner_text().startswith("The recording does not contain this")
+    context.close()

@@ -6,6 +6,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest.mock import Mock
 from urllib.error import HTTPError
 
 import numpy as np
@@ -17,6 +18,9 @@ from websockets.typing import Origin
 from parity_tests.robustness.lab_client import Tab
 from scratch.datasets.mnist import Dataset
 from scratch.lab import Page, packages, show
+from scratch.lab.server import Server, listen
+from scratch.lab.training import Training
+from scratch.lab.worker import Worker
 from scratch.layers import Dense
 from scratch.models import Sequential
 from scratch.utils import set_random_seed, to_categorical
@@ -68,7 +72,7 @@ def trained(model: Sequential) -> list[bytes]:
 
 def test_the_page_trains_the_very_model_and_gives_it_back(page: Page, model: Sequential) -> None:
     assert page.model is model
-    with pytest.raises(ValueError, match="is being trained by another fit"):
+    with pytest.raises(ValueError, match=r"is being trained by another fit\(\); wait .* call close\(\) of the page"):
         trained(model)
     with tab(page) as opened:
         opened("hello", lang="en")
@@ -100,8 +104,9 @@ def test_a_notebook_shows_the_page_in_a_frame(page: Page, model: Sequential) -> 
 
 
 def test_token_host_and_origin_are_checked_as_in_the_command(page: Page) -> None:
-    with pytest.raises(HTTPError, match="403"):
+    with pytest.raises(HTTPError, match="403") as refused:
         urllib.request.urlopen(page.url[:-1])
+    assert b"the url of the page that show() returned" in refused.value.read()
     request = urllib.request.Request(page.url, headers={"Host": "evil.example"})
     with pytest.raises(HTTPError, match="403"):
         urllib.request.urlopen(request)
@@ -136,6 +141,35 @@ def test_a_wrong_argument_is_one_sentence(model: Sequential, arguments: dict[str
     with pytest.raises(ValueError, match=message):
         show(**{"model": model, "data": digits(), **arguments})  # type: ignore[arg-type]
     assert model.fit_state is None
+
+
+@pytest.mark.parametrize("step", [(Server, "stop"), (Worker, "close"), (Training, "end"), (Training, "release")])
+def test_a_close_that_ctrl_c_interrupts_can_be_called_again(
+    model: Sequential, monkeypatch: pytest.MonkeyPatch, step: tuple[type, str]
+) -> None:
+    page = show(model, digits())
+    with monkeypatch.context() as patch:
+        patch.setattr(*step, Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            page.close()
+    assert not page.is_closed
+    page.close()
+    assert page.is_closed
+    assert trained(model)
+
+
+@pytest.mark.parametrize("name", ["scratch.lab.server.Server", "scratch.lab.notebook.Page"])
+def test_a_lab_that_cannot_start_gives_the_model_and_the_port_back(
+    model: Sequential, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    listener = listen(0)
+    monkeypatch.setattr("scratch.lab.server.listen", lambda port: listener)
+    monkeypatch.setattr(name, Mock(side_effect=RuntimeError("can't start new thread")))
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        show(model, digits())
+    assert listener.fileno() == -1
+    assert not {"make_train_function", "warn_nonfinite_loss"} & vars(model).keys()
+    assert trained(model)
 
 
 def test_a_missing_package_is_named(model: Sequential, monkeypatch: pytest.MonkeyPatch) -> None:

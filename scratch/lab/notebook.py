@@ -1,6 +1,7 @@
 """``show``: the lab's page in a notebook, on a model of the notebook's own process."""
 
 import atexit
+import contextlib
 import html
 import os
 import threading
@@ -17,7 +18,7 @@ if TYPE_CHECKING:  # imports the packages of the extra
 
 # Pages that may show the lab in a frame: notebooks of this machine, in Jupyter and in VS Code.
 EMBEDDERS = "http://127.0.0.1:* http://localhost:* https://127.0.0.1:* https://localhost:* vscode-webview: vscode-file:"
-_open: list["Page"] = []
+_open: set["Page"] = set()
 
 
 class Page:
@@ -30,7 +31,7 @@ class Page:
 
     Attributes:
         url: the address of the page, which can be opened in a browser too; it contains the token of the lab.
-        is_closed: whether ``close`` was called.
+        is_closed: whether ``close`` has ended the lab.
     """
 
     def __init__(self, server: "Server", height: int, lang: Language | None) -> None:
@@ -38,7 +39,7 @@ class Page:
         self.url = f"{server.url}&lang={lang}" if lang else server.url
         self._thread = threading.Thread(target=server.run, name="lab", daemon=True)
         self._thread.start()
-        _open.append(self)
+        _open.add(self)
         atexit.register(self.close)
 
     @property
@@ -47,15 +48,18 @@ class Page:
         return self._server.session.model
 
     def close(self) -> None:
-        """End the lab: the page says that the connection is lost, and the model can be trained by ``fit`` again."""
+        """End the lab: the page says that the connection is lost, and the model can be trained by ``fit`` again.
+
+        It waits for the end of the present step; if Ctrl-C interrupts it, call it again.
+        """
         if self.is_closed:
             return
-        self.is_closed = True
-        _open.remove(self)
-        atexit.unregister(self.close)
         self._server.stop()
         self._thread.join()
         self._server.session.close(timeout=None)
+        _open.discard(self)
+        atexit.unregister(self.close)
+        self.is_closed = True  # last, so that a call after an interrupted one repeats all steps
 
     def _repr_html_(self) -> str:
         if self.is_closed:
@@ -108,10 +112,10 @@ def show(
         page.close()
     if model.fit_state is not None:
         raise ValueError(f"Model {model.name!r} is being trained by fit(); call show when that has ended.")
-    listener = listen(0)
-    try:
+    with contextlib.ExitStack() as undo:
+        listener = undo.enter_context(listen(0))
         session = Session(model, digits)
-    except BaseException:
-        listener.close()
-        raise
-    return Page(Server(session, listener, embedders=EMBEDDERS), height, lang)
+        undo.callback(session.close, timeout=None)
+        page = Page(Server(session, listener, embedders=EMBEDDERS), height, lang)
+        undo.pop_all()
+    return page

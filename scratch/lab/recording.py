@@ -19,11 +19,13 @@ from scratch.lab.messages import pack
 from scratch.lab.requests import Answer, Fields
 from scratch.lab.session import View
 from scratch.lab.texts import LabError
+from scratch.layers import Dropout
 from scratch.utils import Array
 
 STATIC = Path(__file__).parent / "static"
 PARAMETERS = 1_400_000  # of all recorded snapshots together, which take 12 bytes for each: a file of 17 MB
 MOMENTS = 2, 20  # at least and at most
+MAX_PARAMETERS = 5_000_000  # of the network: at two snapshots, a file of about 120 MB
 Call = Callable[[View, Fields], Answer]
 
 
@@ -35,11 +37,20 @@ def recording(view: View, call: Call) -> bytes:
         call: answers a request, as ``methods.call`` does.
 
     Raises:
-        LabError: if the tab has no digit yet.
+        LabError: if the tab has no digit yet, the network is too large, or the training failed before its first step.
     """
     if view.digit is None:
         raise LabError("no digit")
-    message = gzip.compress(pack(*_answers(view, call)), 6, mtime=0)
+    count = view.session.model.count_params()
+    if count > MAX_PARAMETERS:
+        raise LabError("too large", limit=MAX_PARAMETERS, count=count)
+    representation = view.session.representation
+    basis = representation.basis
+    try:
+        answers = _answers(view, call)
+    finally:
+        representation.basis = basis  # if there was none, the recorded points have set one
+    message = gzip.compress(pack(*answers), 6, mtime=0)
     page = _bundled()
     data = f'<script type="text/plain" id="recording">{base64.b64encode(message).decode()}</script>'
     return page.replace("<body>", f"<body>\n    {data}").encode()
@@ -60,6 +71,8 @@ def _answers(view: View, call: Call) -> tuple[dict[str, Any], dict[str, Array]]:
     training = view.session.training
     training.started.wait()  # the first snapshot is that of the first step
     kept = training.snapshots.kept
+    if not kept:
+        raise LabError("stopped")
     count = int(np.clip(PARAMETERS // view.session.model.count_params(), *MOMENTS))
     chosen = [kept[i].id for i in np.unique(np.linspace(0, len(kept) - 1, count).round().astype(int))]
     results["snapshots||"] = {"snapshots": [s for s in record("snapshots")["snapshots"] if s["id"] in chosen]}
@@ -67,8 +80,11 @@ def _answers(view: View, call: Call) -> tuple[dict[str, Any], dict[str, Array]]:
         record("frame.of", snapshot)
         record("representation", snapshot)
         for tensor in record("trace", snapshot)["tensors"]:
-            record("tensor", snapshot, name=tensor["name"])
-            record("explain", snapshot, name=tensor["name"], index=[0] * len(tensor["shape"]))
+            name = tensor["name"]
+            record("tensor", snapshot, name=name)
+            explained = record("explain", snapshot, name=name, index=[0] * len(tensor["shape"]))
+            if explained["formula"] == "dropout":  # a 0 does not say whether it was kept
+                arrays[f"explain|{snapshot}|{name}|kept"] = _mask(view, snapshot, tensor)
     last = results["snapshots||"]["snapshots"][-1]
     place = {"state": "paused", "message": "", "epoch": last["epoch"], "step": last["step"]}
     hello = record("hello", lang=view.language)
@@ -76,6 +92,13 @@ def _answers(view: View, call: Call) -> tuple[dict[str, Any], dict[str, Array]]:
     hello["data"]["source"] = re.sub(",? from .*", "", hello["data"]["source"])  # without a path of this machine
     curves = {"curves": training.curves.since(-1, 0), "epochs": training.curves.epochs}
     return {"results": results, "present": last["id"], **curves}, arrays
+
+
+def _mask(view: View, snapshot: int, tensor: dict[str, Any]) -> Array:
+    """Return which entries of its input a Dropout layer kept in the step, uint8."""
+    layers = view.inspection(snapshot).network.layers
+    keep = next(layer.keep for layer in layers if isinstance(layer, Dropout) and layer.name == tensor["layer"])
+    return np.ones(tensor["shape"], np.uint8) if keep is None else keep.astype(np.uint8)
 
 
 def _bundled() -> str:

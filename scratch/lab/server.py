@@ -35,6 +35,7 @@ HEADERS = {
     "cache-control": "no-store",
 }
 FORBIDDEN = 4403  # WebSocket close code
+ADVICE = "open the address that the command printed, or in a notebook the url of the page that show() returned"
 
 
 class Server:
@@ -96,7 +97,7 @@ class Server:
 
     async def _page(self, request: Request) -> Response:
         if not self.is_permitted(request):
-            return _forbidden("The address lacks the token of this lab: open the address that the command printed.")
+            return _forbidden(f"The address lacks the token of this lab: {ADVICE}.")
         return FileResponse(STATIC / "index.html")
 
     async def _stop(self, request: Request) -> Response:
@@ -160,7 +161,7 @@ def _checked(app: ASGIApp, hosts: set[str], embedders: str) -> ASGIApp:
 
         response: Callable[[Scope, Receive, Send], Awaitable[None]] = app
         if HTTPConnection(scope).headers.get("host", "") not in hosts:
-            response = _forbidden("The host of the address is not this lab: open the address that the command printed.")
+            response = _forbidden(f"The host of the address is not this lab: {ADVICE}.")
         await response(scope, receive, send_with_headers)
 
     return checked

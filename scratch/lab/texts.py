@@ -16,6 +16,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{name} は {expected} でなければなりません（受け取った値: {got}）。",
     ),
     "no digit": ("Draw or pick a digit first.", "先に数字を描くか選んでください。"),
+    "too large": (
+        "A page can hold at most {limit:,} parameters, and this network has {count:,}; save the model instead.",
+        "ページに記録できるパラメータは {limit:,} 個までです（このモデルは {count:,} 個）。"
+        "代わりにモデルを保存してください。",
+    ),
     "no hunt": ("Start a hunt first.", "先にバグ探しを始めてください。"),
     "nothing drawn": (
         "The picture shows no digit: nothing on it contrasts with the paper.",

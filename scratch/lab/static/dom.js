@@ -38,7 +38,7 @@ export function button(key, click, attributes = {}) {
   return h("button", { type: "button", text: key, on: { click }, ...attributes });
 }
 
-// A text that the server gives in every language: {en, ja}.
+// A text in every language, {en, ja}: the server gives it so, or the page has translated it.
 export function localized(text) {
   const element = h("span", {});
   const write = () => (element.textContent = text[language]);

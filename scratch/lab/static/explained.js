@@ -1,6 +1,7 @@
 // Where a value of a recorded step comes from: what the server's `explain` returns, computed from the recorded tensors.
 //
-// A tensor's explanation of its first value is recorded. Its other values have the same formula; only the indices differ.
+// A tensor's explanation of its first value is recorded. Its other values have the same formula; only the indices differ,
+// and of a Dropout layer whether the value was kept: its mask is recorded as well.
 
 // The rows and columns of the factors of entry [a, b]; null stands for all.
 const FACTORS = {
@@ -21,7 +22,7 @@ export function explained({ result, arrays }, index, values) {
     return { name, index: at, value: entry(values(name), at) };
   });
   const facts = { ...result, index, value: own, operands, float64_sum: null };
-  if (formula === "dropout") facts.kept = own !== 0 || operands[0].value === 0;
+  if (formula === "dropout") facts.kept = entry(arrays.kept, index) === 1;
   if (!(formula in FACTORS)) return { result: facts, arrays };
   const places = FACTORS[formula](index);
   facts.left = [result.left[0], places[0]];

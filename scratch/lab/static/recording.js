@@ -2,6 +2,7 @@
 
 import { decode } from "./connection.js";
 import { explained } from "./explained.js";
+import { words } from "./i18n.js";
 
 export class Recording extends EventTarget {
   #answers = new Map(); // "method|snapshot|tensor" → {result, arrays}
@@ -35,7 +36,7 @@ export class Recording extends EventTarget {
 
   async request(method, { name = "", snapshot = this.#present, index } = {}) {
     const answer = this.#answers.get(`${method}|${snapshot}|${name}`) ?? this.#answers.get(`${method}||${name}`);
-    if (!answer) throw new Error(method);
+    if (!answer) throw new Error(words("connection.unrecorded"));
     if (method !== "explain") return answer;
     const values = (tensor) => this.#answers.get(`tensor|${snapshot}|${tensor}`).arrays.value;
     return explained(answer, index, values);

@@ -8,6 +8,7 @@ import { representationCard } from "./representation.js";
 import { ask, latest } from "./state.js";
 
 const SPEEDS = [1, 5, 20, 100]; // steps per second; besides full speed
+const EXPORT_TIME = 300; // seconds: the largest network that can be exported takes many times those of the article
 
 export function trainPanel(lab) {
   const views = new FrameViews(lab);
@@ -69,7 +70,7 @@ function controlsOf(lab, toPresent) {
   rate.addEventListener("change", () => ask("train.learning_rate", { value: Number(rate.value) }));
   const step = button("train.step", () => run("train.step"), { "data-action": "step" });
   const epoch = button("train.epoch", () => run("train.epoch"), { "data-action": "epoch" });
-  const exported = button("train.export", () => save("export"), { "data-action": "export" });
+  const exported = button("train.export", () => save("export", {}, EXPORT_TIME), { "data-action": "export" });
   const update = () => {
     const { state, epoch: at, step: steps, steps_per_epoch: all, learning_rate: current, message: why } = lab.training;
     say(play, playing() ? "train.pause" : "train.play");
@@ -89,8 +90,8 @@ function controlsOf(lab, toPresent) {
     message);
 }
 
-async function save(method, parameters = {}) {
-  const answer = await ask(method, parameters);
+async function save(method, parameters = {}, timeLimit = undefined) {
+  const answer = await ask(method, parameters, timeLimit);
   if (!answer) return;
   const link = h("a", { href: URL.createObjectURL(new Blob([answer.arrays.file])), download: answer.result.name });
   link.click();

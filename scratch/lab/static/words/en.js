@@ -15,9 +15,10 @@ export default {
   "connection.open": "Network {widths} · {data}",
   "connection.recorded": "A recording. Network {widths} · {data}. To draw, train and compare: python -m scratch lab",
   "connection.lost": "The connection to the lab's server is lost; the page tries to connect again, and the training goes on if the server still runs.",
-  "connection.gone": "The lab's server does not answer: start it again with python -m scratch lab, and open the address that it prints.",
+  "connection.gone": "The lab's server does not answer. Start it again: execute the cell with show(model), or run python -m scratch lab and open the address that it prints.",
   "connection.replaced": "The lab was started again and has another address: open the address that the command printed.",
   "connection.slow": "The server has not answered in time; try again.",
+  "connection.unrecorded": "The recording does not contain this: run python -m scratch lab to have it computed.",
   "connection.retry": "Try again",
 
   "tab.look": "Look inside",

@@ -15,9 +15,10 @@ export default {
   "connection.open": "ネットワーク {widths} · {data}",
   "connection.recorded": "記録したページです。ネットワーク {widths} · {data}。描く・学習・比較は python -m scratch lab で。",
   "connection.lost": "ラボのサーバーとの接続が切れました。再接続を試みています。サーバーが動いていれば学習は続いています。",
-  "connection.gone": "ラボのサーバーが応答しません。python -m scratch lab を再び実行し、表示されたアドレスを開いてください。",
+  "connection.gone": "ラボのサーバーが応答しません。ノートブックでは show(model) のセルを、そうでなければ python -m scratch lab を再び実行し、表示されたページを開いてください。",
   "connection.replaced": "ラボが新しく起動され、アドレスが変わりました。コマンドが表示したアドレスを開いてください。",
   "connection.slow": "サーバーの応答が時間内に届きませんでした。もう一度お試しください。",
+  "connection.unrecorded": "この記録には含まれていません。計算するには python -m scratch lab を実行してください。",
   "connection.retry": "再接続する",
 
   "tab.look": "中を見る",

@@ -8,7 +8,7 @@ import { representationCard } from "./representation.js";
 import { ask, latest } from "./state.js";
 
 const SPEEDS = [1, 5, 20, 100]; // steps per second; besides full speed
-const EXPORT_TIME = 300; // seconds: the largest network that can be exported takes many times those of the article
+const EXPORT_TIME = 300; // seconds; a network of 5 million parameters, the most that an export takes, needs 12 on two cores
 
 export function trainPanel(lab) {
   const views = new FrameViews(lab);

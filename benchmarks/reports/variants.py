@@ -95,7 +95,14 @@ def _draw_bars(axes: Axes, bars: list[tuple[float, Ratio]], height: float, colou
         label = "_"  # one entry in the legend
         low, high = (ratio.value if np.isnan(end) else end for end in (ratio.low, ratio.high))
         axes.errorbar(ratio.value, y, xerr=[[ratio.value - low], [high - ratio.value]], color="black", lw=1)
-        axes.text(high, y, f"  {format_number(ratio.value)} ×", va="center", fontsize=8)
+        background = {
+            "facecolor": "white",
+            "edgecolor": "none",
+            "alpha": 0.8,
+            "pad": 0.5,
+        }  # over the lines of the goals
+        text = f"{format_number(ratio.value)} ×"
+        axes.annotate(text, (high, y), (8, 0), textcoords="offset points", va="center", fontsize=8, bbox=background)
     axes.axvline(1, color="grey", lw=0.8)
     axes.margins(x=0.15, y=0.02)
     axes.set_xlim(left=0)

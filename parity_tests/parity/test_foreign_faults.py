@@ -170,6 +170,7 @@ def test_every_fault(network: str, dtype: str, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_random_pairs(capsys: pytest.CaptureFixture[str]) -> None:
     """Both faults are named in at least 70 % of 100 random pairs."""
     possible = [pair for pair in combinations(book_faults.FAULTS, 2) if compatible(*pair)]

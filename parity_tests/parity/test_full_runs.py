@@ -35,6 +35,7 @@ def test_ten_epochs(backend: str, all_digits: mnist.Dataset) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_accuracies_come_from_one_distribution(all_digits: mnist.Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     rows, p_values, accuracies = full_runs.check_accuracies(all_digits)
     with capsys.disabled():

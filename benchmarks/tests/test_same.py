@@ -24,7 +24,11 @@ def rejection(peer: Peer) -> str:
 
 
 @pytest.mark.parametrize("kind", ["numba", "in-place", "products", "scratch-products"])
-@pytest.mark.parametrize("task", [TASK, dense_task(4, 16, 1, steps=2), dense_task(1, 8, 6, steps=5)])
+@pytest.mark.parametrize(
+    "task",
+    [TASK, dense_task(4, 16, 1, steps=2), dense_task(1, 8, 6, steps=5), dense_task(1, 1024, 1)],  # the last loss: 6e-6
+    ids=lambda task: task.name,
+)
 def test_correct_peer_is_accepted(kind: str, task: Task) -> None:
     check_outputs(kind, task, create_peer(kind, task).outputs(), reference_outputs(kind, task))
 

@@ -179,7 +179,7 @@ def test_arguments_of_compile_that_keras_does_not_have(
     """The model is saved after the training, by a checkpoint too; only ``compile`` must be called again."""
     path, rng = tmp_path / "model.keras", np.random.default_rng(0)
     x, y = rng.random((8, 3)), rng.random((8, 2))
-    ours = Sequential([Dense(2, input_shape=(3,))], dtype="float64", backend="numpy")
+    ours = Sequential([Dense(2, input_shape=(3,))], backend="numpy")
     ours.compile(*copy.deepcopy(arguments))
     expected = f"^{message}. The arguments of compile are left out"
     with pytest.warns(UserWarning, match=expected):

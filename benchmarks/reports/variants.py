@@ -13,6 +13,7 @@ from benchmarks.peers.registry import KERAS, KERAS_JAX, PEERS, SCRATCH
 from benchmarks.variants import PLAIN, VARIANTS, Variant
 
 COLOURS = {SCRATCH: "#4477aa", KERAS: "#ee6677", KERAS_JAX: "#ccbb44"}
+BACKGROUND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}  # of numbers over lines
 
 
 class VariantRatios(NamedTuple):
@@ -95,14 +96,8 @@ def _draw_bars(axes: Axes, bars: list[tuple[float, Ratio]], height: float, colou
         label = "_"  # one entry in the legend
         low, high = (ratio.value if np.isnan(end) else end for end in (ratio.low, ratio.high))
         axes.errorbar(ratio.value, y, xerr=[[ratio.value - low], [high - ratio.value]], color="black", lw=1)
-        background = {
-            "facecolor": "white",
-            "edgecolor": "none",
-            "alpha": 0.8,
-            "pad": 0.5,
-        }  # over the lines of the goals
         text = f"{format_number(ratio.value)} ×"
-        axes.annotate(text, (high, y), (8, 0), textcoords="offset points", va="center", fontsize=8, bbox=background)
+        axes.annotate(text, (high, y), (8, 0), textcoords="offset points", va="center", fontsize=8, bbox=BACKGROUND)
     axes.axvline(1, color="grey", lw=0.8)
     axes.margins(x=0.15, y=0.02)
     axes.set_xlim(left=0)

@@ -9,13 +9,15 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
+from scratch.kernels.simd import data_pointer
+
 ORDER = "seq_cst"
 BYTES = 8  # of a counter
 
 
 def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Return the address of the counter, which is the first argument."""
-    return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+    return data_pointer(context, builder, signature.args[0], arguments[0])
 
 
 @intrinsic

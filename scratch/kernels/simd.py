@@ -54,14 +54,14 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, fe_type, ir.VectorType(element, fe_type.lanes))
 
 
-def _data_pointer(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
+def data_pointer(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
     """Return the address of an array's first number; this is less code for LLVM than Numba's ``make_array``."""
     return builder.extract_value(array, context.data_model_manager[array_type].get_field_position("data"))
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     """Return the address of the vector that begins at array[index]; it is aligned to one number only."""
-    data = _data_pointer(context, builder, array_type, array)
+    data = data_pointer(context, builder, array_type, array)
     return builder.bitcast(builder.gep(data, [index]), context.get_value_type(Vector(array_type.dtype)).as_pointer())
 
 
@@ -95,7 +95,7 @@ def get(typing_context: Any, array: Any, index: Any) -> Any:
     """Return array[index], with an index as in ``load``; a negative one does not count from the end."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = _data_pointer(context, builder, array, arguments[0])
+        data = data_pointer(context, builder, array, arguments[0])
         return builder.load(builder.gep(data, [arguments[1]]))
 
     return array.dtype(array, types.int64), generate
@@ -106,7 +106,7 @@ def put(typing_context: Any, array: Any, index: Any, number: Any) -> Any:
     """Write a number of the array's dtype to array[index], with an index as in ``load``."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = _data_pointer(context, builder, array, arguments[0])
+        data = data_pointer(context, builder, array, arguments[0])
         builder.store(arguments[2], builder.gep(data, [arguments[1]]))
         return context.get_dummy_value()
 
@@ -125,7 +125,7 @@ def _view(array: Any, shape: Any, dtype: Any, *further: Any) -> Any:
     kind = types.Array(dtype, len(shape), "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = _data_pointer(context, builder, array, arguments[0])
+        data = data_pointer(context, builder, array, arguments[0])
         view = context.make_array(kind)(context, builder)
         itemsize = context.get_constant(types.intp, dtype.bitwidth // 8)
         lengths = list(arguments[2 : 2 + len(shape)])

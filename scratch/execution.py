@@ -128,8 +128,8 @@ class FusedSteps(LayerByLayer):
         assert optimizer is not None
         rows = [self.row_numbers[batch] for batch in batches]
         order, size = np.concatenate(rows), len(rows[0])
-        y, units = self.y[order], fused.weights[-1][0].shape[1]
-        t = loss.smooth(loss.targets(y, units, fused.dtype))
+        y = self.y[order]
+        t = loss.smooth(loss.targets(y, fused.classes, fused.dtype))
         rule = optimizer.fused_rule
         assert rule is not None
         if STATE_ARRAYS[rule.kind]:
@@ -159,16 +159,33 @@ def make_train_function(
     fused = fused_step(network)
     if fused is None:
         return LayerByLayer(train_step, x, y)
-    additive = all(_declared(metric, "additive", "update_state") for metric in network.metrics)
     from scratch.kernels.fused_step import reads
 
-    if not additive or not reads(x) or any(callback.needs_batch_events for callback in callbacks):
+    if not additive(network) or not reads(x) or any(callback.needs_batch_events for callback in callbacks):
         return FusedSteps(network, train_step, x, y, steps_per_call=1)
-    weights, outputs = network.count_params(), math.prod(filter(None, network.output_shape or ()))
     masks = sum(len(W) for (W, _), dropout in zip(fused.weights, fused.dropouts, strict=True) if dropout)
+    return FusedSteps(network, train_step, x, y, steps_per_call(network, batch_size, masks))
+
+
+def steps_per_call(network: Network, batch_size: int, masks: int = 0) -> int:
+    """Return how many batches one call may compute; ``masks`` is the number of bytes of a sample's masks."""
+    weights, outputs = network.count_params(), math.prod(filter(None, network.output_shape or ()))
     samples = min(MAX_MULTIPLICATIONS // weights, MAX_OUTPUTS // outputs, MAX_MASKS // max(masks, 1))
-    limit = min(MAX_STEPS, samples // batch_size)
-    return FusedSteps(network, train_step, x, y, steps_per_call=max(1, limit))
+    return max(1, min(MAX_STEPS, samples // batch_size))
+
+
+def additive(network: Network) -> bool:
+    """Return whether every metric may be updated with several batches at once."""
+    return all(_declared(metric, "additive", "update_state") for metric in network.metrics)
+
+
+class _Parts(NamedTuple):
+    """Of what a compiled step is made: each Dense layer, its parameters, its activation, and the Dropout before it."""
+
+    layers: list[Layer]
+    weights: list[tuple[Array, Array | None]]
+    activations: list[str]
+    dropouts: list[Dropout | None]
 
 
 def fused_step(network: Network) -> "FusedStep | None":
@@ -182,40 +199,56 @@ def fused_step(network: Network) -> "FusedStep | None":
     ``layer.params`` by views of that array; so does an array that is assigned to ``layer.params`` later: its values are
     copied, and what is trained from then on is the view in ``layer.params``.
     """
+    parts = _fusable_parts(network)
+    if parts is None:
+        return None
+    step: Any = network.fused
+    if step is None or not step.is_for(parts.weights, parts.activations):
+        arrays = [array for pair in parts.weights for array in pair if array is not None]
+        dtypes = {array.dtype for array in arrays} | {layer.dtype for layer in network.layers}
+        if (
+            len(dtypes) != 1
+            or not all(array.flags.carray for array in arrays)
+            or not all(map(_has_its_shapes, network.layers))
+            or not set(parts.activations) <= set(FUSED_ACTIVATIONS)
+            or _share_memory(arrays)  # several threads would update the same numbers
+        ):
+            return None
+        from scratch.kernels.fused_step import FusedStep
+
+        with network.lock:
+            network.fused = step = FusedStep(parts.weights, parts.activations)
+            for layer, (W, b) in zip(parts.layers, step.weights, strict=True):
+                layer.params.update({"W": W} if b is None else {"W": W, "b": b})
+    found: FusedStep = step
+    found.dropouts = parts.dropouts
+    return found
+
+
+def trained_step(network: Network) -> "FusedStep | None":
+    """Return the compiled step that has trained this network, if it still applies.
+
+    For inference, which must not replace the arrays in ``layer.params``.
+    """
+    step: FusedStep | None = network.fused
+    parts = None if step is None else _fusable_parts(network)
+    return step if step and parts and step.is_for(parts.weights, parts.activations) else None
+
+
+def _fusable_parts(network: Network) -> _Parts | None:
+    """Return the parts of which a compiled step can be made if their arrays fit together, or None."""
     if network.backend != "numba" or network.run_eagerly or overridden(network, Network, *_REPLACED_METHODS):
         return None
     loss_rule = _declared(
         network.loss, "fused_rule", "forward", "backward", "for_logits", "targets", "smooth", "reduce", "reduce_batches"
     )
     rule = _declared(network.optimizer, "fused_rule", "update", "update_step", "_clip")
-    found = _dense_layers(network.layers)
-    if loss_rule != "softmax_cross_entropy" or not isinstance(rule, Rule) or found is None:
+    if loss_rule != "softmax_cross_entropy" or not isinstance(rule, Rule):
         return None
-    chain, dropouts = found
-    activations = [activation for _, activation in chain]
-    weights = [(layer.params["W"], layer.params.get("b")) for layer, _ in chain]
-    arrays = [array for pair in weights for array in pair if array is not None]
-    dtypes = {array.dtype for array in arrays} | {layer.dtype for layer in network.layers}
-    if (
-        len(dtypes) != 1
-        or (clips_by_norm(rule) and np.dtype(np.float64) in dtypes)  # whose last bits depend on the order of a sum
-        or not all(array.flags.carray for array in arrays)
-        or not all(map(_has_its_shapes, network.layers))
-        or not set(activations) <= set(FUSED_ACTIVATIONS)
-    ):
-        return None
-    if network.fused is None or not network.fused.is_for(weights, activations):
-        if _share_memory(arrays):
-            return None  # several threads would update the same numbers
-        from scratch.kernels.fused_step import FusedStep
-
-        with network.lock:
-            network.fused = FusedStep(weights, activations)
-            for (layer, _), (W, b) in zip(chain, network.fused.weights, strict=True):
-                layer.params.update({"W": W} if b is None else {"W": W, "b": b})
-    fused: FusedStep = network.fused
-    fused.dropouts = dropouts
-    return fused
+    parts = _dense_layers(network.layers)
+    if parts and clips_by_norm(rule) and parts.weights[0][0].dtype == np.float64:
+        return None  # the last bits of a float64 norm depend on the order of a sum
+    return parts
 
 
 def _share_state(network: Network, optimizer: Optimizer, fused: "FusedStep") -> None:
@@ -258,11 +291,10 @@ def _declared(part: object, attribute: str, *methods: str) -> Any:
     return getattr(part, attribute)
 
 
-def _dense_layers(layers: Sequence[Layer]) -> tuple[list[tuple[Layer, str]], list[Dropout | None]] | None:
-    """Return the Dense layers and their Dropouts, or None if a layer has no fused rule or is at another place.
+def _dense_layers(layers: Sequence[Layer]) -> _Parts | None:
+    """Return the Dense layers, each with the activation that follows it, its own or a layer's, and its Dropout.
 
-    Returns:
-        Each Dense layer with the activation that follows it, its own or a layer's; and the Dropout before each.
+    None if a layer has no fused rule or is at another place.
     """
     chain: list[tuple[Layer, str]] = []
     dropouts: dict[int, Dropout] = {}
@@ -281,7 +313,11 @@ def _dense_layers(layers: Sequence[Layer]) -> tuple[list[tuple[Layer, str]], lis
             return None  # only a Flatten before the first Dense layer is left out: the compiled step reads rows
     activations = [activation for _, activation in chain]
     ends_in_softmax = bool(chain) and layers[-1].activation == "softmax" and "softmax" not in activations[:-1]
-    return (chain, [dropouts.get(i) for i in range(len(chain))]) if ends_in_softmax else None
+    if not ends_in_softmax:
+        return None
+    dense = [layer for layer, _ in chain]
+    weights = [(layer.params["W"], layer.params.get("b")) for layer in dense]
+    return _Parts(dense, weights, activations, [dropouts.get(i) for i in range(len(chain))])
 
 
 def _has_its_shapes(layer: Layer) -> bool:

@@ -4,7 +4,6 @@ A source gives the steps of an epoch (``epoch``), the function that trains on th
 ``evaluate`` and ``predict`` its batches one by one (``evaluation``).
 """
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -76,6 +75,7 @@ class ArraySource(_Passes):
     ) -> None:
         super().__init__(math.ceil(len(data.x) / batch_size), steps, argument)
         self.data, self.batch_size, self.x_shape = data, batch_size, data.x.shape
+        self.samples = data.x
 
     def arrays(self, prefix: str) -> dict[str, Any]:
         """Return the arrays by name, for a backup of the training."""
@@ -89,9 +89,10 @@ class ArraySource(_Passes):
         """Return the function that trains on rows."""
         return model.make_train_function(*self.data[:2], self.batch_size, callbacks, self.data.sample_weight)
 
-    def evaluation(self) -> Iterator[Data]:
-        """Yield the batches in order."""
-        return map(self.data.take, itertools.islice(batches(len(self.data.x), self.batch_size), self.limit))
+    def evaluation(self, count: int) -> Iterator[Data]:
+        """Yield the batches in order, ``count`` at a time."""
+        samples = len(self.data.x) if self.limit is None else min(len(self.data.x), self.limit * self.batch_size)
+        return map(self.data.take(slice(samples)).take, batches(samples, count * self.batch_size))
 
 
 class StreamSource(_Passes):
@@ -107,7 +108,7 @@ class StreamSource(_Passes):
         ValueError: if it is empty, or a generator comes without ``steps``.
     """
 
-    batch_size = 0
+    batch_size, samples = 0, None
 
     def __init__(self, stream: Any, check: Check, steps: int | None, argument: str = "steps_per_epoch") -> None:
         self.stream, self.check, self.is_generator = stream, check, hasattr(stream, "__next__")
@@ -145,8 +146,8 @@ class StreamSource(_Passes):
         """Return the function that trains on one batch per call."""
         return StreamSteps(self, model, callbacks)
 
-    def evaluation(self) -> Iterator[Data]:
-        """Yield the batches in order."""
+    def evaluation(self, count: int) -> Iterator[Data]:
+        """Yield the batches in order, one at a time: ``count`` is 1, as no ``batch_size`` is known."""
         for i in range(min(self.steps, self.total)):
             batch = self.batch(i)
             if batch is None:

@@ -6,6 +6,7 @@ step are in ``trainable.py``, and so is ``FitState``: everything that changes du
 ``BackupAndRestore`` saves and restores.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from scratch.callbacks.progress import ProgbarLogger, interactive
 from scratch.concurrency import Uninterrupted
 from scratch.dropped_names import renamed
 from scratch.execution import Steps, TrainFunction
-from scratch.losses.weighted import WeightedLoss
+from scratch.inference import make_inference
 from scratch.sample_weights import weights_of
 from scratch.sources import (
     ArraySource,
@@ -221,26 +222,32 @@ class Trainer(TrainableNetwork):
         return self._returned(self._evaluate(source, callback_list), return_dict)
 
     def _evaluate(self, source: Source, callback_list: CallbackList) -> Logs:
-        loss, model = self.loss, self.detached()
-        assert loss is not None
+        model = self.detached()
         model.reset_metrics()
-        self.stop_evaluating = False
+        self.stop_evaluating, step = False, 0
         callback_list.on_test_begin({})
-        for step, (x, y, sample_weight) in enumerate(source.evaluation()):
+        events = "on_test_batch_begin", "on_test_batch_end"
+        inference = make_inference(self, source.samples, source.batch_size, callback_list, *events)
+        for data in source.evaluation(inference.batches_per_call):
             callback_list.on_test_batch_begin(step, {})
-            criterion = loss if sample_weight is None else WeightedLoss(loss, sample_weight)
             with self.reading(), np.errstate(over="ignore", invalid="ignore"):
-                out = model.forward(x)
-                _, value = model.compute_loss(criterion, out, loss.targets(y, out.shape[1], out.dtype))
-                if not np.isfinite(value) and self.fit_state is not None and self.fit_state.validating:
-                    self.warn_nonfinite_loss(x, y)
-            model.update_metrics(Steps([float(value)], y, out, len(out), sample_weight))
-            callback_list.on_test_batch_end(step, model.metric_values())
+                steps = inference.evaluate(data)
+                if self.fit_state is not None and self.fit_state.validating:
+                    self._warn_nonfinite(steps, data)
+            model.update_metrics(steps)
+            step += len(steps.losses)
+            callback_list.on_test_batch_end(step - 1, model.metric_values())
             if self.stop_evaluating:
                 break
         logs = model.metric_values()
         callback_list.on_test_end(logs)
         return logs
+
+    def _warn_nonfinite(self, steps: Steps, data: Data) -> None:
+        """Warn of the first batch of a validation whose loss is not finite."""
+        for i in np.flatnonzero(~np.isfinite(steps.losses))[:1]:
+            rows = slice(i * steps.batch_size, (i + 1) * steps.batch_size)
+            self.warn_nonfinite_loss(data.x[rows], data.y[rows])
 
     def predict(
         self,
@@ -266,14 +273,16 @@ class Trainer(TrainableNetwork):
         callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=source.steps)
         self.build(source.x_shape)
         outputs: list[Array] = []
-        model = self.detached()
-        self.stop_predicting = False
+        self.stop_predicting, step = False, 0
         callback_list.on_predict_begin({})
-        for step, data in enumerate(source.evaluation()):
+        events = "on_predict_batch_begin", "on_predict_batch_end"
+        inference = make_inference(self, source.samples, source.batch_size, callback_list, *events)
+        for data in source.evaluation(inference.batches_per_call):
             callback_list.on_predict_batch_begin(step, {})
             with self.reading(), np.errstate(over="ignore", invalid="ignore"):
-                outputs.append(model.forward(data.x))
-            callback_list.on_predict_batch_end(step, {"outputs": outputs[-1]})
+                outputs.append(inference.predict(data.x))
+            step += math.ceil(len(data.x) / (source.batch_size or len(data.x)))
+            callback_list.on_predict_batch_end(step - 1, {"outputs": outputs[-1]})
             if self.stop_predicting:
                 break
         callback_list.on_predict_end({})

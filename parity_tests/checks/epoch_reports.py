@@ -56,7 +56,7 @@ def check_report(backend: str, case: Case) -> list[Comparison]:
 
 def reports(model: Any, case: Case) -> dict[str, Any]:
     """Return everything that training, evaluation and prediction return and print, of either program."""
-    x, y = case.x, case.y
+    x, y = case.x.copy(), case.y  # writeable: the compiled core computes several batches per call
     untrained = model.evaluate(x, y, batch_size=BATCH, verbose=0)
     text2, history = printed(lambda: model.fit(x, y, verbose=2, **FIT))
     weights = model.get_weights()

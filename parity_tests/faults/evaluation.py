@@ -39,7 +39,7 @@ def evaluation_trains(self: Any, source: Any, callback_list: Any) -> Any:
     """Evaluation updates the weights."""
     self.reset_metrics()
     callback_list.on_test_begin({})
-    for x, y, _ in source.evaluation():
+    for x, y, _ in source.evaluation(1):
         loss, out = self.train_step(x, y)
         self.update_metrics(Steps([loss], y, out, len(out)))
         logs = self.metric_values()

@@ -7,12 +7,14 @@ import numpy as np
 from parity_tests.faults.catalogue import planted_fault
 from scratch.dropout import Dropout
 from scratch.execution import FusedSteps, Steps
+from scratch.inference import FusedInference
 from scratch.kernels import Rule, plan
 from scratch.kernels.fused_step import FusedStep
 from scratch.kernels.plan import BACKWARD, KIND, UPDATE
 
 Array = np.ndarray
 run_fused, train, passes, mask = FusedSteps._run_fused, FusedStep.train, plan._passes, Dropout.mask
+infer, evaluate = FusedStep.infer, FusedInference.evaluate
 
 
 @planted_fault(FusedSteps, "_run_fused", caught_by="training", backends=["numba"])
@@ -38,6 +40,23 @@ def stale_losses(self: Any, *arguments: Any) -> Any:
     return taken, before, out
 
 
+@planted_fault(FusedStep, "infer", caught_by="epoch reports", backends=["numba"])
+def stale_inference(self: Any, *arguments: Any) -> Any:
+    """An evaluation uses the parameters of the evaluation before."""
+    now = self.parameters.flat.copy()
+    self.parameters.flat[:], self.evaluated = vars(self).get("evaluated", now), now
+    results = infer(self, *arguments)
+    self.parameters.flat[:] = now
+    return results
+
+
+@planted_fault(FusedInference, "evaluate", caught_by="epoch reports", backends=["numba"])
+def losses_of_the_first_batch(self: Any, data: Any) -> Steps:
+    """The loss of each batch of an evaluation is that of the first one."""
+    steps = evaluate(self, data)
+    return steps._replace(losses=steps.losses[:1] * len(steps.losses))
+
+
 @planted_fault(FusedStep, "is_for", caught_by="training", backends=["numba"])
 def stale_weights(self: Any, weights: Any, activations: Any) -> bool:
     """Parameters that were replaced by other arrays are not noticed."""
@@ -48,14 +67,16 @@ def stale_weights(self: Any, weights: Any, activations: Any) -> bool:
 def barrier_left_out(*arguments: Any) -> Any:
     """The first update does not wait for the gradients of all samples."""
     operations, starts = passes(*arguments)
-    first = int(np.argmax(operations[:, KIND] == UPDATE))
-    return operations, np.where(starts == first, first + 1, starts)
+    first = int(np.argmax(operations[:, KIND] == UPDATE))  # 0 in inference
+    return operations, np.where((starts == first) & (starts > 0), first + 1, starts)
 
 
 @planted_fault(plan, "_passes", caught_by="training", backends=["numba"])
 def updated_before_backward(*arguments: Any) -> Any:
     """The last layer is updated before the gradient flows back through it."""
     operations, starts = passes(*arguments)
+    if BACKWARD not in operations[:, KIND]:
+        return operations, starts
     first = int(np.argmax(operations[:, KIND] == BACKWARD))
     order = [*range(first), len(operations) - 1, *range(first, len(operations) - 1)]
     return operations[order], starts + ((starts >= first) & (starts < len(operations)))

@@ -37,7 +37,7 @@ def data_set_always_shuffled(self: Any, state: Any) -> list[Any]:
 
 
 @planted_fault(sources.StreamSource, "evaluation", caught_by="streams")
-def steps_ignored(self: Any) -> Iterator[Any]:
+def steps_ignored(self: Any, count: int) -> Iterator[Any]:
     """Evaluation takes all batches of a data set, whatever ``steps`` is."""
     self.steps = self.total
-    return evaluation(self)
+    return evaluation(self, count)

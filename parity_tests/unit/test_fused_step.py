@@ -13,7 +13,7 @@ from parity_tests.unit.kernels import LayerByLayer, model_of_the_article, train
 from scratch.callbacks import LambdaCallback, ModelCheckpoint
 from scratch.callbacks.callback import may_skip_batches
 from scratch.callbacks.progress import ProgbarLogger
-from scratch.kernels import fused_step, plan, threads
+from scratch.kernels import plan, threads, workers
 from scratch.kernels.plan import Job, Layer
 from scratch.layers import Dense, Dropout, Flatten
 from scratch.losses import CategoricalCrossentropy
@@ -113,7 +113,7 @@ def test_layers_partitioned_by_units_have_the_bits_of_layer_by_layer(
     fused, layered = fitted(case, SGD(0.02)), fitted(case, LayerByLayer(0.02))
     check_same_bits(fused, layered)
     if config.NUMBA_NUM_THREADS > 1:
-        assert any(Layer(*row).by_units for row in fused.fused.plan.layers)
+        assert any(Layer(*row).by_units for row in fused.fused.plans[True].layers)
 
 
 # --- several steps per call ---
@@ -181,7 +181,7 @@ def test_interrupt_keeps_the_number_of_complete_steps(monkeypatch: pytest.Monkey
 def test_a_worker_without_memory_ends_the_training_of_all_workers(
     failing: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def worker_loop(job: Job, own: int, *rest: Any, original: Any = fused_step.worker_loop) -> bool:
+    def worker_loop(job: Job, own: int, *rest: Any, original: Any = workers.worker_loop) -> bool:
         if own == failing:
             job.progress.passes_started[own, 0] += 1  # has claimed its chunk; the other workers may wait for it
             raise MemoryError
@@ -190,7 +190,7 @@ def test_a_worker_without_memory_ends_the_training_of_all_workers(
     model = model_of_the_article(0)
     x, y = np.zeros((300, 784), np.float32), np.zeros(300, int)
     with monkeypatch.context() as patch:
-        patch.setattr(fused_step, "worker_loop", worker_loop)
+        patch.setattr(workers, "worker_loop", worker_loop)
         with pytest.raises(MemoryError):
             model.fit(x, y, 100, verbose=0)
     model.fit(x, y, 100, verbose=0)

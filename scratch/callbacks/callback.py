@@ -44,7 +44,11 @@ class Callback:
         If no callback does, ``fit`` runs several steps per call and calls the batch methods once per call, with the
         number of the last batch, as with Keras's ``steps_per_execution``.
         """
-        return not all(hasattr(getattr(self, event), "may_skip_batches") for event in BATCH_EVENTS)
+        return self.needs_each(*BATCH_EVENTS)
+
+    def needs_each(self, *events: str) -> bool:
+        """Return whether this callback needs these events of each batch: whether it overrides one of the methods."""
+        return not all(hasattr(getattr(self, event), "may_skip_batches") for event in events)
 
     def get_state(self) -> dict[str, Any]:
         """Return what a backup saves of this callback, by default nothing: numbers, strings, lists, dicts, arrays."""
@@ -89,9 +93,11 @@ class Callback:
     def on_test_end(self, logs: Logs | None = None) -> None:
         """Called at the end of ``evaluate`` and of an epoch's validation."""
 
+    @may_skip_batches
     def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Called before a batch is evaluated."""
 
+    @may_skip_batches
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Called after a batch is evaluated; ``logs`` are the means over the batches so far."""
 
@@ -101,9 +107,11 @@ class Callback:
     def on_predict_end(self, logs: Logs | None = None) -> None:
         """Called at the end of ``predict``."""
 
+    @may_skip_batches
     def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Called before the outputs of a batch are computed."""
 
+    @may_skip_batches
     def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Called after the outputs of a batch are computed."""
 

@@ -74,6 +74,7 @@ class ProgbarLogger(Callback):
         if not self._in_fit:
             self._start()
 
+    @may_skip_batches
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Update the bar, except within ``fit``."""
         if not self._in_fit:
@@ -88,6 +89,7 @@ class ProgbarLogger(Callback):
         """Start a bar."""
         self._start()
 
+    @may_skip_batches
     def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Update the bar."""
         self._update(batch + 1, None)

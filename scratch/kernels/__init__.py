@@ -21,7 +21,8 @@ module                    contents
 ``plan``                  the memory layout and the passes of a fused training step
 ``updates``               the update rules of the optimizers
 ``passes``                the passes of a fused training step, compiled
-``fused_step``            training steps for a whole network, many of them in one call
+``workers``               the threads that execute the passes of many steps
+``fused_step``            training steps and inference for a whole network, many batches in one call
 ========================  =============================================================================
 
 Attributes:

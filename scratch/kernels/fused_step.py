@@ -24,34 +24,9 @@ The 600 steps of an epoch are 1,200 passes, numbered 0 to 1199.  If the first la
 partitioned by units, and a step would have three passes: gather and forward 0 (chunk 0: units 0 to 511); forward 1 to
 backward 1, by samples; and the updates, where layer 0 is partitioned by units again, so that each core updates the
 columns of W that are in its cache.  With clipping by a norm, ``apply`` 0, 1, 2 are one more pass.
-
-Why this is safe
-----------------
-
-``chunks_done`` counts the finished chunks of all passes.  ``passes_started[c]`` counts the passes in which a worker has
-claimed chunk c.
-
-*No two threads write the same memory.*  A worker claims chunk c of pass p by changing ``passes_started[c]`` from p to
-p + 1 in one atomic ``compare_exchange``, which succeeds for one worker only.  The chunks of one pass write different
-rows or different columns of each array.
-
-*A pass starts only when the previous one is complete.* Workers claim only chunks of pass p = ``chunks_done`` //
-chunks, and every chunk is counted once, when it is finished.  So no chunk of pass p is claimed before p · chunks
-chunks are finished, and as this holds for all passes, those are the chunks of the passes 0 to p - 1.  What they wrote
-is visible to the worker, because the ``fetch_add`` after a chunk and the ``load`` before a claim are sequentially
-consistent.  A worker that has read an outdated ``chunks_done`` cannot claim anything: every chunk of an earlier pass
-p has been claimed, so ``passes_started[c]`` is greater than p.
-
-*A busy machine cannot block a job.*  Chunks are not bound to threads: a worker takes its own chunk first, because that
-chunk's data are in its cache, and then any unclaimed one.  So a worker waits only while all chunks of the pass are
-claimed, each by a thread that computes without waiting for anything.  The operating system may suspend such a thread,
-but the thread finishes its chunk once it runs again.  A worker that finds nothing to claim ``spin_count()`` times in a
-row sleeps for ``BACKOFF_SECONDS``, so that its core is free for that thread.  If a worker raises an
-exception, its chunk may never be finished; it sets ``stop``, and all workers return.
 """
 
 import math
-import time
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain
@@ -62,17 +37,28 @@ from numpy.typing import NDArray
 
 from scratch.kernels import STATE_ARRAYS, Rule, clips_by_norm, threads
 from scratch.kernels.arrays import writeable
-from scratch.kernels.atomics import compare_exchange, fetch_add, load
-from scratch.kernels.jit import kernel
 from scratch.kernels.masks import Dropout, Masks, draw_masks
-from scratch.kernels.passes import run_chunk
-from scratch.kernels.plan import PADDING, Job, Key, Parameters, Plan, Progress, Samples, State, Weights, chunk_count
-from scratch.kernels.workspace import Bytes, workspace
+from scratch.kernels.plan import (
+    APPLY,
+    PADDING,
+    UPDATE,
+    Job,
+    Key,
+    Parameters,
+    Plan,
+    Progress,
+    Samples,
+    State,
+    Weights,
+    chunk_count,
+)
+from scratch.kernels.workers import run_worker
 from scratch.pixels import Pixels
 
 Array = NDArray[Any]
 Known = Sequence[tuple[Array | None, Array | None]]  # what is known of W and b of each layer
-BACKOFF_SECONDS = 50e-6
+INFERENCE_BATCH = 512  # samples of a step at most: the results of a sample do not depend on the others
+NO_UPDATE = Rule(0, 0.0, 0.0, 0.0, False, 0.0, 0.0, 0.0, 0.0)
 
 
 class FusedStep:
@@ -87,6 +73,8 @@ class FusedStep:
     Attributes:
         weights: the parameters that it trains: views of one flat array, to be used in place of the arguments.
         dropouts: the Dropout layer before each Dense layer, whose masks ``train`` draws, or None; may be assigned.
+        dtype: of the parameters.
+        classes: number of outputs.
         steps: number of complete steps of the last call of ``train``, also if that call raised an exception.
 
     Raises:
@@ -99,9 +87,9 @@ class FusedStep:
         self.weights = self.parameters.views(self.parameters.flat)
         self.activations = list(activations)
         self.dropouts: Sequence[Dropout | None] = [None] * len(weights)
-        self.dtype = self.weights[0][0].dtype
+        self.dtype, self.classes = self.weights[0][0].dtype, self.weights[-1][0].shape[1]
         self.arrays, self.views = np.zeros(0, self.dtype), list[Weights]()
-        self.plan: Plan | None = None
+        self.plans: dict[bool, Plan] = {}  # of training, and of inference
         self.steps = 0
 
     def is_for(self, weights: Weights, activations: Sequence[str]) -> bool:
@@ -155,27 +143,14 @@ class FusedStep:
                 do not fit them.
         """
         self.steps = 0
-        _check_order(order, len(x), batch_size)
-        classes = self.weights[-1][0].shape[1]
-        if t.shape != (len(order), classes) or t.dtype != self.dtype:
-            expected = f"{self.dtype} targets of shape {(len(order), classes)}"
-            raise ValueError(f"A fused step needs {expected}; got {t.dtype} of shape {t.shape}.")
         needed, found = STATE_ARRAYS[rule.kind], len(self.views)
         if needed > found:
             raise ValueError(f"A fused step needs state_arrays(…) for {needed} arrays before this rule; got {found}.")
-        expected_steps = math.ceil(len(order) / batch_size), 2
+        expected_steps = math.ceil(len(order) / batch_size) if batch_size > 0 else 0, 2
         if steps.shape != expected_steps or steps.dtype != np.float64:
             raise ValueError(f"A fused step needs steps {expected_steps}, float64; got {steps.dtype} {steps.shape}.")
-        if not reads(x):
-            x, order = writeable(x[order].astype(self.dtype)), np.arange(len(order))
-        rows = (x.bytes if isinstance(x, Pixels) else x).reshape(len(x), -1)
-        inputs = len(self.weights[0][0])
-        if rows.shape[1] != inputs:
-            raise ValueError(f"The first layer expects {inputs} numbers per sample; received x with shape {x.shape}.")
-        plan = self._plan(min(batch_size, len(order)), clips_by_norm(rule))
-        widths = [len(W) for W, _ in self.weights]
-        masks = draw_masks(self.dropouts, widths, len(order), batch_size, self.dtype)
-        job = self._job(plan, _samples(rows), order, writeable(t), rule, writeable(steps), masks)
+        updates = (UPDATE, APPLY) if clips_by_norm(rule) else (UPDATE,)
+        plan, job = self._job(x, order, t, batch_size, updates, rule, steps)
         try:
             threads.run([partial(run_worker, job, chunk, buffer) for chunk, buffer in enumerate(plan.buffers)])
         finally:
@@ -183,36 +158,79 @@ class FusedStep:
             self.steps = int(job.progress.chunks_done[0]) // (plan.chunks * passes)
         return self.steps, job.losses, job.probabilities
 
-    def _plan(self, batch_size: int, clips: bool) -> Plan:
-        """Return the plan for batches of this size: the last one, or a new one."""
-        dropped = [dropout is not None for dropout in self.dropouts]
-        key = Key(chunk_count(self.weights, batch_size), batch_size, clips, dropped)
-        if self.plan is None or self.plan.key != key:
-            self.plan = None  # releases the old buffers; stays None if there is no memory for new ones
-            self.plan = Plan(self.parameters, self.activations, key)
-        return self.plan
+    def infer(self, x: Array | Pixels, t: Array) -> tuple[Array, Array]:
+        """Compute the losses (n,) and the probabilities (n, C) of samples, without Dropout and without an update.
 
-    def _job(self, plan: Plan, samples: Samples, order: Array, t: Array, rule: Rule, steps: Array, masks: Masks) -> Job:
-        """Return the training steps for samples (N, D)."""
+        Args:
+            x: samples (n, …), as for ``train``.
+            t: their targets (n, C).
+
+        Raises:
+            ValueError: as ``train``.
+        """
+        # A power of two, so that calls with similar numbers of samples have the same plan.
+        batch_size = min(1 << (len(x) - 1).bit_length(), INFERENCE_BATCH)
+        steps = np.zeros((math.ceil(len(x) / batch_size), 2))
+        plan, job = self._job(x, np.arange(len(x)), t, batch_size, (), NO_UPDATE, steps)
+        threads.run([partial(run_worker, job, chunk, buffer) for chunk, buffer in enumerate(plan.buffers)])
+        return job.losses, job.probabilities
+
+    def _plan(self, batch_size: int, updates: Sequence[int]) -> Plan:
+        """Return the plan for batches of this size: the last one, or a new one."""
+        dropped = [dropout is not None and bool(updates) for dropout in self.dropouts]
+        key = Key(chunk_count(self.weights, batch_size), batch_size, updates, dropped)
+        plan = self.plans.get(bool(updates))
+        if plan is None or plan.key != key:
+            self.plans.pop(bool(updates), plan := None)  # releases the old buffers, also if there is no memory for new
+            plan = self.plans[bool(updates)] = Plan(self.parameters, self.activations, key)
+        return plan
+
+    def _job(
+        self,
+        x: Array | Pixels,
+        order: Array,
+        t: Array,
+        batch_size: int,
+        updates: Sequence[int],
+        rule: Rule,
+        steps: Array,
+    ) -> tuple[Plan, Job]:
+        """Return the plan and the description of the steps; the arguments are those of ``train``, and of ``Key``."""
+        _check_order(order, len(x), batch_size)
+        if t.shape != (len(order), self.classes) or t.dtype != self.dtype:
+            expected = f"{self.dtype} targets of shape {(len(order), self.classes)}"
+            raise ValueError(f"A fused step needs {expected}; got {t.dtype} of shape {t.shape}.")
+        if not reads(x):
+            x, order = writeable(x[order].astype(self.dtype)), np.arange(len(order))
+        rows = (x.bytes if isinstance(x, Pixels) else x).reshape(len(x), -1)
+        inputs = len(self.weights[0][0])
+        if rows.shape[1] != inputs:
+            raise ValueError(f"The first layer expects {inputs} numbers per sample; received x with shape {x.shape}.")
+        plan = self._plan(min(batch_size, len(order)), updates)
         counters = np.zeros((2 + plan.chunks, PADDING), np.int64)
-        return Job(
+        job = Job(
             plan.layers,
             plan.operations,
             plan.pass_starts,
             plan.chunks,
             plan.batch_size,
             plan.buffer_sizes,
-            samples,
+            _samples(rows),
             order,
-            t,
+            writeable(t),
             State(self.parameters.flat, self.arrays, plan.gradients, plan.squares, plan.activations),
             np.empty(len(t), self.dtype),
             np.empty(t.shape, self.dtype),
             rule,
-            steps,
-            masks,
+            writeable(steps),
+            self._masks(len(order), batch_size, training=bool(updates)),
             Progress(counters[0], counters[1], counters[2:]),
         )
+        return plan, job
+
+    def _masks(self, n: int, batch_size: int, *, training: bool) -> Masks:
+        dropouts = self.dropouts if training else [None] * len(self.dropouts)
+        return draw_masks(dropouts, [len(W) for W, _ in self.weights], n, batch_size, self.dtype)
 
 
 def reads(x: Array | Pixels) -> bool:
@@ -247,55 +265,3 @@ def _check_order(order: Array, samples: int, batch_size: int) -> None:
             f"A fused step needs batches of int64 numbers (n,) from 0 to {samples - 1}; "
             f"got {order.dtype} of shape {order.shape}, batch_size={batch_size}."
         )
-
-
-def run_worker(job: Job, own: int, buffer: Bytes) -> None:
-    """Execute chunks until all steps are done; sleep for BACKOFF_SECONDS whenever no chunk could be claimed.
-
-    Args:
-        job: the training steps.
-        own: the chunk that this worker claims first.
-        buffer: of this worker.
-    """
-    try:
-        while not worker_loop(job, own, buffer, threads.wake_counter, threads.spin_count()):
-            time.sleep(BACKOFF_SECONDS)
-    except Exception:  # MemoryError: the chunk that this worker has claimed will never be done
-        job.progress.stop[0] = 1
-        raise
-
-
-@kernel
-def worker_loop(job: Job, own: int, buffer: Bytes, wake_counter: Array, spin_count: int) -> bool:
-    """Execute chunks until all steps are done or stopped; return False if there was nothing to claim for a while.
-
-    Args:
-        job: the training steps.
-        own: the chunk that this worker claims first.
-        buffer: of this worker.
-        wake_counter: is incremented, to notify idle helper threads of the job.
-        spin_count: how often to look for an unclaimed chunk without success before returning False.
-    """
-    fetch_add(wake_counter, 1)
-    progress, chunks, batch_size = job.progress, job.chunks, job.batch_size
-    columns, numbers = job.buffer_sizes
-    space = workspace(buffer, columns, numbers, job.state.parameters)
-    steps = (len(job.order) + batch_size - 1) // batch_size
-    last_pass = steps * (len(job.pass_starts) - 1)
-    spins = spin_count
-    while spins > 0:
-        spins -= 1
-        current = load(progress.chunks_done) // chunks
-        if current == last_pass or load(progress.stop) > 0:
-            return True
-        for i in range(chunks):
-            chunk = (own + i) % chunks
-            started = progress.passes_started[chunk]
-            if load(started) == current and compare_exchange(started, current, current + 1):
-                if not run_chunk(job, current, chunk, space):
-                    fetch_add(progress.stop, 1)
-                    return True
-                fetch_add(progress.chunks_done, 1)
-                spins = spin_count
-                break
-    return False

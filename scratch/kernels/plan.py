@@ -5,6 +5,7 @@ The operations of a step for L layers, in order::
     gather, forward 0, …, forward L-1, loss, backward L-1, …, backward 1, update 0, …, update L-1
 
 With clipping by a norm, ``update`` only computes and stores the gradient, and ``apply 0, …, apply L-1`` follow.
+Inference ends with the loss.
 
 Each operation is partitioned into as many chunks as there are workers.  There are two ways to partition a layer:
 
@@ -229,13 +230,13 @@ class Key(NamedTuple):
     Attributes:
         chunks: number of chunks of a pass.
         batch_size: samples of a batch; the last batch of a job may have fewer.
-        clips_by_norm: whether updates need the whole gradient.
+        updates: kinds of the operations that update: ``UPDATE``, or ``UPDATE, APPLY``; none for inference.
         dropped: whether there is a Dropout before each layer.
     """
 
     chunks: int
     batch_size: int
-    clips_by_norm: bool
+    updates: Sequence[int]
     dropped: Sequence[bool]
 
 
@@ -250,12 +251,13 @@ class Plan:
 
     def __init__(self, parameters: Parameters, activations: Sequence[str], key: Key) -> None:
         self.key = key
-        chunks, batch_size, clips_by_norm, dropped = key
+        chunks, batch_size, updates, dropped = key
         self.chunks, self.batch_size = chunks, batch_size
         shapes = [shape for shape, _ in parameters.shapes]
         wide = [chunks > 1 and units >= max(batch_size, chunks * MIN_UNITS_PER_CHUNK) for _, units in shapes]
         self.by_units = [*wide[:-1], False]  # the loss needs complete rows of logits
-        self.operations, self.pass_starts = _passes(self.by_units, clips_by_norm)
+        self.operations, self.pass_starts = _passes(self.by_units, updates)
+        clips_by_norm = APPLY in updates
         dtype = parameters.flat.dtype
         rows: list[Layer] = []
         # If the first layer is partitioned by units, each chunk has a copy of the samples in its core's cache.
@@ -299,13 +301,18 @@ def chunk_count(weights: Weights, batch_size: int) -> int:
     return max(1, min(config.NUMBA_NUM_THREADS, useful))
 
 
-def _passes(by_units: Sequence[bool], clips_by_norm: bool) -> tuple[Array, Array]:
+def _passes(by_units: Sequence[bool], updates: Sequence[int]) -> tuple[Array, Array]:
     """Return the operation table and the boundaries of the passes, for layers that are partitioned as given."""
     layers = range(len(by_units))
     forward = [(FORWARD, i) for i in layers]
-    backward = [(BACKWARD, i) for i in layers[:0:-1]]
-    updates = [(kind, i) for kind in ((UPDATE, APPLY) if clips_by_norm else (UPDATE,)) for i in layers]
-    operations = [(GATHER, 0), *forward, (LOSS, layers[-1]), *backward, *updates]
+    backward = [(BACKWARD, i) for i in (layers[:0:-1] if updates else ())]
+    operations = [
+        (GATHER, 0),
+        *forward,
+        (LOSS, layers[-1]),
+        *backward,
+        *((kind, i) for kind in updates for i in layers),
+    ]
     starts = [0]
     for i in range(2, len(operations)):  # gather and forward 0 are one pass: each chunk gathers what it needs itself
         (kind_before, layer_before), (kind, layer) = operations[i - 1], operations[i]

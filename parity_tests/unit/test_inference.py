@@ -1,0 +1,155 @@
+"""``inference``: ``evaluate`` and ``predict`` in the compiled core give the bits of the layers, and change nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scratch.callbacks import LambdaCallback
+from scratch.inference import FusedInference, Inference, make_inference
+from scratch.kernels.fused_step import INFERENCE_BATCH, FusedStep
+from scratch.layers import Dense, Dropout
+from scratch.metrics import Metric
+from scratch.models import Sequential
+from scratch.pixels import Pixels
+
+N = 2 * INFERENCE_BATCH + 77
+Y = np.arange(N) % 10
+NETWORKS: dict[str, Callable[[], list[Any]]] = {
+    "by samples": lambda: [Dense(100, "relu"), Dropout(0.3), Dense(50, "tanh"), Dense(10, "softmax")],
+    "by units": lambda: [Dense(600, "sigmoid", use_bias=False), Dense(10, "softmax")],
+}
+
+
+def samples(dtype: str = "float32") -> Any:
+    x = np.random.default_rng(0).integers(0, 256, (N, 64)) * (np.arange(64) % 3 > 0)
+    return Pixels(x.astype(np.uint8)) if dtype == "pixels" else (x / 255).astype(dtype)
+
+
+def trained(network: str, x: Any) -> Sequential:
+    model = Sequential(NETWORKS[network]())
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x[:64], Y[:64], verbose=0)
+    return model
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the numbers of samples that the compiled core has computed."""
+    numbers: list[int] = []
+    original = FusedStep.infer
+
+    def infer(self: FusedStep, x: Any, t: Any) -> Any:
+        numbers.append(len(x))
+        return original(self, x, t)
+
+    monkeypatch.setattr(FusedStep, "infer", infer)
+    return numbers
+
+
+@pytest.mark.parametrize("dtype", ["pixels", "float32", "float64"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_compiled_core_gives_the_bits_of_the_layers(network: str, dtype: str, calls: list[int]) -> None:
+    x = samples(dtype)
+    model = trained(network, x)
+    before = [W.copy() for W in model.weights]
+    for n in (2, 33, INFERENCE_BATCH + 1, N):
+        data = x[:n]
+        size = 1 if n == 2 else 32
+        out, values = model.predict(data, size, verbose=0), model.evaluate(data, Y[:n], size, verbose=0)
+        assert calls == [n, n]
+        calls.clear()
+        model.run_eagerly = True
+        np.testing.assert_array_equal(out, model.predict(data, size, verbose=0), strict=True)
+        assert values == model.evaluate(data, Y[:n], size, verbose=0)
+        assert not calls
+        model.run_eagerly = False
+    for W, expected in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(W, expected)
+
+
+def test_steps_limit_what_is_computed(calls: list[int]) -> None:
+    x = samples()
+    model = trained("by samples", x)
+    assert len(model.predict(x, 32, verbose=0, steps=3)) == 96
+    assert model.evaluate(x, Y, 32, 0, steps=3) == model.evaluate(x[:96], Y[:96], 32, 0)
+    assert calls == [96, 96, 96]
+
+
+def test_a_callback_that_needs_each_batch_gets_it(calls: list[int]) -> None:
+    x, found = samples(), list[Any]()
+    model = trained("by samples", x)
+    each = LambdaCallback(
+        on_test_batch_end=lambda batch, logs: found.append(batch),
+        on_predict_batch_end=lambda batch, logs: found.append((batch, len(logs["outputs"]))),
+    )
+    model.evaluate(x[:80], Y[:80], 32, 0, callbacks=each)
+    model.predict(x[:80], 32, 0, callbacks=each)
+    assert found == [0, 1, 2, (0, 32), (1, 32), (2, 16)]
+    assert not calls
+
+
+class LargestOutput(Metric):
+    """A metric that is not additive: its batches count alike."""
+
+    sparse = None
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.add(float(y_pred.max()), 1)
+
+
+def test_a_metric_that_is_not_additive_gets_each_batch(calls: list[int]) -> None:
+    x = samples()
+    model = trained("by samples", x)
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[LargestOutput("largest")])
+    model.fit(x[:64], Y[:64], verbose=0)
+    _, value = model.evaluate(x[:80], Y[:80], 32, 0)
+    out = model.predict(x[:80], 80, 0)
+    assert value == np.mean([out[:32].max(), out[32:64].max(), out[64:].max()], dtype=np.float64)
+    assert not calls
+
+
+def test_a_model_that_was_not_trained_keeps_its_arrays(calls: list[int]) -> None:
+    model = Sequential([Dense(10, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x = samples()
+    model.build(x.shape)
+    before = model.weights
+    model.predict(x, verbose=0)
+    model.evaluate(x, Y, verbose=0)
+    assert all(W is V for W, V in zip(model.weights, before, strict=True))
+    assert not calls
+
+
+def test_weights_with_other_samples_than_the_core_reads(calls: list[int]) -> None:
+    """Integers would be converted, all at once; weights of samples are for the layers."""
+    x = samples()
+    model = trained("by samples", x)
+    model.predict(np.rint(x).astype(np.int32), verbose=0)
+    assert not calls
+    weights = np.linspace(0, 2, N)
+    values = model.evaluate(x, Y, 32, 0, weights)
+    model.run_eagerly = True
+    assert values == model.evaluate(x, Y, 32, 0, weights)
+    assert not calls
+
+
+def test_an_array_that_replaces_a_weight_is_used(calls: list[int]) -> None:
+    x = samples()
+    model = trained("by samples", x)
+    expected = model.predict(x, verbose=0)
+    model.layers[-1].params["b"] = model.layers[-1].params["b"] + np.float32(1)  # softmax is the same for all
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5)
+    model.layers[-1].params["b"] = np.arange(10, dtype=np.float32) * 100
+    assert (model.predict(x, verbose=0).argmax(axis=1) == 9).all()
+    assert calls == [N]
+
+
+def test_inference_is_chosen_once(calls: list[int]) -> None:
+    x = samples()
+    model = trained("by samples", x)
+    none = model._callback_list(None, 0, epochs=1, steps=1)
+    assert type(make_inference(model, x, 32, none)) is FusedInference
+    for samples_, size in ((None, 0), (x, N)):
+        assert type(make_inference(model, samples_, size, none)) is Inference

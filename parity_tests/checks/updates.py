@@ -1,7 +1,7 @@
 """Updates: the weights after each of many optimizer steps, with the same gradients as in Keras."""
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import keras
@@ -38,10 +38,16 @@ STEPS, ADAPTIVE_STEPS = 200, 1000
 Parameters = dict[str, np.ndarray]
 
 
-def draw(seed: int) -> Parameters:
-    """Draw arrays of the parameters' shapes, for example the gradients of step ``seed``."""
+@cache
+def drawn(seed: int) -> Parameters:
+    """Draw arrays of the parameters' shapes."""
     rng = np.random.default_rng(seed)
     return {name: rng.normal(size=shape).astype("float32") for name, shape in SHAPES.items()}
+
+
+def draw(seed: int) -> Parameters:
+    """Return new arrays of the parameters' shapes, for example the gradients of step ``seed``."""
+    return {name: array.copy() for name, array in drawn(seed).items()}
 
 
 def initial_weights() -> Parameters:
@@ -82,12 +88,12 @@ def bounded_weights(settings: OptimizerSettings, steps: int) -> list[dict[str, B
 
 def check_settings(settings: OptimizerSettings, steps: int) -> Iterator[Comparison]:
     """The weights agree after each of many steps, and the gradients stay as they are."""
-    optimizer, params = settings.create(optimizers), initial_weights()
+    optimizer, params, title = settings.create(optimizers), initial_weights(), f"{settings.optimizer}({settings})"
     for step in range(steps):
         grads = draw(step)
         optimizer.update(params, grads)
-        label = f"{settings.optimizer}({settings}), step {step + 1}"
-        for name, dW in draw(step).items():
+        label = f"{title}, step {step + 1}"
+        for name, dW in drawn(step).items():
             yield same(f"{label}: d{name} after the update", grads[name], dW)
         for name, reference in bounded_weights(settings, steps)[step].items():
             expected = keras_weights(settings, steps)[step][name]

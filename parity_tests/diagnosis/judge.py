@@ -103,9 +103,14 @@ def keras_trace(architecture: Architecture, situation: Situation) -> dict[str, A
 
 @lru_cache(maxsize=8)
 def keras_step(model: keras.Sequential) -> Callable[..., list[Any]]:
-    """Return a graph of one training step, which is several times faster than ``train_on_batch``.
+    """Return a graph of one training step on TensorFlow, which is several times faster than ``train_on_batch``.
 
-    It takes x, t, the learning rate and the weights before the step, and returns the weights after it.
+    Args:
+        model: a compiled model.
+
+    Returns:
+        A function that takes tensors x, t, the learning rate and the weights before the step, all of the model's dtype,
+        and returns the weights after the step.
     """
     import tensorflow as tf
 

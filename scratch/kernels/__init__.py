@@ -6,6 +6,7 @@ may read the modules in this order; each module imports only from those above it
 ========================  =============================================================================
 module                    contents
 ========================  =============================================================================
+``compiler``              Numba's compiler without the work that kernels do not need
 ``jit``                   decorators that compile a kernel or a part of one, the disk cache, the compile time
 ``atomics``               ``load``, ``fetch_add`` and ``compare_exchange`` on shared counters
 ``threads``               the thread pool

@@ -40,10 +40,10 @@ TrainStep = Callable[..., tuple[float, Array]]  # x, y[, sample_weight] → loss
 
 
 class Steps(NamedTuple):
-    """Results of consecutive training steps.
+    """Results of consecutive training steps, or of the batches of an evaluation.
 
     Attributes:
-        losses: loss of each step's batch, from before its update.
+        losses: loss of each batch, from before its update.
         y: targets of all their samples.
         out: outputs (n, C) for these samples, from before the update of their batch.
         batch_size: samples per step; the last step may have fewer.
@@ -161,7 +161,7 @@ def make_train_function(
         return LayerByLayer(train_step, x, y)
     from scratch.kernels.fused_step import reads
 
-    if not additive(network) or not reads(x) or any(callback.needs_batch_events for callback in callbacks):
+    if not metrics_are_additive(network) or not reads(x) or any(callback.needs_batch_events for callback in callbacks):
         return FusedSteps(network, train_step, x, y, steps_per_call=1)
     masks = sum(len(W) for (W, _), dropout in zip(fused.weights, fused.dropouts, strict=True) if dropout)
     return FusedSteps(network, train_step, x, y, steps_per_call(network, batch_size, masks))
@@ -174,13 +174,13 @@ def steps_per_call(network: Network, batch_size: int, masks: int = 0) -> int:
     return max(1, min(MAX_STEPS, samples // batch_size))
 
 
-def additive(network: Network) -> bool:
+def metrics_are_additive(network: Network) -> bool:
     """Return whether every metric may be updated with several batches at once."""
     return all(_declared(metric, "additive", "update_state") for metric in network.metrics)
 
 
 class _Parts(NamedTuple):
-    """Of what a compiled step is made: each Dense layer, its parameters, its activation, and the Dropout before it."""
+    """The parts of a compiled step: Dense layers, the parameters and activation of each, and the Dropout before it."""
 
     layers: list[Layer]
     weights: list[tuple[Array, Array | None]]
@@ -202,18 +202,19 @@ def fused_step(network: Network) -> "FusedStep | None":
     parts = _fusable_parts(network)
     if parts is None:
         return None
+    arrays = [array for pair in parts.weights for array in pair if array is not None]
+    dtypes = {array.dtype for array in arrays} | {layer.dtype for layer in network.layers}
+    if (
+        len(dtypes) != 1
+        or not all(array.flags.carray for array in arrays)
+        or not all(map(_has_its_shapes, network.layers))
+        or not set(parts.activations) <= set(FUSED_ACTIVATIONS)
+    ):
+        return None
     step: Any = network.fused
     if step is None or not step.is_for(parts.weights, parts.activations):
-        arrays = [array for pair in parts.weights for array in pair if array is not None]
-        dtypes = {array.dtype for array in arrays} | {layer.dtype for layer in network.layers}
-        if (
-            len(dtypes) != 1
-            or not all(array.flags.carray for array in arrays)
-            or not all(map(_has_its_shapes, network.layers))
-            or not set(parts.activations) <= set(FUSED_ACTIVATIONS)
-            or _share_memory(arrays)  # several threads would update the same numbers
-        ):
-            return None
+        if _share_memory(arrays):
+            return None  # several threads would update the same numbers
         from scratch.kernels.fused_step import FusedStep
 
         with network.lock:
@@ -236,7 +237,7 @@ def trained_step(network: Network) -> "FusedStep | None":
 
 
 def _fusable_parts(network: Network) -> _Parts | None:
-    """Return the parts of which a compiled step can be made if their arrays fit together, or None."""
+    """Return the parts of a compiled step, whose arrays may not fit together; None if a part has no fused rule."""
     if network.backend != "numba" or network.run_eagerly or overridden(network, Network, *_REPLACED_METHODS):
         return None
     loss_rule = _declared(

@@ -2,14 +2,17 @@
 
 ``make_inference`` chooses once.  A model that the compiled core has trained keeps its parameters there, so the core can
 compute its outputs and losses too, with the bits of ``forward`` and ``compute_loss``.  Batches one at a time are
-computed layer by layer: for a few samples, describing them to the core takes longer than the layers.
+computed layer by layer: for a few samples, describing them to the core takes longer than the layers.  So are samples
+with weights, whose metrics depend on how batches are joined in the last bit.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from scratch.batches import Data, batches
 from scratch.callbacks import CallbackList
-from scratch.execution import Steps, additive, steps_per_call, trained_step
+from scratch.execution import Steps, metrics_are_additive, steps_per_call, trained_step
 from scratch.losses.weighted import WeightedLoss
 from scratch.network import Network
 from scratch.pixels import Pixels
@@ -71,27 +74,29 @@ class FusedInference(Inference):
     def evaluate(self, data: Data) -> Steps:
         """Return the loss of each batch, and the outputs."""
         loss, fused = self.network.loss, trained_step(self.network)
-        if fused is None or loss is None or data.sample_weight is not None:
+        if fused is None or loss is None:
             return super().evaluate(data)
         losses, out = fused.infer(data.x, loss.smooth(loss.targets(data.y, fused.classes, fused.dtype)))
         return Steps(loss.reduce_batches(losses, self.batch_size), data.y, out, self.batch_size)
 
 
 def make_inference(
-    network: Network, x: Array | Pixels | None, batch_size: int, callbacks: CallbackList, *events: str
+    network: Network, data: Data | None, batch_size: int, steps: int, callbacks: CallbackList, events: Sequence[str]
 ) -> Inference:
     """Return what computes the batches of one ``evaluate`` or ``predict``.
 
     Args:
         network: the model.
-        x: all samples; None if there is no array of them.
+        data: all samples; None if they come batch by batch.
         batch_size: samples per batch; 0 if it is not the same for all.
+        steps: number of batches.
         callbacks: called for each batch if one of them needs it, else once per call.
         events: their batch methods.
     """
-    one_by_one = any(callback.needs_each(*events) for callback in callbacks.callbacks) or not additive(network)
-    if x is None or len(x) <= batch_size or one_by_one or trained_step(network) is None:
+    if steps == 1 or data is None or data.sample_weight is not None or trained_step(network) is None:
         return Inference(network, batch_size)
     from scratch.kernels.fused_step import reads  # imports Numba
 
-    return (FusedInference if reads(x) else Inference)(network, batch_size)
+    if any(callback.needs_each_batch(*events) for callback in callbacks.callbacks):
+        return Inference(network, batch_size)
+    return (FusedInference if reads(data.x) and metrics_are_additive(network) else Inference)(network, batch_size)

@@ -167,7 +167,7 @@ class Network(LayerStack):
         return {name: value for name, value in vars(self).items() if name not in ("lock", "fit_state")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, lock=threading.RLock())
+        vars(self).update(state, lock=threading.RLock(), fused=None)  # whose buffers need one lock
         if self.optimizer is not None and self.optimizer.owner is None:
             self.optimizer.owner = self
 

@@ -1,7 +1,7 @@
 """Where ``fit``, ``evaluate`` and ``predict`` take batches from: arrays, a data set of batches, or a generator.
 
 A source gives the steps of an epoch (``epoch``), the function that trains on them (``train_function``), and for
-``evaluate`` and ``predict`` its batches one by one (``evaluation``).
+``evaluate`` and ``predict`` its batches, one or several at a time (``evaluation``).
 """
 
 import math
@@ -75,7 +75,6 @@ class ArraySource(_Passes):
     ) -> None:
         super().__init__(math.ceil(len(data.x) / batch_size), steps, argument)
         self.data, self.batch_size, self.x_shape = data, batch_size, data.x.shape
-        self.samples = data.x
 
     def arrays(self, prefix: str) -> dict[str, Any]:
         """Return the arrays by name, for a backup of the training."""
@@ -108,7 +107,7 @@ class StreamSource(_Passes):
         ValueError: if it is empty, or a generator comes without ``steps``.
     """
 
-    batch_size, samples = 0, None
+    batch_size, data = 0, None
 
     def __init__(self, stream: Any, check: Check, steps: int | None, argument: str = "steps_per_epoch") -> None:
         self.stream, self.check, self.is_generator = stream, check, hasattr(stream, "__next__")

@@ -20,7 +20,7 @@ from scratch.callbacks.progress import ProgbarLogger, interactive
 from scratch.concurrency import Uninterrupted
 from scratch.dropped_names import renamed
 from scratch.execution import Steps, TrainFunction
-from scratch.inference import make_inference
+from scratch.inference import Inference, make_inference
 from scratch.sample_weights import weights_of
 from scratch.sources import (
     ArraySource,
@@ -45,7 +45,8 @@ class Trainer(TrainableNetwork):
     """A network with ``fit``, ``evaluate`` and ``predict``.
 
     Attributes:
-        stop_evaluating: a callback sets it to True to end ``evaluate`` after the current batch.
+        stop_evaluating: a callback sets it to True to end ``evaluate`` after the current batch, or after the batches
+            that are computed at once.
         stop_predicting: likewise for ``predict``.
     """
 
@@ -224,11 +225,10 @@ class Trainer(TrainableNetwork):
     def _evaluate(self, source: Source, callback_list: CallbackList) -> Logs:
         model = self.detached()
         model.reset_metrics()
-        self.stop_evaluating, step = False, 0
+        self.stop_evaluating = False
         callback_list.on_test_begin({})
-        events = "on_test_batch_begin", "on_test_batch_end"
-        inference = make_inference(self, source.samples, source.batch_size, callback_list, *events)
-        for data in source.evaluation(inference.batches_per_call):
+        step, inference = 0, self._inference(source, callback_list, ("on_test_batch_begin", "on_test_batch_end"))
+        for data in source.evaluation(1 if self.stop_evaluating else inference.batches_per_call):
             callback_list.on_test_batch_begin(step, {})
             with self.reading(), np.errstate(over="ignore", invalid="ignore"):
                 steps = inference.evaluate(data)
@@ -242,6 +242,9 @@ class Trainer(TrainableNetwork):
         logs = model.metric_values()
         callback_list.on_test_end(logs)
         return logs
+
+    def _inference(self, source: Source, callback_list: CallbackList, events: Sequence[str]) -> Inference:
+        return make_inference(self, source.data, source.batch_size, source.steps, callback_list, events)
 
     def _warn_nonfinite(self, steps: Steps, data: Data) -> None:
         """Warn of the first batch of a validation whose loss is not finite."""
@@ -273,11 +276,10 @@ class Trainer(TrainableNetwork):
         callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=source.steps)
         self.build(source.x_shape)
         outputs: list[Array] = []
-        self.stop_predicting, step = False, 0
+        self.stop_predicting = False
         callback_list.on_predict_begin({})
-        events = "on_predict_batch_begin", "on_predict_batch_end"
-        inference = make_inference(self, source.samples, source.batch_size, callback_list, *events)
-        for data in source.evaluation(inference.batches_per_call):
+        step, inference = 0, self._inference(source, callback_list, ("on_predict_batch_begin", "on_predict_batch_end"))
+        for data in source.evaluation(1 if self.stop_predicting else inference.batches_per_call):
             callback_list.on_predict_batch_begin(step, {})
             with self.reading(), np.errstate(over="ignore", invalid="ignore"):
                 outputs.append(inference.predict(data.x))

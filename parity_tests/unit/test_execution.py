@@ -393,3 +393,18 @@ def test_an_activation_that_the_compiled_core_lacks_runs_layer_by_layer(monkeypa
     default = training.run()
     assert results(default) == results(training.run(run_eagerly=True))
     assert default.fused is None
+
+
+def test_a_weight_is_checked_again_in_each_training() -> None:
+    """A compiled step that exists already must not change a read-only array, or leave out a new one."""
+    x, y = np.ones((20, 4), np.float32), np.arange(20) % 3
+    for change, error in (
+        (lambda params: params["W"].setflags(write=False), "read-only"),
+        (lambda params: params.update(extra=np.zeros(3, np.float32)), "needs a gradient of shape"),
+    ):
+        model = Sequential([Dense(3, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        model.fit(x, y, verbose=0)
+        change(model.layers[0].params)
+        with pytest.raises(ValueError, match=error):
+            model.fit(x, y, verbose=0)

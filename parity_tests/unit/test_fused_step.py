@@ -113,7 +113,7 @@ def test_layers_partitioned_by_units_have_the_bits_of_layer_by_layer(
     fused, layered = fitted(case, SGD(0.02)), fitted(case, LayerByLayer(0.02))
     check_same_bits(fused, layered)
     if config.NUMBA_NUM_THREADS > 1:
-        assert any(Layer(*row).by_units for row in fused.fused.plans[True].layers)
+        assert any(Layer(*row).by_units for row in fused.fused.plans["train"].layers)
 
 
 # --- several steps per call ---

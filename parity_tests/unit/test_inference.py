@@ -1,18 +1,21 @@
 """``inference``: ``evaluate`` and ``predict`` in the compiled core give the bits of the layers, and change nothing."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from scratch.callbacks import LambdaCallback
-from scratch.inference import FusedInference, Inference, make_inference
+from scratch.callbacks import Callback, LambdaCallback
+from scratch.callbacks.callback import may_skip_batches
 from scratch.kernels.fused_step import INFERENCE_BATCH, FusedStep
 from scratch.layers import Dense, Dropout
+from scratch.losses import CategoricalCrossentropy
 from scratch.metrics import Metric
 from scratch.models import Sequential
 from scratch.pixels import Pixels
+from scratch.utils import to_categorical
 
 N = 2 * INFERENCE_BATCH + 77
 Y = np.arange(N) % 10
@@ -122,17 +125,84 @@ def test_a_model_that_was_not_trained_keeps_its_arrays(calls: list[int]) -> None
     assert not calls
 
 
-def test_weights_with_other_samples_than_the_core_reads(calls: list[int]) -> None:
-    """Integers would be converted, all at once; weights of samples are for the layers."""
-    x = samples()
-    model = trained("by samples", x)
-    model.predict(np.rint(x).astype(np.int32), verbose=0)
+def test_integers_are_computed_batch_by_batch(calls: list[int]) -> None:
+    """They would be converted, all at once."""
+    x = np.rint(samples() * 9).astype(np.int32)
+    trained("by samples", samples()).predict(x, verbose=0)
     assert not calls
-    weights = np.linspace(0, 2, N)
+
+
+def test_weighted_samples_are_computed_batch_by_batch(calls: list[int]) -> None:
+    """A weighted mean over several batches at once has other bits."""
+    x, weights = samples(), np.random.default_rng(1).random(N, np.float32)
+    model = trained("by samples", x)
+    model.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=["accuracy"])
+    model.fit(x[:64], Y[:64], verbose=0)
     values = model.evaluate(x, Y, 32, 0, weights)
     model.run_eagerly = True
     assert values == model.evaluate(x, Y, 32, 0, weights)
     assert not calls
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_smoothed_rows_as_targets(dtype: str, calls: list[int]) -> None:
+    x, t = samples(), to_categorical(Y, 10)
+    model = Sequential([Dense(10, "softmax", dtype=dtype)])
+    model.compile("adam", CategoricalCrossentropy(label_smoothing=0.2), metrics=["accuracy"])
+    model.fit(x, t, verbose=0)
+    values, out = model.evaluate(x, t, verbose=0), model.predict(x, verbose=0)
+    assert calls == [N, N]
+    model.run_eagerly = True
+    assert values == model.evaluate(x, t, verbose=0)
+    np.testing.assert_array_equal(out, model.predict(x, verbose=0), strict=True)
+
+
+@pytest.mark.parametrize("use", ["evaluate", "predict"])
+def test_a_callback_that_stops_at_the_beginning_leaves_one_batch(use: str) -> None:
+    x = samples()
+    model = trained("by samples", x)
+    found: list[int] = []
+    stop = LambdaCallback(
+        on_test_begin=lambda logs: setattr(model, "stop_evaluating", True),
+        on_predict_begin=lambda logs: setattr(model, "stop_predicting", True),
+    )
+    count = Callback()
+    count.on_test_batch_end = count.on_predict_batch_end = may_skip_batches(  # type: ignore[method-assign]
+        lambda batch, logs=None: found.append(batch)
+    )
+    arguments = (x, Y) if use == "evaluate" else (x,)
+    getattr(model, use)(*arguments, verbose=0, callbacks=[stop, count])
+    assert found == [0]
+    found.clear()
+    getattr(model, use)(*arguments, verbose=0, callbacks=[count])
+    assert found == [-(-N // 32) - 1]  # once, with the number of the last batch
+
+
+def test_a_shallow_copy_has_a_compiled_step_of_its_own() -> None:
+    """The copy has another lock, so two threads could use one buffer."""
+    model = trained("by samples", samples())
+    assert copy.copy(model).fused is None
+
+
+def test_similar_numbers_of_samples_share_a_plan() -> None:
+    x = samples()
+    model = trained("by samples", x)
+    model.predict(x[:40], verbose=0)
+    plan = model.fused.plans["infer"]
+    model.predict(x[:33], verbose=0)
+    assert model.fused.plans["infer"] is plan
+
+
+def test_the_batch_of_a_validation_whose_loss_is_not_finite_is_named(calls: list[int]) -> None:
+    x = samples()
+    model = trained("by samples", x)
+    bad = x.copy()
+    bad[40] = np.finfo(np.float32).max
+    with pytest.warns(
+        UserWarning, match="validation after epoch 1; the first tensor with NaN or infinity is 'dense.*/out'"
+    ):
+        model.fit(x[:64], Y[:64], verbose=0, validation_data=(bad[:100], Y[:100]))
+    assert calls == [100]
 
 
 def test_an_array_that_replaces_a_weight_is_used(calls: list[int]) -> None:
@@ -144,12 +214,3 @@ def test_an_array_that_replaces_a_weight_is_used(calls: list[int]) -> None:
     model.layers[-1].params["b"] = np.arange(10, dtype=np.float32) * 100
     assert (model.predict(x, verbose=0).argmax(axis=1) == 9).all()
     assert calls == [N]
-
-
-def test_inference_is_chosen_once(calls: list[int]) -> None:
-    x = samples()
-    model = trained("by samples", x)
-    none = model._callback_list(None, 0, epochs=1, steps=1)
-    assert type(make_inference(model, x, 32, none)) is FusedInference
-    for samples_, size in ((None, 0), (x, N)):
-        assert type(make_inference(model, samples_, size, none)) is Inference

@@ -1,5 +1,6 @@
 """``scratch.kernels.jit``: the disk cache of compiled kernels, its warnings, and what an import must not do."""
 
+import gc
 import os
 import re
 import shutil
@@ -7,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from numba import njit
+from numba.core.errors import TypingError
 
 from parity_tests.unit.forked_numba import run_forked
 from parity_tests.unit.kernels import ROOT, output
@@ -208,3 +211,17 @@ def test_an_edit_of_what_kernels_compile_changes_the_digest(tmp_path: Path, sour
     with (package / source).open("a") as file:
         file.write("# edited\n")
     assert source_digest(package) != before
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_is_collected_as_before_after_compiling(enabled: bool) -> None:
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        assert njit(lambda x: x + 1)(1) == 2
+        assert gc.isenabled() == enabled
+        with pytest.raises(TypingError):
+            njit(lambda x: x.no_such_attribute)(1)
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if before else gc.disable)()

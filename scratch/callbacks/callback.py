@@ -44,10 +44,10 @@ class Callback:
         If no callback does, ``fit`` runs several steps per call and calls the batch methods once per call, with the
         number of the last batch, as with Keras's ``steps_per_execution``.
         """
-        return self.needs_each(*BATCH_EVENTS)
+        return self.needs_each_batch(*BATCH_EVENTS)
 
-    def needs_each(self, *events: str) -> bool:
-        """Return whether this callback needs these events of each batch: whether it overrides one of the methods."""
+    def needs_each_batch(self, *events: str) -> bool:
+        """Return whether this callback overrides one of these batch methods without ``may_skip_batches``."""
         return not all(hasattr(getattr(self, event), "may_skip_batches") for event in events)
 
     def get_state(self) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Fused training steps: forward, loss, backward and update of Dense layers, with Dropout, many steps in one call.
+"""Fused steps: forward, loss, backward and update of Dense layers, with Dropout, many steps in one call.
+
+Inference is a step that ends with the loss.
 
 Layer by layer, all cores synchronize after every operation and return to Python.  A fused step consists of a few
 *passes* (see ``plan``), each of which is partitioned into *chunks*, and every worker thread executes chunks until all
@@ -89,7 +91,7 @@ class FusedStep:
         self.dropouts: Sequence[Dropout | None] = [None] * len(weights)
         self.dtype, self.classes = self.weights[0][0].dtype, self.weights[-1][0].shape[1]
         self.arrays, self.views = np.zeros(0, self.dtype), list[Weights]()
-        self.plans: dict[bool, Plan] = {}  # of training, and of inference
+        self.plans: dict[str, Plan] = {}  # of "train" and "infer"
         self.steps = 0
 
     def is_for(self, weights: Weights, activations: Sequence[str]) -> bool:
@@ -143,14 +145,15 @@ class FusedStep:
                 do not fit them.
         """
         self.steps = 0
+        _check_order(order, len(x), batch_size)
         needed, found = STATE_ARRAYS[rule.kind], len(self.views)
         if needed > found:
             raise ValueError(f"A fused step needs state_arrays(…) for {needed} arrays before this rule; got {found}.")
-        expected_steps = math.ceil(len(order) / batch_size) if batch_size > 0 else 0, 2
+        expected_steps = math.ceil(len(order) / batch_size), 2
         if steps.shape != expected_steps or steps.dtype != np.float64:
             raise ValueError(f"A fused step needs steps {expected_steps}, float64; got {steps.dtype} {steps.shape}.")
         updates = (UPDATE, APPLY) if clips_by_norm(rule) else (UPDATE,)
-        plan, job = self._job(x, order, t, batch_size, updates, rule, steps)
+        plan, job = self._job(x, order, t, min(batch_size, len(order)), updates, rule, steps)
         try:
             threads.run([partial(run_worker, job, chunk, buffer) for chunk, buffer in enumerate(plan.buffers)])
         finally:
@@ -179,11 +182,11 @@ class FusedStep:
         """Return the plan for batches of this size: the last one, or a new one."""
         dropped = [dropout is not None and bool(updates) for dropout in self.dropouts]
         key = Key(chunk_count(self.weights, batch_size), batch_size, updates, dropped)
-        plan = self.plans.get(bool(updates))
-        if plan is None or plan.key != key:
-            self.plans.pop(bool(updates), plan := None)  # releases the old buffers, also if there is no memory for new
-            plan = self.plans[bool(updates)] = Plan(self.parameters, self.activations, key)
-        return plan
+        use = "train" if updates else "infer"
+        if use not in self.plans or self.plans[use].key != key:
+            self.plans.pop(use, None)  # releases the old buffers, also if there is no memory for new ones
+            self.plans[use] = Plan(self.parameters, self.activations, key)
+        return self.plans[use]
 
     def _job(
         self,
@@ -196,7 +199,6 @@ class FusedStep:
         steps: Array,
     ) -> tuple[Plan, Job]:
         """Return the plan and the description of the steps; the arguments are those of ``train``, and of ``Key``."""
-        _check_order(order, len(x), batch_size)
         if t.shape != (len(order), self.classes) or t.dtype != self.dtype:
             expected = f"{self.dtype} targets of shape {(len(order), self.classes)}"
             raise ValueError(f"A fused step needs {expected}; got {t.dtype} of shape {t.shape}.")
@@ -206,7 +208,7 @@ class FusedStep:
         inputs = len(self.weights[0][0])
         if rows.shape[1] != inputs:
             raise ValueError(f"The first layer expects {inputs} numbers per sample; received x with shape {x.shape}.")
-        plan = self._plan(min(batch_size, len(order)), updates)
+        plan = self._plan(batch_size, updates)
         counters = np.zeros((2 + plan.chunks, PADDING), np.int64)
         job = Job(
             plan.layers,

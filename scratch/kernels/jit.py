@@ -41,9 +41,7 @@ _warned: set[str] = set()  # topics
 FMA = {"contract", "nsz"}  # of LLVM's fast-math flags: see ``compiled``
 # Without a wrapper for C, which nothing calls, a function compiles faster.
 OPTIONS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
-# Without Numba's run-time library, which allocates arrays and counts references, and without rewrites of array
-# expressions and of branches on constants, which kernels do not contain.
-PLAIN = {"_nrt": False, "no_rewrites": True}
+PLAIN = {"_nrt": False}  # without Numba's run-time library, which allocates arrays and counts references
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -180,7 +178,8 @@ class _CacheFiles(IndexDataCacheFile):
 class CompileTime(event.Listener):
     """Measure the seconds that this process spends on compiling, and log a message once, before the first.
 
-    In a terminal, a line on standard error counts the functions while they are compiled.
+    In a terminal, a line on standard error counts the functions while they are compiled.  Meanwhile Python collects no
+    garbage.
 
     Attributes:
         seconds: the total so far; loading from the disk cache is not counted.
@@ -193,15 +192,14 @@ class CompileTime(event.Listener):
 
     def on_start(self, event: Any) -> None:
         """Start the clock, unless this kernel is compiled as a part of another one."""
+        self._depth += 1  # first, as Numba calls on_end whatever happens here
+        if self._depth == 1:
+            self._start, self._collects_garbage = time.perf_counter(), gc.isenabled()
+            gc.disable()  # the compiler creates millions of objects, and little garbage: 6 % less time
         cache: Any = getattr(event.data["dispatcher"], "_cache", None)
         is_stored = isinstance(cache, _Cache)
         reason = f"{cache.cache_path} has no machine code for them yet" if is_stored else "they are not stored on disk"
         _warn_once("compile", f"Compiling the numerical kernels for this processor (about 5 seconds): {reason}.")
-        if self._depth == 0:
-            self._start = time.perf_counter()
-            self._collects_garbage = gc.isenabled()
-            gc.disable()  # the compiler creates millions of objects, and little garbage: 6 % less time
-        self._depth += 1
         self._functions += 1
         _overwrite_line(f"{self._functions} functions")
 
@@ -209,9 +207,9 @@ class CompileTime(event.Listener):
         """Stop the clock, unless this kernel was compiled as a part of another one."""
         self._depth -= 1
         if self._depth == 0:
-            self.seconds += time.perf_counter() - self._start
             if self._collects_garbage:
                 gc.enable()
+            self.seconds += time.perf_counter() - self._start
             _overwrite_line("")
 
 

@@ -142,7 +142,7 @@ class Samples(NamedTuple):
 
 
 class Job(NamedTuple):
-    """Several training steps, for all workers that execute them.
+    """Several steps of a training or of an inference, for all workers that execute them.
 
     Attributes:
         layers: the layer table, a ``Layer`` in each row (L, 12).
@@ -272,7 +272,8 @@ class Plan:
             squares, blocks = blocks, blocks + math.ceil(inputs / UPDATE_STEP) * math.ceil(units / UPDATE_COLUMNS) + 1
             offsets = *parameters.offsets[i], x, x_step, size, dz, squares, blocks
             rows.append(Layer(inputs, units, kind, self.by_units[i], *offsets))
-            size = dz + _aligned(batch_size * units)
+            has_dz = updates or i == len(shapes) - 1  # the loss always writes it
+            size = dz + (_aligned(batch_size * units) if has_dz else 0)
         self.layers = np.array(rows, np.int64)
         self.activations = aligned_empty((size,), dtype)
         widest = max(panel_columns(units) for _, units in shapes)

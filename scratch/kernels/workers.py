@@ -45,7 +45,7 @@ def run_worker(job: Job, own: int, buffer: Bytes) -> None:
     """Execute chunks until all steps are done; sleep for BACKOFF_SECONDS whenever no chunk could be claimed.
 
     Args:
-        job: the training steps.
+        job: the steps of a training or of an inference.
         own: the chunk that this worker claims first.
         buffer: of this worker.
     """
@@ -62,7 +62,7 @@ def worker_loop(job: Job, own: int, buffer: Bytes, wake_counter: Array, spin_cou
     """Execute chunks until all steps are done or stopped; return False if there was nothing to claim for a while.
 
     Args:
-        job: the training steps.
+        job: the steps of a training or of an inference.
         own: the chunk that this worker claims first.
         buffer: of this worker.
         wake_counter: is incremented, to notify idle helper threads of the job.

@@ -142,7 +142,7 @@ def interrupt(path: str, count: int) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_an_interrupt_never_splits_a_step(path: str) -> None:
-    interrupt(path, 3)
+    interrupt(path, 8)
 
 
 class InterruptedSGD(SGD):

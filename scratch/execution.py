@@ -159,9 +159,7 @@ def make_train_function(
     fused = fused_step(network)
     if fused is None:
         return LayerByLayer(train_step, x, y)
-    from scratch.kernels.fused_step import reads
-
-    if not metrics_are_additive(network) or not reads(x) or any(callback.needs_batch_events for callback in callbacks):
+    if not batches_can_be_joined(network, x) or any(callback.needs_batch_events for callback in callbacks):
         return FusedSteps(network, train_step, x, y, steps_per_call=1)
     masks = sum(len(W) for (W, _), dropout in zip(fused.weights, fused.dropouts, strict=True) if dropout)
     return FusedSteps(network, train_step, x, y, steps_per_call(network, batch_size, masks))
@@ -174,9 +172,11 @@ def steps_per_call(network: Network, batch_size: int, masks: int = 0) -> int:
     return max(1, min(MAX_STEPS, samples // batch_size))
 
 
-def metrics_are_additive(network: Network) -> bool:
-    """Return whether every metric may be updated with several batches at once."""
-    return all(_declared(metric, "additive", "update_state") for metric in network.metrics)
+def batches_can_be_joined(network: Network, x: Array | Pixels) -> bool:
+    """Return whether one call may compute several batches: x is read in place, and every metric is additive."""
+    from scratch.kernels.fused_step import reads
+
+    return reads(x) and all(_declared(metric, "additive", "update_state") for metric in network.metrics)
 
 
 class _Parts(NamedTuple):

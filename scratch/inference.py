@@ -7,12 +7,13 @@ with weights, whose metrics depend on how batches are joined in the last bit.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
 from scratch.batches import Data, batches
 from scratch.callbacks import CallbackList
-from scratch.execution import Steps, metrics_are_additive, steps_per_call, trained_step
+from scratch.execution import Steps, batches_can_be_joined, steps_per_call, trained_step
 from scratch.losses.weighted import WeightedLoss
 from scratch.network import Network
 from scratch.pixels import Pixels
@@ -36,7 +37,11 @@ class Inference:
 
     def __init__(self, network: Network, batch_size: int) -> None:
         self.network, self.batch_size = network, batch_size
-        self.detached = network.detached()
+
+    @cached_property
+    def detached(self) -> Network:
+        """A copy of the model that shares its parameters; the compiled core needs none."""
+        return self.network.detached()
 
     def predict(self, x: Array | Pixels) -> Array:
         """Return the outputs (N, …) for the samples (N, …) of these batches."""
@@ -93,10 +98,13 @@ def make_inference(
         callbacks: called for each batch if one of them needs it, else once per call.
         events: their batch methods.
     """
-    if steps == 1 or data is None or data.sample_weight is not None or trained_step(network) is None:
+    if (
+        steps == 1
+        or data is None
+        or data.sample_weight is not None
+        or any(callback.needs_each_batch(*events) for callback in callbacks.callbacks)
+        or trained_step(network) is None
+        or not batches_can_be_joined(network, data.x)
+    ):
         return Inference(network, batch_size)
-    from scratch.kernels.fused_step import reads  # imports Numba
-
-    if any(callback.needs_each_batch(*events) for callback in callbacks.callbacks):
-        return Inference(network, batch_size)
-    return (FusedInference if reads(data.x) and metrics_are_additive(network) else Inference)(network, batch_size)
+    return FusedInference(network, batch_size)

@@ -30,14 +30,13 @@ columns of W that are in its cache.  With clipping by a norm, ``apply`` 0, 1, 2 
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scratch.kernels import STATE_ARRAYS, Rule, clips_by_norm, threads
+from scratch.kernels import STATE_ARRAYS, Rule, clips_by_norm
 from scratch.kernels.arrays import writeable
 from scratch.kernels.masks import Dropout, Masks, draw_masks
 from scratch.kernels.plan import (
@@ -54,7 +53,7 @@ from scratch.kernels.plan import (
     Weights,
     chunk_count,
 )
-from scratch.kernels.workers import run_worker
+from scratch.kernels.workers import run_workers
 from scratch.pixels import Pixels
 
 Array = NDArray[Any]
@@ -92,6 +91,7 @@ class FusedStep:
         self.dtype, self.classes = self.weights[0][0].dtype, self.weights[-1][0].shape[1]
         self.arrays, self.views = np.zeros(0, self.dtype), list[Weights]()
         self.plans: dict[str, Plan] = {}  # of "train" and "infer"
+        self.no_masks = draw_masks(self.dropouts, [0] * len(weights), 0, 1, self.dtype)
         self.steps = 0
 
     def is_for(self, weights: Weights, activations: Sequence[str]) -> bool:
@@ -153,9 +153,11 @@ class FusedStep:
         if steps.shape != expected_steps or steps.dtype != np.float64:
             raise ValueError(f"A fused step needs steps {expected_steps}, float64; got {steps.dtype} {steps.shape}.")
         updates = (UPDATE, APPLY) if clips_by_norm(rule) else (UPDATE,)
-        plan, job = self._job(x, order, t, min(batch_size, len(order)), updates, rule, steps)
+        plan = self._plan(min(batch_size, len(order)), updates)
+        masks = draw_masks(self.dropouts, [len(W) for W, _ in self.weights], len(order), plan.batch_size, self.dtype)
+        job = self._job(plan, x, order, t, rule, steps, masks)
         try:
-            threads.run([partial(run_worker, job, chunk, buffer) for chunk, buffer in enumerate(plan.buffers)])
+            run_workers(job, plan.buffers)
         finally:
             passes = len(plan.pass_starts) - 1
             self.steps = int(job.progress.chunks_done[0]) // (plan.chunks * passes)
@@ -174,8 +176,9 @@ class FusedStep:
         # A power of two, so that calls with similar numbers of samples have the same plan.
         batch_size = min(1 << (len(x) - 1).bit_length(), INFERENCE_BATCH)
         steps = np.zeros((math.ceil(len(x) / batch_size), 2))
-        plan, job = self._job(x, np.arange(len(x)), t, batch_size, (), NO_UPDATE, steps)
-        threads.run([partial(run_worker, job, chunk, buffer) for chunk, buffer in enumerate(plan.buffers)])
+        plan = self._plan(batch_size, ())
+        job = self._job(plan, x, np.arange(len(x)), t, NO_UPDATE, steps, self.no_masks)
+        run_workers(job, plan.buffers)
         return job.losses, job.probabilities
 
     def _plan(self, batch_size: int, updates: Sequence[int]) -> Plan:
@@ -189,16 +192,9 @@ class FusedStep:
         return self.plans[use]
 
     def _job(
-        self,
-        x: Array | Pixels,
-        order: Array,
-        t: Array,
-        batch_size: int,
-        updates: Sequence[int],
-        rule: Rule,
-        steps: Array,
-    ) -> tuple[Plan, Job]:
-        """Return the plan and the description of the steps; the arguments are those of ``train``, and of ``Key``."""
+        self, plan: Plan, x: Array | Pixels, order: Array, t: Array, rule: Rule, steps: Array, masks: Masks
+    ) -> Job:
+        """Return the description of the steps for the workers, after a check; the arguments are those of ``train``."""
         if t.shape != (len(order), self.classes) or t.dtype != self.dtype:
             expected = f"{self.dtype} targets of shape {(len(order), self.classes)}"
             raise ValueError(f"A fused step needs {expected}; got {t.dtype} of shape {t.shape}.")
@@ -208,9 +204,8 @@ class FusedStep:
         inputs = len(self.weights[0][0])
         if rows.shape[1] != inputs:
             raise ValueError(f"The first layer expects {inputs} numbers per sample; received x with shape {x.shape}.")
-        plan = self._plan(batch_size, updates)
         counters = np.zeros((2 + plan.chunks, PADDING), np.int64)
-        job = Job(
+        return Job(
             plan.layers,
             plan.operations,
             plan.pass_starts,
@@ -225,14 +220,9 @@ class FusedStep:
             np.empty(t.shape, self.dtype),
             rule,
             writeable(steps),
-            self._masks(len(order), batch_size, training=bool(updates)),
+            masks,
             Progress(counters[0], counters[1], counters[2:]),
         )
-        return plan, job
-
-    def _masks(self, n: int, batch_size: int, *, training: bool) -> Masks:
-        dropouts = self.dropouts if training else [None] * len(self.dropouts)
-        return draw_masks(dropouts, [len(W) for W, _ in self.weights], n, batch_size, self.dtype)
 
 
 def reads(x: Array | Pixels) -> bool:

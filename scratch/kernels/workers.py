@@ -26,6 +26,8 @@ exception, its chunk may never be finished; it sets ``stop``, and all workers re
 """
 
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -39,6 +41,11 @@ from scratch.kernels.workspace import Bytes, workspace
 
 Array = NDArray[Any]
 BACKOFF_SECONDS = 50e-6
+
+
+def run_workers(job: Job, buffers: Sequence[Bytes]) -> None:
+    """Execute all steps of a job in the threads of the pool, with one buffer for each worker."""
+    threads.run([partial(run_worker, job, chunk, buffer) for chunk, buffer in enumerate(buffers)])
 
 
 def run_worker(job: Job, own: int, buffer: Bytes) -> None:

@@ -30,6 +30,7 @@ from scratch.utils import Array, overridden
 
 if TYPE_CHECKING:
     from scratch.kernels.fused_step import FusedStep  # imports Numba, which backend="numpy" does without
+    from scratch.kernels.single_steps import SingleSteps
 
 # Upper limits of one call: steps, outputs, multiplications of the forward pass, and bytes of Dropout's masks.  Together
 # they keep a call below a few hundredths of a second, so that Ctrl-C, progress bars and backups do not wait for it.
@@ -127,7 +128,7 @@ class FusedSteps(LayerByLayer):
         assert loss is not None
         assert optimizer is not None
         rows = [self.row_numbers[batch] for batch in batches]
-        order, size = np.concatenate(rows), len(rows[0])
+        order, size = np.concatenate(rows) if len(rows) > 1 else rows[0], len(rows[0])
         y = self.y[order]
         t = loss.smooth(loss.targets(y, fused.classes, fused.dtype))
         rule = optimizer.fused_rule
@@ -135,12 +136,51 @@ class FusedSteps(LayerByLayer):
         if STATE_ARRAYS[rule.kind]:
             _share_state(self.network, optimizer, fused)
         try:
-            taken, losses, out = fused.train(self.x, order, t, size, rule, optimizer.steps(len(rows), fused.dtype))
+            losses, out = self._train(fused, order, t, size, rule)
         finally:
-            optimizer.iterations += fused.steps  # complete steps, also after Ctrl-C
+            taken = fused.steps  # complete steps, also after Ctrl-C
+            optimizer.iterations += taken
             for dropout in filter(None, fused.dropouts):
-                dropout.state["masks"][1] += fused.steps
+                dropout.state["masks"][1] += taken
         return Steps(loss.reduce_batches(losses[: taken * size], size), y[: taken * size], out[: taken * size], size)
+
+    def _train(self, fused: "FusedStep", order: Array, t: Array, batch_size: int, rule: Rule) -> tuple[Array, Array]:
+        """Take a step for each batch; return losses and outputs; ``fused.steps`` is the number of complete steps."""
+        assert self.network.optimizer is not None
+        steps = self.network.optimizer.steps(math.ceil(len(order) / batch_size), fused.dtype)
+        _, losses, out = fused.train(self.x, order, t, batch_size, rule, steps)
+        return losses, out
+
+
+class SingleFusedSteps(FusedSteps):
+    """Train function that takes one step per call in the compiled core, whose threads stay there between the calls.
+
+    Args:
+        network: the model.
+        train_step: the model's, for steps that the compiled core does not take.
+        x: samples (N, …), which the compiled core reads in place.
+        y: checked targets (N, …).
+        steps_per_job: after how many steps a new job is described.
+    """
+
+    def __init__(
+        self, network: Network, train_step: TrainStep, x: Array | Pixels, y: Array, steps_per_job: int
+    ) -> None:
+        super().__init__(network, train_step, x, y, steps_per_call=1)
+        self.steps_per_job = steps_per_job
+        self.job: tuple[FusedStep, SingleSteps] | None = None
+
+    def _train(self, fused: "FusedStep", order: Array, t: Array, batch_size: int, rule: Rule) -> tuple[Array, Array]:
+        assert self.network.optimizer is not None
+        (step,) = self.network.optimizer.steps(1, fused.dtype)
+        if not (self.job and self.job[0] is fused and self.job[1].can_take(batch_size, rule, fused.dropouts)):
+            self.job = fused, fused.single_steps(self.x, batch_size, rule, self.steps_per_job)
+        single = self.job[1]
+        fused.steps = 0
+        try:
+            return single.take(order, t, step)
+        finally:
+            fused.steps = int(single.complete)
 
 
 def make_train_function(
@@ -157,12 +197,18 @@ def make_train_function(
     compiled step can read the samples without a conversion.
     """
     fused = fused_step(network)
-    if fused is None:
+    if fused is None or not all(map(_has_its_shapes, network.layers)):
         return LayerByLayer(train_step, x, y)
-    if not batches_can_be_joined(network, x) or any(callback.needs_batch_events for callback in callbacks):
+    from scratch.kernels.fused_step import reads
+
+    if not reads(x):
         return FusedSteps(network, train_step, x, y, steps_per_call=1)
-    masks = sum(len(W) for (W, _), dropout in zip(fused.weights, fused.dropouts, strict=True) if dropout)
-    return FusedSteps(network, train_step, x, y, steps_per_call(network, batch_size, masks))
+    masks = sum(width for width, dropout in zip(fused.widths, fused.dropouts, strict=True) if dropout)
+    steps = steps_per_call(network, batch_size, masks)
+    each_batch = any(callback.needs_batch_events for callback in callbacks)
+    if each_batch or not batches_can_be_joined(network, x):
+        return SingleFusedSteps(network, train_step, x, y, steps)
+    return FusedSteps(network, train_step, x, y, steps)
 
 
 def steps_per_call(network: Network, batch_size: int, masks: int = 0) -> int:
@@ -204,17 +250,16 @@ def fused_step(network: Network) -> "FusedStep | None":
         return None
     arrays = [array for pair in parts.weights for array in pair if array is not None]
     dtypes = {array.dtype for array in arrays} | {layer.dtype for layer in network.layers}
-    if (
-        len(dtypes) != 1
-        or not all(array.flags.carray for array in arrays)
-        or not all(map(_has_its_shapes, network.layers))
-        or not set(parts.activations) <= set(FUSED_ACTIVATIONS)
-    ):
+    if len(dtypes) != 1 or not all(array.flags.carray for array in arrays):
         return None
     step: Any = network.fused
     if step is None or not step.is_for(parts.weights, parts.activations):
-        if _share_memory(arrays):
-            return None  # several threads would update the same numbers
+        if (
+            not all(map(_has_its_shapes, network.layers))
+            or not set(parts.activations) <= set(FUSED_ACTIVATIONS)
+            or _share_memory(arrays)  # several threads would update the same numbers
+        ):
+            return None
         from scratch.kernels.fused_step import FusedStep
 
         with network.lock:

@@ -1,9 +1,9 @@
 """Training: ``fit`` beside Keras, as it runs by default, which on ``backend="numba"`` is the compiled core.
 
-The trainings have what such a core can get wrong: a last batch with fewer samples, several steps per call, shuffled
-samples, widths that are no multiple of a vector, mostly zeros, logits that overflow, chunks for two cores, a learning
-rate that a callback changes, parameters that are replaced by other arrays, every option of SGD, every optimizer, and
-masks of Dropout, which Keras is given.
+The trainings have what such a core can get wrong: a last batch with fewer samples, several steps per call or one,
+shuffled samples, widths that are no multiple of a vector, mostly zeros, logits that overflow, chunks for two cores, a
+learning rate that a callback changes, parameters that are replaced by other arrays, every option of SGD, every
+optimizer, and masks of Dropout, which Keras is given.
 """
 
 from collections.abc import Iterator
@@ -82,22 +82,24 @@ def check_training(backend: str) -> Iterator[Comparison]:
     """Loss and accuracy of each epoch, and the weights after the second and the last, agree with Keras."""
     for training in TRAININGS:
         if training.case.comparable:
-            with training.partitioned():
-                ours = scratch_results(training, backend)
             theirs, reference = keras_results(training), bounded_results(training)
-            for name, bounded in reference.items():
-                bound = 2 * bounded.bound if isinstance(bounded, Bounded) else bounded
-                yield compare(f"{training}: {name}", ours[name], theirs[name], bound)
+            for each_batch, label in ((False, ""), (True, ", with a callback on each batch")):
+                with training.partitioned():
+                    ours = scratch_results(training, backend, each_batch)
+                for name, bounded in reference.items():
+                    bound = 2 * bounded.bound if isinstance(bounded, Bounded) else bounded
+                    yield compare(f"{training}{label}: {name}", ours[name], theirs[name], bound)
 
 
-def scratch_results(training: Training, backend: str) -> Results:
-    """Return what ``fit`` of scratch gives."""
+def scratch_results(training: Training, backend: str, each_batch: bool) -> Results:
+    """Return what ``fit`` of scratch gives, without or with a callback that is called for each batch."""
     case, found = training.case, {}
     x = case.x.copy()  # writeable, as the compiled core needs it for several steps per call
     model = case.scratch_model(backend, training.settings)
     model.rng = np.random.default_rng(case.seed)
     set_rate = LambdaCallback(on_epoch_begin=lambda epoch, _: setattr(model.optimizer, "learning_rate", RATES[epoch]))
-    options: dict[str, Any] = {"batch_size": training.batch_size, "callbacks": [set_rate], "verbose": 0}
+    callbacks = [set_rate, *([LambdaCallback(on_train_batch_end=lambda *_: None)] if each_batch else [])]
+    options: dict[str, Any] = {"batch_size": training.batch_size, "callbacks": callbacks, "verbose": 0}
     for start, end in ((0, EPOCHS_BEFORE), (EPOCHS_BEFORE, len(RATES))):
         history = model.fit(x, case.y, epochs=end, initial_epoch=start, **options).history
         for i, epoch in enumerate(range(start + 1, end + 1)):

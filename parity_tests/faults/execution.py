@@ -11,10 +11,11 @@ from scratch.inference import FusedInference
 from scratch.kernels import Rule, plan
 from scratch.kernels.fused_step import FusedStep
 from scratch.kernels.plan import BACKWARD, KIND, UPDATE
+from scratch.kernels.single_steps import SingleSteps
 
 Array = np.ndarray
 run_fused, train, passes, mask = FusedSteps._run_fused, FusedStep.train, plan._passes, Dropout.mask
-infer, evaluate = FusedStep.infer, FusedInference.evaluate
+infer, evaluate, take = FusedStep.infer, FusedInference.evaluate, SingleSteps.take
 
 
 @planted_fault(FusedSteps, "_run_fused", caught_by="training", backends=["numba"])
@@ -38,6 +39,19 @@ def stale_losses(self: Any, *arguments: Any) -> Any:
     taken, losses, out = train(self, *arguments)
     before, self.losses = vars(self).get("losses", losses), losses
     return taken, before, out
+
+
+@planted_fault(SingleSteps, "take", caught_by="training", backends=["numba"])
+def learning_rate_of_the_first_step(self: Any, order: Array, t: Array, step: Array) -> Any:
+    """Steps with a callback between them have the learning rate of the first one."""
+    return take(self, order, t, vars(self).setdefault("first_step", step))
+
+
+@planted_fault(SingleSteps, "take", caught_by="training", backends=["numba"])
+def targets_of_the_step_before(self: Any, order: Array, t: Array, step: Array) -> Any:
+    """Steps with a callback between them have the targets of the step before."""
+    before, self.targets = vars(self).get("targets", t), t
+    return take(self, order, before, step)
 
 
 @planted_fault(FusedStep, "infer", caught_by="epoch reports", backends=["numba"])

@@ -12,6 +12,7 @@ import pytest
 
 from parity_tests.unit.kernels import LayerByLayer
 from scratch.callbacks import LambdaCallback
+from scratch.kernels import plan
 from scratch.layers import Dense
 from scratch.models import Sequential
 from scratch.optimizers import SGD
@@ -25,6 +26,7 @@ each_batch = LambdaCallback(on_train_batch_end=lambda batch, logs: None)
 PATHS: dict[str, tuple[str, Callable[[], SGD], list[LambdaCallback]]] = {
     "several fused steps per call": ("numba", lambda: SGD(0.1), []),
     "one fused step per call": ("numba", lambda: SGD(0.1), [each_batch]),
+    "one fused step per call, two threads": ("numba", lambda: SGD(0.1), [each_batch]),
     "fused steps with velocities": ("numba", lambda: SGD(0.1, momentum=0.9), []),
     "fused steps with a norm": ("numba", lambda: SGD(0.1, momentum=0.5, global_clipnorm=0.1, weight_decay=1e-3), []),
     "numba, layer by layer": ("numba", lambda: LayerByLayer(0.1, momentum=0.9), []),
@@ -44,6 +46,14 @@ def _python_handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
+def _two_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Partition the steps of a path that says so for two threads."""
+    if "two threads" in request.node.name:
+        for name, value in (("MIN_PARALLEL_WORK", 0), ("MIN_SAMPLES_PER_CHUNK", BATCH // 2)):
+            monkeypatch.setattr(plan, name, value)
 
 
 def make(path: str) -> Sequential:

@@ -23,6 +23,7 @@ module                    contents
 ``updates``               the update rules of the optimizers
 ``passes``                the passes of a fused training step, compiled
 ``workers``               the threads that execute the passes of many steps
+``single_steps``          one training step in each call, between which the threads stay
 ``fused_step``            training steps and inference for a whole network, many batches in one call
 ========================  =============================================================================
 

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from scratch.kernels import STATE_ARRAYS, Rule, clips_by_norm
 from scratch.kernels.arrays import writeable
-from scratch.kernels.masks import Dropout, Masks, draw_masks
+from scratch.kernels.masks import Dropout, Masks, draw_masks, empty_masks
 from scratch.kernels.plan import (
     APPLY,
     PADDING,
@@ -53,6 +53,7 @@ from scratch.kernels.plan import (
     Weights,
     chunk_count,
 )
+from scratch.kernels.single_steps import SingleSteps
 from scratch.kernels.workers import run_workers
 from scratch.pixels import Pixels
 
@@ -91,7 +92,8 @@ class FusedStep:
         self.dtype, self.classes = self.weights[0][0].dtype, self.weights[-1][0].shape[1]
         self.arrays, self.views = np.zeros(0, self.dtype), list[Weights]()
         self.plans: dict[str, Plan] = {}  # of "train" and "infer"
-        self.no_masks = draw_masks(self.dropouts, [0] * len(weights), 0, 1, self.dtype)
+        self.widths = [len(W) for W, _ in weights]
+        self.no_masks = empty_masks(self.dropouts, self.widths, 0, self.dtype)
         self.steps = 0
 
     def is_for(self, weights: Weights, activations: Sequence[str]) -> bool:
@@ -146,15 +148,13 @@ class FusedStep:
         """
         self.steps = 0
         _check_order(order, len(x), batch_size)
-        needed, found = STATE_ARRAYS[rule.kind], len(self.views)
-        if needed > found:
-            raise ValueError(f"A fused step needs state_arrays(…) for {needed} arrays before this rule; got {found}.")
         expected_steps = math.ceil(len(order) / batch_size), 2
         if steps.shape != expected_steps or steps.dtype != np.float64:
             raise ValueError(f"A fused step needs steps {expected_steps}, float64; got {steps.dtype} {steps.shape}.")
-        updates = (UPDATE, APPLY) if clips_by_norm(rule) else (UPDATE,)
-        plan = self._plan(min(batch_size, len(order)), updates)
-        masks = draw_masks(self.dropouts, [len(W) for W, _ in self.weights], len(order), plan.batch_size, self.dtype)
+        plan = self._training_plan(rule, min(batch_size, len(order)))
+        masks = empty_masks(self.dropouts, self.widths, len(order), self.dtype)
+        for ahead, first in enumerate(range(0, len(order), batch_size)):
+            draw_masks(masks, self.dropouts, self.widths, (first, min(batch_size, len(order) - first)), ahead)
         job = self._job(plan, x, order, t, rule, steps, masks)
         try:
             run_workers(job, plan.buffers)
@@ -162,6 +162,24 @@ class FusedStep:
             passes = len(plan.pass_starts) - 1
             self.steps = int(job.progress.chunks_done[0]) // (plan.chunks * passes)
         return self.steps, job.losses, job.probabilities
+
+    def single_steps(self, x: Array | Pixels, batch_size: int, rule: Rule, count: int) -> SingleSteps:
+        """Return a series of at most so many steps, to be taken one at a time.
+
+        Args:
+            x: samples, as for ``train``; must be read in place.
+            batch_size: samples per step.
+            rule: of the optimizer, as for ``train``.
+            count: of the steps.
+
+        Raises:
+            ValueError: as ``train``.
+        """
+        plan, n = self._training_plan(rule, batch_size), count * batch_size
+        masks = empty_masks(self.dropouts, self.widths, n, self.dtype)
+        order, t = np.zeros(n, np.int64), np.empty((n, self.classes), self.dtype)
+        job = self._job(plan, x, order, t, rule, np.empty((count, 2)), masks)
+        return SingleSteps(job, plan.buffers, self.dropouts)
 
     def infer(self, x: Array | Pixels, t: Array) -> tuple[Array, Array]:
         """Compute the losses (n,) and the probabilities (n, C) of samples, without Dropout and without an update.
@@ -180,6 +198,12 @@ class FusedStep:
         job = self._job(plan, x, np.arange(len(x)), t, NO_UPDATE, steps, self.no_masks)
         run_workers(job, plan.buffers)
         return job.losses, job.probabilities
+
+    def _training_plan(self, rule: Rule, batch_size: int) -> Plan:
+        needed, found = STATE_ARRAYS[rule.kind], len(self.views)
+        if needed > found:
+            raise ValueError(f"A fused step needs state_arrays(…) for {needed} arrays before this rule; got {found}.")
+        return self._plan(batch_size, (UPDATE, APPLY) if clips_by_norm(rule) else (UPDATE,))
 
     def _plan(self, batch_size: int, updates: Sequence[int]) -> Plan:
         """Return the plan for batches of this size: the last one, or a new one."""
@@ -204,7 +228,7 @@ class FusedStep:
         inputs = len(self.weights[0][0])
         if rows.shape[1] != inputs:
             raise ValueError(f"The first layer expects {inputs} numbers per sample; received x with shape {x.shape}.")
-        counters = np.zeros((2 + plan.chunks, PADDING), np.int64)
+        counters = np.zeros((3 + plan.chunks, PADDING), np.int64)
         return Job(
             plan.layers,
             plan.operations,
@@ -221,7 +245,7 @@ class FusedStep:
             rule,
             writeable(steps),
             masks,
-            Progress(counters[0], counters[1], counters[2:]),
+            Progress(counters[0], counters[1], counters[2], counters[3:]),
         )
 
 

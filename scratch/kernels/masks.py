@@ -52,29 +52,39 @@ class Dropout(Protocol):
         """Return the boolean mask that is ``ahead`` steps after the next one."""
 
 
-def draw_masks(
-    dropouts: Sequence[Dropout | None], widths: Sequence[int], n: int, batch_size: int, dtype: np.dtype[Any]
-) -> Masks:
-    """Return the masks of a job.
+def empty_masks(dropouts: Sequence[Dropout | None], widths: Sequence[int], n: int, dtype: np.dtype[Any]) -> Masks:
+    """Return memory for the masks of a job.
 
     Args:
         dropouts: the layer before each Dense layer, or None.
         widths: the number of inputs of each Dense layer.
         n: number of samples.
-        batch_size: samples per step; the last step may have fewer.
         dtype: of the parameters.
     """
-    keep = np.empty(n * sum(width for dropout, width in zip(dropouts, widths, strict=True) if dropout), np.bool_)
     starts, factors, end = np.full(len(widths) + 1, -1), np.zeros(len(widths) + 1, dtype), 0
     for i, (dropout, width) in enumerate(zip(dropouts, widths, strict=True)):
         if dropout:
-            starts[i], end = end, end + n * width
-            factors[i] = dropout.factor
-            rows = keep[starts[i] : end].reshape(n, width)
-            for ahead, first in enumerate(range(0, n, batch_size)):
-                batch = rows[first : first + batch_size]
-                batch[...] = dropout.mask(ahead, batch.shape)
-    return Masks(keep.view(np.uint8), starts, factors)
+            starts[i], end, factors[i] = end, end + n * width, dropout.factor
+    return Masks(np.empty(end, np.uint8), starts, factors)
+
+
+def draw_masks(
+    masks: Masks, dropouts: Sequence[Dropout | None], widths: Sequence[int], batch: tuple[int, int], ahead: int
+) -> None:
+    """Draw the masks of a batch.
+
+    Args:
+        masks: of the job.
+        dropouts: as for ``empty_masks``.
+        widths: as for ``empty_masks``.
+        batch: number of its first sample in the job, number of its samples.
+        ahead: how many steps it is after the next one.
+    """
+    first, n = batch
+    for dropout, width, start in zip(dropouts, widths, masks.starts, strict=False):
+        if dropout:
+            keep = masks.keep[start + first * width :][: n * width].view(np.bool_)
+            keep[...] = dropout.mask(ahead, (n, width)).reshape(-1)
 
 
 @subroutine

@@ -119,11 +119,13 @@ class Progress(NamedTuple):
     Attributes:
         chunks_done: chunks that are finished, over all passes of all steps.
         stop: more than 0 if no further chunk may begin.
+        opened: number of passes, over all steps, that may begin.
         passes_started: of each chunk, in how many passes a worker has claimed it (chunks, ``PADDING``).
     """
 
     chunks_done: Array
     stop: Array
+    opened: Array
     passes_started: Array
 
 

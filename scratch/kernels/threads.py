@@ -4,7 +4,7 @@
 which is as long as an operating system takes to wake a sleeping thread, so two things differ from
 ``concurrent.futures.ThreadPoolExecutor``:
 
-- The caller is a worker too.  It waits only for helper threads that have joined the job, never for one that has not
+- The caller is a worker too.  It waits only for helper threads that have joined it, never for one that has not
   been scheduled yet, so a busy machine makes a job slower but cannot block it.
 - A thread that has nothing to do spins for ``SPIN_SECONDS`` on an atomic counter before it sleeps.  Helpers wait for
   ``wake_counter``, which counts notifications of new work; the caller waits for ``idle_counter``, which counts how
@@ -44,10 +44,12 @@ wake_counter = np.zeros(1, np.int64)
 idle_counter = np.zeros(1, np.int64)
 
 
-class _Job:
-    """The tasks of one call of ``run``, and the helpers that have joined it.
+class TaskGroup:
+    """Tasks for several threads, and the helpers that have joined them.
 
     Attributes:
+        idle_before: ``idle_counter`` when the group was created.
+        queue: through which the tasks were offered to the helpers.
         unclaimed: tasks that no thread has taken yet.  ``deque.popleft`` is atomic: each task is taken once.
         joined: one entry for each helper that has joined, added before the helper looks for a task.  When the caller
             finds no unclaimed task, every helper that has taken one is therefore in this list.
@@ -58,10 +60,19 @@ class _Job:
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self.unclaimed = deque(tasks)
+        self.idle_before = int(idle_counter[0])
+        self.queue: SimpleQueue[TaskGroup] | None = None
         self.errors: list[BaseException] = []
         self.joined: list[None] = []
         self.active: deque[None] = deque()
         self.finished: SimpleQueue[None] = SimpleQueue()
+
+    def offer(self, helpers: int) -> None:
+        """Let so many helpers join, if there are as many; return at once."""
+        if helpers > 0 and config.NUMBA_NUM_THREADS > 1:
+            self.queue = _start_helpers()
+            for _ in range(min(helpers, _helpers)):
+                self.queue.put(self)
 
     def run_tasks(self) -> None:
         """Execute tasks until none is unclaimed."""
@@ -87,21 +98,32 @@ class _Job:
             self.active.pop()
             self.finished.put(None)
 
-    def wait_for_helpers(self, idle_before: int) -> None:
-        """Wait until every helper that has joined has left.
-
-        Args:
-            idle_before: ``idle_counter`` when the job began.
-        """
+    def wait_for_helpers(self) -> None:
+        """Wait until every helper that has joined has left."""
         if self.joined:
-            _spin_wait(idle_counter, idle_before + len(self.joined), spin_count())
+            _spin_wait(idle_counter, self.idle_before + len(self.joined), spin_count())
         left = 0
         while left < len(self.joined):
             self.finished.get()
             left += 1
 
+    def drop(self) -> None:
+        """Drop the tasks that have not begun, and wait for the others; also after an interrupt anywhere."""
+        self.unclaimed.clear()
+        while self.active and self.queue is _queue:  # a forked child has no helpers, and another queue
+            time.sleep(POLL_SECONDS)
 
-_queue: "SimpleQueue[_Job] | None" = None  # of jobs, for the helper threads; None before these are started
+    def raise_error(self) -> None:
+        """Raise the first exception that a task raised, if any."""
+        if self.errors:
+            raise self.errors[0]
+
+    def has_ended(self) -> bool:
+        """Return whether the only helper has left."""
+        return not self.finished.empty() or self.queue is not _queue
+
+
+_queue: "SimpleQueue[TaskGroup] | None" = None  # for the helper threads; None before these are started
 _helpers = 0
 _lock = threading.Lock()
 
@@ -113,29 +135,23 @@ def run(tasks: Sequence[Task]) -> None:
         Exception: the first exception that a task raised, after all tasks have ended.
         KeyboardInterrupt: after the tasks that had begun have ended; the other tasks are dropped.
     """
-    job, idle_before = _Job(tasks), int(idle_counter[0])
+    group = TaskGroup(tasks)
     try:
-        if len(tasks) > 1 and config.NUMBA_NUM_THREADS > 1:
-            queue = _start_helpers()
-            for _ in range(min(len(tasks) - 1, _helpers)):
-                queue.put(job)
-        job.run_tasks()
-        job.wait_for_helpers(idle_before)
+        group.offer(len(tasks) - 1)
+        group.run_tasks()
+        group.wait_for_helpers()
     except BaseException:  # KeyboardInterrupt may be raised at any line above, so ``finished`` may be miscounted
-        job.unclaimed.clear()
-        while job.active:
-            time.sleep(POLL_SECONDS)
+        group.drop()
         raise
-    if job.errors:
-        raise job.errors[0]
+    group.raise_error()
 
 
-def _start_helpers() -> "SimpleQueue[_Job]":
-    """Return the queue of jobs; start the helper threads on the first call."""
+def _start_helpers() -> "SimpleQueue[TaskGroup]":
+    """Return the queue of task groups; start the helper threads on the first call."""
     global _queue, _helpers
     with _lock:
         if _queue is None:
-            queue: SimpleQueue[_Job] = SimpleQueue()
+            queue: SimpleQueue[TaskGroup] = SimpleQueue()
             _helpers = 0
             for _ in range(config.NUMBA_NUM_THREADS - 1):
                 try:  # not threading.Thread, whose start() waits forever for a thread that runs out of memory first
@@ -148,7 +164,7 @@ def _start_helpers() -> "SimpleQueue[_Job]":
         return _queue
 
 
-def _helper_loop(queue: "SimpleQueue[_Job]") -> None:
+def _helper_loop(queue: "SimpleQueue[TaskGroup]") -> None:
     global _helpers
     try:
         bytearray(HELPER_MEMORY)
@@ -159,11 +175,11 @@ def _helper_loop(queue: "SimpleQueue[_Job]") -> None:
     while True:
         wakes = int(wake_counter[0])
         try:
-            job = queue.get_nowait()
+            group = queue.get_nowait()
         except Empty:
             _announce_idle(idle_counter, wake_counter, wakes + 1, spin_count())
-            job = queue.get()
-        job.run_helper()
+            group = queue.get()
+        group.run_helper()
 
 
 @cache

@@ -17,6 +17,10 @@ is visible to the worker, because the ``fetch_add`` after a chunk and the ``load
 consistent.  A worker that has read an outdated ``chunks_done`` cannot claim anything: every chunk of an earlier pass
 p has been claimed, so ``passes_started[c]`` is greater than p.
 
+*A step begins only when it is described.* Workers claim only chunks of passes that are *opened*.  The thread that
+opens a pass has written samples, targets and learning rate before its ``fetch_add``, so they are visible to every
+worker whose ``load`` finds the pass open.
+
 *A busy machine cannot block a job.*  Chunks are not bound to threads: a worker takes its own chunk first, because that
 chunk's data are in its cache, and then any unclaimed one.  So a worker waits only while all chunks of the pass are
 claimed, each by a thread that computes without waiting for anything.  The operating system may suspend such a thread,
@@ -45,19 +49,27 @@ BACKOFF_SECONDS = 50e-6
 
 def run_workers(job: Job, buffers: Sequence[Bytes]) -> None:
     """Execute all steps of a job in the threads of the pool, with one buffer for each worker."""
-    threads.run([partial(run_worker, job, chunk, buffer) for chunk, buffer in enumerate(buffers)])
+    passes = count_passes(job)
+    open_passes(job.progress.opened, passes)
+    threads.run([partial(run_worker, job, chunk, buffer, passes) for chunk, buffer in enumerate(buffers)])
 
 
-def run_worker(job: Job, own: int, buffer: Bytes) -> None:
-    """Execute chunks until all steps are done; sleep for BACKOFF_SECONDS whenever no chunk could be claimed.
+def run_worker(job: Job, own: int, buffer: Bytes, end: int) -> None:
+    """Execute chunks until a pass begins, or nothing is open for a while.
+
+    Sleep for BACKOFF_SECONDS whenever all chunks of the open pass are claimed for a while.
 
     Args:
         job: the steps of a training or of an inference.
         own: the chunk that this worker claims first.
         buffer: of this worker.
+        end: number of the pass before which it returns.
     """
+    progress = job.progress
     try:
-        while not worker_loop(job, own, buffer, threads.wake_counter, threads.spin_count()):
+        while not worker_loop(job, own, buffer, end, threads.wake_counter, threads.spin_count()):
+            if progress.chunks_done[0] == progress.opened[0] * job.chunks:
+                return
             time.sleep(BACKOFF_SECONDS)
     except Exception:  # MemoryError: the chunk that this worker has claimed will never be done
         job.progress.stop[0] = 1
@@ -65,28 +77,29 @@ def run_worker(job: Job, own: int, buffer: Bytes) -> None:
 
 
 @kernel
-def worker_loop(job: Job, own: int, buffer: Bytes, wake_counter: Array, spin_count: int) -> bool:
-    """Execute chunks until all steps are done or stopped; return False if there was nothing to claim for a while.
+def worker_loop(job: Job, own: int, buffer: Bytes, end: int, wake_counter: Array, spin_count: int) -> bool:
+    """Execute chunks until a pass begins or all are stopped; return False if there was nothing to claim for a while.
 
     Args:
         job: the steps of a training or of an inference.
         own: the chunk that this worker claims first.
         buffer: of this worker.
+        end: number of the pass before which it returns.
         wake_counter: is incremented, to notify idle helper threads of the job.
         spin_count: how often to look for an unclaimed chunk without success before returning False.
     """
     fetch_add(wake_counter, 1)
-    progress, chunks, batch_size = job.progress, job.chunks, job.batch_size
+    progress, chunks = job.progress, job.chunks
     columns, numbers = job.buffer_sizes
     space = workspace(buffer, columns, numbers, job.state.parameters)
-    steps = (len(job.order) + batch_size - 1) // batch_size
-    last_pass = steps * (len(job.pass_starts) - 1)
     spins = spin_count
     while spins > 0:
         spins -= 1
         current = load(progress.chunks_done) // chunks
-        if current == last_pass or load(progress.stop) > 0:
+        if current == end or load(progress.stop) > 0:
             return True
+        if current == load(progress.opened):
+            continue
         for i in range(chunks):
             chunk = (own + i) % chunks
             started = progress.passes_started[chunk]
@@ -98,3 +111,14 @@ def worker_loop(job: Job, own: int, buffer: Bytes, wake_counter: Array, spin_cou
                 spins = spin_count
                 break
     return False
+
+
+@kernel
+def open_passes(opened: Array, passes: int) -> None:
+    """Let workers begin so many more passes."""
+    fetch_add(opened, passes)
+
+
+def count_passes(job: Job) -> int:
+    """Return the number of passes of all steps of a job."""
+    return len(job.steps) * (len(job.pass_starts) - 1)

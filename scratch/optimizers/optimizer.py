@@ -113,12 +113,12 @@ class Optimizer:
 
     def _rule(self, name: str, momentum: float = 0.0, rho: float = 0.0, epsilon: float = 0.0) -> Rule | None:
         """Return a rule of the fused step with the options of this optimizer; None if a limit is not 0 or more."""
-        limits = [limit or 0 for limit in (self.clipnorm, self.global_clipnorm, self.clipvalue)]
+        limits = [limit or 0.0 for limit in (self.clipnorm, self.global_clipnorm, self.clipvalue)]
         if not all(limit >= 0 for limit in limits):
             return None
-        clipnorm, global_clipnorm, clipvalue = [  # only the first that is set counts, as in _clip
-            0.0 if any(limits[:i]) else float(limit) for i, limit in enumerate(limits)
-        ]
+        if any(limits):  # only the first that is set counts, as in _clip
+            limits = [0.0 if any(limits[:i]) else float(limit) for i, limit in enumerate(limits)]
+        clipnorm, global_clipnorm, clipvalue = limits
         numbers = UPDATE_RULES.index(name), float(momentum), float(rho), float(epsilon)
         decay = self.weight_decay
         return Rule(*numbers, decay is not None, float(decay or 0), clipvalue, clipnorm, global_clipnorm)

@@ -13,7 +13,8 @@ import numpy as np
 
 from scratch.batches import Data, batches
 from scratch.callbacks import CallbackList
-from scratch.execution import Steps, batches_can_be_joined, steps_per_call, trained_step
+from scratch.execution import Steps, batches_can_be_joined, steps_per_call
+from scratch.fusion import trained_step
 from scratch.losses.weighted import WeightedLoss
 from scratch.network import Network
 from scratch.pixels import Pixels

@@ -57,7 +57,7 @@ class Layer:
         z: input of the activation function in the last ``forward`` (of a softmax layer: the logits).
         out: output of the last ``forward``.
         fused_rule: how the fused training step executes this class: ``'dense'``, ``'activation'``, ``'flatten'``,
-            ``'dropout'``, or None if it cannot.  A subclass does not inherit the rule: see ``scratch.execution``.
+            ``'dropout'``, or None if it cannot.  A subclass does not inherit the rule: see ``scratch.fusion``.
     """
 
     z: Array

@@ -30,7 +30,7 @@ class Network(LayerStack):
         loss: a copy of the loss given to ``compile``, with the model's backend; None before.
         metrics: the metrics given to ``compile``, as objects.
         run_eagerly: whether training always runs layer by layer.
-        fused: the compiled training step, created by ``scratch.execution`` when it is first used.
+        fused: the compiled training step, created by ``scratch.fusion`` when it is first used.
         inference_waits: whether a thread may be waiting for the lock; ``fit`` then pauses after the step.
     """
 

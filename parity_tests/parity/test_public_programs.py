@@ -1,11 +1,14 @@
 """Programs in the style of public tutorials run on Keras and, with their imports replaced, on scratch, and end alike.
 
 Both begin with the same weights, apply the same masks, and take the samples in their order, since their random
-generators differ.  How far two right float32 programs may differ at the end depends on how a program amplifies
-rounding errors, which no formula for one operation tells.  So it is measured: scratch also runs the program in float64,
-and δ, the largest relative deviation of its float32 weights from these, is what rounding does to this program.  Keras
-may be 7 δ away from float64: λ = 7 of the error model, as for a sum of independent errors, or 16 roundings.  That is
-relative to the largest number of an array, or to 1 if all are smaller: losses and outputs come from logits of order 1.
+generators differ.  After each training step every weight is within the bound that the error model derives for what the
+step may add to the difference before it (``program_steps``; Keras on TensorFlow).
+
+What the program makes of its weights, losses, scores and predictions, has a bound that is measured: scratch also runs
+the program in float64, and δ, the largest relative deviation of its float32 weights from these, is what rounding does
+to this program.  Keras may be 7 δ away from float64: λ = 7 of the error model, as for a sum of independent errors, or
+16 roundings.  That is relative to the largest number of an array, or to 1 if all are smaller: losses and outputs come
+from logits of order 1.
 """
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
@@ -22,6 +25,7 @@ import pytest
 
 import scratch
 from keras_impl.frameworks import FRAMEWORK, to_numpy
+from parity_tests.parity.program_steps import KerasSteps, ScratchSteps, step_differences
 from parity_tests.reference.error_model import LAMBDA
 from parity_tests.reference.layers import masks_for_keras
 from scratch.datasets import fashion_mnist, mnist
@@ -122,13 +126,15 @@ def results(text: str, name: str) -> Results:
     return found
 
 
-def on_keras(path: Path, start: Start) -> Results:
+def on_keras(path: Path, start: Start, steps: KerasSteps) -> Results:
     with pytest.MonkeyPatch.context() as patch, masks_for_keras():
+        if FRAMEWORK == "tensorflow":
+            steps.record(patch)
         hook(patch, keras.Sequential, start.record)
         return results(path.read_text(), path.name)
 
 
-def on_scratch(path: Path, start: Start, backend: str, dtype: str) -> Results:
+def on_scratch(path: Path, start: Start, backend: str, dtype: str, steps: ScratchSteps | None = None) -> Results:
     text = path.read_text()
     text = re.sub(r"^import keras$", "import scratch as keras", text, flags=re.MULTILINE)
     text = re.sub(r"^from keras\b", "from scratch", text, flags=re.MULTILINE)
@@ -140,17 +146,23 @@ def on_scratch(path: Path, start: Start, backend: str, dtype: str) -> Results:
     start.given = 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LayerStack, "__init__", init)
+        if steps is not None:
+            steps.record(patch)
         hook(patch, scratch.Sequential, start.give)
         return results(text, path.name)
 
 
 def differences(path: Path, backends: Sequence[str] = BACKENDS) -> Iterator[tuple[str, float, float]]:
     """Yield name, difference from Keras and bound of each result of a program."""
-    start = Start()
-    theirs = on_keras(path, start)
+    start, keras_steps = Start(), KerasSteps()
+    theirs = on_keras(path, start, keras_steps)
     exact = on_scratch(path, start, "numpy", "float64")
     for backend in backends:
-        ours = on_scratch(path, start, backend, "float32")
+        steps = ScratchSteps()
+        ours = on_scratch(path, start, backend, "float32", steps)
+        if FRAMEWORK == "tensorflow":
+            for name, difference, bound in step_differences(steps, keras_steps):
+                yield f"{path.stem} on {backend}, {name}", difference, bound
         assert list(ours) == list(theirs) == list(exact)
         weights = [name for name in ours if name.startswith("weights")]
         delta = max(np.abs(ours[name] - exact[name]).max() / np.abs(exact[name]).max() for name in weights)

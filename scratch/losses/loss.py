@@ -54,7 +54,7 @@ class Loss:
     def fused_rule(self) -> str | None:
         """Name of the rule by which the fused training step computes this loss after a softmax; None if there is none.
 
-        A subclass does not inherit the rule: see ``scratch.execution``.
+        A subclass does not inherit the rule: see ``scratch.fusion``.
         """
         return None
 

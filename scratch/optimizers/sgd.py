@@ -50,7 +50,7 @@ class SGD(Optimizer):
     def fused_rule(self) -> Rule | None:
         """The rule by which the fused training step applies this optimizer.
 
-        A subclass does not inherit it: see ``scratch.execution``.
+        A subclass does not inherit it: see ``scratch.fusion``.
         """
         name = "sgd" if self.momentum == 0 else "nesterov" if self.nesterov else "momentum"
         return self._rule(name, self.momentum)

@@ -164,19 +164,18 @@ class SingleFusedSteps(FusedSteps):
     ) -> None:
         super().__init__(network, train_step, x, y, steps_per_call=1)
         self.steps_per_job = steps_per_job
-        self.job: tuple[FusedStep, SingleSteps] | None = None
+        self.single: SingleSteps | None = None
 
     def _train(self, fused: "FusedStep", order: Array, t: Array, batch_size: int, rule: Rule) -> tuple[Array, Array]:
         assert self.network.optimizer is not None
         (step,) = self.network.optimizer.steps(1, fused.dtype)
-        if not (self.job and self.job[0] is fused and self.job[1].can_take(batch_size, rule, fused.dropouts)):
-            self.job = fused, fused.single_steps(self.x, batch_size, rule, self.steps_per_job)
-        single = self.job[1]
+        if self.single is None or not self.single.can_take(fused, batch_size, rule):
+            self.single = fused.single_steps(self.x, batch_size, rule, self.steps_per_job)
         fused.steps = 0
         try:
-            return single.take(order, t, step)
+            return self.single.take(order, t, step)
         finally:
-            fused.steps = int(single.complete)
+            fused.steps = int(self.single.complete)
 
 
 def make_train_function(

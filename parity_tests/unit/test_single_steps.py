@@ -18,6 +18,7 @@ from scratch.kernels import plan, single_steps, threads, workers
 from scratch.kernels.plan import Job
 from scratch.layers import Dense, Dropout
 from scratch.models import Sequential
+from scratch.optimizers import SGD
 from scratch.utils import set_random_seed
 
 rng = np.random.default_rng(0)
@@ -106,6 +107,17 @@ def test_a_callback_may_train_and_evaluate_the_same_model() -> None:
     def use(model: Sequential, batch: int) -> None:
         model.train_on_batch(X[batch : batch + 50], Y[batch : batch + 50])
         model.evaluate(X, Y, verbose=0)
+
+    assert results(train(use)) == results(train(use, run_eagerly=True))
+
+
+def test_a_callback_may_train_with_another_optimizer_in_between() -> None:
+    """The state of the other optimizer has another number of arrays, so that the first one's are created again."""
+
+    def use(model: Sequential, batch: int) -> None:
+        adam, model.optimizer = model.optimizer, SGD(0.1, momentum=0.5)
+        model.train_on_batch(X[:50], Y[:50])
+        model.optimizer = adam
 
     assert results(train(use)) == results(train(use, run_eagerly=True))
 

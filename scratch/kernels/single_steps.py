@@ -16,7 +16,7 @@ as without, and 1.43 times if each step is a job of its own.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -25,6 +25,9 @@ from scratch.kernels.masks import Dropout, draw_masks
 from scratch.kernels.plan import Job
 from scratch.kernels.workers import count_passes, open_passes, run_worker
 from scratch.kernels.workspace import Bytes
+
+if TYPE_CHECKING:
+    from scratch.kernels.fused_step import FusedStep
 
 Array = NDArray[Any]
 
@@ -54,15 +57,17 @@ class SingleSteps:
         for helper in self.helpers:
             helper.offer(1)  # until it has joined, it has not ended
 
-    def can_take(self, batch_size: int, rule: Rule, dropouts: Sequence[Dropout | None]) -> bool:
-        """Return whether there is room for another step, which is of this kind."""
+    def can_take(self, fused: "FusedStep", batch_size: int, rule: Rule) -> bool:
+        """Return whether there is room for another step, which trains the same arrays in the same way."""
         job = self.job
         return (
             self.complete
             and self.taken < len(job.steps)
+            and job.state.parameters is fused.parameters.flat
+            and job.state.arrays is fused.arrays
             and batch_size == job.batch_size
             and rule == job.rule
-            and dropouts == self.dropouts
+            and fused.dropouts == self.dropouts
             and self.factors == self._factors()
         )
 

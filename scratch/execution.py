@@ -4,10 +4,11 @@
 batches, trains on them, and returns the losses and the outputs:
 
 - ``LayerByLayer`` calls the model's ``train_step`` for one batch: forward, loss, backward, update through the layers.
-- ``FusedSteps`` passes the batches to a compiled step, which skips the layers' Python methods.  If no callback needs
-  batch-level events, it takes several batches per call (Keras's ``steps_per_execution``).
+- ``FusedSteps`` passes the batches to a compiled step, which skips the layers' Python methods: several batches per call
+  (Keras's ``steps_per_execution``).
+- ``SingleFusedSteps`` does the same with one batch per call, if a callback or a metric needs each batch.
 
-Whether the compiled step applies, ``fusion.py`` tells; each metric class states whether it is ``additive``.
+``fusion.py`` decides whether the compiled step applies; each metric class states whether it is ``additive``.
 """
 
 import math
@@ -131,6 +132,7 @@ class FusedSteps(LayerByLayer):
         assert rule is not None
         if STATE_ARRAYS[rule.kind]:
             share_state(self.network, optimizer, fused)
+        fused.steps = 0
         try:
             losses, out = self._train(fused, order, t, size, rule)
         finally:
@@ -156,22 +158,21 @@ class SingleFusedSteps(FusedSteps):
         train_step: the model's, for steps that the compiled core does not take.
         x: samples (N, …), which the compiled core reads in place.
         y: checked targets (N, …).
-        steps_per_job: after how many steps a new job is described.
     """
 
-    def __init__(
-        self, network: Network, train_step: TrainStep, x: Array | Pixels, y: Array, steps_per_job: int
-    ) -> None:
+    def __init__(self, network: Network, train_step: TrainStep, x: Array | Pixels, y: Array) -> None:
         super().__init__(network, train_step, x, y, steps_per_call=1)
-        self.steps_per_job = steps_per_job
         self.single: SingleSteps | None = None
 
     def _train(self, fused: "FusedStep", order: Array, t: Array, batch_size: int, rule: Rule) -> tuple[Array, Array]:
         assert self.network.optimizer is not None
         (step,) = self.network.optimizer.steps(1, fused.dtype)
         if self.single is None or not self.single.can_take(fused, batch_size, rule):
-            self.single = fused.single_steps(self.x, batch_size, rule, self.steps_per_job)
-        fused.steps = 0
+            if self.single is not None:
+                self.single.end()
+                self.single = None  # releases its buffers before others are allocated
+            count = min(steps_per_call(self.network, batch_size, fused.masks_per_sample), len(self.x) // batch_size)
+            self.single = fused.single_steps(self.x, batch_size, rule, count)
         try:
             return self.single.take(order, t, step)
         finally:
@@ -196,14 +197,12 @@ def make_train_function(
         return LayerByLayer(train_step, x, y)
     from scratch.kernels.fused_step import reads
 
-    if not reads(x):
+    if not reads(x) or len(x) <= batch_size:
         return FusedSteps(network, train_step, x, y, steps_per_call=1)
-    masks = sum(width for width, dropout in zip(fused.widths, fused.dropouts, strict=True) if dropout)
-    steps = steps_per_call(network, batch_size, masks)
     each_batch = any(callback.needs_batch_events for callback in callbacks)
     if each_batch or not batches_can_be_joined(network, x):
-        return SingleFusedSteps(network, train_step, x, y, steps)
-    return FusedSteps(network, train_step, x, y, steps)
+        return SingleFusedSteps(network, train_step, x, y)
+    return FusedSteps(network, train_step, x, y, steps_per_call(network, batch_size, fused.masks_per_sample))
 
 
 def steps_per_call(network: Network, batch_size: int, masks: int = 0) -> int:

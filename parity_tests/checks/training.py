@@ -83,7 +83,8 @@ def check_training(backend: str) -> Iterator[Comparison]:
     for training in TRAININGS:
         if training.case.comparable:
             theirs, reference = keras_results(training), bounded_results(training)
-            for each_batch, label in ((False, ""), (True, ", with a callback on each batch")):
+            kinds = [(False, ""), (True, ", with a callback on each batch")]
+            for each_batch, label in kinds if backend == "numba" else kinds[:1]:
                 with training.partitioned():
                     ours = scratch_results(training, backend, each_batch)
                 for name, bounded in reference.items():

@@ -1,9 +1,8 @@
-"""The training steps of a program on Keras and on scratch, held side by side to what each step may add.
+"""The training steps of a program on Keras and on scratch, compared after each step, with the bound of that step.
 
 ``KerasSteps`` and ``ScratchSteps`` record, for each step of a program, what was there before and after it.
 """
 
-import copy
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -17,21 +16,24 @@ from parity_tests.reference.models import Batch, Snapshot, States, snapshot
 from scratch import Sequential
 from scratch.callbacks import Callback
 
+Row = tuple[str, float, float]  # name, difference and bound
+
 
 class KerasStep(NamedTuple):
-    """A batch, the weights before and after the step, and the states of the optimizer before it."""
+    """A batch, and the weights and the states of the optimizer before and after the step."""
 
     batch: Batch
     before: list[Array]
     states: States
     after: list[Array]
+    states_after: States
 
 
 class ScratchStep(NamedTuple):
-    """The model before the step, and its weights after it."""
+    """The model before and after the step."""
 
     before: Snapshot
-    after: list[Array]
+    after: Snapshot
 
 
 class KerasSteps(list[KerasStep]):
@@ -43,12 +45,17 @@ class KerasSteps(list[KerasStep]):
         def train_step(model: Any, data: Any) -> Any:
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
             batch = Batch(to_numpy(x), to_numpy(y), None if sample_weight is None else to_numpy(sample_weight))
-            before, states = model.get_weights(), [to_numpy(v) for v in model.optimizer.variables]
+            before, states = model.get_weights(), states_of(model)
             logs = original(model, data)
-            self.append(KerasStep(batch, before, states[2:], model.get_weights()))  # after iterations and learning rate
+            self.append(KerasStep(batch, before, states, model.get_weights(), states_of(model)))
             return logs
 
         patch.setattr(keras.Sequential, "train_step", train_step)
+
+
+def states_of(model: Any) -> States:
+    """Return the states of the optimizer of a Keras model: its variables after iterations and learning rate."""
+    return [to_numpy(variable).copy() for variable in model.optimizer.variables[2:]]
 
 
 class ScratchSteps(list[ScratchStep]):
@@ -64,7 +71,7 @@ class ScratchSteps(list[ScratchStep]):
                 self.before = snapshot(self.model)
 
             def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-                steps.append(ScratchStep(self.before, self.model.get_weights()))
+                steps.append(ScratchStep(self.before, snapshot(self.model)))
 
         def fit_recorded(model: Any, *arguments: Any, callbacks: Any = (), **named: Any) -> Any:
             return fit(model, *arguments, callbacks=[*callbacks, Recorder()], **named)
@@ -73,24 +80,42 @@ class ScratchSteps(list[ScratchStep]):
             model.build(np.shape(x))
             before = snapshot(model)
             found = train_on_batch(model, x, *arguments, **named)
-            steps.append(ScratchStep(before, model.get_weights()))
+            steps.append(ScratchStep(before, snapshot(model)))
             return found
 
         patch.setattr(Sequential, "fit", fit_recorded)
         patch.setattr(Sequential, "train_on_batch", train_recorded)
 
 
-def step_differences(ours: ScratchSteps, theirs: KerasSteps) -> Iterator[tuple[str, float, float]]:
-    """Yield name, difference and bound of each weight after each step, where their quotient is largest."""
+def step_differences(ours: ScratchSteps, theirs: KerasSteps) -> Iterator[Row]:
+    """Yield a row for each weight and each state of the optimizer after each step, where it is nearest to its bound.
+
+    Weights that Keras has not changed since the step before must not have changed in scratch, either.
+    """
     assert len(ours) == len(theirs) > 0
     for number, (our, their) in enumerate(zip(ours, theirs, strict=True), 1):
-        names = list(our.before.weights)
-        keras_before = dict(zip(names, their.before, strict=True))
-        states = their.states or copy.copy(our.before.states)  # Keras creates them in the first step
-        network = our.before.step(their.batch, keras_before, states)
-        for name, W, V in zip(names, our.after, their.after, strict=True):
-            d = np.abs(our.before.weights[name] - keras_before[name])
-            difference = np.abs(W.astype(np.float64) - V)
-            bound = network.difference_after(name, d)
-            worst = np.argmax(difference - bound)
-            yield f"step {number}, {name}", float(difference.flat[worst]), float(bound.flat[worst])
+        if number > 1:
+            last, weights = ours[number - 2].after.weights, our.before.weights
+            kept = all(map(np.array_equal, theirs[number - 2].after, their.before))
+            for name, previous in zip(weights, last.values(), strict=True) if kept else ():
+                yield f"before step {number}, {name}", float(np.abs(weights[name] - previous).max()), 0.0
+        for name, difference, bound in _differences_after(our, their):
+            yield f"after step {number}, {name}", difference, bound
+
+
+def _differences_after(our: ScratchStep, their: KerasStep) -> Iterator[Row]:
+    before = our.before
+    keras_before = dict(zip(before.weights, their.before, strict=True))
+    # Keras creates the states in the first step.
+    network = before.step(their.batch, keras_before, their.states or before.states)
+    for (name, W), V in zip(our.after.weights.items(), their.after, strict=True):
+        d = np.abs(before.weights[name] - keras_before[name])
+        yield name, *_worst(W, V, network.difference_after(name, d))
+    for (name, key), v, u in zip(before.state_order, our.after.states, their.states_after, strict=True):
+        yield f"{name} of {key}", *_worst(v, u, 2 * network.state[key][name].bound)
+
+
+def _worst(ours: Array, theirs: Array, bound: Array) -> tuple[float, float]:
+    difference = np.abs(ours.astype(np.float64) - theirs)
+    worst = np.argmax(difference - bound)
+    return float(difference.flat[worst]), float(bound.flat[worst])

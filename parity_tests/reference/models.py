@@ -1,4 +1,4 @@
-"""The error model of a model of scratch at any moment of its training: what one more step may make of it.
+"""The error model of a model of scratch at any moment of its training: the bounds of one more training step.
 
 ``lock_step`` and the other checks derive their networks from ``cases``.  A program has a model of its own, with models
 in it, callbacks that change the learning rate, weights of samples, and an optimizer with a state; ``snapshot`` copies

@@ -15,6 +15,7 @@ from parity_tests.unit.forked_numba import run_forked
 from scratch import execution
 from scratch.callbacks import LambdaCallback
 from scratch.kernels import plan, single_steps, threads, workers
+from scratch.kernels.fused_step import FusedStep
 from scratch.kernels.plan import Job
 from scratch.layers import Dense, Dropout
 from scratch.models import Sequential
@@ -63,9 +64,29 @@ def results(model: Sequential) -> tuple[list[bytes], dict[str, list[float]]]:
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.3])
-@pytest.mark.parametrize("seconds", [0.0, 5 * threads.SPIN_SECONDS], ids=["helpers stay", "helpers leave"])
+@pytest.mark.parametrize("seconds", [0.0, 5 * threads.SPIN_SECONDS], ids=["at once", "slowly"])
 def test_single_steps_have_the_bits_of_joined_steps(rate: float, seconds: float) -> None:
     assert results(train(lambda *_: time.sleep(seconds), rate)) == results(train(rate=rate))
+
+
+def helpers_called(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Train with a callback that takes 20 ms, and return the chunk of each helper that has joined."""
+    joined: list[int] = []
+
+    def run_worker(job: Job, own: int, *rest: Any, original: Any = workers.run_worker) -> None:
+        joined.extend([own] if own > 0 else [])
+        original(job, own, *rest)
+
+    monkeypatch.setattr(single_steps, "run_worker", run_worker)
+    train(lambda *_: time.sleep(0.02))
+    return joined
+
+
+@pytest.mark.skipif(config.NUMBA_NUM_THREADS < 2, reason="needs a helper thread")
+def test_a_helper_stays_between_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    spins = 10_000 * threads.spin_count()  # three seconds
+    monkeypatch.setattr(threads, "spin_count", lambda: spins)
+    assert helpers_called(monkeypatch) == [1, 1, 1]  # once in each epoch; the smaller last batch has one chunk
 
 
 @pytest.mark.skipif(config.NUMBA_NUM_THREADS < 2, reason="needs a helper thread")
@@ -78,8 +99,7 @@ def test_a_helper_is_called_again_after_it_has_left(monkeypatch: pytest.MonkeyPa
         init(self, tasks)
 
     monkeypatch.setattr(threads.TaskGroup, "__init__", create)
-    train(lambda *_: time.sleep(0.05))
-    assert 3 < len(groups) <= 12  # at most one for each step of two chunks; the three smaller batches have one
+    assert 3 < len(helpers_called(monkeypatch)) <= 12  # at most once for each step of two chunks
 
 
 def test_a_job_ends_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +111,43 @@ def test_a_job_ends_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None
         single_steps.SingleSteps, "__init__", lambda self, job, *rest: created.append(job) or init(self, job, *rest)
     )
     assert results(train(lambda *_: None, 0.3)) == expected
-    assert [len(job.steps) for job in created] == [3] * 9  # three, one and the smaller batch of each of three epochs
+    assert [len(job.steps) for job in created] == [3] * 9  # three steps, one, and the smaller batch of each epoch
+
+
+@pytest.mark.parametrize(("name", "steps"), [("draw_masks", 2), ("single_steps", 0)])
+def test_an_exception_before_a_step_does_not_count_it(name: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third masks, or the description of the first job, find no memory."""
+    calls = iter(range(1, 100))
+    owner = single_steps if name == "draw_masks" else FusedStep
+    original = getattr(owner, name)
+
+    def no_memory(*arguments: Any) -> Any:
+        if next(calls) > steps:
+            raise MemoryError
+        return original(*arguments)
+
+    monkeypatch.setattr(owner, name, no_memory)
+    set_random_seed(0)
+    model = Sequential([Dense(24, "relu"), Dropout(0.3), Dense(5, "softmax")], backend="numba")
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.build((None, 20))
+    if steps == 0:  # a complete step before, whose number must not be taken for this one's
+        model.train_on_batch(X[:50], Y[:50])
+        model.optimizer.iterations = 0
+    with pytest.raises(MemoryError):
+        model.fit(X.copy(), Y, 50, verbose=0, callbacks=[LambdaCallback(on_train_batch_end=lambda *_: None)])
+    assert model.optimizer.iterations == steps
+
+
+def test_the_masks_of_a_job_are_limited_when_dropout_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "MAX_MASKS", 2 * 50 * 24)
+    jobs: list[Job] = []
+    init = single_steps.SingleSteps.__init__
+    monkeypatch.setattr(
+        single_steps.SingleSteps, "__init__", lambda self, job, *rest: jobs.append(job) or init(self, job, *rest)
+    )
+    train(lambda model, _: setattr(model.layers[1], "rate", 0.3))
+    assert [len(job.steps) for job in jobs[:2]] == [4, 2]
 
 
 def test_a_rate_that_changes_between_two_steps_takes_effect() -> None:
@@ -129,7 +185,9 @@ def test_the_samples_are_released_after_fit() -> None:
     model.compile("sgd", "sparse_categorical_crossentropy")
     model.fit(x, Y, 50, verbose=0, callbacks=[LambdaCallback(on_train_batch_end=lambda *_: None)])
     del x
-    time.sleep(0.1)  # until the helpers have left
+    end = time.monotonic() + 10
+    while alive() is not None and time.monotonic() < end:  # until the helpers have left
+        time.sleep(0.01)
     assert alive() is None
 
 

@@ -77,7 +77,8 @@ class FusedStep:
         dropouts: the Dropout layer before each Dense layer, whose masks ``train`` draws, or None; may be assigned.
         dtype: of the parameters.
         classes: number of outputs.
-        steps: number of complete steps of the last call of ``train``, also if that call raised an exception.
+        steps: number of complete steps of the last call of ``train``, also if that call raised an exception; callers
+            of ``single_steps`` assign it.
 
     Raises:
         ValueError: if the parameters do not fit together.
@@ -95,6 +96,11 @@ class FusedStep:
         self.widths = [len(W) for W, _ in weights]
         self.no_masks = empty_masks(self.dropouts, self.widths, 0, self.dtype)
         self.steps = 0
+
+    @property
+    def masks_per_sample(self) -> int:
+        """Bytes of the masks of one sample."""
+        return sum(width for width, dropout in zip(self.widths, self.dropouts, strict=True) if dropout)
 
     def is_for(self, weights: Weights, activations: Sequence[str]) -> bool:
         """Return whether it updates these arrays, the same objects, and has these activations."""

@@ -1,7 +1,7 @@
-"""Dropout in a fused step: masks are drawn in Python before the steps, and applied tile by tile.
+"""Dropout in a fused step: masks are drawn in Python before a step, and applied tile by tile.
 
-NumPy's generator draws the masks of all steps of a job, as compiled code has no generator with the same bits.  A mask
-has one byte for each number; the masks for the inputs of a layer, for all samples of the job, are one block::
+NumPy's generator draws the masks, before all steps of a call, as compiled code has no generator with the same bits.  A
+mask has one byte for each number; the masks for the inputs of a layer, for all samples of the job, are one block::
 
     keep   │ layer 0: n × inputs │ layer 2: n × inputs │        layer 1 has no Dropout before it
            starts[0]             starts[2]                      starts[1] = -1

@@ -4,8 +4,8 @@
 which is as long as an operating system takes to wake a sleeping thread, so two things differ from
 ``concurrent.futures.ThreadPoolExecutor``:
 
-- The caller is a worker too.  It waits only for helper threads that have joined it, never for one that has not
-  been scheduled yet, so a busy machine makes a job slower but cannot block it.
+- The caller is a worker too.  It waits only for helper threads that have joined its task group, never for one
+  that has not been scheduled yet, so a busy machine makes a job slower but cannot block it.
 - A thread that has nothing to do spins for ``SPIN_SECONDS`` on an atomic counter before it sleeps.  Helpers wait for
   ``wake_counter``, which counts notifications of new work; the caller waits for ``idle_counter``, which counts how
   often a helper ran out of work.  Both spin in compiled code that does not hold Python's global interpreter lock (GIL):
@@ -119,7 +119,7 @@ class TaskGroup:
             raise self.errors[0]
 
     def has_ended(self) -> bool:
-        """Return whether the only helper has left."""
+        """Return whether the only helper has left; a forked child has none of its parent's."""
         return not self.finished.empty() or self.queue is not _queue
 
 

@@ -25,8 +25,8 @@ worker whose ``load`` finds the pass open.
 chunk's data are in its cache, and then any unclaimed one.  So a worker waits only while all chunks of the pass are
 claimed, each by a thread that computes without waiting for anything.  The operating system may suspend such a thread,
 but the thread finishes its chunk once it runs again.  A worker that finds nothing to claim ``spin_count()`` times in a
-row sleeps for ``BACKOFF_SECONDS``, so that its core is free for that thread.  If a worker raises an
-exception, its chunk may never be finished; it sets ``stop``, and all workers return.
+row sleeps for ``BACKOFF_SECONDS``, so that its core is free for that thread, or returns if all passes that are open are
+done.  If a worker raises an exception, its chunk may never be finished; it sets ``stop``, and all workers return.
 """
 
 import time
@@ -55,7 +55,7 @@ def run_workers(job: Job, buffers: Sequence[Bytes]) -> None:
 
 
 def run_worker(job: Job, own: int, buffer: Bytes, end: int) -> None:
-    """Execute chunks until a pass begins, or nothing is open for a while.
+    """Execute chunks until pass ``end`` would begin, or no pass is open for a while.
 
     Sleep for BACKOFF_SECONDS whenever all chunks of the open pass are claimed for a while.
 
@@ -63,7 +63,7 @@ def run_worker(job: Job, own: int, buffer: Bytes, end: int) -> None:
         job: the steps of a training or of an inference.
         own: the chunk that this worker claims first.
         buffer: of this worker.
-        end: number of the pass before which it returns.
+        end: number of that pass, over all steps.
     """
     progress = job.progress
     try:
@@ -78,13 +78,13 @@ def run_worker(job: Job, own: int, buffer: Bytes, end: int) -> None:
 
 @kernel
 def worker_loop(job: Job, own: int, buffer: Bytes, end: int, wake_counter: Array, spin_count: int) -> bool:
-    """Execute chunks until a pass begins or all are stopped; return False if there was nothing to claim for a while.
+    """Execute chunks until pass ``end`` would begin, or ``stop``; return False if it could claim nothing for a while.
 
     Args:
         job: the steps of a training or of an inference.
         own: the chunk that this worker claims first.
         buffer: of this worker.
-        end: number of the pass before which it returns.
+        end: number of that pass, over all steps.
         wake_counter: is incremented, to notify idle helper threads of the job.
         spin_count: how often to look for an unclaimed chunk without success before returning False.
     """
@@ -99,6 +99,8 @@ def worker_loop(job: Job, own: int, buffer: Bytes, end: int, wake_counter: Array
         if current == end or load(progress.stop) > 0:
             return True
         if current == load(progress.opened):
+            while spins > 0 and load(progress.opened) == current:  # one load, for which spins are counted
+                spins -= 1
             continue
         for i in range(chunks):
             chunk = (own + i) % chunks

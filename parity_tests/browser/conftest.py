@@ -9,7 +9,7 @@ import pytest
 from parity_tests.conftest import save_some
 from scratch.datasets import mnist
 
-if TYPE_CHECKING:  # lab_page skips the tests that import it where Playwright or Chromium is missing
+if TYPE_CHECKING:  # needs_browser skips the tests that import it where Playwright or Chromium is missing
     from playwright.sync_api import Browser, Page
 
     from parity_tests.browser.lab_page import Lab
@@ -29,7 +29,7 @@ TIME_LIMIT = 120_000  # milliseconds: the machine may be busy, and the first sta
 def browser() -> Iterator["Browser"]:
     from playwright.sync_api import sync_playwright
 
-    from parity_tests.browser.lab_page import CHROMIUM
+    from parity_tests.browser.needs_browser import CHROMIUM
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

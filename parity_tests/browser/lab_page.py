@@ -1,29 +1,18 @@
 """A lab on a small part of MNIST, and its page as a person uses it: clicks, keys, and what can be read."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
+from playwright.sync_api import Page
 
-pytest.importorskip("playwright", reason="The browser tests need Playwright: pip install '.[browser]'.")
-pytest.importorskip("axe_playwright_python", reason="The browser tests need axe: pip install '.[browser]'.")
-pytest.importorskip("uvicorn", reason="The browser tests need the lab's packages: pip install '.[lab]'.")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None:
-    pytest.skip("The browser tests need Chromium: apt-get install chromium.", allow_module_level=True)
-
-from playwright.sync_api import Page  # noqa: E402
-
-from scratch import Sequential  # noqa: E402
-from scratch.article import build_model, compile_model, prepare_floats  # noqa: E402
-from scratch.datasets import mnist  # noqa: E402
-from scratch.utils import Array, clear_session, set_random_seed  # noqa: E402
+from scratch import Sequential
+from scratch.article import build_model, compile_model, prepare_floats
+from scratch.datasets import mnist
+from scratch.utils import Array, clear_session, set_random_seed
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/\?token=[\w-]+")
 STEPS = 20  # of an epoch

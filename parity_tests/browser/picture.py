@@ -9,7 +9,8 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from parity_tests.browser.conftest import ARGUMENTS
-from parity_tests.browser.lab_page import CHROMIUM, Lab, go_to, open_view, traces, wait_for_trace
+from parity_tests.browser.lab_page import Lab, go_to, open_view, traces, wait_for_trace
+from parity_tests.browser.needs_browser import CHROMIUM
 from parity_tests.conftest import save_some
 from scratch.datasets import mnist
 

@@ -1,5 +1,7 @@
 """Everyone can use the page: axe finds nothing in any view, theme and language; widths from 400 to 1,600 pixels fit."""
 
+import parity_tests.browser.needs_browser  # noqa: F401, I001  (before anything that imports Playwright)
+
 import pytest
 from playwright.sync_api import Page
 

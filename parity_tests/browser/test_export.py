@@ -1,5 +1,7 @@
 """The exported run: one file that shows the recorded numbers without a server and without a request."""
 
+import parity_tests.browser.needs_browser  # noqa: F401, I001  (before anything that imports Playwright)
+
 from pathlib import Path
 
 import numpy as np

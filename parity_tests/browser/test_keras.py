@@ -1,5 +1,7 @@
 """What needs Keras in a process of its own: the comparison, the bug hunt, the diagnosis of one's own file."""
 
+import parity_tests.browser.needs_browser  # noqa: F401, I001  (before anything that imports Playwright)
+
 from pathlib import Path
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Draw a digit and read values of the network: what the page shows equals ``trace`` to the last bit."""
 
+import parity_tests.browser.needs_browser  # noqa: F401, I001  (before anything that imports Playwright)
+
 import numpy as np
 import pytest
 from playwright.sync_api import Page

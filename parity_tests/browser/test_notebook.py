@@ -1,5 +1,7 @@
 """The page in a frame of a notebook: another page of this machine that embeds it, on a model of this process."""
 
+import parity_tests.browser.needs_browser  # noqa: F401, I001  (before anything that imports Playwright)
+
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer

@@ -1,5 +1,7 @@
 """Train in the page: the bits of ``fit`` after any pause, look back, reload, and a lost connection."""
 
+import parity_tests.browser.needs_browser  # noqa: F401, I001  (before anything that imports Playwright)
+
 from pathlib import Path
 
 import numpy as np

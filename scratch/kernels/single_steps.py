@@ -61,7 +61,7 @@ class SingleSteps:
         """Return whether there is room for another step, which trains the same arrays in the same way."""
         job = self.job
         return (
-            (self.complete or self.taken == 0)
+            self.complete
             and self.taken < len(job.steps)
             and job.state.parameters is fused.parameters.flat
             and job.state.arrays is fused.arrays

@@ -134,7 +134,7 @@ class FusedSteps(LayerByLayer):
             share_state(self.network, optimizer, fused)
         fused.steps = 0
         try:
-            losses, out = self._train(fused, order, t, size, rule)
+            losses, out = self._train(fused, order, t, size, rule, optimizer.steps(len(rows), fused.dtype))
         finally:
             taken = fused.steps  # complete steps, also after Ctrl-C
             optimizer.iterations += taken
@@ -142,10 +142,10 @@ class FusedSteps(LayerByLayer):
                 dropout.state["masks"][1] += taken
         return Steps(loss.reduce_batches(losses[: taken * size], size), y[: taken * size], out[: taken * size], size)
 
-    def _train(self, fused: "FusedStep", order: Array, t: Array, batch_size: int, rule: Rule) -> tuple[Array, Array]:
+    def _train(
+        self, fused: "FusedStep", order: Array, t: Array, batch_size: int, rule: Rule, steps: Array
+    ) -> tuple[Array, Array]:
         """Take a step for each batch; return losses and outputs; ``fused.steps`` is the number of complete steps."""
-        assert self.network.optimizer is not None
-        steps = self.network.optimizer.steps(math.ceil(len(order) / batch_size), fused.dtype)
         _, losses, out = fused.train(self.x, order, t, batch_size, rule, steps)
         return losses, out
 
@@ -164,9 +164,9 @@ class SingleFusedSteps(FusedSteps):
         super().__init__(network, train_step, x, y, steps_per_call=1)
         self.single: SingleSteps | None = None
 
-    def _train(self, fused: "FusedStep", order: Array, t: Array, batch_size: int, rule: Rule) -> tuple[Array, Array]:
-        assert self.network.optimizer is not None
-        (step,) = self.network.optimizer.steps(1, fused.dtype)
+    def _train(
+        self, fused: "FusedStep", order: Array, t: Array, batch_size: int, rule: Rule, steps: Array
+    ) -> tuple[Array, Array]:
         if self.single is None or not self.single.can_take(fused, batch_size, rule):
             if self.single is not None:
                 self.single.end()
@@ -174,7 +174,7 @@ class SingleFusedSteps(FusedSteps):
             count = min(steps_per_call(self.network, batch_size, fused.masks_per_sample), len(self.x) // batch_size)
             self.single = fused.single_steps(self.x, batch_size, rule, count)
         try:
-            return self.single.take(order, t, step)
+            return self.single.take(order, t, steps[0])
         finally:
             fused.steps = int(self.single.complete)
 

@@ -49,18 +49,40 @@ def _partitioned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "MIN_PARALLEL_WORK", 0)
 
 
-def train(on_batch: Callable[[Sequential, int], object] | None = None, rate: float = 0.0, **options: Any) -> Sequential:
-    """Train a new model for three epochs; ``on_batch`` is called after each batch with the model and its number."""
+EACH_BATCH = LambdaCallback(on_train_batch_end=lambda *_: None)
+
+
+def make(rate: float = 0.0, **options: Any) -> Sequential:
     set_random_seed(0)
     model = Sequential([Dense(24, "relu"), Dropout(rate), Dense(5, "softmax")], backend="numba")
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **options)
+    return model
+
+
+def train(on_batch: Callable[[Sequential, int], object] | None = None, rate: float = 0.0, **options: Any) -> Sequential:
+    """Train a new model for three epochs; ``on_batch`` is called after each batch with the model and its number."""
+    model = make(rate, **options)
     callbacks = [LambdaCallback(on_train_batch_end=lambda batch, _: on_batch(model, batch))] if on_batch else []
     model.fit(X.copy(), Y, 50, 3, verbose=0, callbacks=callbacks)
     return model
 
 
 def results(model: Sequential) -> tuple[list[bytes], dict[str, list[float]]]:
-    return [W.tobytes() for W in model.get_weights()], model.history.history
+    return weights(model), model.history.history
+
+
+def weights(model: Sequential) -> list[bytes]:
+    return [W.tobytes() for W in model.get_weights()]
+
+
+def described_jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Return a list to which every job of single steps is added."""
+    jobs: list[Job] = []
+    init = single_steps.SingleSteps.__init__
+    monkeypatch.setattr(
+        single_steps.SingleSteps, "__init__", lambda self, job, *rest: jobs.append(job) or init(self, job, *rest)
+    )
+    return jobs
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.3])
@@ -105,13 +127,9 @@ def test_a_helper_is_called_again_after_it_has_left(monkeypatch: pytest.MonkeyPa
 def test_a_job_ends_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = results(train(rate=0.3))
     monkeypatch.setattr(execution, "MAX_STEPS", 3)
-    created: list[Job] = []
-    init = single_steps.SingleSteps.__init__
-    monkeypatch.setattr(
-        single_steps.SingleSteps, "__init__", lambda self, job, *rest: created.append(job) or init(self, job, *rest)
-    )
+    jobs = described_jobs(monkeypatch)
     assert results(train(lambda *_: None, 0.3)) == expected
-    assert [len(job.steps) for job in created] == [3] * 9  # three steps, one, and the smaller batch of each epoch
+    assert [len(job.steps) for job in jobs] == [3] * 9  # three steps, one, and the smaller batch of each epoch
 
 
 @pytest.mark.parametrize(("name", "steps"), [("draw_masks", 2), ("single_steps", 0)])
@@ -127,25 +145,18 @@ def test_an_exception_before_a_step_does_not_count_it(name: str, steps: int, mon
         return original(*arguments)
 
     monkeypatch.setattr(owner, name, no_memory)
-    set_random_seed(0)
-    model = Sequential([Dense(24, "relu"), Dropout(0.3), Dense(5, "softmax")], backend="numba")
-    model.compile("adam", "sparse_categorical_crossentropy")
-    model.build((None, 20))
+    model = make(0.3)
     if steps == 0:  # a complete step before, whose number must not be taken for this one's
         model.train_on_batch(X[:50], Y[:50])
         model.optimizer.iterations = 0
     with pytest.raises(MemoryError):
-        model.fit(X.copy(), Y, 50, verbose=0, callbacks=[LambdaCallback(on_train_batch_end=lambda *_: None)])
+        model.fit(X.copy(), Y, 50, verbose=0, callbacks=[EACH_BATCH])
     assert model.optimizer.iterations == steps
 
 
 def test_the_masks_of_a_job_are_limited_when_dropout_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "MAX_MASKS", 2 * 50 * 24)
-    jobs: list[Job] = []
-    init = single_steps.SingleSteps.__init__
-    monkeypatch.setattr(
-        single_steps.SingleSteps, "__init__", lambda self, job, *rest: jobs.append(job) or init(self, job, *rest)
-    )
+    jobs = described_jobs(monkeypatch)
     train(lambda model, _: setattr(model.layers[1], "rate", 0.3))
     assert [len(job.steps) for job in jobs[:2]] == [4, 2]
 
@@ -183,7 +194,7 @@ def test_the_samples_are_released_after_fit() -> None:
     alive = weakref.ref(x)
     model = Sequential([Dense(5, "softmax")], backend="numba")
     model.compile("sgd", "sparse_categorical_crossentropy")
-    model.fit(x, Y, 50, verbose=0, callbacks=[LambdaCallback(on_train_batch_end=lambda *_: None)])
+    model.fit(x, Y, 50, verbose=0, callbacks=[EACH_BATCH])
     del x
     end = time.monotonic() + 10
     while alive() is not None and time.monotonic() < end:  # until the helpers have left
@@ -207,20 +218,14 @@ def test_an_interrupt_before_the_caller_computes_leaves_complete_steps(monkeypat
         original(job, own, *rest)
 
     states: list[list[bytes]] = []
-    train(lambda model, _: states.append(results_of(model)))
+    train(lambda model, _: states.append(weights(model)))
     monkeypatch.setattr(single_steps, "run_worker", interrupted)
-    set_random_seed(0)
-    model = Sequential([Dense(24, "relu"), Dropout(0.0), Dense(5, "softmax")], backend="numba")
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model = make()
     with pytest.raises(KeyboardInterrupt):
-        model.fit(X.copy(), Y, 50, verbose=0, callbacks=[LambdaCallback(on_train_batch_end=lambda *_: None)])
+        model.fit(X.copy(), Y, 50, verbose=0, callbacks=[EACH_BATCH])
     assert model.optimizer is not None
     assert model.optimizer.iterations in (2, 3)
-    assert results_of(model) == states[model.optimizer.iterations - 1]
-
-
-def results_of(model: Sequential) -> list[bytes]:
-    return [W.tobytes() for W in model.get_weights()]
+    assert weights(model) == states[model.optimizer.iterations - 1]
 
 
 @pytest.mark.parametrize("failing", range(min(2, config.NUMBA_NUM_THREADS)))

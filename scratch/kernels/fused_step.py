@@ -159,7 +159,7 @@ class FusedStep:
             raise ValueError(f"A fused step needs steps {expected_steps}, float64; got {steps.dtype} {steps.shape}.")
         plan = self._training_plan(rule, min(batch_size, len(order)))
         masks = empty_masks(self.dropouts, self.widths, len(order), self.dtype)
-        for ahead, first in enumerate(range(0, len(order), batch_size)):
+        for ahead, first in enumerate(range(0, len(order), batch_size) if any(self.dropouts) else ()):
             draw_masks(masks, self.dropouts, self.widths, (first, min(batch_size, len(order) - first)), ahead)
         job = self._job(plan, x, order, t, rule, steps, masks)
         try:

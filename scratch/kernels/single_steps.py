@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scratch.kernels import Rule, threads
 from scratch.kernels.masks import Dropout, draw_masks
 from scratch.kernels.plan import Job
-from scratch.kernels.workers import count_passes, open_passes, run_worker
+from scratch.kernels.workers import open_passes, run_worker
 from scratch.kernels.workspace import Bytes
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class SingleSteps:
         self.job, self.dropouts = job, dropouts
         self.widths, self.factors = job.layers[:, 0].tolist(), self._factors()
         self.taken, self.complete = 0, False
-        end = count_passes(job)
-        self.passes = end // len(job.steps)
+        self.passes = len(job.pass_starts) - 1
+        end = len(job.steps) * self.passes
         self.buffer, *others = buffers
         self.tasks = [partial(run_worker, job, 1 + i, buffer, end) for i, buffer in enumerate(others)]
         self.helpers = [threads.TaskGroup([task]) for task in self.tasks]

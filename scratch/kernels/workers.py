@@ -49,7 +49,7 @@ BACKOFF_SECONDS = 50e-6
 
 def run_workers(job: Job, buffers: Sequence[Bytes]) -> None:
     """Execute all steps of a job in the threads of the pool, with one buffer for each worker."""
-    passes = count_passes(job)
+    passes = len(job.steps) * (len(job.pass_starts) - 1)
     open_passes(job.progress.opened, passes)
     threads.run([partial(run_worker, job, chunk, buffer, passes) for chunk, buffer in enumerate(buffers)])
 
@@ -119,8 +119,3 @@ def worker_loop(job: Job, own: int, buffer: Bytes, end: int, wake_counter: Array
 def open_passes(opened: Array, passes: int) -> None:
     """Let workers begin so many more passes."""
     fetch_add(opened, passes)
-
-
-def count_passes(job: Job) -> int:
-    """Return the number of passes of all steps of a job."""
-    return len(job.steps) * (len(job.pass_starts) - 1)

@@ -10,7 +10,7 @@ from scratch.execution import FusedSteps, Steps
 from scratch.inference import FusedInference
 from scratch.kernels import Rule, plan
 from scratch.kernels.fused_step import FusedStep
-from scratch.kernels.plan import BACKWARD, KIND, UPDATE
+from scratch.kernels.job import ACTIVATE, BACKWARD, KIND, UPDATE
 from scratch.kernels.single_steps import SingleSteps
 
 Array = np.ndarray
@@ -83,6 +83,13 @@ def barrier_left_out(*arguments: Any) -> Any:
     operations, starts = passes(*arguments)
     first = int(np.argmax(operations[:, KIND] == UPDATE))  # 0 in inference
     return operations, np.where((starts == first) & (starts > 0), first + 1, starts)
+
+
+@planted_fault(plan, "_passes", caught_by="training", backends=["numba"])
+def sums_not_awaited(*arguments: Any) -> Any:
+    """The outputs of a layer that is partitioned by inputs do not wait for both sums."""
+    operations, starts = passes(*arguments)
+    return operations, starts[operations[np.minimum(starts, len(operations) - 1), KIND] != ACTIVATE]
 
 
 @planted_fault(plan, "_passes", caught_by="training", backends=["numba"])

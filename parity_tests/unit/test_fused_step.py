@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from scratch.callbacks import LambdaCallback, ModelCheckpoint
 from scratch.callbacks.callback import may_skip_batches
 from scratch.callbacks.progress import ProgbarLogger
 from scratch.kernels import plan, threads, workers
-from scratch.kernels.plan import Job, Layer
+from scratch.kernels.job import BY_INPUTS, BY_UNITS, Job, Layer
 from scratch.layers import Dense, Dropout, Flatten
 from scratch.losses import CategoricalCrossentropy
 from scratch.models import Sequential
@@ -88,21 +89,45 @@ def test_fused_step_on_several_cores_has_the_bits_of_layer_by_layer() -> None:
 @pytest.mark.parametrize(
     ("batch_size", "widths", "rates"),
     [
-        (1, [2060, 2100], [0.0] * 5),
-        (20, [700, 1100, 30], [0.3] * 5),
-        (70, [2050, 60, 1030], [0.1, 0.5, 0, 0.2, 0.3]),
+        (1, [300, 2060, 2100], [0.0] * 5),
+        (20, [300, 700, 1100, 30], [0.3] * 5),
+        (70, [300, 2050, 60, 1030], [0.1, 0.5, 0, 0.2, 0.3]),
     ],
 )
 def test_layers_partitioned_by_units_have_the_bits_of_layer_by_layer(
     batch_size: int, widths: list[int], rates: list[float]
 ) -> None:
+    partitions = check_wide_network(batch_size, widths, rates, "float32")
+    if config.NUMBA_NUM_THREADS > 1:
+        assert BY_UNITS in partitions
+
+
+@pytest.mark.parametrize("chunks", [2, 4])
+@pytest.mark.parametrize(
+    ("batch_size", "widths", "rates", "dtype"),
+    [
+        (40, [530, 200], [0.0] * 5, "float32"),
+        (100, [784, 256, 100], [0.2, 0, 0.5, 0, 0], "float64"),
+        (50, [700, 100, 2100], [0.3, 0.3, 0, 0, 0], "float32"),
+        (300, [601], [0.0] * 5, "float32"),  # the first layer is the last
+    ],
+)
+def test_a_layer_partitioned_by_inputs_has_the_bits_of_layer_by_layer(
+    chunks: int, batch_size: int, widths: list[int], rates: list[float], dtype: str
+) -> None:
+    with mock.patch.multiple(plan, MIN_PARALLEL_WORK=0, config=mock.Mock(NUMBA_NUM_THREADS=chunks)):
+        assert check_wide_network(batch_size, widths, rates, dtype)[0] == BY_INPUTS
+
+
+def check_wide_network(batch_size: int, widths: list[int], rates: list[float], dtype: str) -> list[int]:
+    """Compare both ways to train a network of so many inputs and hidden units; return the partitions of its layers."""
     case = {
-        "inputs": 300,
-        "hidden": [(width, kind) for width, kind in zip(widths, ["relu", "tanh", "sigmoid"], strict=False)],
+        "inputs": widths[0],
+        "hidden": [(width, kind) for width, kind in zip(widths[1:], ["relu", "tanh", "sigmoid"], strict=False)],
         "classes": 10,
         "use_bias": True,
-        "dtype": "float32",
-        "samples_dtype": "float32",
+        "dtype": dtype,
+        "samples_dtype": dtype,
         "flatten": False,
         "rates": rates,
         "zeros": 0.5,
@@ -112,8 +137,7 @@ def test_layers_partitioned_by_units_have_the_bits_of_layer_by_layer(
     }
     fused, layered = fitted(case, SGD(0.02)), fitted(case, LayerByLayer(0.02))
     check_same_bits(fused, layered)
-    if config.NUMBA_NUM_THREADS > 1:
-        assert any(Layer(*row).by_units for row in fused.fused.plans["train"].layers)
+    return [Layer(*row).partition for row in fused.fused.plans["train"].layers]
 
 
 # --- several steps per call ---

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parity_tests.reference.error_model import Rounding
-from scratch.kernels.gemm import MIN_PARALLEL_WORK, MIN_ROWS_TO_PACK, MIN_ROWS_TO_SKIP, Bias, product, run_tile
+from scratch.kernels.gemm import MIN_PARALLEL_WORK, MIN_ROWS_TO_PACK, MIN_ROWS_TO_SKIP, Bias, product, run_tile, split_k
 from scratch.kernels.packing import PANEL, Factor
 from scratch.kernels.sparsity import KC, MC
 
@@ -98,10 +98,12 @@ def test_infinity_in_any_panel_counts(column: int, M: int, is_transposed: bool) 
     np.testing.assert_array_equal(product(A, np.ascontiguousarray(B.T).T if is_transposed else B), expected)
 
 
-def tile_of(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+def tile_of(A: np.ndarray, B: np.ndarray, split: int | None = None) -> np.ndarray:
     """Return A B, computed as one tile."""
     out, bias = np.empty((len(A), B.shape[1]), np.float32), Bias(np.zeros(B.shape[1], np.float32), 0)
-    run_tile(Factor(A, False), Factor(B, False), bias, (0, len(A), 0, B.shape[1]), out)
+    run_tile(
+        Factor(A, False), Factor(B, False), bias, len(B) if split is None else split, (0, len(A), 0, B.shape[1]), out
+    )
     return out
 
 
@@ -111,6 +113,23 @@ def test_product_on_several_cores_has_the_bits_of_one_tile() -> None:
         A, B = np.maximum(rng.normal(size=(M, K)), 0).astype("float32"), rng.normal(size=(K, N)).astype("float32")
         assert M * K * N >= MIN_PARALLEL_WORK
         np.testing.assert_array_equal(product(A, B), tile_of(A, B))
+
+
+@pytest.mark.parametrize(("M", "N"), [(1, 10), (7, 256), (130, 256), (1030, 100)])
+def test_a_split_product_is_the_sum_of_two_products(M: int, N: int) -> None:
+    """Both on one core and on several."""
+    rng = np.random.default_rng(0)
+    A, B, b = (rng.normal(size=shape).astype("float32") for shape in ((M, 784), (784, N), N))
+    split = split_k(784, N)
+    assert split == 400
+    first, second = A[:, :split].copy(), A[:, split:].copy()
+    expected = product(first, B[:split], b) + product(second, B[split:])
+    np.testing.assert_array_equal(product(A, B, b, split), expected)
+    np.testing.assert_array_equal(product(A, B, None, split), tile_of(A, B, split))
+
+
+def test_products_of_few_terms_or_many_columns_are_one_sum() -> None:
+    assert [split_k(511, 10), split_k(512, 10), split_k(5000, 511), split_k(5000, 512)] == [511, 256, 2512, 5000]
 
 
 @pytest.mark.parametrize("density", [0.0, 0.2, 1.0])  # packed in pairs, in pairs, in groups of four rows

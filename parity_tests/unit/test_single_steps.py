@@ -16,7 +16,7 @@ from scratch import execution
 from scratch.callbacks import LambdaCallback
 from scratch.kernels import plan, single_steps, threads, workers
 from scratch.kernels.fused_step import FusedStep
-from scratch.kernels.plan import Job
+from scratch.kernels.job import Job
 from scratch.layers import Dense, Dropout
 from scratch.models import Sequential
 from scratch.optimizers import SGD

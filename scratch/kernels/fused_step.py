@@ -11,21 +11,22 @@ core of an AMD EPYC (Zen 5), processor time: 0.26 s per epoch, layer by layer (`
 Worked example
 --------------
 
-The article's network, 784-256-100-10, with batches of 100 samples and two workers.  No layer has 2 · 256 units,
-so all are partitioned by samples (chunks start at multiples of 4, those of W at multiples of 16), and a step has two
+The article's network, 784-256-100-10, with batches of 100 samples and two workers.  The first layer is partitioned by
+inputs, the others by samples (chunks start at multiples of 4, those of W at multiples of 16), and a step has three
 passes::
 
-    pass  operations                      chunk 0                   chunk 1
-    0     gather, forward 0, 1, 2, loss,  samples 0 to 51           samples 52 to 99
+    pass  operations                      chunk 0                      chunk 1
+    0     gather, forward 0               inputs 0 to 399, all samples inputs 400 to 783, all samples
+    1     activate 0, forward 1 and 2,    samples 0 to 51              samples 52 to 99
+          activate 1 and 2, loss,
           backward 2, 1
-    1     update 0                        W[0:400] and b (256,)     W[400:784]      of W (784, 256)
-          update 1                        W[0:128] and b (100,)     W[128:256]      of W (256, 100)
-          update 2                        W[0:64] and b (10,)       W[64:100]       of W (100, 10)
+    2     update 0                        W[0:400] and b (256,)        W[400:784]      of W (784, 256)
+          update 1                        W[0:128] and b (100,)        W[128:256]      of W (256, 100)
+          update 2                        W[0:64] and b (10,)          W[64:100]       of W (100, 10)
 
-The 600 steps of an epoch are 1,200 passes, numbered 0 to 1199.  If the first layer had 1,024 units, it would be
-partitioned by units, and a step would have three passes: gather and forward 0 (chunk 0: units 0 to 511); forward 1 to
-backward 1, by samples; and the updates, where layer 0 is partitioned by units again, so that each core updates the
-columns of W that are in its cache.  With clipping by a norm, ``apply`` 0, 1, 2 are one more pass.
+The 600 steps of an epoch are 1,800 passes, numbered 0 to 1799.  If the first layer had 1,024 units, it would be
+partitioned by units: gather and forward 0 (chunk 0: units 0 to 511); forward 1 to backward 1, by samples; and the
+updates, where layer 0 is partitioned by units again.  With clipping by a norm, ``apply`` 0, 1, 2 are one more pass.
 """
 
 import math
@@ -38,21 +39,10 @@ from numpy.typing import NDArray
 
 from scratch.kernels import STATE_ARRAYS, Rule, clips_by_norm
 from scratch.kernels.arrays import writeable
+from scratch.kernels.job import APPLY, PADDING, UPDATE, Job, Progress, Samples, State
 from scratch.kernels.masks import Dropout, Masks, draw_masks, empty_masks
-from scratch.kernels.plan import (
-    APPLY,
-    PADDING,
-    UPDATE,
-    Job,
-    Key,
-    Parameters,
-    Plan,
-    Progress,
-    Samples,
-    State,
-    Weights,
-    chunk_count,
-)
+from scratch.kernels.parameters import Parameters, Weights
+from scratch.kernels.plan import Key, Plan, chunk_count
 from scratch.kernels.single_steps import SingleSteps
 from scratch.kernels.workers import run_workers
 from scratch.pixels import Pixels

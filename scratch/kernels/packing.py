@@ -7,8 +7,9 @@ panels of one vector.  Rows are filled up with zeros, so that the micro-kernel a
     data   │ row 0: columns 0 to 63 │ row 1 │ row 2 │ row 0: columns 64 to 79 │ row 1 │ row 2 │
            └─────────────── first panel ────────────┴───────────── second panel ──────────────┘
 
-128 rows of a panel take 32 KiB, so a panel stays in the L1 cache while all rows of A are multiplied by it.  Rows of B
-that are 1,024 bytes apart, where they lie, would fall into a quarter of the cache.
+A block's rows of a panel take 34 KiB, two thirds of which are read if the others are multiplied by pixels that are
+always zero; so the panel stays in the L1 cache while all rows of A are multiplied by it.  Rows of B that are 1,024
+bytes apart, where they lie, would fall into a quarter of the cache.
 """
 
 from typing import NamedTuple
@@ -146,7 +147,7 @@ def is_finite(numbers: Array, start: Int, end: Int) -> bool:
 
 
 @subroutine
-def rows_are_finite(columns: Columns, count: int) -> bool:
+def rows_are_finite(columns: Columns, count: Int) -> bool:
     """Return whether ``count`` rows of B that are not packed hold neither infinity nor NaN."""
     data, start = columns.data, columns.start
     if columns.ldb == columns.width:

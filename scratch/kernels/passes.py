@@ -12,26 +12,27 @@ from numpy.typing import NDArray
 
 from scratch.kernels.arrays import clear, column_sums, copy
 from scratch.kernels.elementwise import activate, activation_gradient, softmax_cross_entropy
-from scratch.kernels.gemm import Bias, Output, add_product, product_tile
-from scratch.kernels.jit import Bool, inlined, subroutine
-from scratch.kernels.masks import drop
-from scratch.kernels.packing import Columns, Factor, Tile, pack_columns, packed_width, pieces
-from scratch.kernels.plan import (
+from scratch.kernels.gemm import Bias, Output, add_product, add_sums, product_tile
+from scratch.kernels.jit import Bool, Int, inlined, subroutine
+from scratch.kernels.job import (
+    ACTIVATE,
     APPLY,
     BACKWARD,
+    BY_INPUTS,
+    BY_UNITS,
     FORWARD,
     GATHER,
     KIND,
     LAYER,
     LOSS,
     UPDATE,
-    UPDATE_COLUMNS,
-    UPDATE_ROWS,
-    UPDATE_STEP,
     Job,
     Layer,
     Step,
 )
+from scratch.kernels.masks import drop
+from scratch.kernels.packing import Columns, Factor, Tile, pack_columns, packed_width, pieces
+from scratch.kernels.plan import UPDATE_COLUMNS, UPDATE_ROWS, UPDATE_STEP
 from scratch.kernels.simd import get, matrix_view, put, vector_view
 from scratch.kernels.sparsity import GROUP, KC, Block
 from scratch.kernels.updates import clip_and_apply, use_bias_gradient, use_gradient
@@ -53,7 +54,8 @@ class Batch(NamedTuple):
 def describe(layers: Array, i: int) -> Layer:
     """Return a row of the layer table."""
     row = layers[i]
-    return Layer(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11])
+    offsets = row[5], row[6], row[7], row[8], row[9], row[10], row[11], row[12], row[13]
+    return Layer(row[0], row[1], row[2], row[3], row[4], *offsets)
 
 
 @inlined
@@ -79,11 +81,13 @@ def run_chunk(job: Job, number: int, chunk: int, space: Workspace) -> bool:
     for i in range(pass_starts[number], pass_starts[number + 1]):
         kind, index = operations[i, KIND], operations[i, LAYER]
         layer = describe(layers, index)
-        tile = _tile(layer, _shape(kind, layer, batch.n), UPDATE_STEP if kind >= UPDATE else GROUP, job.chunks, chunk)
+        tile = _tile(kind, layer, batch.n, job.chunks, chunk)
         if kind == GATHER:
             _gather(job, layer, batch, tile, chunk)
         elif kind == FORWARD:
-            _forward(job, layer, index, batch, tile, chunk, space)
+            _forward(job, layer, batch, tile, chunk, space)
+        elif kind == ACTIVATE:
+            _activate(job, layer, index, batch, tile)
         elif kind == LOSS:
             _loss(job, layer, batch, tile)
         elif kind == BACKWARD:
@@ -93,13 +97,6 @@ def run_chunk(job: Job, number: int, chunk: int, space: Workspace) -> bool:
         elif kind == APPLY:
             clip_and_apply(job.rule, batch.step, job.state, layer, tile, chunk == 0)
     return True
-
-
-@inlined
-def _shape(kind: int, layer: Layer, n: int) -> tuple[int, int]:
-    """Return the shape of the array that an operation computes."""
-    rows = layer.inputs if kind >= UPDATE else n
-    return rows, layer.inputs if kind == BACKWARD else layer.units
 
 
 @subroutine
@@ -112,46 +109,63 @@ def _losses_are_finite(losses: Array, batch: Batch) -> bool:
 
 @inlined
 def _gather(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int) -> None:
-    """Copy the samples of the batch, or the chunk's, to where the first layer reads them, in the parameters' dtype."""
-    D, order, samples = layer.inputs, job.order, job.samples
+    """Copy a tile of the batch's samples to where the first layer reads it, in the parameters' dtype."""
+    (i0, i1, k0, k1), D, order, samples = tile, layer.inputs, job.order, job.samples
     x, place = job.state.activations, layer.x + chunk * layer.x_step
     pixels, float32, float64 = samples.pixels.reshape(-1), samples.float32.reshape(-1), samples.float64.reshape(-1)
-    for i in range(tile[0], tile[1]):
-        row = order[batch.first + i] * D
+    for i in range(i0, i1):
+        source, destination = order[batch.first + i] * D + k0, place + i * D + k0
         if len(float32) > 0:
-            copy(float32, row, x, place + i * D, D)
+            copy(float32, source, x, destination, k1 - k0)
         elif len(float64) > 0:
-            copy(float64, row, x, place + i * D, D)
+            copy(float64, source, x, destination, k1 - k0)
         else:
-            _scale_pixels(pixels, row, x, place + i * D, D)
+            _scale_pixels(pixels, source, x, destination, k1 - k0)
     if job.masks.starts[0] >= 0:
-        drop(job.masks, np.int64(0), batch.first, (tile[0], tile[1], np.int64(0), D), x, (place, place, D))
+        drop(job.masks, np.int64(0), batch.first, tile, x, (place, place, D))
 
 
 @subroutine
-def _scale_pixels(pixels: Array, start: int, x: Array, place: int, count: int) -> None:
+def _scale_pixels(pixels: Array, start: int, x: Array, place: Int, count: Int) -> None:
     """Copy bytes as numbers 0 to 1, as ``Pixels.astype`` converts them."""
     for i in range(count):
         put(x, place + i, np.float32(get(pixels, start + i)) / WHITE)
 
 
 @inlined
-def _forward(job: Job, layer: Layer, index: int, batch: Batch, tile: Tile, chunk: int, space: Workspace) -> None:
-    """Compute activation(x W + b), and what a Dropout after it keeps."""
-    state, H = job.state, layer.units
-    x = matrix_view(state.activations, layer.x + chunk * layer.x_step, batch.n, layer.inputs)
-    out = matrix_view(state.activations, layer.out, batch.n, H)
+def _forward(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int, space: Workspace) -> None:
+    """Compute the sums of x W + b; if the layer is partitioned by inputs, one of the two."""
+    state, (i0, _, j0, j1), H, n = job.state, tile, layer.units, batch.n
+    x = matrix_view(state.activations, layer.x + chunk * layer.x_step, n, layer.inputs)
     W = matrix_view(state.parameters, layer.W, layer.inputs, H)
-    product_tile(
-        Factor(x, np.bool_(False)), Factor(W, np.bool_(False)), Bias(state.parameters, layer.b), tile, out, space
-    )
-    (i0, _, j0, _), numbers = tile, out.reshape(-1)
+    for second in range(2):
+        first, last = _sum_range(layer, second)
+        if first < last and (layer.partition != BY_INPUTS or 2 * chunk // job.chunks == second):
+            C = Output(state.activations, (layer.second if second else layer.out) + i0 * H + j0, H, j1 - j0)
+            b = Bias(state.parameters, np.int64(-1) if second else layer.b)
+            product_tile(Factor(x, np.bool_(False)), Factor(W, np.bool_(False)), b, (first, last, tile), C, space)
+
+
+@inlined
+def _sum_range(layer: Layer, second: Int) -> tuple[Int, Int]:
+    """Return the inputs of the first or the second sum of x W: the first input, and the one after the last."""
+    return (layer.split, layer.inputs) if second else (np.int64(0), layer.split)
+
+
+@inlined
+def _activate(job: Job, layer: Layer, index: int, batch: Batch, tile: Tile) -> None:
+    """Compute activation(x W + b), from its sums, and what a Dropout after it keeps."""
+    (i0, i1, j0, j1), H, numbers = tile, layer.units, job.state.activations
+    if layer.split < layer.inputs:
+        place, columns = i0 * H + j0, j1 - j0
+        second, C = Output(numbers, layer.second + place, H, columns), Output(numbers, layer.out + place, H, columns)
+        add_sums(second, i1 - i0, C)
     count, length = pieces(tile, H)
     for r in range(count):
-        activate(layer.activation, vector_view(numbers, (i0 + r) * H + j0, length))
+        activate(layer.activation, vector_view(numbers, layer.out + (i0 + r) * H + j0, length))
     if job.masks.starts[index + 1] >= 0:
         places = layer.out, describe(job.layers, index + 1).x, H
-        drop(job.masks, index + 1, batch.first, tile, state.activations, places)
+        drop(job.masks, index + 1, batch.first, tile, numbers, places)
 
 
 @inlined
@@ -173,11 +187,12 @@ def _backward(job: Job, layer: Layer, index: int, batch: Batch, tile: Tile, spac
     dz = matrix_view(state.activations, layer.dz, n, layer.units)
     out, dz_before = matrix_view(state.activations, before.out, n, D), matrix_view(state.activations, before.dz, n, D)
     W = matrix_view(state.parameters, layer.W, D, layer.units)
-    no_bias = Bias(state.parameters, np.int64(-1))
-    product_tile(Factor(dz, np.bool_(False)), Factor(W, np.bool_(True)), no_bias, tile, dz_before, space)
+    (i0, _, j0, j1), dx, y = tile, dz_before.reshape(-1), out.reshape(-1)
+    no_bias, part = Bias(state.parameters, np.int64(-1)), (np.int64(0), layer.units, tile)
+    C = Output(dx, i0 * D + j0, D, j1 - j0)
+    product_tile(Factor(dz, np.bool_(False)), Factor(W, np.bool_(True)), no_bias, part, C, space)
     if job.masks.starts[index] >= 0:
         drop(job.masks, index, batch.first, tile, state.activations, (before.dz, before.dz, D))
-    (i0, _, j0, _), dx, y = tile, dz_before.reshape(-1), out.reshape(-1)
     count, length = pieces(tile, D)
     for r in range(count):
         start = (i0 + r) * D + j0
@@ -219,26 +234,31 @@ def _update(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int, space:
 
 
 @subroutine
-def _tile(layer: Layer, shape: tuple[int, int], step: int, chunks: int, chunk: int) -> Tile:
-    """Return the part of an array that belongs to a chunk: some columns if partitioned by units, else some rows.
+def _tile(kind: int, layer: Layer, n: int, chunks: int, chunk: int) -> Tile:
+    """Return the part of the array that an operation computes, which belongs to a chunk.
 
     Args:
-        layer: that is partitioned.
-        shape: of the array.
-        step: the first row of a chunk is a multiple of it; the first column is one of ``UPDATE_COLUMNS``.
+        kind: of the operation.
+        layer: whose inputs, outputs or parameters they are.
+        n: number of samples.
         chunks: of the pass.
         chunk: of the pass.
     """
-    rows, columns = shape
-    if layer.by_units != 0:
-        start, end = _range(columns, UPDATE_COLUMNS, chunks, chunk)
+    rows = layer.inputs if kind >= UPDATE else n
+    columns = layer.inputs if kind in (GATHER, BACKWARD) else layer.units
+    if layer.partition == BY_UNITS:
+        start, end = (np.int64(0), columns) if kind == GATHER else _range(columns, UPDATE_COLUMNS, chunks, chunk)
         return 0, rows, start, end
-    start, end = _range(rows, step, chunks, chunk)
+    if layer.partition == BY_INPUTS and kind <= FORWARD:
+        start, end = _range(rows, GROUP, chunks // 2, chunk % (chunks // 2))
+        first, last = _sum_range(layer, 2 * chunk // chunks)
+        return (start, end, first, last) if kind == GATHER else (start, end, 0, columns)
+    start, end = _range(rows, UPDATE_STEP if kind >= UPDATE else GROUP, chunks, chunk)
     return start, end, 0, columns
 
 
 @inlined
-def _range(size: int, step: int, chunks: int, chunk: int) -> tuple[int, int]:
+def _range(size: Int, step: int, chunks: int, chunk: int) -> tuple[Int, Int]:
     """Return where a chunk of ``size`` rows or columns begins and ends: at multiples of ``step``."""
     length = step * ((size + step * chunks - 1) // (step * chunks))
     return min(chunk * length, size), min((chunk + 1) * length, size)

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from scratch.kernels import Rule, threads
+from scratch.kernels.job import Job
 from scratch.kernels.masks import Dropout, draw_masks
-from scratch.kernels.plan import Job
 from scratch.kernels.workers import open_passes, run_worker
 from scratch.kernels.workspace import Bytes
 

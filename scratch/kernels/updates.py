@@ -13,8 +13,9 @@ from scratch import kernels
 from scratch.kernels import Rule
 from scratch.kernels.arrays import clear, copy, float64_sum
 from scratch.kernels.jit import Int, inlined, subroutine, subroutine_without_fma
+from scratch.kernels.job import Layer, State, Step
 from scratch.kernels.packing import Tile, pieces
-from scratch.kernels.plan import UPDATE_COLUMNS, UPDATE_STEP, Layer, State, Step
+from scratch.kernels.plan import UPDATE_COLUMNS, UPDATE_STEP
 from scratch.kernels.simd import get, put, vector_view
 from scratch.kernels.workspace import Workspace
 

@@ -39,8 +39,8 @@ from numpy.typing import NDArray
 from scratch.kernels import threads
 from scratch.kernels.atomics import compare_exchange, fetch_add, load
 from scratch.kernels.jit import kernel
+from scratch.kernels.job import Job
 from scratch.kernels.passes import run_chunk
-from scratch.kernels.plan import Job
 from scratch.kernels.workspace import Bytes, workspace
 
 Array = NDArray[Any]

@@ -25,7 +25,7 @@ from scratch.kernels.elementwise import (
     exponentials,
     row_sum,
 )
-from scratch.kernels.gemm import product
+from scratch.kernels.gemm import product, split_k
 from scratch.kernels.jit import compiled, subroutine
 from scratch.ops.numba_losses import (  # noqa: F401  (operations of this backend)
     binary_crossentropy_backward,
@@ -45,7 +45,7 @@ Array = NDArray[np.floating]
 @checked("N D", "D H", "H?")
 def dense_forward(x: Array, W: Array, b: Array | None) -> Array:
     """Affine transformation: (N, D), (D, H), (H,) → (N, H)."""
-    return product(x, W, b)
+    return product(x, W, b, split_k(*W.shape))
 
 
 @checked("N H", "N D", "D H")

@@ -61,10 +61,24 @@ planted_in_kernel(
 )
 planted_in_kernel(
     passes,
-    "row = order[batch.first + i] * D",
-    "row = (batch.first + i) * D",
+    "source, destination = order[batch.first + i] * D + k0, place + i * D + k0",
+    "source, destination = (batch.first + i) * D + k0, place + i * D + k0",
     name="samples_not_shuffled",
     mistake="Samples are read in their original order, and their targets in the order of the epoch.",
+)
+planted_in_kernel(
+    passes,
+    "b = Bias(state.parameters, np.int64(-1) if second else layer.b)",
+    "b = Bias(state.parameters, layer.b)",
+    name="bias_in_both_sums",
+    mistake="The bias is added to both sums of a layer with many inputs.",
+)
+planted_in_kernel(
+    passes,
+    "add_sums(second, i1 - i0, C)",
+    "add_sums(second, (i1 - i0) // 2, C)",
+    name="second_sums_of_half_the_rows",
+    mistake="The second sum is added for the first half of a chunk's samples only.",
 )
 planted_in_kernel(
     passes,
@@ -200,8 +214,8 @@ planted_in_kernel(
 )
 planted_in_kernel(
     passes,
-    "(i0, _, j0, _), dx, y = tile, dz_before.reshape(-1), out.reshape(-1)",
-    "(i0, _, j0, _), dx, y = tile, dz_before.reshape(-1), vector_view(state.activations, layer.x, n * D)",
+    "(i0, _, j0, j1), dx, y = tile, dz_before.reshape(-1), out.reshape(-1)",
+    "(i0, _, j0, j1), dx, y = tile, dz_before.reshape(-1), vector_view(state.activations, layer.x, n * D)",
     name="fused_dropout_before_derivative",
     mistake="The derivative of an activation is computed from what Dropout has made of its output.",
 )

@@ -18,7 +18,8 @@ Each operation is partitioned into as many chunks as there are workers.  There a
   inputs (split-K, see ``gemm``), and half of the chunks compute each.  So a chunk gathers only its own pixels, and
   its rows of W stay in the cache of the core that updates them.  By samples, each core would read from
   the other one's cache what that one has updated: half of W, 400 KB of 784 × 256, where the second sums of 100 samples
-  are 100 KB.  ``activate`` adds the sums, and is partitioned by samples.
+  are 100 KB.  ``activate`` adds the sums, and is partitioned by samples.  Measured on two cores of an AMD EPYC (Zen 4):
+  a step of the article's network with 100 samples takes 355 µs instead of 390, with 32 samples 150 instead of 200.
 
 A *pass* is a sequence of operations between which no worker has to wait.  A new pass begins where the operation before
 or after is partitioned by units, before ``activate`` of a layer that is partitioned by inputs, before the updates,

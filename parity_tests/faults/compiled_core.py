@@ -1,7 +1,7 @@
 """Faults in the kernels of the compiled core, which ``fit`` uses by default: lines of source that are replaced."""
 
 from parity_tests.faults.catalogue import planted_in_kernel
-from scratch.kernels import elementwise, gemm, masks, passes, sparsity, updates
+from scratch.kernels import elementwise, masks, micro_kernel, passes, sparsity, updates
 
 planted_in_kernel(
     elementwise,
@@ -88,14 +88,14 @@ planted_in_kernel(
     mistake="Losses, outputs and targets are those of the first batch in every batch.",
 )
 planted_in_kernel(
-    gemm,
+    micro_kernel,
     "columns = min(C.columns, vectors * lanes)",
     "columns = min(C.columns, vectors * lanes) if C.columns > vectors * lanes else max(1, C.columns - 1)",
     name="last_columns_left_out",
     mistake="A product leaves out the last columns if their number is not a multiple of the vector width.",
 )
 planted_in_kernel(
-    gemm,
+    micro_kernel,
     """
     for r in range(min(height, count - group * height)):
         for j in range(columns):

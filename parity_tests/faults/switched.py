@@ -31,10 +31,22 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from scratch.kernels import elementwise, fused_step, gemm, jit, masks, passes, single_steps, sparsity, updates, workers
+from scratch.kernels import (
+    elementwise,
+    fused_step,
+    gemm,
+    jit,
+    masks,
+    micro_kernel,
+    passes,
+    single_steps,
+    sparsity,
+    updates,
+    workers,
+)
 
 # The modules that compute, each after those that it imports.
-COPIED = (elementwise, sparsity, gemm, masks, updates, passes, workers, single_steps, fused_step)
+COPIED = (elementwise, sparsity, micro_kernel, gemm, masks, updates, passes, workers, single_steps, fused_step)
 PACKAGE = "switched_kernels"
 SYMBOL = "scratch_planted_fault"
 switch = np.zeros(1, np.int64)  # number of the planted fault; 0: none

@@ -139,16 +139,20 @@ class CallbackList(Callback):
                 raise ValueError(f"callbacks must hold Callback objects; got {callback!r}.")
             callback.set_model(model)
             callback.set_params(params)
-        for event in EVENTS:
-            setattr(self, event, self._call_each([getattr(callback, event) for callback in callbacks]))
 
-    @staticmethod
-    def _call_each(methods: list[Callable[..., None]]) -> Callable[..., None]:
-        def call(*args: Any) -> None:
-            for method in methods:
-                method(*args)
 
-        return call
+def _call_each(event: str) -> Callable[..., None]:
+    """Return the method of ``CallbackList`` for an event."""
+
+    def call(self: CallbackList, *args: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, event)(*args)
+
+    return call
+
+
+for _event in EVENTS:
+    setattr(CallbackList, _event, _call_each(_event))
 
 
 class LambdaCallback(Callback):

@@ -15,14 +15,7 @@
     in pairs (``sparsity``)
 
 The loops, from the outermost: blocks of KC terms, for which B is packed; blocks of MC rows, for which A is packed;
-panels; groups of two or four rows.  One call of the micro-kernel loads one row of a panel for each term, multiplies it
-by one number of each row of A, and keeps all sums in registers::
-
-                      B[k, j:]      b0       b1       b2       b3      vectors of 16 float32 (or 8 float64) numbers
-                                ┌────────┬────────┬────────┬────────┐
-    A[i    , k] in all lanes    │ sum 0  │ sum 1  │ sum 2  │ sum 3  │
-    A[i + 1, k]    "            │ sum 4  │ sum 5  │ sum 6  │ sum 7  │   sum += A[i + r, k] * b
-                                └────────┴────────┴────────┴────────┘
+panels; groups of two or four rows, which ``micro_kernel`` multiplies by a panel.
 
 A number of C is the sum of its bias and of one partial sum per block of KC terms, each in the order of k.  Terms that
 are left out are exactly zero, so its bits depend neither on the tile that contains it, nor on the number of threads,
@@ -35,7 +28,6 @@ Measured on one core of an AMD EPYC (Zen 5), with packing: 100 digits, forward (
 
 import math
 import threading
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -46,6 +38,7 @@ from numpy.typing import NDArray
 from scratch.kernels import threads
 from scratch.kernels.arrays import clear, copy
 from scratch.kernels.jit import Bool, Int, kernel, subroutine
+from scratch.kernels.micro_kernel import Output, add_groups, add_narrow_groups, add_narrow_pairs, add_pairs
 from scratch.kernels.packing import (
     MAX_NARROW_PANELS,
     PANEL,
@@ -57,8 +50,8 @@ from scratch.kernels.packing import (
     packed_width,
     rows_are_finite,
 )
-from scratch.kernels.simd import VECTOR_BYTES, add, fma, get, load, put, registers, splat, store
-from scratch.kernels.sparsity import GROUP, KC, MC, PAIR, Block, PackedRows, pack_rows
+from scratch.kernels.simd import VECTOR_BYTES, get, put
+from scratch.kernels.sparsity import GROUP, KC, MC, PAIR, Block, pack_rows
 from scratch.kernels.workspace import Bytes, Workspace, buffer_for, panel_columns, workspace
 
 Array = NDArray[np.floating]
@@ -69,22 +62,6 @@ MAX_TILE_ROWS = 1024  # B is packed for each tile
 MIN_SPLIT_TERMS, MAX_SPLIT_COLUMNS = 512, 511  # of a product that is two sums; wider ones are partitioned by columns
 SPLIT_STEP = 16  # float32 numbers in a cache line
 NO_BIAS = {np.dtype(dtype): np.empty(0, dtype) for dtype in ("float32", "float64")}
-
-
-class Output(NamedTuple):
-    """A part of C.
-
-    Attributes:
-        data: 1-D array that contains it.
-        start: where its first row begins.
-        ldc: leading dimension, the distance of two rows.
-        columns: number of columns.
-    """
-
-    data: Array
-    start: Int
-    ldc: Int
-    columns: Int
 
 
 class Bias(NamedTuple):
@@ -99,18 +76,11 @@ class Bias(NamedTuple):
     start: Int
 
 
-class Buffer(NamedTuple):
-    """The memory of a thread, for a workspace with so many packed columns and numbers."""
-
-    data: Bytes
-    columns: Int
-    numbers: Int
-
-
 class _Thread(threading.local):
-    """What a thread keeps: a buffer, for the next tile."""
+    """What a thread keeps: a buffer for so many packed columns, and so many numbers of second sums."""
 
-    buffer = Buffer(np.empty(0, np.uint8), -1, -1)
+    columns, numbers = 0, 0
+    buffer: Bytes
 
 
 _thread = _Thread()
@@ -170,18 +140,18 @@ def run_tile(A: Factor, B: Factor, bias: Bias, split: int, tile: Tile, out: Arra
     """Compute a tile in the buffer of this thread, or in a larger one, which is kept for the next tile."""
     K, (i0, i1, j0, j1) = A.data.shape[0 if A.is_transposed else 1], tile
     columns, numbers = min(K, KC) * panel_columns(int(j1 - j0)), int((i1 - i0) * (j1 - j0)) if split < K else 0
-    buffer = _thread.buffer
-    if columns > buffer.columns or numbers > buffer.numbers:
-        sizes = max(columns, int(buffer.columns)), max(numbers, int(buffer.numbers))
-        buffer = _thread.buffer = Buffer(buffer_for(np.dtype(np.float64), *sizes), *sizes)
-    run_tile_in_buffer(A, B, bias, split, tile, out, buffer)
+    if columns > _thread.columns or numbers > _thread.numbers:
+        _thread.columns, _thread.numbers = max(columns, _thread.columns), max(numbers, _thread.numbers)
+        _thread.buffer = buffer_for(np.dtype(np.float64), _thread.columns, _thread.numbers)
+    run_tile_in_buffer(A, B, bias, split, tile, out, _thread.buffer)
 
 
 @kernel
-def run_tile_in_buffer(A: Factor, B: Factor, bias: Bias, split: Int, tile: Tile, out: Array, buffer: Buffer) -> None:
+def run_tile_in_buffer(A: Factor, B: Factor, bias: Bias, split: Int, tile: Tile, out: Array, buffer: Bytes) -> None:
     """Compute one tile of A B + bias, of which the first ``split`` terms are one sum and the others another."""
-    space = workspace(buffer.data, buffer.columns, buffer.numbers, out)
     (i0, i1, j0, j1), K, N = tile, A.data.shape[0 if A.is_transposed else 1], out.shape[1]
+    numbers = (i1 - i0) * (j1 - j0) if split < K else 0
+    space = workspace(buffer, min(K, KC) * packed_width(j1 - j0, out), numbers, out)
     C = Output(out.reshape(-1), i0 * N + j0, N, j1 - j0)
     product_tile(A, B, bias, (np.int64(0), split, tile), C, space)
     if split < K:
@@ -254,62 +224,12 @@ def add_product(A: Factor, block: Block, may_skip: Bool, columns: Columns, C: Ou
             NR = VECTORS * lanes if is_wide else lanes
             place = panel, NR if is_packed else columns.ldb
             if is_wide and height == PAIR:
-                _add_pairs(rows, end - i, columns.data, place, edge, part)
+                add_pairs(rows, end - i, columns.data, place, edge, part)
             elif is_wide:
-                _add_groups(rows, end - i, columns.data, place, edge, part)
+                add_groups(rows, end - i, columns.data, place, edge, part)
             elif height == PAIR:
-                _add_narrow_pairs(rows, end - i, columns.data, place, edge, part)
+                add_narrow_pairs(rows, end - i, columns.data, place, edge, part)
             else:
-                _add_narrow_groups(rows, end - i, columns.data, place, edge, part)
+                add_narrow_groups(rows, end - i, columns.data, place, edge, part)
             panel += (k1 - k0) * NR if is_packed else NR
             j += NR
-
-
-def _micro_kernel(height: int, vectors: int) -> Callable[..., None]:
-    """Return the micro-kernel for groups of ``height`` rows of A and panels of so many vectors."""
-    tile = height * vectors
-
-    @subroutine
-    def add_panel(rows: PackedRows, count: int, B: Array, panel: tuple[Int, Int], edge: Array, C: Output) -> None:
-        """Add to C the product of ``count`` packed rows of A with a panel of B.
-
-        ``panel`` is where its first row begins, and the distance of two rows.  What would be beyond the last row or
-        column of C is written to ``edge`` first.
-        """
-        terms, values, counts, (start, ldb) = rows.terms, rows.values, rows.counts, panel
-        out, place, ldc, lanes = C.data, C.start, C.ldc, VECTOR_BYTES // B.itemsize
-        columns = min(C.columns, vectors * lanes)
-        zero = splat(B.dtype.type(0))
-        whole = count // height if columns == vectors * lanes else 0
-        sums, b = registers(zero, tile), registers(zero, vectors)
-        for group in range((count + height - 1) // height):
-            first = group * KC
-            for v in range(tile):
-                sums[v] = zero
-            for n in range(first, first + get(counts, group)):
-                k = np.int64(get(terms, n))
-                for v in range(vectors):
-                    b[v] = load(B, start + k * ldb + v * lanes)
-                for r in range(height):
-                    a = splat(get(values, height * n + r))
-                    for v in range(vectors):
-                        sums[r * vectors + v] = fma(a, b[v], sums[r * vectors + v])
-            for r in range(height):  # constant indices, without which the sums would not be registers
-                for v in range(vectors):
-                    to, total = place + r * ldc + v * lanes, sums[r * vectors + v]
-                    if group < whole:
-                        store(out, to, add(load(out, to), total))
-                    else:
-                        store(edge, (r * vectors + v) * lanes, total)
-            if group >= whole:
-                for r in range(min(height, count - group * height)):
-                    for j in range(columns):
-                        to = place + r * ldc + j
-                        put(out, to, get(out, to) + get(edge, r * vectors * lanes + j))
-            place += height * ldc
-
-    return add_panel
-
-
-_add_pairs, _add_groups = _micro_kernel(PAIR, VECTORS), _micro_kernel(GROUP, VECTORS)
-_add_narrow_pairs, _add_narrow_groups = _micro_kernel(PAIR, 1), _micro_kernel(GROUP, 1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scratch.kernels.arrays import clear, column_sums, copy
 from scratch.kernels.elementwise import activate, activation_gradient, softmax_cross_entropy
-from scratch.kernels.gemm import Bias, Output, add_product, add_sums, product_tile
+from scratch.kernels.gemm import Bias, add_product, add_sums, product_tile
 from scratch.kernels.jit import Bool, Int, inlined, subroutine
 from scratch.kernels.job import (
     ACTIVATE,
@@ -31,6 +31,7 @@ from scratch.kernels.job import (
     Step,
 )
 from scratch.kernels.masks import drop
+from scratch.kernels.micro_kernel import Output
 from scratch.kernels.packing import Columns, Factor, Tile, pack_columns, packed_width, pieces
 from scratch.kernels.plan import UPDATE_COLUMNS, UPDATE_ROWS, UPDATE_STEP
 from scratch.kernels.simd import get, matrix_view, put, vector_view
@@ -249,7 +250,7 @@ def _tile(kind: int, layer: Layer, n: int, chunks: int, chunk: int) -> Tile:
     if layer.partition == BY_UNITS:
         start, end = (np.int64(0), columns) if kind == GATHER else _range(columns, UPDATE_COLUMNS, chunks, chunk)
         return 0, rows, start, end
-    if layer.partition == BY_INPUTS and kind <= FORWARD:
+    if layer.partition == BY_INPUTS and kind in (GATHER, FORWARD):
         start, end = _range(rows, GROUP, chunks // 2, chunk % (chunks // 2))
         first, last = _sum_range(layer, 2 * chunk // chunks)
         return (start, end, first, last) if kind == GATHER else (start, end, 0, columns)

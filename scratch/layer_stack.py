@@ -149,14 +149,14 @@ class LayerStack(Layer):
             ValueError: if a layer does not accept its input, or two layers have one name; no layer is built then.
         """
         expected: Shape = (None, *input_shape[1:])
-        shape = expected
-        if expected != self.input_shape or not self.built:
+        if expected != self.input_shape or not self.built:  # otherwise the layers have accepted this shape before
             self.compute_output_shape(input_shape)
         names = [layer.name for layer in self._layers]
         if len(set(names)) < len(names):  # ``add`` has rejected equal names; a layer was renamed since
             name = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"The model has two layers named {name!r}; give each layer its own name.")
         if not self.built:
+            shape = expected
             for layer in self._layers:
                 self._build_layer(layer, shape, rng)
                 shape = layer.compute_output_shape(shape)

@@ -68,7 +68,7 @@ planted_in_kernel(
 )
 planted_in_kernel(
     passes,
-    "b = Bias(state.parameters, np.int64(-1) if second else layer.b)",
+    "b = Bias(state.parameters, np.int64(-1) if number else layer.b)",
     "b = Bias(state.parameters, layer.b)",
     name="bias_in_both_sums",
     mistake="The bias is added to both sums of a layer with many inputs.",

@@ -15,7 +15,7 @@ from scratch.callbacks import LambdaCallback, ModelCheckpoint
 from scratch.callbacks.callback import may_skip_batches
 from scratch.callbacks.progress import ProgbarLogger
 from scratch.kernels import plan, threads, workers
-from scratch.kernels.job import BY_INPUTS, BY_UNITS, Job, Layer
+from scratch.kernels.job import BY_INPUTS, BY_SAMPLES, BY_UNITS, Job, Layer
 from scratch.layers import Dense, Dropout, Flatten
 from scratch.losses import CategoricalCrossentropy
 from scratch.models import Sequential
@@ -102,26 +102,53 @@ def test_layers_partitioned_by_units_have_the_bits_of_layer_by_layer(
         assert BY_UNITS in partitions
 
 
-@pytest.mark.parametrize("chunks", [2, 4])
+@pytest.mark.parametrize("chunks", [2, 3, 4])
 @pytest.mark.parametrize(
     ("batch_size", "widths", "rates", "dtype"),
     [
-        (40, [530, 200], [0.0] * 5, "float32"),
+        (64, [530, 200], [0.0] * 5, "float32"),
         (100, [784, 256, 100], [0.2, 0, 0.5, 0, 0], "float64"),
-        (50, [700, 100, 2100], [0.3, 0.3, 0, 0, 0], "float32"),
+        (70, [700, 100, 2100], [0.3, 0.3, 0, 0, 0], "float32"),
         (300, [601], [0.0] * 5, "float32"),  # the first layer is the last
     ],
 )
 def test_a_layer_partitioned_by_inputs_has_the_bits_of_layer_by_layer(
     chunks: int, batch_size: int, widths: list[int], rates: list[float], dtype: str
 ) -> None:
+    """With an odd number of chunks it is partitioned by samples, and each chunk computes both sums."""
     with mock.patch.multiple(plan, MIN_PARALLEL_WORK=0, config=mock.Mock(NUMBA_NUM_THREADS=chunks)):
-        assert check_wide_network(batch_size, widths, rates, dtype)[0] == BY_INPUTS
+        assert check_wide_network(batch_size, widths, rates, dtype)[0] == (BY_SAMPLES if chunks == 3 else BY_INPUTS)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.02, clipnorm=0.5), SGD(0.02, global_clipnorm=0.5)])
+def test_the_bits_of_norms_depend_on_no_partition(optimizer: SGD) -> None:
+    results = []
+    for chunks in (1, 2, 3, 4):
+        with mock.patch.multiple(plan, MIN_PARALLEL_WORK=0, config=mock.Mock(NUMBA_NUM_THREADS=chunks)):
+            model = fitted(wide_network(70, [530, 40], [0.0] * 5, "float32"), SGD(**optimizer.get_config()))
+        assert model.fused.plans["train"].chunks == chunks
+        results.append([W.tobytes() for W in model.get_weights()])
+    assert results == 4 * results[:1]
+
+
+def test_inference_with_two_sums_has_the_bits_of_layer_by_layer() -> None:
+    model = fitted(wide_network(70, [784, 256], [0.0] * 5, "float32"), SGD(0.02))
+    x = np.random.default_rng(1).normal(size=(300, 784)).astype("float32")
+    together, alone = model.predict(x, batch_size=100, verbose=0), model.predict(x, batch_size=300, verbose=0)
+    np.testing.assert_array_equal(together, alone)  # three batches in the compiled core, one layer by layer
 
 
 def check_wide_network(batch_size: int, widths: list[int], rates: list[float], dtype: str) -> list[int]:
     """Compare both ways to train a network of so many inputs and hidden units; return the partitions of its layers."""
-    case = {
+    case = wide_network(batch_size, widths, rates, dtype)
+    fused = fitted(case, SGD(0.02))
+    check_same_bits(fused, fitted(case, LayerByLayer(0.02)))
+    return [Layer(*row).partition for row in fused.fused.plans["train"].layers]
+
+
+def wide_network(batch_size: int, widths: list[int], rates: list[float], dtype: str) -> dict[str, Any]:
+    """Return a case for ``fitted`` of so many inputs and hidden units."""
+    return {
         "inputs": widths[0],
         "hidden": [(width, kind) for width, kind in zip(widths[1:], ["relu", "tanh", "sigmoid"], strict=False)],
         "classes": 10,
@@ -135,9 +162,6 @@ def check_wide_network(batch_size: int, widths: list[int], rates: list[float], d
         "batch_size": batch_size,
         "samples": 3 * batch_size - 1 if batch_size > 1 else 3,
     }
-    fused, layered = fitted(case, SGD(0.02)), fitted(case, LayerByLayer(0.02))
-    check_same_bits(fused, layered)
-    return [Layer(*row).partition for row in fused.fused.plans["train"].layers]
 
 
 # --- several steps per call ---

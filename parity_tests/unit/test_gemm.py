@@ -1,5 +1,7 @@
 """``scratch.kernels.gemm``: products against a wider dtype, with zeros, infinity and NaN, and on several cores."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -126,6 +128,22 @@ def test_a_split_product_is_the_sum_of_two_products(M: int, N: int) -> None:
     expected = product(first, B[:split], b) + product(second, B[split:])
     np.testing.assert_array_equal(product(A, B, b, split), expected)
     np.testing.assert_array_equal(product(A, B, None, split), tile_of(A, B, split))
+
+
+@pytest.mark.parametrize("split", [-1, 101])
+def test_a_split_that_is_out_of_range_raises(split: int) -> None:
+    with pytest.raises(ValueError, match=rf"^product needs .* a split up to K; got .*, {split}\."):
+        product(np.ones((4, 100), np.float32), np.ones((100, 64), np.float32), None, split)
+
+
+def test_the_first_product_of_a_thread_may_have_no_terms() -> None:
+    found: list[np.ndarray] = []
+    thread = threading.Thread(
+        target=lambda: found.append(product(np.ones((2, 0), np.float32), np.ones((0, 3), np.float32)))
+    )
+    thread.start()
+    thread.join()
+    np.testing.assert_array_equal(found[0], np.zeros((2, 3), np.float32))
 
 
 def test_products_of_few_terms_or_many_columns_are_one_sum() -> None:

@@ -15,14 +15,14 @@ The article's network, 784-256-100-10, with batches of 100 samples and two worke
 inputs, the others by samples (chunks start at multiples of 4, those of W at multiples of 16), and a step has three
 passes::
 
-    pass  operations                      chunk 0                      chunk 1
-    0     gather, forward 0               inputs 0 to 399, all samples inputs 400 to 783, all samples
-    1     activate 0, forward 1 and 2,    samples 0 to 51              samples 52 to 99
-          activate 1 and 2, loss,
+    pass  operations                   chunk 0                       chunk 1
+    0     gather, forward 0            inputs 0 to 399               inputs 400 to 783   of all samples
+    1     activate 0, forward 1 and    samples 0 to 51               samples 52 to 99
+          2, activate 1 and 2, loss,
           backward 2, 1
-    2     update 0                        W[0:400] and b (256,)        W[400:784]      of W (784, 256)
-          update 1                        W[0:128] and b (100,)        W[128:256]      of W (256, 100)
-          update 2                        W[0:64] and b (10,)          W[64:100]       of W (100, 10)
+    2     update 0                     W[0:400] and b (256,)         W[400:784]          of W (784, 256)
+          update 1                     W[0:128] and b (100,)         W[128:256]          of W (256, 100)
+          update 2                     W[0:64] and b (10,)           W[64:100]           of W (100, 10)
 
 The 600 steps of an epoch are 1,800 passes, numbered 0 to 1799.  If the first layer had 1,024 units, it would be
 partitioned by units: gather and forward 0 (chunk 0: units 0 to 511); forward 1 to backward 1, by samples; and the

@@ -5,7 +5,7 @@
                             columns of a tile
                           ┌────┬────┬────┬──┐
                           │    │    │    │  │
-       KC terms        KC │    packed B     │  panels of NR columns; a panel is contiguous and fits in the L1 cache
+       KC terms        KC │    packed B     │  panels of NR columns; a panel is contiguous, for the L1 cache
                           │    │    │    │  │
       ┌──────────┐        ├────┼────┼────┼──┤
      2├──────────┤       2├────┼────┼────┼──┤
@@ -59,7 +59,8 @@ MIN_ROWS_TO_PACK = 128  # with fewer rows of A, packing B costs more than it sav
 MIN_ROWS_TO_SKIP = 4  # with fewer rows of A, looking for infinity in B costs more than leaving out zeros saves
 MIN_PARALLEL_WORK = 1 << 22  # multiplications; with fewer, notifying a second core costs more than it saves
 MAX_TILE_ROWS = 1024  # B is packed for each tile
-MIN_SPLIT_TERMS, MAX_SPLIT_COLUMNS = 512, 511  # of a product that is two sums; wider ones are partitioned by columns
+# Of a product that is two sums.  A layer with more units, 256 for each of two threads, may be partitioned by units.
+MIN_SPLIT_TERMS, MAX_SPLIT_COLUMNS = 512, 511
 SPLIT_STEP = 16  # float32 numbers in a cache line
 NO_BIAS = {np.dtype(dtype): np.empty(0, dtype) for dtype in ("float32", "float64")}
 
@@ -80,7 +81,7 @@ class _Thread(threading.local):
     """What a thread keeps: a buffer for so many packed columns, and so many numbers of second sums."""
 
     columns, numbers = 0, 0
-    buffer: Bytes
+    buffer: Bytes = buffer_for(np.dtype(np.float64), 0)
 
 
 _thread = _Thread()
@@ -101,18 +102,20 @@ def product(A: Array, B: Array, bias: Array | None = None, split: int | None = N
         A: C-contiguous, or the transpose of a C-contiguous array.
         B: C-contiguous, or the transpose of a C-contiguous array.
         bias: zeros if None.
-        split: number of terms of the first of two sums; one sum if None.
+        split: number of terms of the first of two sums, at most K; one sum if None.
 
     Raises:
-        ValueError: if the shapes or the dtypes do not fit together.
+        ValueError: if the shapes or the dtypes do not fit together, or ``split`` is out of range.
     """
     (M, K), N = A.shape, B.shape[1]
+    split = K if split is None else split
     fits = len(B) == K and A.dtype == B.dtype and (bias is None or (bias.shape == (N,) and bias.dtype == A.dtype))
-    if not fits:  # the compiled loops would access memory outside the arrays
+    if not fits or not 0 <= split <= K:  # the compiled loops would access memory outside the arrays
         arrays = ", ".join(f"{a.dtype} {a.shape}" for a in (A, B, bias) if a is not None)
-        raise ValueError(f"product needs A (M, K), B (K, N) and a bias (N,) of one dtype; got {arrays}.")
-    factors, split = (_factor(A), _factor(B)), K if split is None else split
-    operands = *factors, Bias(NO_BIAS[A.dtype], -1) if bias is None else Bias(bias, 0), split
+        raise ValueError(
+            f"product needs A (M, K), B (K, N), a bias (N,) of one dtype and a split up to K; got {arrays}, {split}."
+        )
+    operands = _factor(A), _factor(B), Bias(NO_BIAS[A.dtype], -1) if bias is None else Bias(bias, 0), split
     out = np.empty((M, N), A.dtype)
     if M * K * N < MIN_PARALLEL_WORK:
         run_tile(*operands, (0, M, 0, N), out)

@@ -1,7 +1,7 @@
 """The micro-kernel of the matrix product: some packed rows of A times one panel of B.
 
-One call of the micro-kernel loads one row of a panel for each term, multiplies it
-by one number of each row of A, and keeps all sums in registers::
+One call loads one row of a panel for each term, multiplies it by one number of each row of A, and keeps all sums in
+registers::
 
                       B[k, j:]      b0       b1       b2       b3      vectors of 16 float32 (or 8 float64) numbers
                                 ┌────────┬────────┬────────┬────────┐

@@ -139,18 +139,24 @@ def _forward(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int, space
     state, (i0, _, j0, j1), H, n = job.state, tile, layer.units, batch.n
     x = matrix_view(state.activations, layer.x + chunk * layer.x_step, n, layer.inputs)
     W = matrix_view(state.parameters, layer.W, layer.inputs, H)
-    for second in range(2):
-        first, last = _sum_range(layer, second)
-        if first < last and (layer.partition != BY_INPUTS or 2 * chunk // job.chunks == second):
-            C = Output(state.activations, (layer.second if second else layer.out) + i0 * H + j0, H, j1 - j0)
-            b = Bias(state.parameters, np.int64(-1) if second else layer.b)
+    for number in range(2):
+        first, last = _sum_range(layer, number)
+        if first < last and (layer.partition != BY_INPUTS or number == _sum_of(chunk, job.chunks)):
+            C = Output(state.activations, (layer.second if number else layer.out) + i0 * H + j0, H, j1 - j0)
+            b = Bias(state.parameters, np.int64(-1) if number else layer.b)
             product_tile(Factor(x, np.bool_(False)), Factor(W, np.bool_(False)), b, (first, last, tile), C, space)
 
 
 @inlined
-def _sum_range(layer: Layer, second: Int) -> tuple[Int, Int]:
-    """Return the inputs of the first or the second sum of x W: the first input, and the one after the last."""
-    return (layer.split, layer.inputs) if second else (np.int64(0), layer.split)
+def _sum_of(chunk: int, chunks: int) -> int:
+    """Return which sum of a layer that is partitioned by inputs a chunk computes: the second half of them, sum 1."""
+    return 2 * chunk // chunks
+
+
+@inlined
+def _sum_range(layer: Layer, number: Int) -> tuple[Int, Int]:
+    """Return the inputs of sum 0 or 1 of x W: the first input, and the one after the last."""
+    return (layer.split, layer.inputs) if number else (np.int64(0), layer.split)
 
 
 @inlined
@@ -252,7 +258,7 @@ def _tile(kind: int, layer: Layer, n: int, chunks: int, chunk: int) -> Tile:
         return 0, rows, start, end
     if layer.partition == BY_INPUTS and kind in (GATHER, FORWARD):
         start, end = _range(rows, GROUP, chunks // 2, chunk % (chunks // 2))
-        first, last = _sum_range(layer, 2 * chunk // chunks)
+        first, last = _sum_range(layer, _sum_of(chunk, chunks))
         return (start, end, first, last) if kind == GATHER else (start, end, 0, columns)
     start, end = _range(rows, UPDATE_STEP if kind >= UPDATE else GROUP, chunks, chunk)
     return start, end, 0, columns

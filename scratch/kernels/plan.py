@@ -14,16 +14,17 @@ Each operation is partitioned into as many chunks as there are workers.  There a
 - **by units**, if it is wide: at least as many units as the batch has samples, and at least 256 per chunk; never the
   last layer, whose loss needs complete rows.  A chunk is some columns of W, which stay in the cache of the core that
   updates them, and needs the results of all chunks before it.
-- **by inputs**, the first layer of a training, if it has many inputs: x W is two sums, of the first and of the other
-  inputs (split-K, see ``gemm``), and half of the chunks compute each.  So a chunk gathers only its own pixels, and
-  its rows of W stay in the cache of the core that updates them.  By samples, each core would read from
+- **by inputs**, the first layer of a training with an even number of chunks, if x W is two sums (split-K, see ``gemm``)
+  and it has at least two inputs for each sample: half of the chunks compute each sum, for all samples if there are two
+  chunks.  So a chunk gathers only its own pixels, and of two chunks, each reads only the rows of W that the same chunk
+  updates, which stay in the cache of its core.  By samples, each core would read from
   the other one's cache what that one has updated: half of W, 400 KB of 784 × 256, where the second sums of 100 samples
   are 100 KB.  ``activate`` adds the sums, and is partitioned by samples.  Measured on two cores of an AMD EPYC (Zen 4):
   a step of the article's network with 100 samples takes 355 µs instead of 390, with 32 samples 150 instead of 200.
 
 A *pass* is a sequence of operations between which no worker has to wait.  A new pass begins where the operation before
-or after is partitioned by units, before ``activate`` of a layer that is partitioned by inputs, before the updates,
-which need the gradients of all samples, and before ``apply``.
+or after is partitioned by units, except from ``forward`` to ``activate`` of one layer; before ``activate`` of a layer
+that is partitioned by inputs; before the updates, which need the gradients of all samples; and before ``apply``.
 
 Memory: one flat array holds the parameters of all layers (see ``parameters``), others of the same layout the
 optimizer's state and the gradients, and one more the samples of a batch, and for each layer its outputs, the second
@@ -65,7 +66,7 @@ from scratch.utils import aligned_empty
 Array = NDArray[Any]
 MIN_UNITS_PER_CHUNK = 256  # of a layer that is partitioned by units; with fewer, a core prefetches its neighbour's
 MIN_SAMPLES_PER_CHUNK = 16
-MIN_INPUTS_PER_SAMPLE = 2  # of a layer that is partitioned by inputs; with fewer, its second sums take as long as W
+MIN_INPUTS_PER_SAMPLE = 2  # of a layer that is partitioned by inputs; with fewer, sums are more to move than half of W
 ACTIVATION_WORK = 16  # multiplications that take as long as one activation
 UPDATE_ROWS = 64  # of a block of W whose gradient is computed at once
 UPDATE_STEP, UPDATE_COLUMNS = 16, PANEL  # chunks of W begin at multiples of them; each such part has a sum of squares

@@ -30,7 +30,7 @@ from scratch.kernels.simd import VECTOR_BYTES, count_bits, get, load, lowest_bit
 
 Array = NDArray[np.floating]
 Words = NDArray[np.uint64]
-KC = 136  # terms of a block, at most: three blocks are half of MNIST's pixels, and none of them is a small rest
+KC = 136  # terms of a block, at most: the two sums of MNIST's pixels, of 400 and 384, are three blocks each
 MC = 256  # rows of a block, at most
 WORD = 64  # numbers that a word describes
 PAIR, GROUP = 2, 4  # rows that are packed together: without the terms that are zero, and with all terms

@@ -32,7 +32,7 @@ class Workspace(NamedTuple):
         rows: a packed block of A.
         edge: the sums of a micro-kernel whose tile is partly outside of C.
         columns: packed rows of B.
-        numbers: a gradient, before it is applied.
+        numbers: a gradient, before it is applied; or the second sums of a tile.
         sums: float64 sums of columns.
     """
 

@@ -1,5 +1,6 @@
 """``scratch.kernels.fused_step``: the bits of training layer by layer, several steps per call, and failures."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -116,7 +117,7 @@ def test_a_layer_partitioned_by_inputs_has_the_bits_of_layer_by_layer(
     chunks: int, batch_size: int, widths: list[int], rates: list[float], dtype: str
 ) -> None:
     """With an odd number of chunks it is partitioned by samples, and each chunk computes both sums."""
-    with mock.patch.multiple(plan, MIN_PARALLEL_WORK=0, config=mock.Mock(NUMBA_NUM_THREADS=chunks)):
+    with in_chunks(chunks):
         assert check_wide_network(batch_size, widths, rates, dtype)[0] == (BY_SAMPLES if chunks == 3 else BY_INPUTS)
 
 
@@ -124,7 +125,7 @@ def test_a_layer_partitioned_by_inputs_has_the_bits_of_layer_by_layer(
 def test_the_bits_of_norms_depend_on_no_partition(optimizer: SGD) -> None:
     results = []
     for chunks in (1, 2, 3, 4):
-        with mock.patch.multiple(plan, MIN_PARALLEL_WORK=0, config=mock.Mock(NUMBA_NUM_THREADS=chunks)):
+        with in_chunks(chunks):
             model = fitted(wide_network(70, [530, 40], [0.0] * 5, "float32"), SGD(**optimizer.get_config()))
         assert model.fused.plans["train"].chunks == chunks
         results.append([W.tobytes() for W in model.get_weights()])
@@ -136,6 +137,11 @@ def test_inference_with_two_sums_has_the_bits_of_layer_by_layer() -> None:
     x = np.random.default_rng(1).normal(size=(300, 784)).astype("float32")
     together, alone = model.predict(x, batch_size=100, verbose=0), model.predict(x, batch_size=300, verbose=0)
     np.testing.assert_array_equal(together, alone)  # three batches in the compiled core, one layer by layer
+
+
+def in_chunks(chunks: int) -> AbstractContextManager[Any]:
+    """Partition small steps too, for so many threads."""
+    return mock.patch.multiple(plan, MIN_PARALLEL_WORK=0, config=mock.Mock(NUMBA_NUM_THREADS=chunks))
 
 
 def check_wide_network(batch_size: int, widths: list[int], rates: list[float], dtype: str) -> list[int]:

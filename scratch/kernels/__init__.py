@@ -17,11 +17,11 @@ module                    contents
 ``sparsity``              packing of rows for the matrix product, without the terms that are zero
 ``packing``               packing of columns for the matrix product
 ``workspace``             the buffer in which a thread computes
+``parameters``            the parameters of all layers in one array
 ``micro_kernel``          the innermost loops of the matrix product
 ``gemm``                  the matrix product
 ``masks``                 Dropout: the masks of a job, and their use
 ``job``                   the description of training or inference steps for the compiled core
-``parameters``            the parameters of all layers in one array
 ``plan``                  the memory layout and the passes of a fused training step
 ``updates``               the update rules of the optimizers
 ``passes``                the passes of a fused training step, compiled

@@ -4,9 +4,9 @@ Inference is a step that ends with the loss.
 
 Layer by layer, all cores synchronize after every operation and return to Python.  A fused step consists of a few
 *passes* (see ``plan``), each of which is partitioned into *chunks*, and every worker thread executes chunks until all
-steps are done.  Measured for the article's network (60,000 digits, float32, batch size 100,
-all layers partitioned by samples) on one core of an AMD EPYC (Zen 5), processor time: 0.26 s per epoch, layer by layer
-(``run_eagerly=True``) 0.35 s.
+steps are done.  Measured for the article's network (60,000 digits, float32, batch size 100, all layers partitioned by
+samples) on one core of an AMD EPYC (Zen 5), processor time: 0.26 s per epoch, layer by layer (``run_eagerly=True``)
+0.35 s.
 
 Worked example
 --------------

@@ -51,6 +51,7 @@ from scratch.kernels.packing import (
     packed_width,
     rows_are_finite,
 )
+from scratch.kernels.parameters import aligned
 from scratch.kernels.simd import VECTOR_BYTES, get, put
 from scratch.kernels.sparsity import GROUP, KC, MC, PAIR, Block, pack_rows
 from scratch.kernels.workspace import Bytes, Workspace, buffer_for, panel_columns, workspace
@@ -62,7 +63,6 @@ MIN_PARALLEL_WORK = 1 << 22  # multiplications; with fewer, notifying a second c
 MAX_TILE_ROWS = 1024  # B is packed for each tile
 # Of a product that is two sums.  A layer with more units, 256 for each of two threads, may be partitioned by units.
 MIN_SPLIT_TERMS, MAX_SPLIT_COLUMNS = 512, 511
-SPLIT_STEP = 16  # float32 numbers in a cache line
 NO_BIAS = {np.dtype(dtype): np.empty(0, dtype) for dtype in ("float32", "float64")}
 
 
@@ -81,8 +81,8 @@ class Bias(NamedTuple):
 class _Thread(threading.local):
     """What a thread keeps: a buffer for so many packed columns, and so many numbers of second sums."""
 
-    columns, numbers = 0, 0
-    buffer: Bytes = buffer_for(np.dtype(np.float64), 0)
+    columns, numbers = -1, -1
+    buffer: Bytes
 
 
 _thread = _Thread()
@@ -93,7 +93,7 @@ def split_k(K: int, N: int) -> int:
 
     It does not depend on the number of threads, so that the bits of the product do not.
     """
-    return SPLIT_STEP * math.ceil(K / 2 / SPLIT_STEP) if K >= MIN_SPLIT_TERMS and N <= MAX_SPLIT_COLUMNS else K
+    return aligned((K + 1) // 2) if K >= MIN_SPLIT_TERMS and N <= MAX_SPLIT_COLUMNS else K
 
 
 def product(A: Array, B: Array, bias: Array | None = None, split: int | None = None) -> Array:

@@ -25,7 +25,7 @@ def aligned(size: int) -> int:
 
 
 class Parameters:
-    """Views of a flat array, with the shapes of W and b of each layer.
+    """A flat array that holds W and b of each layer, and its parts.
 
     Args:
         weights: W (inputs, units) and b (units,) or None of each layer, first to last, all of one dtype; are copied.

@@ -102,13 +102,13 @@ class Plan:
         chunks, batch_size, updates, dropped = key
         self.chunks, self.batch_size = chunks, batch_size
         shapes = [shape for shape, _ in parameters.shapes]
-        self.partitions = _partitions(shapes, key)
-        self.operations, self.pass_starts = _passes(self.partitions, updates)
+        partitions = _partitions(shapes, key)
+        self.operations, self.pass_starts = _passes(partitions, updates)
         clips_by_norm = APPLY in updates
         dtype = parameters.flat.dtype
         rows: list[Layer] = []
         # If the first layer is partitioned by units, each chunk has a copy of the samples in its core's cache.
-        x_size, copies = aligned(batch_size * shapes[0][0]), chunks if self.partitions[0] == BY_UNITS else 1
+        x_size, copies = aligned(batch_size * shapes[0][0]), chunks if partitions[0] == BY_UNITS else 1
         size, blocks = x_size * copies, 0
         for i, (inputs, units) in enumerate(shapes):
             x, x_step = (rows[-1].out, 0) if rows else (0, x_size if copies > 1 else 0)
@@ -120,7 +120,7 @@ class Plan:
             kind = FUSED_ACTIVATIONS.index(activations[i])
             squares, blocks = blocks, blocks + math.ceil(inputs / UPDATE_STEP) * math.ceil(units / UPDATE_COLUMNS) + 1
             offsets = *parameters.offsets[i], x, x_step, size, second, dz, squares, blocks
-            rows.append(Layer(inputs, units, kind, self.partitions[i], split, *offsets))
+            rows.append(Layer(inputs, units, kind, partitions[i], split, *offsets))
             has_dz = updates or i == len(shapes) - 1  # the loss always writes it
             size = dz + (outputs if has_dz else 0)
         self.layers = np.array(rows, np.int64)

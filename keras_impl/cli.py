@@ -13,12 +13,13 @@ from typing import Any
 from keras_impl import missing
 from scratch import article
 from scratch.article import Samples
+from scratch.checks import check_integer
 from scratch.cli.experiments import run_experiments
 from scratch.cli.options import training_parser
 from scratch.cli.program import run_program
 from scratch.cli.terminal import run_command
 from scratch.files import replacing
-from scratch.utils import check_integer, set_random_seed
+from scratch.utils import set_random_seed
 
 FRAMEWORKS = ["tensorflow", "jax", "torch"]
 

@@ -5,8 +5,8 @@ Sources: ``leaky_relu.py`` and ``elu.py`` in ``keras/src/layers/activations``; M
 
 from typing import Unpack
 
+from scratch.checks import check_number
 from scratch.layer import Common, Layer
-from scratch.utils import check_number
 
 
 class LeakyReLU(Layer):

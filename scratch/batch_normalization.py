@@ -7,9 +7,10 @@ from typing import Unpack
 
 import numpy as np
 
+from scratch.checks import check_number
 from scratch.initializers import ones, zeros
 from scratch.layer import Common, Layer, WeightShapes
-from scratch.utils import Array, Shape, check_number
+from scratch.utils import Array, Shape
 
 
 class BatchNormalization(Layer):

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scratch.checks import check_number
 from scratch.pixels import Pixels
-from scratch.utils import Array, check_number
+from scratch.utils import Array
 
 Rows = slice | Array  # indexes an array of samples: a slice for consecutive rows, else row numbers (n,)
 

@@ -8,9 +8,10 @@ from typing import Unpack
 
 import numpy as np
 
+from scratch.checks import check_integer, check_number
 from scratch.dropped_names import renamed
 from scratch.layer import Common, Layer
-from scratch.utils import Array, Shape, check_integer, check_number
+from scratch.utils import Array, Shape
 
 
 class Dropout(Layer):

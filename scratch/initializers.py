@@ -14,7 +14,8 @@ from typing import Any, cast
 import numpy as np
 
 from scratch import utils
-from scratch.utils import Array, check_name, check_number
+from scratch.checks import check_integer, check_name, check_number
+from scratch.utils import Array
 
 Initializer = Callable[[tuple[int, ...], np.random.Generator], Array]
 MODES = ("fan_in", "fan_out", "fan_avg")
@@ -55,7 +56,7 @@ def _finite(argument: str, value: float) -> float:
 
 
 def _check_seed(seed: int | None) -> int | None:
-    return None if seed is None else utils.check_integer("seed", seed, minimum=0)
+    return None if seed is None else check_integer("seed", seed, minimum=0)
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:

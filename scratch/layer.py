@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops, utils
+from scratch.checks import check_array, check_dtype, check_integer, check_name, check_sample_shape
 from scratch.initializers import Initializer
 from scratch.regularizers import L1L2
-from scratch.utils import Array, Shape, auto_name, check_array, check_name
+from scratch.utils import Array, Shape, auto_name
 
 ACTIVATIONS = (
     "linear",
@@ -79,8 +80,8 @@ class Layer:
         if input_dim is not None:
             if input_shape is not None:
                 raise ValueError(f"Pass input_shape or input_dim; got {input_shape!r} and {input_dim!r}.")
-            input_shape = (utils.check_integer("input_dim", input_dim),)
-        self.batch_input_shape = None if input_shape is None else utils.check_sample_shape("input_shape", input_shape)
+            input_shape = (check_integer("input_dim", input_dim),)
+        self.batch_input_shape = None if input_shape is None else check_sample_shape("input_shape", input_shape)
         self.input_shape: Shape | None = None
         self.options: dict[str, float] = {}  # further arguments of the activation function
         self.regularizers: dict[str, L1L2] = {}  # by the name of the parameter
@@ -88,7 +89,7 @@ class Layer:
         self.grads: dict[str, Array] = {}
         self.state: dict[str, Array] = {}
         self._backend: str | None = None
-        self._dtype = None if dtype is None else utils.check_dtype(dtype)
+        self._dtype = None if dtype is None else check_dtype(dtype)
         self.name = auto_name(type(self).__name__) if name is None else str(name)
 
     @property
@@ -165,7 +166,7 @@ class Layer:
             raise ValueError(f"Layer {self.name!r} belongs to a model with another backend; create a new layer.")
         self._backend = backend
         if self._dtype is None:
-            self._dtype = utils.check_dtype(dtype)
+            self._dtype = check_dtype(dtype)
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None = None) -> None:
         """Create the parameters for inputs of shape (None, …), with initial values drawn from ``rng``."""

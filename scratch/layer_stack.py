@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops, utils
+from scratch.checks import check_dtype, check_list, check_name
 from scratch.layer import Layer
 from scratch.layers import Input
 from scratch.utils import Array, Shape
@@ -40,9 +41,9 @@ class LayerStack(Layer):
         backend: str = "numba",
         dtype: DTypeLike | None = None,
     ) -> None:
-        self.backend = self._backend = utils.check_name("backend", backend, ops.BACKENDS)
+        self.backend = self._backend = check_name("backend", backend, ops.BACKENDS)
         ops.get(backend)  # raise now if the backend cannot be loaded
-        self._dtype = utils.check_dtype("float32" if dtype is None else dtype)
+        self._dtype = check_dtype("float32" if dtype is None else dtype)
         self.rng = utils.spawn_generator()
         self.name = utils.auto_name(type(self).__name__) if name is None else str(name)
         self.input_shape: Shape | None = None
@@ -50,7 +51,7 @@ class LayerStack(Layer):
         self._layers: list[Layer] = []
         self._by_name: dict[str, Layer] = {}  # as added: a layer may be renamed
         self._input: Input | None = None
-        for layer in utils.check_list("layers", layers):
+        for layer in check_list("layers", layers):
             self.add(layer)
 
     @property

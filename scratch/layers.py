@@ -17,11 +17,12 @@ from numpy.typing import DTypeLike
 from scratch import initializers, regularizers
 from scratch.activation_layers import ELU, LeakyReLU
 from scratch.batch_normalization import BatchNormalization
+from scratch.checks import check_integer, check_name, check_sample_shape
 from scratch.dropout import Dropout
 from scratch.dropped_names import renamed
 from scratch.layer import ACTIVATIONS, Common, Layer, WeightShapes
 from scratch.reshaping import Rescaling, Reshape
-from scratch.utils import Array, Shape, check_integer, check_name, check_sample_shape
+from scratch.utils import Array, Shape
 
 __all__ = [
     "ACTIVATIONS",

@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scratch.checks import check_list, check_name, check_number
 from scratch.losses import Loss
-from scratch.utils import Array, check_list, check_name, check_number, constructor_arguments
+from scratch.utils import Array, constructor_arguments
 
 
 class Mean:

@@ -7,8 +7,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from scratch.checks import check_integer, check_name
 from scratch.files import write_bytes
-from scratch.utils import check_integer, check_name
 
 FORMATS = (".png", ".svg")
 

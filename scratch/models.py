@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from scratch import ops, saving
+from scratch.checks import check_name
 from scratch.dropped_names import METHODS
 from scratch.files import FileError, named
 from scratch.layer import gradient_name
 from scratch.summary import print_summary
 from scratch.training import Trainer
-from scratch.utils import Array, check_name
+from scratch.utils import Array
 
 if TYPE_CHECKING:  # saving is imported on first use
     from scratch.saving.config import Description

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scratch import utils
+from scratch.checks import check_array
 from scratch.layer import Layer, gradient_name
 from scratch.layer_stack import LayerStack
 from scratch.losses import Loss
-from scratch.metrics import Metric
+from scratch.metrics import Mean, Metric
 from scratch.optimizers import Optimizer
 from scratch.pixels import Pixels
 from scratch.utils import Array
@@ -29,17 +30,25 @@ class Network(LayerStack):
         optimizer: the optimizer given to ``compile``; None before.
         loss: a copy of the loss given to ``compile``, with the model's backend; None before.
         metrics: the metrics given to ``compile``, as objects.
+        mean_loss: running mean of the loss.
         run_eagerly: whether training always runs layer by layer.
         fused: the compiled training step, created by ``scratch.fusion`` when it is first used.
+        stop_training: a callback sets it to True to end ``fit`` after the current step.
         inference_waits: whether a thread may be waiting for the lock; ``fit`` then pauses after the step.
     """
 
     optimizer: Optimizer | None = None
     loss: Loss | None = None
     metrics: list[Metric] = []  # noqa: RUF012 (replaced by compile, never changed)
+    mean_loss: Mean
     run_eagerly: bool = False
+    stop_training = False
     fused: Any = None
     inference_waits = False
+
+    def running_means(self) -> list[Mean]:
+        """Return the running means of the epoch: the loss, then the metrics in the order of ``compile``."""
+        return [self.mean_loss, *self.metrics]
 
     def forward(self, x: Array | Pixels, trace: dict[str, Array] | None = None, training: bool = False) -> Array:
         """Return the output of the last layer for a batch x (順伝播).
@@ -131,7 +140,7 @@ class Network(LayerStack):
             ValueError: if x is not a batch of finite numbers of the right shape.
         """
         dtype = self._layers[0].dtype if self._layers else None
-        array = x if isinstance(x, Pixels) else utils.check_array(argument, x, dtype)
+        array = x if isinstance(x, Pixels) else check_array(argument, x, dtype)
         rank = len(self.input_shape or array.shape)
         if len(array.shape) == rank - 1 and self.input_shape is not None and self.input_shape[-1] == 1:
             array = array[..., np.newaxis]

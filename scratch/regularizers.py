@@ -5,7 +5,8 @@ Source: ``keras/src/regularizers/regularizers.py``.
 
 import numpy as np
 
-from scratch.utils import Array, check_name, check_number
+from scratch.checks import check_name, check_number
+from scratch.utils import Array
 
 
 class L1L2:

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 from typing import Unpack
 
+from scratch.checks import check_integer, check_number
 from scratch.layer import Common, Layer
-from scratch.utils import Array, Shape, check_integer, check_number
+from scratch.utils import Array, Shape
 
 
 class Reshape(Layer):

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scratch.utils import Array, check_array, check_integer, check_number, check_same_length
+from scratch.checks import check_array, check_integer, check_number, check_same_length
+from scratch.utils import Array
 
 
 def weights_of(

@@ -12,11 +12,13 @@ import numpy as np
 
 from scratch.batches import Data, batches
 from scratch.callbacks import Callback
+from scratch.checks import check_integer
 from scratch.execution import Steps, TrainFunction
+from scratch.fit_state import FitState
 from scratch.pixels import Pixels
 from scratch.sample_weights import weights_of
-from scratch.trainable import FitState, TrainableNetwork
-from scratch.utils import check_integer, warn_user
+from scratch.trainable import TrainableNetwork
+from scratch.utils import warn_user
 
 Check = Callable[[Any], Data]  # a batch of the user → checked data
 

@@ -4,9 +4,10 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+from scratch.checks import check_integer
 from scratch.layers import ELU, Activation, Dropout, Layer, LeakyReLU, Reshape
 from scratch.network import Network
-from scratch.utils import Array, Shape, check_integer
+from scratch.utils import Array, Shape
 
 COLUMN_ENDS = (0.45, 0.80, 1.0)  # as fractions of the width
 BUILT_AT_ONCE = (Activation, Dropout, ELU, LeakyReLU, Reshape)  # what Keras never reports as unbuilt

@@ -1,9 +1,7 @@
-"""``TrainableNetwork``: ``compile``, one training step, the running metrics, and the state of a running ``fit``."""
+"""``TrainableNetwork``: ``compile``, one training step, and the running metrics."""
 
 import copy
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +11,9 @@ from scratch import execution, losses, optimizers
 from scratch import metrics as metrics_module
 from scratch.batches import Data
 from scratch.callbacks import Callback, History, Logs
+from scratch.checks import check_same_length
 from scratch.execution import Steps, TrainFunction
+from scratch.fit_state import FitState
 from scratch.losses import Loss
 from scratch.losses.weighted import WeightedLoss
 from scratch.metrics import Mean, Metric
@@ -21,31 +21,18 @@ from scratch.network import Network
 from scratch.optimizers import Optimizer
 from scratch.pixels import Pixels
 from scratch.sample_weights import weights_of
-from scratch.utils import (
-    Array,
-    accepted,
-    assign_weights,
-    check_integer,
-    check_number,
-    check_same_length,
-    overridden,
-    warn_user,
-)
+from scratch.utils import Array, accepted, overridden, warn_user
 
 
 class TrainableNetwork(Network):
     """A network that ``compile`` has given a loss, an optimizer and metrics.
 
     Attributes:
-        stop_training: a callback sets it to True to end ``fit`` after the current step.
         fit_state: the state of the running ``fit``, for callbacks; None at other times.
-        mean_loss: running mean of the loss.
         history: what the last ``fit`` returned.
     """
 
-    stop_training = False
-    fit_state: "FitState | None" = None
-    mean_loss: Mean
+    fit_state: FitState | None = None
     history: History
 
     def compile(
@@ -196,10 +183,6 @@ class TrainableNetwork(Network):
         detached.mean_loss = Mean("loss")
         return detached
 
-    def running_means(self) -> list[Mean]:
-        """Return the running means of the epoch: the loss, then the metrics in the order of ``compile``."""
-        return [self.mean_loss, *self.metrics]
-
     def metric_values(self) -> Logs:
         """Return the current values by name, in Keras's order: alphabetical."""
         return {mean.name: mean.result() for mean in sorted(self.running_means(), key=lambda mean: mean.name)}
@@ -219,114 +202,3 @@ class TrainableNetwork(Network):
                 metric.update_state(steps.y, steps.out, steps.sample_weight)
             else:
                 metric.update_state(steps.y, steps.out)
-
-
-@dataclass
-class FitState:
-    """State of a running ``fit``: everything that a resumed run needs to end with the same bits.
-
-    Attributes:
-        model: the model that is trained.
-        data: arrays that are trained and validated on, by name; or a generator or data set, as ``batches``.
-        batch_size: samples per step.
-        shuffle: whether every epoch has a new order of the samples.
-        callbacks: all callbacks of this ``fit``.
-        options: other arguments of ``fit`` that change what is trained or reported, as texts by name.
-        epoch: current epoch, from 0.
-        step: number of complete steps in this epoch.
-        offset: number of batches of the current pass over the samples that earlier epochs have trained on: 0, except
-            with ``steps_per_epoch``.
-        logs: running means after these steps.
-        validating: whether the validation after the epoch is running.
-        nonfinite_loss_reported: whether the warning about a loss that is not finite has been given.
-        generator: state of the model's generator before it draws the order of this epoch, or pass.
-    """
-
-    model: TrainableNetwork
-    data: dict[str, Any]
-    batch_size: int
-    shuffle: bool
-    callbacks: Sequence[Callback]
-    epoch: int
-    step: int = 0
-    offset: int = 0
-    logs: Logs = field(default_factory=dict)
-    validating: bool = False
-    nonfinite_loss_reported: bool = False
-    generator: Any = None
-    options: dict[str, str] = field(default_factory=dict)
-    _means: list[tuple[float, float]] = field(default_factory=list)  # restored at the beginning of the epoch
-
-    def __post_init__(self) -> None:
-        self.generator = self.model.rng.bit_generator.state
-
-    @property
-    def place(self) -> str:
-        """The current batch or validation, for messages."""
-        epoch = f"epoch {self.epoch + 1}"
-        return f"validation after {epoch}" if self.validating else f"{epoch}, batch {self.step + 1}"
-
-    def begin_epoch(self) -> None:
-        """Record the generator before the order is drawn, and restore the running means of a resumed epoch."""
-        if self.offset == 0:
-            self.generator = self.model.rng.bit_generator.state
-        for mean, (total, count) in zip(self.model.running_means(), self._means, strict=False):
-            mean.total, mean.count = total, count
-        self._means = []
-
-    def end_epoch(self, offset: int) -> None:
-        """Advance to the beginning of the next epoch, which begins with that batch of a pass."""
-        self.epoch, self.step, self.offset = self.epoch + 1, 0, offset
-        if offset == 0:
-            self.generator = self.model.rng.bit_generator.state
-
-    def get_state(self) -> dict[str, Any]:
-        """Return the complete state of the training as numbers, texts, lists, dicts and arrays."""
-        model, optimizer = self.model, self.model.optimizer
-        assert optimizer is not None
-        means = [[mean.total, mean.count] for mean in model.running_means()] if self.step else []
-        return {
-            "epoch": self.epoch,
-            "step": self.step,
-            "offset": self.offset,
-            "logs": self.logs,
-            "stopped": model.stop_training,
-            "weights": [*model.params.values(), *model.state.values()],
-            "velocities": optimizer.state_arrays(model.params),  # any state: the key is that of version 0.1
-            "iterations": optimizer.iterations,
-            "learning_rate": optimizer.learning_rate if optimizer.schedule is None else None,
-            "generator": self.generator,
-            "means": means,
-            "callbacks": [callback.get_state() for callback in self.stateful_callbacks()],
-        }
-
-    def set_state(self, state: dict[str, Any], epochs: int) -> None:
-        """Restore what ``get_state`` returned.
-
-        Args:
-            state: the complete state.
-            epochs: the ``epochs`` of this ``fit``; a run that a callback had stopped continues after the last epoch.
-        """
-        model, optimizer = self.model, self.model.optimizer
-        assert optimizer is not None
-        with model.lock:
-            assign_weights(f"Model {model.name!r}", model.params | model.state, state["weights"])
-        # Version 0.1 saved None for a velocity that did not exist.
-        optimizer.set_state_arrays(model.params, [v for v in state["velocities"] if v is not None])
-        optimizer.iterations = check_integer("iterations", state["iterations"], minimum=0)
-        if optimizer.schedule is None:
-            optimizer.learning_rate = check_number("learning_rate", state["learning_rate"])
-        model.rng.bit_generator.state = self.generator = state["generator"]
-        self._means = [(float(total), check_number("count", count)) for total, count in state["means"]]
-        for callback, saved in zip(self.stateful_callbacks(), state["callbacks"], strict=True):
-            callback.set_state(saved)
-        self.epoch, self.step = (check_integer(name, state[name], minimum=0) for name in ("epoch", "step"))
-        self.offset = check_integer("offset", state.get("offset", 0), minimum=0)  # version 0.1 had none
-        self.logs = {name: float(value) for name, value in state["logs"].items()}
-        self.nonfinite_loss_reported = not all(map(math.isfinite, self.logs.values()))
-        if state["stopped"]:
-            self.epoch = epochs
-
-    def stateful_callbacks(self) -> list[Callback]:
-        """Return the callbacks that have a state of their own to save."""
-        return [callback for callback in self.callbacks if type(callback).get_state is not Callback.get_state]

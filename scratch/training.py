@@ -1,26 +1,25 @@
-"""Training with Keras's interface: ``fit``, ``evaluate``, ``predict``.
+"""Training with Keras's interface: ``fit``.
 
 ``fit`` is two loops, over epochs and over batches.  How steps are executed is decided once, before the loops, by
 ``make_train_function``: layer by layer, or as fused steps (see ``execution.py``).  ``compile`` and the single training
-step are in ``trainable.py``, and so is ``FitState``: everything that changes during the loops, which
-``BackupAndRestore`` saves and restores.
+step are in ``trainable.py``, ``evaluate`` and ``predict`` in ``evaluation.py``.  Everything that changes during the
+loops is in ``FitState``, which ``BackupAndRestore`` saves and restores.
 """
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from scratch.batches import Data, split_validation
 from scratch.callbacks import Callback, CallbackList, History, Logs
-from scratch.callbacks.progress import ProgbarLogger, interactive
+from scratch.checks import check_integer
 from scratch.concurrency import Uninterrupted
 from scratch.dropped_names import renamed
-from scratch.execution import Steps, TrainFunction
-from scratch.inference import Inference, make_inference
+from scratch.evaluation import Evaluator, Verbose
+from scratch.execution import TrainFunction
+from scratch.fit_state import FitState
 from scratch.sample_weights import weights_of
 from scratch.sources import (
     ArraySource,
@@ -28,29 +27,16 @@ from scratch.sources import (
     batch_size_or_default,
     check_frequency,
     is_stream,
-    prediction_source,
     stream_source,
     validates,
     validation_source,
 )
-from scratch.trainable import FitState, TrainableNetwork
-from scratch.utils import Array, check_integer, check_list
-
-Verbose = str | int  # 0 silent, 1 progress bar, 2 one line per epoch; 'auto': 1 in a terminal or notebook, else 2
 
 LOCK_PAUSE = 1e-4  # seconds after a step in which a thread that waits for the lock gets it; it takes 50 µs to wake
 
 
-class Trainer(TrainableNetwork):
-    """A network with ``fit``, ``evaluate`` and ``predict``.
-
-    Attributes:
-        stop_evaluating: a callback sets it to True to end ``evaluate`` after the current batch, or after the batches
-            that are computed at once.
-        stop_predicting: likewise for ``predict``.
-    """
-
-    stop_evaluating = stop_predicting = False
+class Trainer(Evaluator):
+    """A network with ``fit``."""
 
     @renamed(nb_epoch="epochs")
     def fit(
@@ -182,114 +168,6 @@ class Trainer(TrainableNetwork):
         state.validating = False
         state.logs = dict(sorted([*state.logs.items(), *((f"val_{name}", value) for name, value in values.items())]))
 
-    def evaluate(
-        self,
-        x: Any,
-        y: ArrayLike | None = None,
-        batch_size: int | None = None,
-        verbose: Verbose = "auto",
-        sample_weight: ArrayLike | None = None,
-        steps: int | None = None,
-        callbacks: Callback | Sequence[Callback] | None = None,
-        return_dict: bool = False,
-    ) -> float | list[float] | Logs:
-        """Compute the loss and the metrics with the current parameters.
-
-        Args:
-            x: samples, or a ``PyDataset`` or generator of batches, as in ``fit``.
-            y: their targets.
-            batch_size: samples per batch, by default 32.
-            verbose: as in ``fit``.
-            sample_weight: factor of the loss of each sample (N,).
-            steps: number of batches to evaluate, by default all; a generator needs it.
-            callbacks: called at each event.
-            return_dict: whether to return a dict by name.
-
-        Returns:
-            ``[loss, accuracy]`` in the order of ``compile``, the loss alone without metrics, or a dict by name.
-
-        Raises:
-            ValueError: if an argument is wrong.
-        """
-        if is_stream(x):
-            self.loss_and_optimizer("evaluate")
-            source: Source = stream_source(self, x, y, (sample_weight, None), steps, "steps")
-        else:
-            data = self.checked(x, y, sample_weight, "evaluate")
-            size = batch_size_or_default(batch_size, len(data.x), steps, "steps")
-            source = ArraySource(data, size, steps, "steps")
-        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=source.steps)
-        self.build(source.x_shape)
-        return self._returned(self._evaluate(source, callback_list), return_dict)
-
-    def _evaluate(self, source: Source, callback_list: CallbackList) -> Logs:
-        model = self.detached()
-        model.reset_metrics()
-        self.stop_evaluating = False
-        callback_list.on_test_begin({})
-        step, inference = 0, self._inference(source, callback_list, ("on_test_batch_begin", "on_test_batch_end"))
-        for data in source.evaluation(1 if self.stop_evaluating else inference.batches_per_call):
-            callback_list.on_test_batch_begin(step, {})
-            with self.reading(), np.errstate(over="ignore", invalid="ignore"):
-                steps = inference.evaluate(data)
-                if self.fit_state is not None and self.fit_state.validating:
-                    self._warn_nonfinite(steps, data)
-            model.update_metrics(steps)
-            step += len(steps.losses)
-            callback_list.on_test_batch_end(step - 1, model.metric_values())
-            if self.stop_evaluating:
-                break
-        logs = model.metric_values()
-        callback_list.on_test_end(logs)
-        return logs
-
-    def _inference(self, source: Source, callback_list: CallbackList, events: Sequence[str]) -> Inference:
-        return make_inference(self, source.data, source.batch_size, source.steps, callback_list, events)
-
-    def _warn_nonfinite(self, steps: Steps, data: Data) -> None:
-        """Warn of the first batch of a validation whose loss is not finite."""
-        for i in np.flatnonzero(~np.isfinite(steps.losses))[:1]:
-            rows = slice(i * steps.batch_size, (i + 1) * steps.batch_size)
-            self.warn_nonfinite_loss(data.x[rows], data.y[rows])
-
-    def predict(
-        self,
-        x: Any,
-        batch_size: int | None = None,
-        verbose: Verbose = "auto",
-        steps: int | None = None,
-        callbacks: Callback | Sequence[Callback] | None = None,
-    ) -> Array:
-        """Return the outputs (N, units) for samples (N, …), computed batch by batch.
-
-        Args:
-            x: samples, or a ``PyDataset`` or generator of batches x, ``(x, y)`` or ``(x, y, sample_weight)``.
-            batch_size: samples per batch, by default 32.
-            verbose: as in ``fit``.
-            steps: number of batches, by default all; a generator needs it.
-            callbacks: called at each event.
-
-        Raises:
-            ValueError: if an argument is wrong.
-        """
-        source = prediction_source(self, x, batch_size, steps)
-        callback_list = self._callback_list(callbacks, verbose, epochs=1, steps=source.steps)
-        self.build(source.x_shape)
-        outputs: list[Array] = []
-        self.stop_predicting = False
-        callback_list.on_predict_begin({})
-        step, inference = 0, self._inference(source, callback_list, ("on_predict_batch_begin", "on_predict_batch_end"))
-        for data in source.evaluation(1 if self.stop_predicting else inference.batches_per_call):
-            callback_list.on_predict_batch_begin(step, {})
-            with self.reading(), np.errstate(over="ignore", invalid="ignore"):
-                outputs.append(inference.predict(data.x))
-            step += math.ceil(len(data.x) / (source.batch_size or len(data.x)))
-            callback_list.on_predict_batch_end(step - 1, {"outputs": outputs[-1]})
-            if self.stop_predicting:
-                break
-        callback_list.on_predict_end({})
-        return np.concatenate(outputs)
-
     def train_on_batch(
         self,
         x: ArrayLike,
@@ -308,44 +186,7 @@ class Trainer(TrainableNetwork):
             self.update_metrics(train_function([slice(None)]))
             return self._returned(self.metric_values(), return_dict)
 
-    def test_on_batch(
-        self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, return_dict: bool = False
-    ) -> float | list[float] | Logs:
-        """Evaluate one batch; return what ``evaluate`` returns."""
-        data = self.checked(x, y, sample_weight, "test_on_batch")
-        return self.evaluate(*data[:2], len(data.x), 0, data.sample_weight, return_dict=return_dict)
-
-    def predict_on_batch(self, x: ArrayLike) -> Array:
-        """Return the outputs for one batch."""
-        return self(x)
-
     def _training_data(self, x: ArrayLike, y: Any, weights: Any, split: float) -> tuple[Data, Data | None]:
         """Return the checked data to train on, and those that a split validates on, if any."""
         samples, targets = self.check_data(x, y)
         return split_validation(Data(samples, targets, weights_of(targets, *weights)), split)
-
-    def _callback_list(
-        self,
-        callbacks: Callback | Sequence[Callback] | None,
-        verbose: Verbose,
-        *,
-        epochs: int,
-        steps: int,
-    ) -> CallbackList:
-        """Return the user's callbacks, with a ``History`` and, unless silent, a progress bar."""
-        if verbose not in ("auto", 0, 1, 2):
-            raise ValueError(f"verbose must be 'auto', 0, 1 or 2; got {verbose!r}.")
-        verbose = (1 if interactive() else 2) if verbose == "auto" else int(verbose)
-        found = [callbacks] if isinstance(callbacks, Callback) else check_list("callbacks", callbacks)
-        if verbose and not any(isinstance(callback, ProgbarLogger) for callback in found):
-            found.append(ProgbarLogger())
-        if not any(isinstance(callback, History) for callback in found):
-            found.append(History())  # last, as in Keras: other callbacks may add to the logs
-        found.sort(key=lambda callback: getattr(callback, "called_last", False))
-        return CallbackList(found, self, {"verbose": verbose, "epochs": epochs, "steps": steps})
-
-    def _returned(self, logs: Logs, as_dict: bool) -> float | list[float] | Logs:
-        if as_dict:
-            return logs
-        values = [logs[mean.name] for mean in self.running_means()]
-        return values if self.metrics else values[0]

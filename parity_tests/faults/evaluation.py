@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from parity_tests.faults.catalogue import planted_fault
-from scratch import callbacks, metrics, trainable, training
+from scratch import callbacks, evaluation, metrics, trainable
 from scratch.execution import Steps
 
 Array = np.ndarray
@@ -34,7 +34,7 @@ def accuracy_of_smallest(self: Any, y_true: Array, y_pred: Array, sample_weight:
     self.add_values(y_true.argmax(axis=1) == y_pred.argmin(axis=1), sample_weight)
 
 
-@planted_fault(training.Trainer, "_evaluate", caught_by="epoch reports")
+@planted_fault(evaluation.Evaluator, "_evaluate", caught_by="epoch reports")
 def evaluation_trains(self: Any, source: Any, callback_list: Any) -> Any:
     """Evaluation updates the weights."""
     self.reset_metrics()

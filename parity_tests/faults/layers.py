@@ -6,9 +6,9 @@ import numpy as np
 
 from parity_tests.faults.catalogue import planted_fault
 from scratch import layers, network
+from scratch.checks import check_array
 from scratch.losses import Loss
 from scratch.ops import numpy_ops
-from scratch.utils import check_array
 
 Array = np.ndarray
 Gradients = tuple[Array | None, Array, Array]

@@ -7,8 +7,8 @@ import pytest
 
 from parity_tests.unit.trainings import classifier
 from scratch.callbacks import EarlyStopping
+from scratch.fit_state import FitState
 from scratch.models import Sequential
-from scratch.trainable import FitState
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from typing import Any
 
 from scratch.callbacks.callback import Logs
 from scratch.callbacks.monitor import Monitor
-from scratch.utils import Array, check_integer, check_number, print_now
+from scratch.checks import check_integer, check_number
+from scratch.utils import Array, print_now
 
 
 class EarlyStopping(Monitor):

@@ -1,6 +1,6 @@
 """The ``save_freq`` argument of the callbacks that save: after each epoch, or after a number of batches."""
 
-from scratch.utils import check_integer
+from scratch.checks import check_integer
 
 
 class Frequency:

@@ -8,7 +8,8 @@ import numpy as np
 
 from scratch.callbacks.callback import Callback, Logs
 from scratch.callbacks.monitor import Monitor
-from scratch.utils import check_integer, check_number, print_now
+from scratch.checks import check_integer, check_number
+from scratch.utils import print_now
 
 
 class LearningRateScheduler(Callback):

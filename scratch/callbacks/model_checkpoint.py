@@ -9,9 +9,10 @@ from typing import Any
 from scratch.callbacks.callback import Logs, may_skip_batches
 from scratch.callbacks.frequency import Frequency
 from scratch.callbacks.monitor import Monitor
+from scratch.checks import check_number
 from scratch.files import check_writable, make_folder, named
 from scratch.saving import archive, weights
-from scratch.utils import check_number, print_now
+from scratch.utils import print_now
 
 
 class ModelCheckpoint(Monitor):

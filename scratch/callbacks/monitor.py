@@ -4,7 +4,7 @@ import sys
 import warnings
 
 from scratch.callbacks.callback import Callback, Logs
-from scratch.utils import check_number
+from scratch.checks import check_number
 
 
 class Monitor(Callback):

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from scratch.callbacks.progress import interactive
+from scratch.checks import check_integer, check_name
 from scratch.cli.options import add_data_option, file_name
 from scratch.datasets import mnist
 from scratch.files import check_writable, make_folder, replacing
-from scratch.utils import check_integer, check_name, print_now, printable
+from scratch.utils import print_now, printable
 
 DESCRIPTION = """\
 Do the experiments of the book's chapter 6 on MNIST; print a table and draw a picture for each.

@@ -7,11 +7,11 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from scratch.checks import check_integer
 from scratch.datasets import mnist
 from scratch.lab.packages import check_packages
 from scratch.lab.texts import LANGUAGES, Language
 from scratch.models import Sequential
-from scratch.utils import check_integer
 
 if TYPE_CHECKING:  # imports the packages of the extra
     from scratch.lab.server import Server

@@ -10,11 +10,12 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from scratch.checks import check_name
 from scratch.losses.binary import BinaryCrossentropy, SigmoidCrossEntropy
 from scratch.losses.categorical import CategoricalCrossentropy, SoftmaxCrossEntropy, SparseCategoricalCrossentropy
 from scratch.losses.loss import REDUCTIONS, Loss, units_of
 from scratch.losses.regression import MeanAbsoluteError, MeanSquaredError
-from scratch.utils import Array, check_name
+from scratch.utils import Array
 
 __all__ = [
     "LOSSES",

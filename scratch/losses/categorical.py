@@ -8,8 +8,9 @@ ends in a softmax trains through ``SoftmaxCrossEntropy`` in both cases, as Keras
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from scratch.checks import check_array, check_labels
 from scratch.losses.loss import Crossentropy, Loss, units_of
-from scratch.utils import Array, Shape, check_array, check_labels
+from scratch.utils import Array, Shape
 
 
 class SoftmaxCrossEntropy(Loss):

@@ -8,16 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops
-from scratch.utils import (
-    Array,
-    Shape,
-    check_array,
-    check_name,
-    check_number,
-    check_same_length,
-    constructor_arguments,
-    overridden,
-)
+from scratch.checks import check_array, check_name, check_number, check_same_length
+from scratch.utils import Array, Shape, constructor_arguments, overridden
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "none")
 

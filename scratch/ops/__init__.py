@@ -5,7 +5,7 @@ from functools import cache
 from importlib import import_module
 from types import ModuleType
 
-from scratch.utils import check_name
+from scratch.checks import check_name
 
 BACKENDS = ("numpy", "numba")  # the NumPy reference, and the compiled version
 MAX_THREADS = 1024  # of Numba; far more would exceed the system's limits, which ends the process without an exception

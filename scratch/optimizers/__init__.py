@@ -1,12 +1,12 @@
 """Optimizers (最適化手法): rules by which a gradient changes the parameters, one module for each."""
 
+from scratch.checks import check_name
 from scratch.optimizers import schedules
 from scratch.optimizers.adagrad import Adagrad
 from scratch.optimizers.adam import Adam
 from scratch.optimizers.optimizer import Optimizer
 from scratch.optimizers.rmsprop import RMSprop
 from scratch.optimizers.sgd import SGD
-from scratch.utils import check_name
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "Optimizer", "RMSprop", "get", "schedules"]
 

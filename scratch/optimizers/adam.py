@@ -5,10 +5,11 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from scratch.checks import check_number
 from scratch.kernels import Rule
 from scratch.optimizers.optimizer import BELOW_ONE, Optimizer, Options, State
 from scratch.optimizers.schedules import LearningRateSchedule
-from scratch.utils import Array, check_number
+from scratch.utils import Array
 
 
 class Adam(Optimizer):

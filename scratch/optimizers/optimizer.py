@@ -11,10 +11,11 @@ from typing import Any, Self, TypedDict
 
 import numpy as np
 
+from scratch.checks import check_number
 from scratch.kernels import UPDATE_RULES, Rule
 from scratch.optimizers import schedules
 from scratch.optimizers.schedules import LearningRateSchedule
-from scratch.utils import Array, check_number
+from scratch.utils import Array
 
 State = Mapping[str, Array]
 RENAMED = {

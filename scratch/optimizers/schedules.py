@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from scratch.utils import check_list, check_name, check_number
+from scratch.checks import check_list, check_name, check_number
 
 
 class LearningRateSchedule:

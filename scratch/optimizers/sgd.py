@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Unpack
 
+from scratch.checks import check_number
 from scratch.kernels import Rule
 from scratch.optimizers.optimizer import Optimizer, Options, State
 from scratch.optimizers.schedules import LearningRateSchedule
-from scratch.utils import Array, check_number
+from scratch.utils import Array
 
 
 class SGD(Optimizer):

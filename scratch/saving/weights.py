@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from scratch.checks import check_number
 from scratch.files import FileError, existing, named, replacing
 from scratch.layer import Layer
 from scratch.layers import Input
@@ -25,7 +26,7 @@ from scratch.optimizers import Optimizer
 from scratch.saving import hdf5, npz
 from scratch.saving.config import Description
 from scratch.saving.zips import read_entries
-from scratch.utils import Array, Shape, check_number, snake_case
+from scratch.utils import Array, Shape, snake_case
 
 OPTIMIZER = "optimizer/vars"
 ARCHIVE_ENTRY = "model.weights.h5"  # in a .keras archive

@@ -14,8 +14,8 @@ from parity_tests.diagnosis.formulas import Formulas, Settings, sgd
 from parity_tests.diagnosis.judge import (
     Architecture,
     BoundedStep,
-    bounded_network,
     bounded_steps,
+    bounded_trace,
     keras_steps,
     keras_trace,
 )
@@ -170,9 +170,9 @@ def explained(candidate: Architecture, observation: Observation) -> bool:
 def batch_scene(architecture: Architecture, observation: Observation) -> BatchScene:
     """Return the scene of a batch, with the right tensors."""
     at = observation.situation
-    right = bounded_network(architecture, at.weights).trace(at.x, at.t)
+    right = bounded_trace(architecture, at)
     if observation.from_step:
-        right |= gradients_from_step(architecture, at.weights, right)
+        right = right | gradients_from_step(architecture, at.weights, right)
     return BatchScene(observation, right, architecture.activations)
 
 

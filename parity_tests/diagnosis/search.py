@@ -9,7 +9,7 @@ The time for pairs is bounded: none is tried for tensors that are computed from 
 when the CPU time for pairs is used up.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import combinations
@@ -17,15 +17,13 @@ from itertools import combinations
 import numpy as np
 
 from parity_tests.diagnosis.budget import Budget
-from parity_tests.diagnosis.evidence import STAGES, Key, Scene, explains, missed_in, misses, reproduces, stage_of
-from parity_tests.diagnosis.formulas import Array, Formulas, Tensors
+from parity_tests.diagnosis.evidence import STAGES, Key, Scene, explains, missed_in, misses, stage_of
+from parity_tests.diagnosis.fitting import fit
+from parity_tests.diagnosis.formulas import Formulas, Tensors
 from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
 
 MOST = 3  # rounds of the search in one stage
 FIRST = 4  # partial explanations that are tried as the first of a pair
-NEWTON_STEPS = 8
-CONVERGED = 1e-9  # relative to the parameter: a smaller change of it is lost among rounding errors
-USUAL = 1e3  # how far a parameter may be from the usual values
 PAIR_SECONDS = 4.0  # CPU time for pairs in all stages: enough for 97 of 100 random pairs of faults
 UPSTREAM = {"outputs": (), "loss": ("outputs",), "gradients": ("outputs",), "steps": ("outputs", "gradients")}
 DERIVED = "derived"  # why pairs were not tried: see Diagnosis.limits
@@ -246,7 +244,7 @@ def _plausible(
 
         usual = mistake.values or (None,)
         if any(_changed(predict(value), before, names) for value in usual):
-            values = _fit(probe, mistake.values, predict, fitted) if mistake.values else usual
+            values = fit(probe, mistake.values, predict, fitted) if mistake.values else usual
             fitting = [p for p in values if missed.issuperset(missed_in(probe, predict(p), stages))]
             found += [Explanation(mistake, parameter, layer) for parameter in fitting]
     return found
@@ -274,49 +272,3 @@ def _changed(after: Tensors, before: Tensors, names: Iterable[str]) -> bool:
 def _parameters(explanations: Explanations) -> int:
     """Return the number of parameters: a mistake without one says more."""
     return sum(explanation.parameter is not None for explanation in explanations)
-
-
-def _fit(
-    probe: Scene, values: Sequence[float], predict: Callable[[float], Tensors], names: Sequence[str]
-) -> list[float]:
-    """Return the usual values that fit, best first: other scenes tell them apart.
-
-    If there are none, return the best usual value, improved by Newton's method for least squares.
-
-    Args:
-        probe: the scene that a mistake is fitted to.
-        values: the usual values of the parameter.
-        predict: parameter → the tensors of the scene.
-        names: the tensors that are fitted.
-    """
-
-    def residual(parameter: float) -> Array:
-        predicted = predict(parameter)
-        parts = [(predicted[name] - probe.observed[name]).ravel() for name in names]
-        return np.nan_to_num(np.concatenate([np.zeros(1), *parts]), nan=1e300, posinf=1e300, neginf=-1e300)
-
-    def error(parameter: float) -> float:
-        return float(np.abs(residual(parameter)).max())
-
-    def fits(parameter: float) -> bool:
-        return all(reproduces(probe, name, predict(parameter)[name]) for name in names)
-
-    values = sorted(values, key=error)
-    best = p = values[0]
-    if fitting := [value for value in values if fits(value)]:
-        return fitting
-    if not error(best) < 1e300:
-        return [best]
-    for _ in range(NEWTON_STEPS):
-        r, h = residual(p), 1e-4 * abs(p)
-        slope = (residual(p + h) - residual(p - h)) / (2 * h)
-        if not np.isfinite(slope).all() or not slope.any():
-            break
-        change = float(slope @ r / (slope @ slope))
-        p -= change
-        if abs(change) <= CONVERGED * abs(p):
-            break
-    rounded = float(f"{p:.3g}")
-    if not min(values) / USUAL <= p <= max(values) * USUAL:  # far from usual values
-        return [best]
-    return [rounded if fits(rounded) or error(rounded) <= 1.01 * error(p) else p]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ BATCH = 32
 SHORT = 7
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one object for each situation: what is right in it is computed once
 class Situation:
     """Weights and a batch.
 
@@ -49,7 +50,8 @@ def draw_batch(rng: np.random.Generator, sizes: Sequence[int], samples: int) -> 
     return rng.normal(size=(samples, sizes[0])), np.eye(sizes[-1])[rng.integers(sizes[-1], size=samples)]
 
 
-def situations(sizes: Sequence[int], seed: int = 0) -> list[Situation]:
+@lru_cache(maxsize=8)
+def situations(sizes: tuple[int, ...], seed: int = 0) -> tuple[Situation, ...]:
     """Return the situations for a network with these sizes: inputs, units of each layer; in float32 values."""
     rng = np.random.default_rng([seed, *sizes])
     weights, (x, t) = draw_weights(rng, sizes), draw_batch(rng, sizes, BATCH)
@@ -77,4 +79,4 @@ def situations(sizes: Sequence[int], seed: int = 0) -> list[Situation]:
         Situation("a class missing", weights, x, missing),
         Situation("a second call", weights, x, t, (draw_batch(rng, sizes, BATCH),)),
     ]
-    return [situation.astype("float32").astype("float64") for situation in found]
+    return tuple(situation.astype("float32").astype("float64") for situation in found)

@@ -178,6 +178,37 @@ def test_an_interrupt_within_a_step_is_raised_after_it(method: str) -> None:
     assert fingerprint(model) == fingerprint(expected)
 
 
+def test_an_interrupt_within_a_callback_is_raised_at_once() -> None:
+    done: list[object] = []
+
+    def interrupt_it(batch: int, logs: dict[str, float]) -> None:
+        done.append(batch)
+        signal.raise_signal(signal.SIGINT)
+        done.append("not reached")
+
+    with pytest.raises(KeyboardInterrupt):
+        make("numpy").fit(X, Y, BATCH, verbose=0, callbacks=LambdaCallback(on_train_batch_end=interrupt_it))
+    assert done == [0]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_handler_that_a_callback_installs_is_delayed_and_stays() -> None:
+    model = make("numpy")
+    model.compile(InterruptedSGD(0.1), "sparse_categorical_crossentropy")
+    seen: list[int] = []
+
+    def handler(number: int, frame: object) -> None:
+        assert model.optimizer is not None
+        seen.append(model.optimizer.iterations)
+
+    def install(batch: int, logs: dict[str, float]) -> None:
+        signal.signal(signal.SIGINT, handler)
+
+    model.fit(X, Y, 200, verbose=0, callbacks=LambdaCallback(on_train_batch_begin=install))
+    assert seen == [1, 2, 3]  # after each step
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 def test_200_interrupts_never_split_a_step(path: str) -> None:

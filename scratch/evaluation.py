@@ -1,6 +1,6 @@
-"""Evaluation and prediction with Keras's interface: ``evaluate``, ``predict``.
+"""Evaluation and prediction with Keras's interface: ``evaluate``, ``predict``, and both for one batch.
 
-Both are one loop over batches; ``inference.py`` decides how many of them the compiled core computes at once.
+Each is a loop over batches; ``inference.py`` decides how many of them the compiled core computes at once.
 """
 
 import math

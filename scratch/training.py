@@ -1,4 +1,4 @@
-"""Training with Keras's interface: ``fit``.
+"""Training with Keras's interface: ``fit``, ``train_on_batch``.
 
 ``fit`` is two loops, over epochs and over batches.  How steps are executed is decided once, before the loops, by
 ``make_train_function``: layer by layer, or as fused steps (see ``execution.py``).  ``compile`` and the single training
@@ -8,7 +8,6 @@ loops is in ``FitState``, which ``BackupAndRestore`` saves and restores.
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -37,7 +36,7 @@ LOCK_PAUSE = 1e-4  # seconds after a step in which a thread that waits for the l
 
 
 class Trainer(Evaluator):
-    """A network with ``fit``."""
+    """A network with ``fit`` and ``train_on_batch``."""
 
     @renamed(nb_epoch="epochs")
     def fit(
@@ -144,24 +143,23 @@ class Trainer(Evaluator):
         self.reset_metrics()
         state.begin_epoch()
         callback_list.on_epoch_begin(state.epoch, {})
-        rows = source.epoch(state)
-        with closing(Uninterrupted()) as uninterrupted:
-            while state.step < len(rows):
-                callback_list.on_train_batch_begin(state.step, {})
-                count = 1 if self.stop_training else train_function.steps_per_call
-                with uninterrupted, self.lock:
-                    result = train_function(rows[state.step : state.step + count])
-                    if not result.losses:  # a generator has ended
-                        break
-                    self.update_metrics(result)
-                    state.step += len(result.losses)
-                    state.logs = self.metric_values()
-                if self.inference_waits:
-                    self.inference_waits = False
-                    time.sleep(LOCK_PAUSE)
-                callback_list.on_train_batch_end(state.step - 1, state.logs)
-                if self.stop_training:
+        rows, uninterrupted = source.epoch(state), Uninterrupted()
+        while state.step < len(rows):
+            callback_list.on_train_batch_begin(state.step, {})
+            count = 1 if self.stop_training else train_function.steps_per_call
+            with uninterrupted, self.lock:
+                result = train_function(rows[state.step : state.step + count])
+                if not result.losses:  # a generator has ended
                     break
+                self.update_metrics(result)
+                state.step += len(result.losses)
+                state.logs = self.metric_values()
+            if self.inference_waits:
+                self.inference_waits = False
+                time.sleep(LOCK_PAUSE)
+            callback_list.on_train_batch_end(state.step - 1, state.logs)
+            if self.stop_training:
+                break
 
     def _validate(self, state: FitState, validation: Source, callback_list: CallbackList) -> None:
         """Evaluate after an epoch, and add the values to its logs."""
@@ -182,7 +180,7 @@ class Trainer(Evaluator):
         samples, targets = self.check_data(x, y, "train_on_batch")
         weights = weights_of(targets, sample_weight, class_weight)
         self.build(samples.shape)
-        with closing(Uninterrupted()) as uninterrupted, uninterrupted, self.lock:
+        with Uninterrupted(), self.lock:
             self.reset_metrics()
             train_function = self.make_train_function(samples, targets, len(samples), sample_weight=weights)
             self.update_metrics(train_function([slice(None)]))

@@ -1,4 +1,4 @@
-"""Utilities: random seeds, automatic names, one-hot encoding, and what other modules share."""
+"""Utilities: random seeds, automatic names, one-hot encoding, printing, warnings."""
 
 import inspect
 import math
@@ -15,7 +15,18 @@ from numpy.typing import ArrayLike
 
 from scratch.checks import Array as Array
 from scratch.checks import Shape as Shape
-from scratch.checks import check_integer, check_labels, check_list, check_numeric
+from scratch.checks import (  # noqa: F401  (all of them had been defined here)
+    check_array,
+    check_dtype,
+    check_integer,
+    check_labels,
+    check_list,
+    check_name,
+    check_number,
+    check_numeric,
+    check_same_length,
+    check_sample_shape,
+)
 from scratch.py_dataset import PyDataset as PyDataset
 
 CACHE_LINE = 64  # bytes; a multiple of the cache line of every processor that NumPy has wheels for

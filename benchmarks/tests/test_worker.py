@@ -7,11 +7,13 @@ import pytest
 
 from benchmarks.measurement.results import Results
 from benchmarks.measurement.runner import LocalRunner
+from benchmarks.measurement.same import check_outputs, reference_outputs
 from benchmarks.measurement.worker import Worker, WorkerError
 from benchmarks.peers import registry
 from benchmarks.peers.registry import PEERS, PeerEntry, missing_packages
 from benchmarks.questions.session import Session
-from benchmarks.tasks import dense_task
+from benchmarks.tasks import article_task, dense_task
+from scratch.datasets import mnist
 
 TASK = dense_task(batch_size=4, width=8, depth=1, steps=3)
 
@@ -40,6 +42,18 @@ def test_worker_continues_after_a_failure(worker: Worker) -> None:
     with pytest.raises(WorkerError, match=message):
         worker.measure("dance 3")
     assert worker.measure("step") > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["keras-tensorflow", "keras-jax"])
+def test_keras_in_a_worker_agrees_with_the_reference(kind: str) -> None:
+    """On the digits of this machine, as in a measurement; the other tests have a few random images."""
+    if sentence := missing_packages(kind):
+        pytest.skip(sentence)
+    task = article_task(*mnist.load().train)
+    with Worker(kind) as worker:
+        worker.open(task)
+        check_outputs(kind, task, worker.outputs(), reference_outputs(kind, task))
 
 
 def test_killed_worker_is_an_error() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise, product
 from typing import Any
 
@@ -14,8 +14,8 @@ from parity_tests.diagnosis.formulas import Formulas, Settings, sgd
 from parity_tests.diagnosis.judge import (
     Architecture,
     BoundedStep,
+    bounded_network,
     bounded_steps,
-    bounded_trace,
     keras_steps,
     keras_trace,
 )
@@ -32,6 +32,9 @@ HIDDEN = ("relu", "sigmoid", "tanh")  # a network without activations is one in 
 LAST = ("softmax", "linear")
 RANDOM = 1e-3  # relative to the largest entry; another order of summation in float32 changes less than 1e-5
 PREFIXES = (1, 10, 100)  # training steps that are compared: mistakes that show early are found early
+
+# For the situations of one network, which are the same objects for every network of its sizes.
+keras_trace_once = lru_cache(maxsize=10)(keras_trace)
 
 
 @dataclass(frozen=True)
@@ -170,9 +173,9 @@ def explained(candidate: Architecture, observation: Observation) -> bool:
 def batch_scene(architecture: Architecture, observation: Observation) -> BatchScene:
     """Return the scene of a batch, with the right tensors."""
     at = observation.situation
-    right = bounded_trace(architecture, at)
+    right = bounded_network(architecture, at.weights).trace(at.x, at.t)
     if observation.from_step:
-        right = right | gradients_from_step(architecture, at.weights, right)
+        right |= gradients_from_step(architecture, at.weights, right)
     return BatchScene(observation, right, architecture.activations)
 
 
@@ -226,7 +229,7 @@ def compare_with_keras(architecture: Architecture, scenes: Sequence[Scene], step
     for scene in scenes:
         expected = weights
         if isinstance(scene, BatchScene):
-            expected = keras_trace(architecture, scene.observation.situation)
+            expected = keras_trace_once(architecture, scene.observation.situation)
         rows.append(
             Row(
                 scene.name,

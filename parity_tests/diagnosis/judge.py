@@ -50,12 +50,6 @@ def bounded_network(architecture: Architecture, weights: Sequence[Array]) -> Bou
     return BoundedNetwork(specs, params, rounding, SOFTMAX_CROSS_ENTROPY, True, architecture.settings)
 
 
-@lru_cache(maxsize=64)
-def bounded_trace(architecture: Architecture, situation: Situation) -> dict[str, Bounded]:
-    """Return the right tensors in a situation, with their bounds."""
-    return bounded_network(architecture, situation.weights).trace(situation.x, situation.t)
-
-
 class BoundedStep(NamedTuple):
     """The right weights after a step and the right gradients of it, by parameter, with their bounds."""
 
@@ -93,7 +87,6 @@ def keras_model(architecture: Architecture) -> keras.Sequential:
     return model
 
 
-@lru_cache(maxsize=64)
 def keras_trace(architecture: Architecture, situation: Situation) -> dict[str, Array]:
     """Return Keras's tensors in a situation.
 
@@ -101,7 +94,8 @@ def keras_trace(architecture: Architecture, situation: Situation) -> dict[str, A
     float64 reference stands in for Keras on TensorFlow, with which it agrees within its bounds.
     """
     if FRAMEWORK != "tensorflow":
-        return {name: tensor.value for name, tensor in bounded_trace(architecture, situation).items()}
+        trace = bounded_network(architecture, situation.weights).trace(situation.x, situation.t)
+        return {name: tensor.value for name, tensor in trace.items()}
     model, batch = keras_model(architecture), situation.astype(architecture.dtype)
     model.set_weights(situation.weights)
     return keras_impl.trace(model, batch.x, batch.t)

@@ -12,7 +12,7 @@ BATCH = 32
 SHORT = 7
 
 
-@dataclass(frozen=True, eq=False)  # one object for each situation: what is right in it is computed once
+@dataclass(frozen=True, eq=False)  # compared by identity, as a key of the cache in examine.py
 class Situation:
     """Weights and a batch.
 
@@ -50,9 +50,12 @@ def draw_batch(rng: np.random.Generator, sizes: Sequence[int], samples: int) -> 
     return rng.normal(size=(samples, sizes[0])), np.eye(sizes[-1])[rng.integers(sizes[-1], size=samples)]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def situations(sizes: tuple[int, ...], seed: int = 0) -> tuple[Situation, ...]:
-    """Return the situations for a network with these sizes: inputs, units of each layer; in float32 values."""
+    """Return the situations for a network with these sizes: inputs, units of each layer; in float32 values.
+
+    They are the same objects in every call, and not to be changed.
+    """
     rng = np.random.default_rng([seed, *sizes])
     weights, (x, t) = draw_weights(rng, sizes), draw_batch(rng, sizes, BATCH)
     classes = sizes[-1]

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -207,6 +208,43 @@ def test_a_handler_that_a_callback_installs_is_delayed_and_stays() -> None:
     model.fit(X, Y, 200, verbose=0, callbacks=LambdaCallback(on_train_batch_begin=install))
     assert seen == [1, 2, 3]  # after each step
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_handlers_that_callbacks_chain_and_put_back() -> None:
+    """As a debugger does: the handler of before is called by the new one, and installed again after it."""
+    model, seen = make("numpy"), list[str]()
+    model.compile(InterruptedSGD(0.1), "sparse_categorical_crossentropy")
+    previous: list[Callable[..., object]] = []
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        seen.append("handler")
+        if previous:
+            previous[0](number, frame)
+
+    def first(number: int, frame: FrameType | None) -> None:
+        seen.append("first")
+
+    def install(batch: int, logs: dict[str, float]) -> None:
+        found = signal.signal(signal.SIGINT, handler if batch == 0 else first)
+        if batch == 0:
+            assert callable(found)
+            previous.append(found)
+
+    signal.signal(signal.SIGINT, first)
+    model.fit(X, Y, 200, verbose=0, callbacks=LambdaCallback(on_train_batch_end=install))
+    assert seen == ["first", "handler", "first", "first"]
+    assert signal.getsignal(signal.SIGINT) is first
+
+
+def test_an_ignored_interrupt_stays_ignored() -> None:
+    """A shell starts programs in the background like this."""
+    model = make("numpy")
+    model.compile(InterruptedSGD(0.1), "sparse_categorical_crossentropy")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    model.fit(X, Y, 200, verbose=0)
+    assert model.optimizer is not None
+    assert model.optimizer.iterations == 3
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 @pytest.mark.slow

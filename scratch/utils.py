@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from scratch.checks import Array as Array
 from scratch.checks import Shape as Shape
-from scratch.checks import (  # noqa: F401  (all of them had been defined here)
+from scratch.checks import (  # noqa: F401  (older programs import them from here)
     check_array,
     check_dtype,
     check_integer,

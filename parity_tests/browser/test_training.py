@@ -70,6 +70,7 @@ def test_an_epoch_ends_with_the_bits_of_fit(page: Page, data: mnist.Dataset, tmp
 def test_a_look_back_in_a_pause_leaves_the_training_as_it_is(
     page: Page, data: mnist.Dataset, tmp_path: Path, by: str
 ) -> None:
+    wait_for_trace(page, 1)
     open_view(page, "train")
     wait_paused(page, 0, 0)
     page.locator("[data-field=speed]").select_option("100")

@@ -65,7 +65,8 @@ export function networkCard(lab, explain) {
   });
 
   lab.addEventListener("digit", refresh);
-  lab.addEventListener("snapshot", () => element.dataset.traces && refresh());
+  // Also while the first trace is loading, whose tensors would come from two snapshots otherwise.
+  lab.addEventListener("snapshot", () => element.dataset.state !== "empty" && refresh());
   return { element, open: refresh };
 }
 

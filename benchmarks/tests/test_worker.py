@@ -1,6 +1,6 @@
 """Test workers: they compute what this process computes, and every failure is one line, without waiting forever."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -46,10 +46,9 @@ def test_worker_continues_after_a_failure(worker: Worker) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["keras-tensorflow", "keras-jax"])
-def test_keras_in_a_worker_agrees_with_the_reference(kind: str) -> None:
+def test_keras_in_a_worker_agrees_with_the_reference(require_peer: Callable[[str], None], kind: str) -> None:
     """On the digits of this machine, as in a measurement; the other tests have a few random images."""
-    if sentence := missing_packages(kind):
-        pytest.skip(sentence)
+    require_peer(kind)
     task = article_task(*mnist.load().train)
     with Worker(kind) as worker:
         worker.open(task)

@@ -164,11 +164,17 @@ class InterruptedSGD(SGD):
         super().update(params, grads)
 
 
+def interrupted_in_each_step() -> Sequential:
+    """Return a model that receives Ctrl-C in each of its steps."""
+    model = make("numpy")
+    model.compile(InterruptedSGD(0.1), "sparse_categorical_crossentropy")
+    return model
+
+
 @pytest.mark.parametrize("method", ["fit", "train_on_batch"])
 def test_an_interrupt_within_a_step_is_raised_after_it(method: str) -> None:
     """The handler is installed again before KeyboardInterrupt is raised, so that the next Ctrl-C works, too."""
-    model, expected = make("numpy"), make("numpy")
-    model.compile(InterruptedSGD(0.1), "sparse_categorical_crossentropy")
+    model, expected = interrupted_in_each_step(), make("numpy")
     expected.train_on_batch(X[:BATCH], Y[:BATCH])
     options = {"batch_size": BATCH, "shuffle": False, "verbose": 0} if method == "fit" else {}
     with pytest.raises(KeyboardInterrupt):
@@ -194,8 +200,7 @@ def test_an_interrupt_within_a_callback_is_raised_at_once() -> None:
 
 
 def test_a_handler_that_a_callback_installs_is_delayed_and_stays() -> None:
-    model = make("numpy")
-    model.compile(InterruptedSGD(0.1), "sparse_categorical_crossentropy")
+    model = interrupted_in_each_step()
     seen: list[int] = []
 
     def handler(number: int, frame: object) -> None:
@@ -211,15 +216,13 @@ def test_a_handler_that_a_callback_installs_is_delayed_and_stays() -> None:
 
 
 def test_handlers_that_callbacks_chain_and_put_back() -> None:
-    """As a debugger does: the handler of before is called by the new one, and installed again after it."""
-    model, seen = make("numpy"), list[str]()
-    model.compile(InterruptedSGD(0.1), "sparse_categorical_crossentropy")
+    """As a debugger does: the new handler calls the previous one, which is installed again later."""
+    model, seen = interrupted_in_each_step(), list[str]()
     previous: list[Callable[..., object]] = []
 
     def handler(number: int, frame: FrameType | None) -> None:
         seen.append("handler")
-        if previous:
-            previous[0](number, frame)
+        previous[0](number, frame)
 
     def first(number: int, frame: FrameType | None) -> None:
         seen.append("first")
@@ -238,8 +241,7 @@ def test_handlers_that_callbacks_chain_and_put_back() -> None:
 
 def test_an_ignored_interrupt_stays_ignored() -> None:
     """A shell starts programs in the background like this."""
-    model = make("numpy")
-    model.compile(InterruptedSGD(0.1), "sparse_categorical_crossentropy")
+    model = interrupted_in_each_step()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     model.fit(X, Y, 200, verbose=0)
     assert model.optimizer is not None

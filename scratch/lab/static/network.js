@@ -66,7 +66,7 @@ export function networkCard(lab, explain) {
 
   lab.addEventListener("digit", refresh);
   // Also while the first trace is loading, whose tensors would come from two snapshots otherwise.
-  lab.addEventListener("snapshot", () => element.dataset.state !== "empty" && refresh());
+  lab.addEventListener("snapshot", () => newest.hasStarted() && refresh());
   return { element, open: refresh };
 }
 

@@ -24,7 +24,7 @@ export function representationCard(lab) {
       tensor, epoch: basis.epoch + 1, step: basis.step, share: percent(explained.reduce((a, b) => a + Number(b), 0), 0),
     });
   });
-  lab.addEventListener("snapshot", () => chart.dataset.shown && show());
+  lab.addEventListener("snapshot", () => newest.hasStarted() && show());
   return {
     // Draw the points when the view is first seen; there are none of weights that are NaN.
     open: () => chart.dataset.shown || lab.training.state === "stopped by NaN" || show(),

@@ -63,8 +63,10 @@ export const ask = (...request) => lab.ask(...request);
 // Run an asynchronous task so that only the newest of several calls finishes: task(isCurrent).
 export function latest() {
   let newest = 0;
-  return (task) => {
+  const run = (task) => {
     const mine = ++newest;
     return task(() => mine === newest);
   };
+  run.hasStarted = () => newest > 0;
+  return run;
 }

@@ -1,7 +1,7 @@
 """Faults in the kernels of the compiled core, which ``fit`` uses by default: lines of source that are replaced."""
 
 from parity_tests.faults.catalogue import planted_in_kernel
-from scratch.kernels import elementwise, masks, micro_kernel, passes, sparsity, updates
+from scratch.kernels import elementwise, gemm, masks, micro_kernel, passes, sparsity, updates
 
 planted_in_kernel(
     elementwise,
@@ -26,6 +26,13 @@ planted_in_kernel(
     "x[i] = x[i] if x[i] > 0 else x[i] * x.dtype.type(0.01)",
     name="fused_leaky_relu",
     mistake="ReLU has a slope of 0.01 for negative inputs.",
+)
+planted_in_kernel(
+    gemm,
+    "sums[j] += a * get(B, start + j)",
+    "sums[j] = a * get(B, start + j)",
+    name="one_row_not_summed",
+    mistake="The product of a single row with W has only the last term of each block.",
 )
 planted_in_kernel(
     passes,

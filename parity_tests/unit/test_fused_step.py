@@ -16,6 +16,7 @@ from scratch.callbacks import LambdaCallback, ModelCheckpoint
 from scratch.callbacks.callback import may_skip_batches
 from scratch.callbacks.progress import ProgbarLogger
 from scratch.kernels import plan, threads, workers
+from scratch.kernels.gemm import MAX_ROWS
 from scratch.kernels.job import BY_INPUTS, BY_SAMPLES, BY_UNITS, Job, Layer
 from scratch.layers import Dense, Dropout, Flatten
 from scratch.losses import CategoricalCrossentropy
@@ -93,6 +94,7 @@ def test_fused_step_on_several_cores_has_the_bits_of_layer_by_layer() -> None:
         (1, [300, 2060, 2100], [0.0] * 5),
         (20, [300, 700, 1100, 30], [0.3] * 5),
         (70, [300, 2050, 60, 1030], [0.1, 0.5, 0, 0.2, 0.3]),
+        (MAX_ROWS + 70, [300, 700, 30], [0.0] * 5),
     ],
 )
 def test_layers_partitioned_by_units_have_the_bits_of_layer_by_layer(

@@ -150,11 +150,15 @@ def test_products_of_few_terms_or_many_columns_are_one_sum() -> None:
     assert [split_k(511, 10), split_k(512, 10), split_k(5000, 511), split_k(5000, 512)] == [511, 256, 2512, 5000]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("N", [128, 10, 77])
 @pytest.mark.parametrize("density", [0.0, 0.2, 1.0])  # packed in pairs, in pairs, in groups of four rows
-def test_bits_depend_neither_on_the_other_rows_nor_on_how_they_are_packed(density: float) -> None:
+def test_bits_depend_neither_on_the_other_rows_nor_on_how_they_are_packed(density: float, N: int, dtype: str) -> None:
+    """One row is multiplied without packing."""
     rng = np.random.default_rng(0)
-    A, B = rng.normal(size=(203, 300)).astype("float32"), rng.normal(size=(300, 128)).astype("float32")
-    A[10:] *= rng.random((193, 300)) < density
-    whole = product(A, B)
-    for rows in (slice(0, 1), slice(0, 10), slice(3, 8), slice(0, MIN_ROWS_TO_PACK + 5)):
-        np.testing.assert_array_equal(product(A[rows], B), whole[rows])
+    A, B, b = (rng.normal(size=shape).astype(dtype) for shape in ((203, 600), (600, N), N))
+    A[10:] *= rng.random((193, 600)) < density
+    for split in (600, 304):
+        whole = product(A, B, b, split)
+        for rows in (slice(0, 1), slice(202, 203), slice(0, 10), slice(3, 8), slice(0, MIN_ROWS_TO_PACK + 5)):
+            np.testing.assert_array_equal(product(A[rows], B, b, split), whole[rows])

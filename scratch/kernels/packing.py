@@ -149,11 +149,9 @@ def is_finite(numbers: Array, start: Int, end: Int) -> bool:
 @subroutine
 def rows_are_finite(columns: Columns, count: Int) -> bool:
     """Return whether ``count`` rows of B that are not packed hold neither infinity nor NaN."""
-    data, start = columns.data, columns.start
-    if columns.ldb == columns.width:
-        return is_finite(data, start, start + count * columns.ldb)
-    for _ in range(count):
-        if not is_finite(data, start, start + columns.width):
+    rows, length = (1, count * columns.width) if columns.ldb == columns.width else (count, columns.width)
+    for r in range(rows):
+        start = columns.start + r * columns.ldb
+        if not is_finite(columns.data, start, start + length):
             return False
-        start += columns.ldb
     return True

@@ -59,7 +59,7 @@ from scratch.kernels.job import (
 )
 from scratch.kernels.packing import PANEL
 from scratch.kernels.parameters import Parameters, Weights, aligned
-from scratch.kernels.sparsity import KC
+from scratch.kernels.sparsity import KC, MC
 from scratch.kernels.workspace import buffer_for, panel_columns
 from scratch.utils import aligned_empty
 
@@ -68,7 +68,7 @@ MIN_UNITS_PER_CHUNK = 256  # of a layer that is partitioned by units; with fewer
 MIN_SAMPLES_PER_CHUNK = 16
 MIN_INPUTS_PER_SAMPLE = 2  # of a layer that is partitioned by inputs; with fewer, sums are more to move than half of W
 ACTIVATION_WORK = 16  # multiplications that take as long as one activation
-UPDATE_ROWS = 64  # of a block of W whose gradient is computed at once
+UPDATE_ROWS = MC  # of a block of W whose gradient is computed at once: one packed block of x.T
 UPDATE_STEP, UPDATE_COLUMNS = 16, PANEL  # chunks of W begin at multiples of them; each such part has a sum of squares
 
 
@@ -131,7 +131,7 @@ class Plan:
             *(min(inputs, KC) * panel_columns(units) for inputs, units in shapes),
             *(min(units, KC) * panel_columns(inputs) for inputs, units in shapes[1:]),
         )
-        self.buffer_sizes = columns, UPDATE_ROWS * widest
+        self.buffer_sizes = columns, UPDATE_ROWS * widest if updates else 0
         self.buffers = [buffer_for(dtype, *self.buffer_sizes, widest) for _ in range(chunks)]
         self.gradients = np.zeros(parameters.flat.size if clips_by_norm else 0, dtype)
         self.squares = np.zeros(blocks if clips_by_norm else 0)

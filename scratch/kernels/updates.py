@@ -2,7 +2,7 @@
 
 Each rule is the scalar form of what ``update_step`` of an optimizer does with whole arrays, and rounds after every
 operation as NumPy does.  A fused step applies it to a few rows of W, as soon as their gradient has been computed and
-while it is in the L1 cache, so that momentum or weight decay cost no pass over memory of their own.  Only clipping by a
+while it is in the L2 cache, so that momentum or weight decay cost no pass over memory of their own.  Only clipping by a
 norm needs all gradients first.
 """
 

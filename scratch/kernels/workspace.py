@@ -31,7 +31,7 @@ class Workspace(NamedTuple):
     Attributes:
         rows: a packed block of A.
         edge: the sums of a micro-kernel whose tile is partly outside of C.
-        columns: packed rows of B.
+        columns: packed rows of B; or sums, where B is not packed.
         numbers: a gradient, before it is applied; or the second sums of a tile.
         sums: float64 sums of columns.
     """

@@ -3,6 +3,7 @@
 The sentence says which argument it is, what was expected, and what was received.
 """
 
+import math
 import sys
 from collections.abc import Collection, Sequence, Sized
 from typing import Any, TypeVar
@@ -91,7 +92,7 @@ def _clearly_finite(array: Array, dtype: np.dtype[Any]) -> bool:
     if array.dtype.itemsize > dtype.itemsize:
         return False
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(array.sum()))
+        return math.isfinite(array.sum())
 
 
 def _first_nonfinite(array: Array, dtype: np.dtype[Any]) -> tuple[float, tuple[int, ...]]:

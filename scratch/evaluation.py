@@ -1,4 +1,4 @@
-"""Evaluation and prediction with Keras's interface: ``evaluate``, ``predict``, and both for one batch.
+"""Evaluation and prediction with Keras's interface: ``evaluate``, ``predict``, and both for one batch; ``model(x)``.
 
 Each is a loop over batches; ``inference.py`` decides how many of them the compiled core computes at once.
 """
@@ -18,13 +18,13 @@ from scratch.execution import Steps
 from scratch.inference import Inference, make_inference
 from scratch.sources import ArraySource, Source, batch_size_or_default, is_stream, prediction_source, stream_source
 from scratch.trainable import TrainableNetwork
-from scratch.utils import Array
+from scratch.utils import Array, accepted
 
 Verbose = str | int  # 0 silent, 1 progress bar, 2 one line per epoch; 'auto': 1 in a terminal or notebook, else 2
 
 
 class Evaluator(TrainableNetwork):
-    """A network with ``evaluate`` and ``predict``.
+    """A network with ``evaluate``, ``predict`` and a call.
 
     Attributes:
         stop_evaluating: a callback sets it to True to end ``evaluate`` after the current batch, or after the batches
@@ -149,6 +149,26 @@ class Evaluator(TrainableNetwork):
         data = self.checked(x, y, sample_weight, "test_on_batch")
         return self.evaluate(*data[:2], len(data.x), 0, data.sample_weight, return_dict=return_dict)
 
+    def __call__(self, x: ArrayLike, training: bool = False) -> Array:
+        """Return the output for a batch x in one pass; the model is built if necessary.
+
+        Args:
+            x: samples (N, …).
+            training: whether to compute as the next training step would; nothing in the model changes.
+
+        Raises:
+            ValueError: if x is not a batch of finite numbers of the right shape.
+        """
+        batch = self.check_inputs(x)
+        self.build(batch.shape)
+        with self.reading():
+            if training:
+                model = self.detached()
+                out = model.forward(batch, **accepted(model.forward, training=True))
+            else:
+                out = Inference(self, len(batch), 1).predict(batch)
+            return out.copy()  # a linear layer returns x itself
+
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """Return the outputs for one batch."""
         return self(x)
@@ -170,7 +190,6 @@ class Evaluator(TrainableNetwork):
             found.append(ProgbarLogger())
         if not any(isinstance(callback, History) for callback in found):
             found.append(History())  # last, as in Keras: other callbacks may add to the logs
-        found.sort(key=lambda callback: getattr(callback, "called_last", False))
         return CallbackList(found, self, {"verbose": verbose, "epochs": epochs, "steps": steps})
 
     def _returned(self, logs: Logs, as_dict: bool) -> float | list[float] | Logs:

@@ -46,12 +46,15 @@ def fused_step(network: Network) -> "FusedStep | None":
     copied, and what is trained from then on is the view in ``layer.params``.
     """
     parts = _fusable_parts(network)
-    if parts is None:
+    rule = declared(network.optimizer, "fused_rule", "update", "update_step", "_clip")
+    if parts is None or not isinstance(rule, Rule):
         return None
     arrays = [array for pair in parts.weights for array in pair if array is not None]
     dtypes = {array.dtype for array in arrays} | {layer.dtype for layer in network.layers}
     if len(dtypes) != 1 or not all(array.flags.carray for array in arrays):
         return None
+    if clips_by_norm(rule) and arrays[0].dtype == np.float64:
+        return None  # the last bits of a float64 norm depend on the order of a sum
     step: Any = network.fused
     if step is None or not step.is_for(parts.weights, parts.activations):
         if (
@@ -88,13 +91,7 @@ def _fusable_parts(network: Network) -> _Parts | None:
     loss_rule = declared(
         network.loss, "fused_rule", "forward", "backward", "for_logits", "targets", "smooth", "reduce", "reduce_batches"
     )
-    rule = declared(network.optimizer, "fused_rule", "update", "update_step", "_clip")
-    if loss_rule != "softmax_cross_entropy" or not isinstance(rule, Rule):
-        return None
-    parts = _dense_layers(network.layers)
-    if parts and clips_by_norm(rule) and parts.weights[0][0].dtype == np.float64:
-        return None  # the last bits of a float64 norm depend on the order of a sum
-    return parts
+    return _dense_layers(network.layers) if loss_rule == "softmax_cross_entropy" else None
 
 
 def share_state(network: Network, optimizer: Optimizer, fused: "FusedStep") -> None:

@@ -1,9 +1,9 @@
 """``Network``: a stack of layers, and one pass forward and back through it.
 
 This is the book's network: ``forward`` runs the layers in order, ``backward`` in reverse.  Training with Keras's
-interface is built on it in ``training.py``.  To watch a pass in a debugger, train with
-``compile(..., run_eagerly=True)`` (``python -m scratch --eager``): the compiled step of ``backend="numba"`` calls
-neither ``forward`` nor ``backward``.
+interface is built on it in ``training.py``.  To watch a pass in a debugger, compile with ``run_eagerly=True`` (``python
+-m scratch --eager``): the compiled core of ``backend="numba"`` calls neither ``forward`` nor ``backward``, in training
+or when a model that it has trained predicts.
 """
 
 import threading
@@ -148,23 +148,6 @@ class Network(LayerStack):
             array = array[..., 0]
         self.compute_output_shape(array.shape)
         return array
-
-    def __call__(self, x: ArrayLike, training: bool = False) -> Array:
-        """Return the output for a batch x in one pass; the model is built if necessary.
-
-        Args:
-            x: samples (N, …).
-            training: whether to compute as the next training step would; nothing in the model changes.
-
-        Raises:
-            ValueError: if x is not a batch of finite numbers of the right shape.
-        """
-        batch = self.check_inputs(x)
-        self.build(batch.shape)
-        with self.reading():
-            model = self.detached()
-            out = model.forward(batch, **utils.accepted(model.forward, training=training))
-            return out.copy()  # a linear layer returns x itself
 
     def reading(self) -> "threading.RLock":
         """Return the lock that inference holds; also ask ``fit`` to pause after its step, so that inference gets it."""

@@ -7,7 +7,7 @@ import numpy as np
 from parity_tests.faults.catalogue import planted_fault
 from scratch.dropout import Dropout
 from scratch.execution import FusedSteps, Steps
-from scratch.inference import FusedInference
+from scratch.inference import Inference
 from scratch.kernels import Rule, plan
 from scratch.kernels.fused_step import FusedStep
 from scratch.kernels.job import ACTIVATE, BACKWARD, KIND, UPDATE
@@ -15,7 +15,7 @@ from scratch.kernels.single_steps import SingleSteps
 
 Array = np.ndarray
 run_fused, train, passes, mask = FusedSteps._run_fused, FusedStep.train, plan._passes, Dropout.mask
-infer, evaluate, take = FusedStep.infer, FusedInference.evaluate, SingleSteps.take
+infer, evaluate, take = FusedStep.infer, Inference.evaluate, SingleSteps.take
 
 
 @planted_fault(FusedSteps, "_run_fused", caught_by="training", backends=["numba"])
@@ -64,7 +64,7 @@ def stale_inference(self: Any, *arguments: Any) -> Any:
     return results
 
 
-@planted_fault(FusedInference, "evaluate", caught_by="epoch reports", backends=["numba"])
+@planted_fault(Inference, "evaluate", caught_by="epoch reports", backends=["numba"])
 def losses_of_the_first_batch(self: Any, data: Any) -> Steps:
     """The loss of each batch of an evaluation is that of the first one."""
     steps = evaluate(self, data)

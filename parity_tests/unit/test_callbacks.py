@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -289,3 +290,17 @@ def test_csv_logger(model: Sequential, blobs: Data, tmp_path: Path) -> None:
     assert list(rows[0]) == ["epoch", "accuracy", "loss", "val_accuracy", "val_loss"]
     assert [row["epoch"] for row in rows] == ["0", "1", "0"]
     assert [float(row["val_loss"]) for row in rows[:2]] == history["val_loss"]
+
+
+def test_a_callback_that_is_called_last_may_stand_first(model: Sequential, blobs: Data) -> None:
+    found: list[str] = []
+
+    class Last(Callback):
+        called_last = True
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            found.append("last")
+
+    others = [LambdaCallback(on_epoch_end=lambda epoch, logs, name=name: found.append(name)) for name in "ab"]
+    model.fit(*blobs, verbose=0, callbacks=[Last(), *others])
+    assert found == ["a", "b", "last"]

@@ -14,6 +14,7 @@ from scratch.layers import Dense, Dropout
 from scratch.losses import CategoricalCrossentropy
 from scratch.metrics import Metric
 from scratch.models import Sequential
+from scratch.optimizers import SGD
 from scratch.pixels import Pixels
 from scratch.utils import to_categorical
 
@@ -72,6 +73,34 @@ def test_the_compiled_core_gives_the_bits_of_the_layers(network: str, dtype: str
         np.testing.assert_array_equal(W, expected)
 
 
+@pytest.mark.parametrize("dtype", ["pixels", "float32", "float64", "int32"])
+@pytest.mark.parametrize("n", [1, 2, INFERENCE_BATCH + 1])
+def test_a_call_gives_the_bits_of_the_layers(n: int, dtype: str, calls: list[int]) -> None:
+    x = np.rint(samples() * 9).astype(dtype) if dtype == "int32" else samples(dtype)
+    model = trained("by samples", samples())
+    out = model(x[:n])
+    assert calls == [n]
+    np.testing.assert_array_equal(model.predict_on_batch(x[:n]), out, strict=True)
+    in_training = model(x[:n], training=True)  # with Dropout
+    model.run_eagerly = True
+    np.testing.assert_array_equal(out, model(x[:n]), strict=True)
+    np.testing.assert_array_equal(in_training, model(x[:n], training=True), strict=True)
+    assert not np.array_equal(out, in_training)
+    assert calls == [n, n]
+
+
+def test_a_model_that_is_compiled_anew_is_still_computed_in_the_core(calls: list[int]) -> None:
+    """Only training needs the optimizer; a loss that the core does not compute is computed by the layers."""
+    x = samples()
+    model = trained("by samples", x)
+    out = model.predict(x, verbose=0)
+    model.compile(Halved(), "sparse_categorical_crossentropy")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), out)
+    model.compile("sgd", "mean_squared_error")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), out)
+    assert calls == [N, N]
+
+
 def test_steps_limit_what_is_computed(calls: list[int]) -> None:
     x = samples()
     model = trained("by samples", x)
@@ -90,7 +119,11 @@ def test_a_callback_that_needs_each_batch_gets_it(calls: list[int]) -> None:
     model.evaluate(x[:80], Y[:80], 32, 0, callbacks=each)
     model.predict(x[:80], 32, 0, callbacks=each)
     assert found == [0, 1, 2, (0, 32), (1, 32), (2, 16)]
-    assert not calls
+    assert calls == 2 * [32, 32, 16]
+
+
+class Halved(SGD):
+    """An optimizer without a rule for the compiled core."""
 
 
 class LargestOutput(Metric):
@@ -110,7 +143,7 @@ def test_a_metric_that_is_not_additive_gets_each_batch(calls: list[int]) -> None
     _, value = model.evaluate(x[:80], Y[:80], 32, 0)
     out = model.predict(x[:80], 80, 0)
     assert value == np.mean([out[:32].max(), out[32:64].max(), out[64:].max()], dtype=np.float64)
-    assert not calls
+    assert calls == [32, 32, 16, 80]
 
 
 def test_a_model_that_was_not_trained_keeps_its_arrays(calls: list[int]) -> None:
@@ -126,10 +159,13 @@ def test_a_model_that_was_not_trained_keeps_its_arrays(calls: list[int]) -> None
 
 
 def test_integers_are_computed_batch_by_batch(calls: list[int]) -> None:
-    """They would be converted, all at once."""
+    """They are converted, and not all at once."""
     x = np.rint(samples() * 9).astype(np.int32)
-    trained("by samples", samples()).predict(x, verbose=0)
-    assert not calls
+    model = trained("by samples", samples())
+    out = model.predict(x, verbose=0)
+    assert calls == [*([32] * (N // 32)), N % 32]
+    model.run_eagerly = True
+    np.testing.assert_array_equal(out, model.predict(x, verbose=0), strict=True)
 
 
 def test_weighted_samples_are_computed_batch_by_batch(calls: list[int]) -> None:
@@ -205,6 +241,29 @@ def test_the_batch_of_a_validation_whose_loss_is_not_finite_is_named(calls: list
     assert calls == [100]
 
 
+def test_the_first_batch_of_a_validation_whose_loss_is_not_finite_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, examined = samples(), list[Any]()
+    model = trained("by samples", x)
+    monkeypatch.setattr(model, "warn_nonfinite_loss", lambda *data: examined.append(data))
+    bad = x[:100].copy()
+    bad[[40, 80]] = np.finfo(np.float32).max
+    model.fit(x[:64], Y[:64], verbose=0, validation_data=(bad, Y[:100]))
+    (found,) = examined
+    np.testing.assert_array_equal(found[0], bad[32:64])
+    np.testing.assert_array_equal(found[1], Y[32:64])
+
+
+@pytest.mark.parametrize("batch_size", [None, 32])
+def test_steps_that_are_out_of_range_raise(batch_size: int | None) -> None:
+    model = trained("by samples", samples())
+    for use in (
+        lambda: model.evaluate(samples(), Y, batch_size, 0, steps=0),
+        lambda: model.predict(samples(), batch_size, 0, steps=0),
+    ):
+        with pytest.raises(ValueError, match=r"^steps must be an integer, 1 or more; got 0\."):
+            use()
+
+
 def test_an_array_that_replaces_a_weight_is_used(calls: list[int]) -> None:
     x = samples()
     model = trained("by samples", x)
@@ -214,3 +273,21 @@ def test_an_array_that_replaces_a_weight_is_used(calls: list[int]) -> None:
     model.layers[-1].params["b"] = np.arange(10, dtype=np.float32) * 100
     assert (model.predict(x, verbose=0).argmax(axis=1) == 9).all()
     assert calls == [N]
+
+
+def test_a_forward_of_the_user_is_told_that_it_is_not_training() -> None:
+    told: list[bool] = []
+
+    class Told(Sequential):
+        def forward(self, x: Any, training: bool = True) -> Any:  # type: ignore[override]
+            told.append(training)
+            return super().forward(x, training=training)
+
+    x, model = samples()[:40], Told([Dense(10, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.predict(x, verbose=0)
+    model.evaluate(x, Y[:40], verbose=0)
+    model(x)
+    assert told == [False] * 5  # two batches, two batches, and one
+    model(x, training=True)
+    assert told[-1] is True

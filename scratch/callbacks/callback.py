@@ -121,7 +121,7 @@ EVENTS = [name for name in vars(Callback) if name.startswith("on_")]
 
 
 class CallbackList(Callback):
-    """Several callbacks as one: each method calls that method of all callbacks, in order.
+    """Several callbacks as one: each method calls that of all callbacks, in order, those with ``called_last`` last.
 
     Args:
         callbacks: the callbacks to call.
@@ -133,12 +133,12 @@ class CallbackList(Callback):
     """
 
     def __init__(self, callbacks: Sequence[Callback], model: Any, params: dict[str, Any]) -> None:
-        self.callbacks = callbacks
         for callback in callbacks:
             if not isinstance(callback, Callback):
                 raise ValueError(f"callbacks must hold Callback objects; got {callback!r}.")
             callback.set_model(model)
             callback.set_params(params)
+        self.callbacks = sorted(callbacks, key=lambda callback: callback.called_last)
 
 
 def _call_each(event: str) -> Callable[..., None]:

@@ -72,9 +72,7 @@ class ArraySource(_Passes):
         argument: the name of ``steps`` in error messages.
     """
 
-    def __init__(
-        self, data: Data, batch_size: int, steps: int | None = None, argument: str = "steps_per_epoch"
-    ) -> None:
+    def __init__(self, data: Data, batch_size: int, steps: int | None, argument: str) -> None:
         super().__init__(math.ceil(len(data.x) / batch_size), steps, argument)
         self.data, self.batch_size, self.x_shape = data, batch_size, data.x.shape
 
@@ -111,7 +109,7 @@ class StreamSource(_Passes):
 
     batch_size, data = 0, None
 
-    def __init__(self, stream: Any, check: Check, steps: int | None, argument: str = "steps_per_epoch") -> None:
+    def __init__(self, stream: Any, check: Check, steps: int | None, argument: str) -> None:
         self.stream, self.check, self.is_generator = stream, check, hasattr(stream, "__next__")
         if steps is None and self.is_generator:
             raise ValueError(f"A generator has no length; pass {argument}, the number of batches.")
@@ -208,7 +206,7 @@ def stream_source(
     y: Any,
     weights: Any,
     steps: int | None,
-    argument: str = "steps_per_epoch",
+    argument: str,
     split: float = 0.0,
 ) -> StreamSource:
     """Return the source for a generator or data set, whose batches are checked; arguments as in ``fit``."""
@@ -266,9 +264,7 @@ def validation_source(
     return found
 
 
-def batch_size_or_default(
-    batch_size: int | None, samples: int, steps: int | None = None, argument: str = "steps_per_epoch"
-) -> int:
+def batch_size_or_default(batch_size: int | None, samples: int, steps: int | None, argument: str) -> int:
     """Return the number of samples per batch; by default 32, or as many as give ``steps`` batches, as in Keras."""
     if batch_size is not None:
         return check_integer("batch_size", batch_size)

@@ -91,13 +91,13 @@ class Trainer(Evaluator):
         epochs = check_integer("epochs", epochs)
         initial_epoch = check_integer("initial_epoch", initial_epoch, minimum=0)
         frequency = check_frequency(validation_freq)
-        weights = sample_weight, class_weight
+        weights, steps = (sample_weight, class_weight), (steps_per_epoch, "steps_per_epoch")
         if is_stream(x):
             self.loss_and_optimizer("fit")
-            source: Source = stream_source(self, x, y, weights, steps_per_epoch, split=validation_split)
+            source: Source = stream_source(self, x, y, weights, *steps, validation_split)
         else:
             data, part = self._training_data(x, y, weights, validation_split)
-            source = ArraySource(data, batch_size_or_default(batch_size, len(data.x), steps_per_epoch), steps_per_epoch)
+            source = ArraySource(data, batch_size_or_default(batch_size, len(data.x), *steps), *steps)
             validation_data = part if validation_data is None else validation_data
         size = batch_size if validation_batch_size is None else validation_batch_size
         validation = validation_source(self, validation_data, source, size, validation_steps)
@@ -150,7 +150,7 @@ class Trainer(Evaluator):
             with uninterrupted, self.lock:
                 result = train_function(rows[state.step : state.step + count])
                 if not result.losses:  # a generator has ended
-                    break
+                    return
                 self.update_metrics(result)
                 state.step += len(result.losses)
                 state.logs = self.metric_values()
@@ -159,7 +159,7 @@ class Trainer(Evaluator):
                 time.sleep(LOCK_PAUSE)
             callback_list.on_train_batch_end(state.step - 1, state.logs)
             if self.stop_training:
-                break
+                return
 
     def _validate(self, state: FitState, validation: Source, callback_list: CallbackList) -> None:
         """Evaluate after an epoch, and add the values to its logs."""

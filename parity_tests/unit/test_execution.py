@@ -239,6 +239,7 @@ LAYER_BY_LAYER = {
     "loss.targets replaced": replaced_loss("targets", reverse_targets),
     "loss.smooth replaced": replaced_loss("smooth", double_first),
     "loss.reduce replaced": replaced_loss("reduce", double_first),
+    "loss.reduce_batches replaced": replaced_loss("reduce_batches", lambda method, losses, size: method(losses, size)),
     "loss.forward replaced": replaced_loss("forward", double_first, LogitsCrossentropy),
     "loss.backward replaced": replaced_loss("backward", double_result, LogitsCrossentropy),
     "Dense subclass": Training(lambda: dense_layers(DoubledDense)),

@@ -31,11 +31,13 @@ def fit_state(model: Sequential) -> FitState:
     [
         ("epoch", -1, "epoch must be an integer, 0 or more; got -1"),
         ("step", 0.5, "step must be an integer, 0 or more; got 0.5"),
+        ("offset", -2, "offset must be an integer, 0 or more; got -2"),
+        ("means", [[1.5, -6]], "count must be a finite number, 0 or more; got -6"),
         ("iterations", -1, "iterations must be an integer, 0 or more; got -1"),
         ("learning_rate", -0.1, "learning_rate must be a finite number, 0 or more; got -0.1"),
     ],
 )
-def test_number_out_of_range_is_rejected(state: FitState, name: str, value: float, message: str) -> None:
+def test_number_out_of_range_is_rejected(state: FitState, name: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
         state.set_state(state.get_state() | {name: value}, epochs=3)
 
@@ -71,6 +73,25 @@ def test_restored_state_is_the_saved_one(state: FitState) -> None:
     np.testing.assert_equal(list(other.optimizer.v.values()), velocities)
     np.testing.assert_equal(other.get_weights(), model.get_weights())
     assert other.rng.bit_generator.state == saved["generator"]
+
+
+def test_a_state_of_version_0_1_has_no_offset(state: FitState) -> None:
+    saved = state.get_state()
+    del saved["offset"]
+    state.offset = 3
+    state.set_state(saved, epochs=3)
+    assert state.offset == 0
+
+
+def test_the_generator_is_recorded_where_a_pass_begins(state: FitState) -> None:
+    model, before = state.model, state.generator
+    model.rng.random()
+    state.offset = 1  # in the middle of a pass, whose order was drawn before
+    state.begin_epoch()
+    assert state.generator == before
+    state.offset = 0
+    state.begin_epoch()
+    assert state.generator == model.rng.bit_generator.state
 
 
 @pytest.mark.parametrize(("loss", "reported"), [(0.5, False), (float("nan"), True), (float("inf"), True)])

@@ -12,6 +12,7 @@ from parity_tests.robustness.interrupted import Data, everything, fit, interrupt
 from scratch import gradient_check
 from scratch.callbacks import BackupAndRestore
 from scratch.layers import Dense, Dropout, Flatten, Input, Softmax
+from scratch.metrics import BinaryAccuracy, CategoricalAccuracy
 from scratch.models import Sequential, load_model
 from scratch.ops import BACKENDS
 from scratch.utils import clear_session, set_random_seed
@@ -157,3 +158,20 @@ def test_copies_do_not_share_weights() -> None:
     twin = copy.deepcopy(model)
     twin.fit(X, Y, verbose=0)
     assert (model.get_weights()[0] != twin.get_weights()[0]).any()
+
+
+@pytest.mark.parametrize("method", ["predict", "__call__"])
+def test_a_layer_that_does_not_fit_after_a_change_of_the_inner_model_is_named(method: str) -> None:
+    inner = Sequential([Dense(5), Dense(4)], backend="numpy")
+    model = Sequential([inner, Dense(3, "softmax", name="last")], backend="numpy")
+    getattr(model, method)(X)
+    inner.pop()
+    with pytest.raises(ValueError, match=r"^Layer 'last' expects input of shape \(None, 4\); got \(None, 5\)"):
+        getattr(model, method)(X)
+
+
+def test_the_accuracy_of_a_model_that_is_not_built_depends_on_the_units_of_its_layers() -> None:
+    for units, expected in ((1, BinaryAccuracy), (3, CategoricalAccuracy)):
+        model = Sequential([Sequential([Dense(5), Dense(units, "sigmoid")]), Dropout(0.1)])
+        model.compile("sgd", "mean_squared_error", metrics=["accuracy"])
+        assert [type(metric) for metric in model.metrics] == [expected]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from scratch.kernels import UPDATE_RULES, Rule
 from scratch.optimizers import SGD, get
 
 
@@ -109,3 +110,13 @@ def test_parameters_are_updated_in_place_and_gradients_are_not_modified(
     np.testing.assert_array_equal(dW, dW_before)
     assert all(v.dtype == dtype for v in optimizer.v.values())
     assert optimizer.iterations == 3
+
+
+def test_the_rule_of_the_fused_step() -> None:
+    """Of several limits that were assigned, the first one counts, as layer by layer."""
+    assert SGD().fused_rule == Rule(UPDATE_RULES.index("sgd"), 0.0, 0.0, 0.0, False, 0.0, 0.0, 0.0, 0.0)
+    optimizer = SGD(clipnorm=2.0)
+    optimizer.global_clipnorm, optimizer.clipvalue = 3.0, 4.0
+    assert optimizer.fused_rule[-3:] == (0.0, 2.0, 0.0)  # clipvalue, clipnorm, global_clipnorm
+    optimizer.clipnorm = None
+    assert optimizer.fused_rule[-3:] == (0.0, 0.0, 3.0)

@@ -370,3 +370,31 @@ def test_predict_takes_generators_and_data_sets(backend: str) -> None:
         model.predict(iter([]), steps=1, verbose=0)
     with pytest.raises(ValueError, match=r"^Layer 'dense.*' expects input of shape \(None, 4\); got \(None, 3\)"):
         model.predict(Batches(Y, X), verbose=0)
+
+
+def test_validation_steps_without_a_batch_size_divide_the_samples() -> None:
+    batches: list[int] = []
+    model = new_model(backend="numba")
+    count = LambdaCallback(on_test_batch_end=lambda batch, logs: batches.append(batch))
+    model.fit(X, Y, validation_data=(X, Y), validation_steps=2, verbose=0, callbacks=[count])
+    assert batches == [0, 1]
+    assert model.history.history["val_loss"] == [model.evaluate(X, Y, 12, 0)[0]]
+
+
+@pytest.mark.parametrize("batch_size", [None, 5])
+@pytest.mark.parametrize("argument", ["steps_per_epoch", "validation_steps"])
+def test_steps_that_are_out_of_range_raise(argument: str, batch_size: int | None) -> None:
+    with pytest.raises(ValueError, match=rf"^{argument} must be an integer, 1 or more; got 0\."):
+        new_model().fit(X, Y, batch_size, validation_data=(X, Y), verbose=0, **{argument: 0})
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_weighted_metric_of_a_training(sparse: bool) -> None:
+    """Its value is that of the outputs before each step: here, of the whole batch."""
+    model = new_model(
+        "sparse_categorical_crossentropy" if sparse else "categorical_crossentropy", weighted_metrics=["accuracy"]
+    )
+    right = model.predict(X, verbose=0).argmax(axis=1) == LABELS
+    history = model.fit(X, LABELS if sparse else Y, len(X), sample_weight=WEIGHTS, verbose=0).history
+    assert history["accuracy"] == [right.mean()]
+    np.testing.assert_allclose(history["weighted_accuracy"], np.average(right, weights=WEIGHTS), rtol=1e-12)

@@ -130,3 +130,17 @@ def test_gradients_without_a_softmax(blobs: Data) -> None:
     W = model.get_weights()[0]
     assert model.train_on_batch(x, y) == loss
     np.testing.assert_array_equal(model.get_weights()[0], W - 0.1 * dW)
+
+
+def test_backward_sends_a_gradient_with_respect_to_the_output_to_the_input() -> None:
+    """By default it goes through the last activation, and the gradient with respect to the input is returned."""
+    rng = np.random.default_rng(0)
+    model = Sequential([Dense(5, "tanh"), Dense(3, "sigmoid")], dtype="float64", backend="numpy")
+    x, dout = rng.normal(size=(4, 6)), rng.normal(size=(4, 3))
+    model(x)
+    out = model.forward(x)
+    hidden = model.layers[0].out
+    dz = dout * out * (1 - out)
+    expected = (dz @ model.params["dense_1/W"].T * (1 - hidden**2)) @ model.params["dense/W"].T
+    np.testing.assert_allclose(model.backward(dout), expected, rtol=1e-12)
+    np.testing.assert_allclose(model.grads["dense_1/b"], dz.sum(axis=0), rtol=1e-12)

@@ -97,15 +97,16 @@ class Loss:
         return np.asarray(total, dtype=losses.dtype)
 
     def reduce_batches(self, losses: Array, size: int) -> list[float]:
-        """Apply the reduction to each batch of ``size`` samples; the last batch may have fewer.
+        """Return the mean of each batch of ``size`` samples; the last batch may have fewer.
 
         One call of NumPy for all batches gives the bits of ``reduce``: it adds the numbers of a row in the same order.
+        The compiled core, which computes several batches at once, computes no other reduction.
         """
         whole = len(losses) // size
         rows = losses[: whole * size].reshape(whole, size)
-        totals = rows.sum(axis=1, dtype=np.float64) / (size if self.reduction == "sum_over_batch_size" else 1)
+        means = rows.sum(axis=1, dtype=np.float64) / size
         last = [float(self.reduce(losses[whole * size :]))] if len(losses) % size else []
-        return [*totals.astype(losses.dtype).tolist(), *last]
+        return [*means.astype(losses.dtype).tolist(), *last]
 
     def for_logits(self) -> "Loss | None":
         """Return the same loss with a ``logits_of``, for models that end in this activation; None by default."""

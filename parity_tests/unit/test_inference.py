@@ -94,7 +94,7 @@ def test_a_model_that_is_compiled_anew_is_still_computed_in_the_core(calls: list
     x = samples()
     model = trained("by samples", x)
     out = model.predict(x, verbose=0)
-    model.compile(Halved(), "sparse_categorical_crossentropy")
+    model.compile(SGDWithoutRule(), "sparse_categorical_crossentropy")
     np.testing.assert_array_equal(model.predict(x, verbose=0), out)
     model.compile("sgd", "mean_squared_error")
     np.testing.assert_array_equal(model.predict(x, verbose=0), out)
@@ -122,7 +122,7 @@ def test_a_callback_that_needs_each_batch_gets_it(calls: list[int]) -> None:
     assert calls == 2 * [32, 32, 16]
 
 
-class Halved(SGD):
+class SGDWithoutRule(SGD):
     """An optimizer without a rule for the compiled core."""
 
 

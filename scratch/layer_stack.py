@@ -149,7 +149,8 @@ class LayerStack(Layer):
         Raises:
             ValueError: if a layer does not accept its input, or two layers have one name; no layer is built then.
         """
-        is_built = self.input_shape is not None and input_shape[1:] == self.input_shape[1:] and self.built
+        expected: Shape = (None, *input_shape[1:])
+        is_built = expected == self.input_shape and self.built
         if not is_built:  # otherwise the layers have accepted this shape before
             self.compute_output_shape(input_shape)
         names = [layer.name for layer in self._layers]
@@ -158,11 +159,11 @@ class LayerStack(Layer):
             raise ValueError(f"The model has two layers named {name!r}; give each layer its own name.")
         if is_built:
             return
-        shape: Shape = (None, *input_shape[1:])
+        shape = expected
         for layer in self._layers:
             self._build_layer(layer, shape, rng)
             shape = layer.compute_output_shape(shape)
-        self.input_shape = (None, *input_shape[1:])
+        self.input_shape = expected
 
     def _build_layer(self, layer: Layer, input_shape: Shape, rng: np.random.Generator | None = None) -> None:
         with self.lock:

@@ -118,8 +118,12 @@ def final_accuracies(
         accuracies["scratch"].append(model.evaluate(*test, verbose=0)[1])
         keras.utils.set_random_seed(1000 + seed)
         keras_model = keras_impl.build_model()
-        options = {"metrics": ["accuracy"], "steps_per_execution": 50}  # the same bits in half of the time
-        keras_model.compile(keras.optimizers.SGD(0.01), "categorical_crossentropy", **options)
+        keras_model.compile(
+            keras.optimizers.SGD(0.01),
+            "categorical_crossentropy",
+            metrics=["accuracy"],
+            steps_per_execution=50,  # the same bits in half of the time
+        )
         keras_model.fit(data[0], data[1].astype("float32"), batch_size=BATCH, epochs=epochs, verbose=0)
         accuracies["Keras"].append(keras_model.evaluate(*test, batch_size=1000, verbose=0)[1])
     return accuracies

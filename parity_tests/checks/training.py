@@ -61,9 +61,7 @@ TRAININGS = (
     Training(Case((18, 5), ("relu", "softmax"), features=40, batch=75, inputs="pixels", loss=SPARSE, seed=2), 32, True),
     Training(Case((520, 5), ("relu", "softmax"), features=9, batch=27, seed=3), 10, True),
     Training(Case((37, 5), ("relu", "softmax"), features=530, batch=69, seed=8), 34, True),  # two sums for x W
-    Training(
-        Case((6, 4), ("relu", "softmax"), features=5, batch=13, use_bias=False, smoothing=0.25, seed=4), 6
-    ),  # 6, 6, 1
+    Training(Case((6, 4), ("relu", "softmax"), features=5, batch=13, use_bias=False, smoothing=0.25, seed=4), 6),
     Training(Case((5,), ("softmax",), inputs="dead", batch=8, seed=5), 8),  # logits of -100, whose exponentials are 0
     Training(SMALL, 12, True, SGDSettings(momentum=0.875)),
     Training(SMALL, 12, True, SGDSettings(momentum=0.875, nesterov=True, weight_decay=0.125)),

@@ -51,10 +51,7 @@ def run_workers(job: Job, buffers: Sequence[Bytes]) -> None:
     """Execute all steps of a job in the threads of the pool, with one buffer for each worker."""
     passes = len(job.steps) * (len(job.pass_starts) - 1)
     open_passes(job.progress.opened, passes)
-    if len(buffers) == 1:  # no thread pool: inference with one sample takes 2 µs less
-        run_worker(job, 0, buffers[0], passes)
-    else:
-        threads.run([partial(run_worker, job, chunk, buffer, passes) for chunk, buffer in enumerate(buffers)])
+    threads.run([partial(run_worker, job, chunk, buffer, passes) for chunk, buffer in enumerate(buffers)])
 
 
 def run_worker(job: Job, own: int, buffer: Bytes, end: int) -> None:

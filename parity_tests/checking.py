@@ -12,9 +12,10 @@ from parity_tests.checks.networks import OwnNetworks
 from parity_tests.checks.registry import CHECKS as CHECKS_OF_THE_SUITE
 from parity_tests.comparison import Comparison, equal, first_failure
 from parity_tests.diagnosis.digits import train_on_digits
-from parity_tests.diagnosis.evidence import STAGES, stage_of
+from parity_tests.diagnosis.evidence import stage_of
 from parity_tests.diagnosis.examine import Examination, examine
 from parity_tests.diagnosis.findings import SIDE_EFFECTS
+from parity_tests.diagnosis.formulas import STAGES
 from parity_tests.diagnosis.own_gradient import check_own_gradient
 from parity_tests.diagnosis.report import Report, make_report, with_checks
 from parity_tests.diagnosis.reproduction import source_of

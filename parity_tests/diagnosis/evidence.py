@@ -7,11 +7,20 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from parity_tests.diagnosis.formulas import Array, Formulas, Pass, Tensors, evaluate, forward, layers_of, run
+from parity_tests.diagnosis.formulas import (
+    STAGES,
+    Array,
+    Formulas,
+    Pass,
+    Tensors,
+    evaluate,
+    forward,
+    layers_of,
+    run,
+)
 from parity_tests.diagnosis.observe import Observation, Step
 from parity_tests.reference.error_model import Bounded
 
-STAGES = ("outputs", "loss", "gradients", "steps")  # in order of computation
 Key = tuple[str, str]  # scene and tensor
 
 
@@ -95,6 +104,7 @@ class BatchScene:
         """Nothing: no parameter is updated."""
         return {}
 
+    @np.errstate(all="ignore")  # mistakes overflow
     def predict(self, formulas: Formulas, last: str = STAGES[-1]) -> Tensors:
         """Return the tensors of a network with these formulas, up to the last stage that is needed."""
         at = self.observation.situation
@@ -131,6 +141,7 @@ class StepsScene:
             for i, W in enumerate(step.after)
         }
 
+    @np.errstate(all="ignore")  # mistakes overflow
     def predict(self, formulas: Formulas, last: str = STAGES[-1]) -> Tensors:
         """Return the weights after each step of a network with these formulas."""
         predicted: Tensors = {}
@@ -147,8 +158,7 @@ class StepsScene:
                 gradient = formulas.accumulate(gradients[name], earlier)
                 state = states.setdefault(name, {})
                 state["samples"] = np.asarray(len(step.x))
-                with np.errstate(all="ignore"):
-                    new = formulas.update(layer, key, W, gradient, state, step.rate)
+                new = formulas.update(layer, key, W, gradient, state, step.rate)
                 predicted[f"step {number}: dense_{layer.index}/{key}"] = new
         return predicted
 
@@ -177,24 +187,39 @@ def reproduces(scene: Scene, name: str, predicted: Array) -> bool:
     if observed.shape != np.shape(predicted):
         return False
     with np.errstate(invalid="ignore"):
-        if (np.abs(observed - predicted) <= 2 * right.bound).all():  # the bounds below are at least as large
+        difference = np.abs(observed - predicted)
+        if (difference <= 2 * right.bound).all():  # the bounds below are at least as large
             return True
-    size, mistaken = float(np.abs(right.value).max(initial=0)), np.abs(predicted)
-    largest = float(mistaken[np.isfinite(mistaken)].max(initial=0))
-    relative = float(right.bound.max(initial=0)) / size if size else 0.0
-    with np.errstate(invalid="ignore"):
-        deviation = np.abs(predicted - right.value)
-        unchanged = deviation <= right.bound
-        deviated = float(np.where(np.isfinite(deviation), deviation, 0.0).max(initial=0))
-        growth = relative * max(0.0, largest - size) + error.of(deviated)
-        bound = np.where(unchanged, right.bound, right.bound.max(initial=0) + growth)
-        near = np.abs(observed - predicted) <= 2 * bound
+        size, widest = float(np.abs(right.value).max(initial=0)), float(right.bound.max(initial=0))
+        deviation, largest = np.abs(predicted - right.value), _largest(predicted)
+        growth = (widest / size if size else 0.0) * max(0.0, largest - size) + error.of(_largest(deviation))
+        if difference.max() > 2 * (widest + growth):  # not if one is NaN
+            return False
+        near = difference <= 2 * np.where(deviation <= right.bound, right.bound, widest + growth)
     return bool(np.all(near | (observed == predicted) | (np.isnan(observed) & np.isnan(predicted))))
+
+
+def _largest(array: Array) -> float:
+    """Return the largest absolute value that is finite; 0 if none is."""
+    largest = float(np.abs(array).max(initial=0))
+    return largest if np.isfinite(largest) else float(np.abs(array[np.isfinite(array)]).max(initial=0))
 
 
 def misses(scenes: Iterable[Scene], formulas: Formulas, stages: Iterable[str] = STAGES) -> set[Key]:
     """Return the tensors of these stages that a network with these formulas does not reproduce."""
     return set(_missed(scenes, formulas, set(stages)))
+
+
+def misses_within(
+    scenes: Iterable[Scene], formulas: Formulas, stages: Iterable[str], wrong: Collection[Key]
+) -> set[Key] | None:
+    """Return what ``misses`` does; None, as soon as it is known, if one of the tensors is not among the wrong ones."""
+    found = set()
+    for key in _missed(scenes, formulas, set(stages)):
+        if key not in wrong:
+            return None
+        found.add(key)
+    return found
 
 
 def explains(scenes: Iterable[Scene], formulas: Formulas, stages: Iterable[str], wrong: Collection[Key]) -> bool:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from parity_tests.diagnosis.evidence import STAGES, Key, misses, stage_of
+from parity_tests.diagnosis.evidence import Key, misses, stage_of
 from parity_tests.diagnosis.examine import Examination, Row
+from parity_tests.diagnosis.formulas import STAGES
 from parity_tests.diagnosis.search import DERIVED, PAIR_SECONDS, STOPPED, Explanation, applied
 
 COLUMNS = ("outputs", "loss", "gradients")

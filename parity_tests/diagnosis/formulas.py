@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+STAGES = ("outputs", "loss", "gradients", "steps")  # in order of computation
 Array = np.ndarray
 Tensors = dict[str, Array]  # by name: 'dense_0/out', 'loss', 'loss/dx', 'dense_0/dx', 'dense_0/dW', 'dense_0/db', …
 
@@ -164,6 +165,11 @@ class Formulas:
     settings: Settings = PLAIN
 
 
+# Formulas that are used in another stage than the gradients, first.
+FIRST_STAGE = dict.fromkeys(("dtype", "affine", "activate"), "outputs")
+FIRST_STAGE |= dict.fromkeys(("targets", "losses", "reduce", "penalty"), "loss") | {"update": "steps"}
+
+
 class Pass(NamedTuple):
     """A layer's forward pass: its input x (N, inputs), z and out (N, units)."""
 
@@ -180,19 +186,17 @@ def layers_of(activations: Sequence[str]) -> list[Layer]:
 def forward(formulas: Formulas, layers: Sequence[Layer], weights: Sequence[Array], x: Array) -> list[Pass]:
     """Return the forward pass of each layer."""
     passes: list[Pass] = []
-    with np.errstate(all="ignore"):  # mistakes overflow
-        for layer, W, b in zip(layers, weights[::2], weights[1::2], strict=True):
-            x = passes[-1].out if passes else x
-            z = formulas.affine(layer, x, W, b)
-            passes.append(Pass(x, z, formulas.activate(layer, z)))
+    for layer, W, b in zip(layers, weights[::2], weights[1::2], strict=True):
+        x = passes[-1].out if passes else x
+        z = formulas.affine(layer, x, W, b)
+        passes.append(Pass(x, z, formulas.activate(layer, z)))
     return passes
 
 
 def evaluate(formulas: Formulas, activations: Sequence[str], weights: Sequence[Array], x: Array, t: Array) -> Tensors:
     """Return the tensors of a forward pass, the loss included; see ``run`` for the arguments."""
     layers = layers_of(activations)
-    with np.errstate(all="ignore"):  # mistakes overflow
-        return _evaluated(formulas, layers, forward(formulas, layers, weights, x), weights, t)
+    return _evaluated(formulas, layers, forward(formulas, layers, weights, x), weights, t)
 
 
 def _evaluated(
@@ -232,15 +236,14 @@ def run(
         rate: learning rate, if the pass is part of a training step; 0 otherwise.
     """
     layers = layers_of(activations)
-    with np.errstate(all="ignore"):  # mistakes overflow
-        passes = forward(formulas, layers, weights, x)
-        before = [x, *(layer_pass.z for layer_pass in passes[:-1])]
-        calls = [Calls(now.x, z, then.x) for now, z, then in zip(passes, before, first or passes, strict=True)]
-        targets, (_, z, out) = formulas.targets(t), passes[-1]
-        tensors = _evaluated(formulas, layers, passes, weights, t)
-        out = _probabilities(formulas, layers[-1], z, out)
-        tensors["loss/dx"] = formulas.loss_gradient(z, out, targets) * formulas.scale(*t.shape)
-        return tensors | _backward(formulas, layers, weights, passes, calls, tensors["loss/dx"], rate)
+    passes = forward(formulas, layers, weights, x)
+    before = [x, *(layer_pass.z for layer_pass in passes[:-1])]
+    calls = [Calls(now.x, z, then.x) for now, z, then in zip(passes, before, first or passes, strict=True)]
+    targets, (_, z, out) = formulas.targets(t), passes[-1]
+    tensors = _evaluated(formulas, layers, passes, weights, t)
+    out = _probabilities(formulas, layers[-1], z, out)
+    tensors["loss/dx"] = formulas.loss_gradient(z, out, targets) * formulas.scale(*t.shape)
+    return tensors | _backward(formulas, layers, weights, passes, calls, tensors["loss/dx"], rate)
 
 
 def _backward(

@@ -17,9 +17,9 @@ from itertools import combinations
 import numpy as np
 
 from parity_tests.diagnosis.budget import Budget
-from parity_tests.diagnosis.evidence import STAGES, Key, Scene, explains, missed_in, misses, stage_of
+from parity_tests.diagnosis.evidence import Key, Scene, explains, missed_in, misses, misses_within, stage_of
 from parity_tests.diagnosis.fitting import fit
-from parity_tests.diagnosis.formulas import Formulas, Tensors
+from parity_tests.diagnosis.formulas import STAGES, Formulas, Tensors
 from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
 
 MOST = 3  # rounds of the search in one stage
@@ -156,9 +156,10 @@ def _left(
     found = {}
     for single in singles:
         changed = single.applied(formulas)
-        if misses(short, changed, stages) < there:
-            missed = misses(scenes, changed, stages)
-            if missed < wrong and _significant(single, len(wrong - missed)):
+        missed = misses_within(short, changed, stages, there)
+        if missed is not None and missed != there:
+            missed = misses_within(scenes, changed, stages, wrong)
+            if missed is not None and missed != wrong and _significant(single, len(wrong - missed)):
                 found[single] = missed
     return found
 
@@ -183,7 +184,7 @@ def _best(
     fitting = [e for e in attempts if explains(scenes, applied(e, formulas), stages, wrong)]
     if fitting:
         before = misses(scenes, formulas, stages)
-        fitting = [e for e in fitting if misses(scenes, applied(e, formulas), stages) <= before]
+        fitting = [e for e in fitting if misses_within(scenes, applied(e, formulas), stages, before) is not None]
     if len(fitting) < 2:
         return next(iter(fitting), ())
     return min(fitting, key=lambda e: (len(misses(scenes, applied(e, formulas))), _parameters(e)))
@@ -236,7 +237,7 @@ def _plausible(
     before, missed = probe.predict(formulas, stages[-1]), misses([probe], formulas, stages)
     fitted = [name for name in names if before[name].shape == probe.observed[name].shape]  # a shape may be wrong
     found = []
-    for mistake, layer in _candidates(layers):
+    for mistake, layer in _candidates(layers, stages[-1]):
 
         @cache
         def predict(parameter: float | None, mistake: Mistake = mistake, layer: int | None = layer) -> Tensors:
@@ -250,9 +251,11 @@ def _plausible(
     return found
 
 
-def _candidates(layers: int) -> Iterator[tuple[Mistake, int | None]]:
-    """Yield every mistake, in all layers and in each one."""
+def _candidates(layers: int, last: str) -> Iterator[tuple[Mistake, int | None]]:
+    """Yield every mistake that changes something up to a stage, in all layers and in each one."""
     for mistake in MISTAKES:
+        if STAGES.index(mistake.stage) > STAGES.index(last):
+            continue
         yield mistake, None
         if mistake.in_one_layer and layers > 1:
             yield from ((mistake, layer) for layer in range(layers))

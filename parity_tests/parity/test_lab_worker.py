@@ -11,7 +11,7 @@ import pytest
 import scratch
 from parity_tests.diagnosis import findings
 from parity_tests.diagnosis import mistakes as diagnosis_mistakes
-from parity_tests.diagnosis.evidence import STAGES
+from parity_tests.diagnosis.formulas import STAGES
 from parity_tests.diagnosis.mistakes.softmax import RIGHT_LOSS
 from parity_tests.diagnosis.situations import situations
 from parity_tests.faults import FAULTS

@@ -8,9 +8,23 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from parity_tests.diagnosis.evidence import BatchScene, stage_of
 from parity_tests.diagnosis.examine import examine
-from parity_tests.diagnosis.formulas import Array, Formulas, Pass, Settings, Tensors, forward, layers_of, run, sgd
+from parity_tests.diagnosis.formulas import (
+    STAGES,
+    Array,
+    Formulas,
+    Pass,
+    Settings,
+    Tensors,
+    forward,
+    layers_of,
+    run,
+    sgd,
+)
 from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
+from parity_tests.diagnosis.observe import Observation
+from parity_tests.diagnosis.situations import situations
 
 SIZES = (20, 16, 12, 5)
 EQUIVALENT = {  # mistakes that give the same numbers
@@ -106,6 +120,22 @@ def test_mistake_is_found(mistake: Mistake) -> None:
     others = SHOWN_BY.get(mistake.name, ())
     assert len(found) == 1 + len(others)
     assert found <= {mistake.name, *others} | EQUIVALENT.get(mistake.name, set())
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_mistake_changes_nothing_before_its_stage(mistake: Mistake) -> None:
+    """The search does not try it for earlier stages."""
+    settings = settings_for(mistake)
+    right = Formulas(update=sgd(**settings._asdict()), settings=settings)
+    activations = ("relu", "sigmoid", "softmax")
+    stages = STAGES[: STAGES.index(mistake.stage)]
+    for case in situations(SIZES):
+        scene = BatchScene(Observation(case, {}, {}), {}, activations)
+        before = scene.predict(right)
+        names = [name for name in before if stage_of(name) in stages]
+        for parameter in mistake.values or (None,):
+            after = scene.predict(mistake.applied(right, parameter))
+            assert all(np.array_equal(after[name], before[name], equal_nan=True) for name in names)
 
 
 def test_dictionary() -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
-from parity_tests.diagnosis.formulas import Formulas
+from parity_tests.diagnosis.formulas import FIRST_STAGE, STAGES, Formulas
 
 LAYER_FORMULAS = (
     "inputs",
@@ -50,9 +50,19 @@ class Mistake:
     values: tuple[float, ...] = ()
 
     @cached_property
+    def replaced(self) -> list[str]:
+        """Names of the formulas that it replaces; none if it is about a setting of SGD that is not declared."""
+        return _replaced(Formulas(), self.applied(Formulas(), *self.values[:1]))
+
+    @property
     def in_one_layer(self) -> bool:
         """Whether it can be made in one layer alone: all formulas that it replaces belong to a layer."""
-        return all(name in LAYER_FORMULAS for name in _replaced(Formulas(), self.applied(Formulas(), *self.values[:1])))
+        return all(name in LAYER_FORMULAS for name in self.replaced)
+
+    @cached_property
+    def stage(self) -> str:
+        """The first stage of which it can change a tensor."""
+        return min((FIRST_STAGE.get(name, "gradients") for name in self.replaced), key=STAGES.index, default="steps")
 
     def applied(self, formulas: Formulas, parameter: float | None = None, layer: int | None = None) -> Formulas:
         """Return the formulas with this mistake: with a value of its parameter, in one layer or in all of them."""

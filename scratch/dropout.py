@@ -50,7 +50,7 @@ class Dropout(Layer):
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None = None) -> None:
         """Set the number of masks to 0, and draw the seed if none was given."""
-        super().build(input_shape, rng)
+        super().build(input_shape)
         seed = (rng or np.random.default_rng()).integers(1 << 32) if self.seed is None else self.seed
         self.state["masks"] = np.array([seed, 0], np.uint32)
 
@@ -80,7 +80,7 @@ class Dropout(Layer):
         """
         masks, count = self.state["masks"].copy(), math.prod(shape)
         masks[1] += ahead
-        words = np.random.PCG64(masks).random_raw((count + 1) // 2).astype("<u8", copy=False)
+        words = np.asarray(np.random.PCG64(masks).random_raw((count + 1) // 2), "<u8")
         limit = math.ceil(float(np.float32(self.rate)) * (1 << 24)) << 8
         return words.view("<u4")[:count].reshape(shape) > limit - 1
 

@@ -80,8 +80,10 @@ def trained_step(network: Network) -> "FusedStep | None":
     For inference, which must not replace the arrays in ``layer.params``.
     """
     step: FusedStep | None = network.fused
-    parts = None if step is None else _fusable_parts(network)
-    return step if step and parts and step.is_for(parts.weights, parts.activations) else None
+    if step is None:
+        return None
+    parts = _fusable_parts(network)
+    return step if parts and step.is_for(parts.weights, parts.activations) else None
 
 
 def _fusable_parts(network: Network) -> _Parts | None:

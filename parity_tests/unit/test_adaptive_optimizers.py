@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from scratch import optimizers
+from scratch.kernels import UPDATE_RULES, Rule
 from scratch.layers import Dense
 from scratch.models import Sequential
 from scratch.optimizers import SGD, Adagrad, Adam, Optimizer, RMSprop, get
@@ -253,6 +254,17 @@ def test_own_optimizer_trains_a_model(backend: str) -> None:
         assert moves.any()
         np.testing.assert_allclose(moves, np.round(moves), atol=1e-5)
         np.testing.assert_array_equal(model.optimizer.state["steps"][name], 2)
+
+
+def test_the_rules_of_the_compiled_core() -> None:
+    """What a rule does not read is 0."""
+    expected = {
+        "adam": (Adam(beta_1=0.5, beta_2=0.25, epsilon=0.125), (0.5, 0.25, 0.125)),
+        "rmsprop": (RMSprop(rho=0.5, epsilon=0.125), (0.0, 0.5, 0.125)),
+        "adagrad": (Adagrad(epsilon=0.125), (0.0, 0.0, 0.125)),
+    }
+    for name, (optimizer, numbers) in expected.items():
+        assert optimizer.fused_rule == Rule(UPDATE_RULES.index(name), *numbers, False, 0.0, 0.0, 0.0, 0.0)
 
 
 def test_a_base_class_has_no_rule() -> None:

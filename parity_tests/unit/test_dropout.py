@@ -1,6 +1,7 @@
 """Dropout: training beside inference, masks in traces and resumed runs, and layers that do not know ``training``."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,13 @@ def test_seeds() -> None:
     assert (d != e).any()
 
 
+def test_every_drawn_seed_has_32_bits() -> None:
+    layer = Dropout(0.5)
+    for number in range(30):
+        layer.build((None, 1), np.random.default_rng(number))
+        assert layer.state["masks"].dtype == np.uint32
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_trace_has_the_mask_of_the_next_step(backend: str) -> None:
     model = network(backend)
@@ -156,6 +164,18 @@ def test_masks_are_those_of_the_generator_for_their_number(rate: float, shape: t
         expected = np.random.default_rng([2**32 - 1, 6 + ahead]).random(shape, np.float32) >= np.float32(rate)
         np.testing.assert_array_equal(layer.mask(ahead, shape), expected, strict=True)
     assert layer.state["masks"].tolist() == [2**32 - 1, 6]
+
+
+@pytest.mark.parametrize(("rate", "limit"), [(0.5, 1 << 31), (2**-24, 1 << 8)])
+def test_a_number_is_kept_from_the_limit_on(rate: float, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A random number has the upper 24 of 32 bits, and is kept if it is at least the rate."""
+    layer = Dropout(rate)
+    layer.build((None, 3))
+    words = np.array([limit - 1, limit, limit + 1], "<u4")
+    monkeypatch.setattr(
+        np.random, "PCG64", lambda seed: SimpleNamespace(random_raw=lambda n: np.resize(words, 4).view("<u8"))
+    )
+    assert layer.mask(0, (1, 3)).tolist() == [[False, True, True]]
 
 
 class Doubled(Layer):

@@ -15,6 +15,7 @@ import pytest
 from parity_tests.unit.trainings import Training, dense_layers, double_first, results, wrap
 from scratch import layer, losses
 from scratch.callbacks import LambdaCallback
+from scratch.fusion import fused_step
 from scratch.layer import Layer
 from scratch.layers import Activation, Dense, Dropout, Flatten, Softmax
 from scratch.losses import CategoricalCrossentropy, Loss, SoftmaxCrossEntropy
@@ -409,3 +410,14 @@ def test_a_weight_is_checked_again_in_each_training() -> None:
         change(model.layers[0].params)
         with pytest.raises(ValueError, match=error):
             model.fit(x, y, verbose=0)
+
+
+@pytest.mark.parametrize(("start", "is_shared"), [(0, True), (35, True), (36, False)])
+def test_layers_that_share_parameters_are_not_fused(start: int, is_shared: bool) -> None:
+    """The second layer's W begins at number ``start`` of a buffer, of which the first layer's W has 36."""
+    model = Sequential([Dense(6, "relu", input_shape=(6,)), Dense(6, "relu"), Dense(3, "softmax")], backend="numba")
+    model.compile("sgd", "categorical_crossentropy")
+    buffer = np.ones(80, np.float32)
+    for each, first in zip(model.layers[:2], (0, start), strict=True):
+        each.params["W"] = buffer[first : first + 36].reshape(6, 6)
+    assert (fused_step(model) is None) == is_shared

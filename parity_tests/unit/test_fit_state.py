@@ -9,6 +9,7 @@ from parity_tests.unit.trainings import classifier
 from scratch.callbacks import EarlyStopping
 from scratch.fit_state import FitState
 from scratch.models import Sequential
+from scratch.optimizers.schedules import ExponentialDecay
 
 
 @pytest.fixture
@@ -73,6 +74,15 @@ def test_restored_state_is_the_saved_one(state: FitState) -> None:
     np.testing.assert_equal(list(other.optimizer.v.values()), velocities)
     np.testing.assert_equal(other.get_weights(), model.get_weights())
     assert other.rng.bit_generator.state == saved["generator"]
+
+
+def test_a_schedule_is_saved_as_the_number_of_steps_alone(state: FitState) -> None:
+    assert state.get_state()["learning_rate"] == state.model.optimizer.learning_rate
+    state.model.optimizer.learning_rate = ExponentialDecay(0.1, 5, 0.5)
+    saved = state.get_state()
+    assert saved["learning_rate"] is None
+    state.set_state(saved | {"iterations": 5}, epochs=3)
+    assert state.model.optimizer.learning_rate == pytest.approx(0.05)
 
 
 def test_a_state_of_version_0_1_has_no_offset(state: FitState) -> None:

@@ -45,6 +45,13 @@ def test_dense_backward_by_hand() -> None:
     assert layer.backward(dout, need_dx=False) is None
 
 
+def test_a_gradient_of_another_shape_is_refused() -> None:
+    layer = Activation("tanh", name="mine")
+    layer(np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"^Layer 'mine' needs a dout of shape \(2, 3\); got \(2, 4\)\.$"):
+        layer.backward(np.ones((2, 4)))
+
+
 def test_backward_uses_the_input_of_the_last_forward(rng: np.random.Generator) -> None:
     layer = Dense(2, dtype="float64")
     first, second = rng.normal(size=(3, 4)), rng.normal(size=(5, 4))

@@ -126,9 +126,11 @@ class Optimizer:
 
     def steps(self, count: int, dtype: np.dtype[Any]) -> Array:
         """Return the learning rate and the ``step_size`` of each of the next updates (count, 2)."""
-        numbers = range(self.iterations, self.iterations + count)
-        rates = [self._learning_rate if self.schedule is None else self.schedule(i) for i in numbers]
-        return np.array([(rate, self.step_size(rate, i, dtype)) for rate, i in zip(rates, numbers, strict=True)])
+        rates = []
+        for i in range(self.iterations, self.iterations + count):
+            rate = self._learning_rate if self.schedule is None else self.schedule(i)
+            rates.append((rate, self.step_size(rate, i, dtype)))
+        return np.array(rates)
 
     def step_size(self, learning_rate: float, iteration: int, dtype: np.dtype[Any]) -> float:
         """Return what the rule multiplies with in an update, the first of which is 0: the learning rate."""

@@ -3,15 +3,17 @@
 Numba optimizes every function and links it with all that it calls, so a function five levels below a kernel is copied
 and optimized five times.  Here a function that only kernels call is kept as LLVM's intermediate code; each kernel is
 linked with all of its parts, optimized, and translated to machine code once.  Besides, functions that allocate no
-memory skip two thirds of Numba's passes over Python code.
+memory skip two thirds of Numba's passes over Python code, and the types of operations are found once for all functions.
 
-Measured for the kernel of the fused step, with its 75 parts (Intel Xeon, AVX-512): 4.8 s, of which LLVM takes 2.
+Measured for the kernel of the fused step, with its 70 parts (AMD EPYC, Zen 4): 5.6 s, of which LLVM takes 2.6; without
+remembering types, 6.4 s.
 """
 
 from collections import deque
+from functools import cache
 from typing import Any
 
-from numba.core import typed_passes, untyped_passes
+from numba.core import typed_passes, types, typing, untyped_passes
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
@@ -73,6 +75,26 @@ class _PartLibrary(_KernelLibrary):
         return 0
 
 
+class _TypingContext(typing.Context):
+    """Numba's typing context, which remembers the types of operations: most are asked for a dozen times."""
+
+    def __init__(self, original: Any) -> None:
+        self.__dict__ = original.__dict__  # the same registries
+        self._signatures: dict[Any, Any] = {}
+
+    def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
+        """Return the signature of an operation with arguments of these types."""
+        if kws or not isinstance(func, types.Function):
+            return super().resolve_function_type(func, args, kws)
+        key = func, tuple(args)
+        if key not in self._signatures:
+            self._signatures[key] = super().resolve_function_type(func, args, kws)
+        return self._signatures[key]
+
+
+_typing_context = cache(_TypingContext)
+
+
 class KernelCompiler(Compiler):
     """Numba's compiler, for kernels."""
 
@@ -84,7 +106,7 @@ class KernelCompiler(Compiler):
         # Numba asks for the size of each local variable, and LLVM takes 0.4 ms to tell it.
         sizeof = target_context.get_abi_sizeof
         cached = target_context.subtarget(get_abi_sizeof=lambda ty: _sizes.get(ty) or _sizes.setdefault(ty, sizeof(ty)))
-        super().__init__(typing_context, cached, library, *others)
+        super().__init__(_typing_context(typing_context), cached, library, *others)
 
 
 class PlainCompiler(KernelCompiler):

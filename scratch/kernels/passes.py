@@ -34,7 +34,7 @@ from scratch.kernels.masks import drop
 from scratch.kernels.micro_kernel import Output
 from scratch.kernels.packing import Columns, Factor, Tile, pack_columns, packed_width, pieces
 from scratch.kernels.plan import UPDATE_COLUMNS, UPDATE_ROWS, UPDATE_STEP
-from scratch.kernels.simd import get, matrix_view, put, vector_view
+from scratch.kernels.simd import flat, get, matrix_view, put, vector_view
 from scratch.kernels.sparsity import GROUP, KC, Block
 from scratch.kernels.updates import clip_and_apply, use_bias_gradient, use_gradient
 from scratch.kernels.workspace import Workspace
@@ -113,7 +113,7 @@ def _gather(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int) -> Non
     """Copy a tile of the batch's samples to where the first layer reads it, in the parameters' dtype."""
     (i0, i1, k0, k1), D, order, samples = tile, layer.inputs, job.order, job.samples
     x, place = job.state.activations, layer.x + chunk * layer.x_step
-    pixels, float32, float64 = samples.pixels.reshape(-1), samples.float32.reshape(-1), samples.float64.reshape(-1)
+    pixels, float32, float64 = flat(samples.pixels), flat(samples.float32), flat(samples.float64)
     for i in range(i0, i1):
         source, destination = order[batch.first + i] * D + k0, place + i * D + k0
         if len(float32) > 0:
@@ -180,9 +180,9 @@ def _loss(job: Job, layer: Layer, batch: Batch, tile: Tile) -> None:
     """Compute losses and probabilities, and the gradients with respect to the logits."""
     logits = matrix_view(job.state.activations, layer.out, batch.n, layer.units)
     dz = matrix_view(job.state.activations, layer.dz, batch.n, layer.units)
-    t, probabilities, losses = job.t, job.probabilities, job.losses
+    t, probabilities, losses, (start, end, _, _) = job.t, job.probabilities, job.losses, tile
     n = t.dtype.type(batch.n)
-    for i in range(tile[0], tile[1]):
+    for i in range(start, end):
         sample = batch.first + i
         losses[sample] = softmax_cross_entropy(logits, i, t, sample, n, probabilities, dz)
 
@@ -194,7 +194,7 @@ def _backward(job: Job, layer: Layer, index: int, batch: Batch, tile: Tile, spac
     dz = matrix_view(state.activations, layer.dz, n, layer.units)
     out, dz_before = matrix_view(state.activations, before.out, n, D), matrix_view(state.activations, before.dz, n, D)
     W = matrix_view(state.parameters, layer.W, D, layer.units)
-    (i0, _, j0, j1), dx, y = tile, dz_before.reshape(-1), out.reshape(-1)
+    (i0, _, j0, j1), dx, y = tile, flat(dz_before), flat(out)
     no_bias, part = Bias(state.parameters, np.int64(-1)), (np.int64(0), layer.units, tile)
     C = Output(dx, i0 * D + j0, D, j1 - j0)
     product_tile(Factor(dz, np.bool_(False)), Factor(W, np.bool_(True)), no_bias, part, C, space)
@@ -213,7 +213,7 @@ def _update(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int, space:
     state, n, (i0, i1, j0, j1) = job.state, batch.n, tile
     x = matrix_view(state.activations, layer.x + chunk * layer.x_step, n, layer.inputs)
     dz = matrix_view(state.activations, layer.dz, n, layer.units)
-    columns, width = j1 - j0, packed_width(j1 - j0, dz)
+    columns, width = j1 - j0, packed_width(j1 - j0, state.activations)
     is_finite: Bool = np.bool_(True)
     for k in range(0, n, KC):
         part = k, min(k + KC, n), j0, j1
@@ -254,10 +254,12 @@ def _tile(kind: int, layer: Layer, n: int, chunks: int, chunk: int) -> Tile:
     rows = layer.inputs if kind >= UPDATE else n
     columns = layer.inputs if kind in (GATHER, BACKWARD) else layer.units
     if layer.partition == BY_UNITS:
-        start, end = (np.int64(0), columns) if kind == GATHER else _range(columns, UPDATE_COLUMNS, chunks, chunk)
+        if kind == GATHER:
+            return 0, rows, np.int64(0), columns
+        start, end = _range(columns, np.int64(UPDATE_COLUMNS), chunks, chunk)
         return 0, rows, start, end
     if layer.partition == BY_INPUTS and kind in (GATHER, FORWARD):
-        start, end = _range(rows, GROUP, chunks // 2, chunk % (chunks // 2))
+        start, end = _range(rows, np.int64(GROUP), chunks // 2, chunk % (chunks // 2))
         first, last = _sum_range(layer, _sum_of(chunk, chunks))
         return (start, end, first, last) if kind == GATHER else (start, end, 0, columns)
     start, end = _range(rows, UPDATE_STEP if kind >= UPDATE else GROUP, chunks, chunk)
@@ -265,7 +267,7 @@ def _tile(kind: int, layer: Layer, n: int, chunks: int, chunk: int) -> Tile:
 
 
 @inlined
-def _range(size: Int, step: int, chunks: int, chunk: int) -> tuple[Int, Int]:
+def _range(size: Int, step: Int, chunks: int, chunk: int) -> tuple[Int, Int]:
     """Return where a chunk of ``size`` rows or columns begins and ends: at multiples of ``step``."""
     length = step * ((size + step * chunks - 1) // (step * chunks))
     return min(chunk * length, size), min((chunk + 1) * length, size)

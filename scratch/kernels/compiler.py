@@ -32,6 +32,7 @@ PASSES = (
     typed_passes.NoPythonBackend,
 )
 _sizes: dict[Any, int] = {}  # bytes of LLVM types
+_signatures: dict[Any, Any] = {}  # of operations with arguments of some types
 
 
 class _KernelLibrary(JITCodeLibrary):
@@ -80,19 +81,18 @@ class _TypingContext(typing.Context):
 
     def __init__(self, original: Any) -> None:
         self.__dict__ = original.__dict__  # the same registries
-        self._signatures: dict[Any, Any] = {}
 
     def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
         """Return the signature of an operation with arguments of these types."""
         if kws or not isinstance(func, types.Function):
             return super().resolve_function_type(func, args, kws)
         key = func, tuple(args)
-        if key not in self._signatures:
-            self._signatures[key] = super().resolve_function_type(func, args, kws)
-        return self._signatures[key]
+        if key not in _signatures:
+            _signatures[key] = super().resolve_function_type(func, args, kws)
+        return _signatures[key]
 
 
-_typing_context = cache(_TypingContext)
+_typing_context = cache(_TypingContext)  # one object, which is a key of Numba's memory for intrinsics
 
 
 class KernelCompiler(Compiler):

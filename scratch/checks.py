@@ -37,6 +37,8 @@ def check_number(argument: str, value: object, minimum: float = 0.0, maximum: fl
         if minimum <= number <= maximum:
             return number
     limits = f", {minimum:g} or more" if maximum == sys.float_info.max else f", between {minimum:g} and {maximum:g}"
+    if float(f"{maximum:g}") > maximum:
+        limits = f", {minimum:g} or more and below {maximum:g}"
     limits = "" if minimum == -sys.float_info.max else limits
     raise ValueError(f"{argument} must be a finite number{limits}; got {value!r}.")
 
@@ -57,7 +59,8 @@ def check_numeric(argument: str, value: ArrayLike) -> Array:
     except ValueError:
         raise ValueError(f"{argument} must be a rectangular array; got rows of different lengths.") from None
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{argument} must hold real numbers; got dtype {array.dtype}.")
+        found = f"dtype {array.dtype}" if array.ndim else type(value).__name__
+        raise ValueError(f"{argument} must hold real numbers; got {found}.")
     return array
 
 

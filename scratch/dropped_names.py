@@ -1,5 +1,6 @@
-"""Names that Keras 3 has dropped, and what takes their place: errors say it in one sentence."""
+"""Names that Keras 3 has dropped, or scratch lacks, and what takes their place: errors say it in one sentence."""
 
+import inspect
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -21,7 +22,22 @@ METHODS = {  # of a model
     "fit_generator": "fit(generator, …)",
     "evaluate_generator": "evaluate(generator, …)",
 }
+OVERRIDDEN = {  # methods that Keras calls if a subclass defines them: what scratch calls
+    "call": "forward(x) and backward(dout)",
+    "test_step": "evaluate(x, y)",
+    "predict_step": "predict(x)",
+}
 HISTORY = {"acc": "accuracy", "val_acc": "val_accuracy"}
+
+
+def refuse_keras_methods(cls: type) -> None:
+    """Raise a ``TypeError`` if a subclass of a layer or a model defines a method that only Keras would call."""
+    for name in OVERRIDDEN.keys() & vars(cls).keys():
+        if "forward" not in vars(cls):
+            raise TypeError(f"{cls.__name__} defines {name}, which scratch does not call; define {OVERRIDDEN[name]}.")
+    step = vars(cls).get("train_step")
+    if step is not None and len(inspect.signature(step).parameters) < 3:
+        raise TypeError(f"{cls.__name__}.train_step must be train_step(self, x, y, sample_weight=None) in scratch.")
 
 
 class DroppedModule(ModuleType):

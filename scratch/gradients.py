@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scratch.checks import check_same_length
 from scratch.layer import gradient_name
 from scratch.layers import Layer
 from scratch.losses import Loss
@@ -27,7 +28,13 @@ def numerical_gradient(f: Callable[[], float], x: Array) -> Array:
 
     Returns:
         float64 array of x's shape.
+
+    Raises:
+        ValueError: if x is not a float64 array, in which steps of 1e-4 are lost or rounded.
     """
+    if not isinstance(x, np.ndarray) or x.dtype != np.float64:
+        found = f"dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
+        raise ValueError(f"numerical_gradient needs x as a float64 array; got {found}.")
     gradient = np.zeros_like(x)
     for index in np.ndindex(x.shape):
         gradient[index] = partial_derivative(f, x, index)
@@ -55,8 +62,8 @@ def gradient_check(part: Layer | Loss | Sequential | Callable[[Any], Any], x: An
         part: a layer or a compiled model, with ``dtype="float64"``, or a loss; or any function of x that returns a
             number, or an array whose sum is differentiated.
         x: its input, (N, …); for a loss, outputs of a network; for a function, an array or a list or dict of arrays.
-        t: targets: one-hot rows for a loss, what its loss requires for a model, None for a layer; for a function, the
-            gradient to check, arranged as x is.
+        t: targets: rows (N, C) or labels (N,) for a loss, what its loss requires for a model, None for a layer; for a
+            function, the gradient to check, arranged as x is.
 
     Returns:
         For ``dx`` and each parameter, or for each array of a list (``x[0]``, …) or dict (its keys), the largest
@@ -75,7 +82,7 @@ def gradient_check(part: Layer | Loss | Sequential | Callable[[Any], Any], x: An
         return _check_layer(part, x)
     if t is None:
         raise ValueError("gradient_check of a loss or a model needs its targets t.")
-    return _check_loss(part, x, np.asarray(t, np.float64)) if isinstance(part, Loss) else _check_model(part, x, t)
+    return _check_loss(part, x, t) if isinstance(part, Loss) else _check_model(part, x, t)
 
 
 def _check_function(f: Callable[[Any], Any], x: Any, gradient: Any) -> dict[str, float]:
@@ -106,7 +113,12 @@ def _check_layer(layer: Layer, x: Array) -> dict[str, float]:
     return _differences(gradients, lambda: _forward(layer.detached(), x) * dout)
 
 
-def _check_loss(loss: Loss, x: Array, t: Array) -> dict[str, float]:
+def _check_loss(loss: Loss, x: Array, y: ArrayLike) -> dict[str, float]:
+    t = np.asarray(y, np.float64)
+    if t.shape != x.shape:  # labels, or targets that the loss refuses
+        truth = loss.check_targets(y, (None, *x.shape[1:]), "t")
+        check_same_length("x", x, "t", truth)
+        t = loss.targets(truth, x.shape[-1], x.dtype)
     loss.forward(x, t)
     return _differences({"dx": (loss.backward(), x)}, lambda: loss.forward(x, t))
 

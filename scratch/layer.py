@@ -9,13 +9,14 @@ To add an activation function: write ``{name}_forward`` and ``{name}_backward`` 
 
 from collections.abc import Sequence
 from types import ModuleType
-from typing import ClassVar, Self, TypedDict
+from typing import Any, ClassVar, Self, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops, utils
 from scratch.checks import check_array, check_dtype, check_integer, check_name, check_sample_shape
+from scratch.dropped_names import refuse_keras_methods
 from scratch.initializers import Initializer
 from scratch.regularizers import L1L2
 from scratch.utils import Array, Shape, auto_name
@@ -66,6 +67,10 @@ class Layer:
     fused_rule: ClassVar[str | None] = None
     settings: ClassVar[tuple[str, ...]] = ()  # attributes that a resumed training must have as before
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_keras_methods(cls)
+
     def __init__(
         self,
         activation: str | None = None,
@@ -75,7 +80,10 @@ class Layer:
         input_dim: int | None = None,
         name: str | None = None,
         dtype: DTypeLike | None = None,
+        **unknown: object,
     ) -> None:
+        if unknown:
+            raise TypeError(f"scratch's {type(self).__name__} has no argument {', '.join(map(repr, unknown))}.")
         self.activation = activation
         if input_dim is not None:
             if input_shape is not None:
@@ -257,6 +265,11 @@ class Layer:
         Raises:
             ValueError: if x is not a batch of finite numbers of the right shape.
         """
+        if isinstance(x, Layer):
+            raise ValueError(
+                f"Layer {self.name!r} needs a batch of numbers; got the layer {x.name!r}: scratch has no functional "
+                "API, so list the layers in a Sequential model."
+            )
         batch = check_array("x", x, self.dtype)
         self.compute_output_shape((None, *batch.shape[1:]))
         if not self.built:

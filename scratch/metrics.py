@@ -6,6 +6,7 @@ is the one made before its batch's update (``keras/src/metrics/reduction_metrics
 To add a metric, derive a class from ``Metric`` with ``values``, and enter it in ``METRICS``.
 """
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -49,13 +50,13 @@ class Metric(Mean):
         sparse: whether the targets are integer labels instead of rows; None: either.
         weighted: whether samples count with their weights; ``compile`` sets it for its ``weighted_metrics``.
         direction: ``'up'`` if larger values are better, ``'down'`` if smaller ones are: what a callback with
-            ``mode="auto"`` assumes.
+            ``mode="auto"`` assumes; it refuses ``'unknown'``.
     """
 
     weighted = False
     additive: ClassVar[bool] = False
-    sparse: ClassVar[bool | None] = False
-    direction = "up"
+    sparse: ClassVar[bool | None] = None
+    direction = "unknown"
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments with which the constructor creates such a metric."""
@@ -72,7 +73,9 @@ class Metric(Mean):
 
     def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         """Add a batch: the mean of each sample's values, times its weight (N,) if there are weights."""
-        values = np.asarray(self.values(y_true, y_pred))
+        values = np.asarray(self.values(np.asarray(y_true), np.asarray(y_pred)))
+        if values.dtype == object:
+            raise ValueError(f"The metric {self.name!r} must return numbers; got {values.reshape(-1)[0]!r}.")
         self.add_values(values.reshape(len(values), -1).mean(axis=1) if values.ndim > 1 else values, sample_weight)
 
     def add_values(self, values: Array, sample_weight: Array | None) -> None:
@@ -87,6 +90,8 @@ class CategoricalAccuracy(Metric):
     """Share of samples (正答率) whose largest output is at the largest entry of their one-hot row."""
 
     additive = True
+    sparse = False
+    direction = "up"
 
     def __init__(self, name: str = "categorical_accuracy") -> None:
         super().__init__(name)
@@ -107,7 +112,8 @@ class SparseCategoricalAccuracy(CategoricalAccuracy):
 
     def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
         """Add a batch: y_true (…,) or (…, 1), y_pred (…, C)."""
-        self.add_values(np.reshape(y_true, y_pred.shape[:-1]) == np.argmax(y_pred, axis=-1), sample_weight)
+        largest = np.argmax(y_pred, axis=-1)
+        self.add_values(np.reshape(y_true, largest.shape) == largest, sample_weight)
 
 
 class BinaryAccuracy(Metric):
@@ -117,6 +123,9 @@ class BinaryAccuracy(Metric):
         name: the name in logs and history.
         threshold: between 0 and 1; an output above it counts as a 1.
     """
+
+    sparse = False
+    direction = "up"
 
     def __init__(self, name: str = "binary_accuracy", threshold: float = 0.5) -> None:
         super().__init__(name)
@@ -130,6 +139,7 @@ class BinaryAccuracy(Metric):
 class MeanSquaredError(Metric):
     """Mean of (y_true − y_pred)², as ``keras.metrics.MeanSquaredError``."""
 
+    sparse = False
     direction = "down"
 
     def __init__(self, name: str = "mean_squared_error") -> None:
@@ -143,6 +153,7 @@ class MeanSquaredError(Metric):
 class MeanAbsoluteError(Metric):
     """Mean of |y_true − y_pred|, as ``keras.metrics.MeanAbsoluteError``."""
 
+    sparse = False
     direction = "down"
 
     def __init__(self, name: str = "mean_absolute_error") -> None:
@@ -160,9 +171,6 @@ class MeanMetricWrapper(Metric):
         fn: (y_true, y_pred) → values (N,) or (N, …), or one number for the batch; y_true is as passed to ``fit``.
         name: the name in logs and history; default: the function's.
     """
-
-    sparse = None
-    direction = "unknown"
 
     def __init__(self, fn: Callable[[Array, Array], ArrayLike], name: str | None = None) -> None:
         super().__init__(getattr(fn, "__name__", type(fn).__name__) if name is None else name)
@@ -224,22 +232,23 @@ def get(
             targets than the loss.
     """
     fitting = BinaryAccuracy if units == 1 else SparseCategoricalAccuracy if loss.sparse else CategoricalAccuracy
-    found: list[Metric] = []
+    found: list[tuple[Metric, str, bool]] = []
     plain, heavy = ([m] if isinstance(m, str) else check_list("metrics", m) for m in (metrics, weighted))
     for i, entry in enumerate([*plain, *heavy]):
-        metric = _metric(entry, fitting)
-        metric.weighted = i >= len(plain)
-        if metric.weighted and metric.name in [other.name for other in found]:
-            metric.name = f"weighted_{metric.name}"
+        metric, is_weighted, names = _metric(entry, fitting), i >= len(plain), [name for _, name, _ in found]
+        name = f"weighted_{metric.name}" if is_weighted and metric.name in names else metric.name
         if metric.sparse not in (None, loss.sparse) and units != 1:
             raise ValueError(
-                f"The metric {metric.name!r} and the loss take different targets (labels or one-hot rows): "
+                f"The metric {name!r} and the loss take different targets (labels or one-hot rows): "
                 "use 'accuracy', which fits either loss."
             )
-        if metric.name in [other.name for other in found]:
-            raise ValueError(f"The metric {metric.name!r} is listed twice in metrics.")
-        found.append(metric)
-    return found
+        if name in names:
+            raise ValueError(f"The metric {name!r} is listed twice in metrics.")
+        is_known = any(metric is other for other, _, _ in found)  # listed in both
+        found.append((copy.copy(metric) if is_known else metric, name, is_weighted))
+    for metric, name, is_weighted in found:
+        metric.name, metric.weighted = name, is_weighted
+    return [metric for metric, _, _ in found]
 
 
 def _metric(entry: Any, fitting: type[Metric]) -> Metric:

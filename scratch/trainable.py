@@ -71,7 +71,9 @@ class TrainableNetwork(Network):
             raise ValueError("compile needs a loss that is one number per batch; got one with reduction=None.")
         if new_optimizer.owner not in (None, self):
             raise ValueError("The optimizer holds the state of another model; create a new optimizer.")
-        self.metrics = metrics_module.get(metrics, new_loss, self._units(), weighted_metrics)
+        units, listed = self._units(), (metrics, weighted_metrics)
+        self.metrics = metrics_module.get(metrics, new_loss, units, weighted_metrics)
+        self._units_of_metrics, self._listed_metrics = units, listed
         if new_optimizer.owner is None:  # new, or a copy of another model's optimizer, whose state does not apply
             new_optimizer.iterations, new_optimizer.state = 0, {}
         self.optimizer, self.loss, self.run_eagerly = new_optimizer, new_loss, bool(run_eagerly)
@@ -146,7 +148,12 @@ class TrainableNetwork(Network):
         """
         loss, _ = self.loss_and_optimizer(method)
         samples = self.check_inputs(x, f"{prefix}x")
-        targets = loss.check_targets(y, self.compute_output_shape(samples.shape), f"{prefix}y")
+        output_shape = self.compute_output_shape(samples.shape)
+        if self._units_of_metrics != output_shape[-1]:  # layers have been added or removed since ``compile``
+            metrics, weighted = self._listed_metrics
+            self.metrics = metrics_module.get(metrics, loss, output_shape[-1], weighted)
+            self._units_of_metrics = output_shape[-1]
+        targets = loss.check_targets(y, output_shape, f"{prefix}y")
         check_same_length(f"{prefix}x", samples, f"{prefix}y", targets)
         return samples, targets
 

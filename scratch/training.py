@@ -68,10 +68,11 @@ class Trainer(Evaluator):
             epochs: number of epochs that are complete in the end, those before ``initial_epoch`` included.
             verbose: 0 silent, 1 progress bar, 2 one line per epoch; ``'auto'`` is 1 in a terminal or notebook, else 2.
             callbacks: called at each event.
-            validation_split: share of the samples, the last ones, that is evaluated instead of trained on.
-            validation_data: ``(x, y)``, ``(x, y, sample_weight)``, a ``PyDataset`` or a generator, instead of a split.
+            validation_split: share of the samples, the last ones, that is evaluated instead of trained on; not used
+                with ``validation_data``.
+            validation_data: ``(x, y)``, ``(x, y, sample_weight)``, a ``PyDataset`` or a generator.
             shuffle: whether to draw a new order of the samples (of a ``PyDataset``: the batches) for every epoch.
-            class_weight: factor of the loss of a sample by its class; 1 for other classes.
+            class_weight: factor of the loss of a training sample by its class; 1 for other classes.
             sample_weight: factor of the loss of each sample (N,).
             initial_epoch: number of epochs that are complete already.
             steps_per_epoch: batches per epoch; the next epoch continues with the next batch.
@@ -96,7 +97,7 @@ class Trainer(Evaluator):
             self.loss_and_optimizer("fit")
             source: Source = stream_source(self, x, y, weights, *steps, validation_split)
         else:
-            data, part = self._training_data(x, y, weights, validation_split)
+            data, part = self._training_data(x, y, weights, validation_split if validation_data is None else 0)
             source = ArraySource(data, batch_size_or_default(batch_size, len(data.x), *steps), *steps)
             validation_data = part if validation_data is None else validation_data
         size = batch_size if validation_batch_size is None else validation_batch_size
@@ -189,4 +190,6 @@ class Trainer(Evaluator):
     def _training_data(self, x: ArrayLike, y: Any, weights: Any, split: float) -> tuple[Data, Data | None]:
         """Return the checked data to train on, and those that a split validates on, if any."""
         samples, targets = self.check_data(x, y)
-        return split_validation(Data(samples, targets, weights_of(targets, *weights)), split)
+        train, part = split_validation(Data(samples, targets, weights_of(targets, *weights)), split)
+        # Weights of classes are for the training alone, as in Keras.
+        return train, part._replace(sample_weight=None) if part and weights[1] is not None else part

@@ -5,6 +5,7 @@ import parity_tests.needs_keras  # noqa: F401, I001  (before anything that impor
 import math
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -45,6 +46,8 @@ def arguments(program: Any) -> dict[str, dict[str, Any]]:
     return {
         "weights": arrays | {"sample_weight": WEIGHTS, "validation_split": 0.25},
         "classes": arrays | {"class_weight": {0: 3.0, 2: 0.5}, "validation_data": (X[:9], LABELS[:9], WEIGHTS[:9])},
+        "classes and a split": arrays | {"class_weight": {0: 10.0, 1: 0.0}, "validation_split": 0.5},
+        "a split that is not used": arrays | {"validation_split": 0.25, "validation_data": (X[:9], LABELS[:9])},
         "partial passes": arrays | {"steps_per_epoch": 2},
         "steps without a size": {"x": X, "y": LABELS, "steps_per_epoch": 3},
         "intervals": arrays | {"validation_data": (X, LABELS), "validation_freq": 2, "validation_batch_size": 7},
@@ -80,6 +83,25 @@ def test_histories_and_weights_agree(name: str) -> None:
         np.testing.assert_allclose(values, histories[1][key], rtol=0, atol=1e-5, err_msg=key)
     for W, V in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(W, V, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("validation", [{}, {"validation_data": (X, LABELS), "validation_freq": 2}], ids=["none", "2"])
+def test_csv_files_have_the_same_columns(validation: dict[str, Any], tmp_path: Path) -> None:
+    ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])
+    rows = []
+    for program, model in ((scratch, ours), (keras, keras_impl.to_keras(ours))):
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        schedule = program.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+        logger = program.callbacks.CSVLogger(str(tmp_path / "log.csv"))
+        model.fit(X, LABELS, SIZE, 3, 0, [schedule, logger], shuffle=False, **validation)
+        rows.append([line.split(",") for line in (tmp_path / "log.csv").read_text().splitlines()])
+    (names, *lines), (keras_names, *keras_lines) = rows
+    assert sorted(names) == sorted(keras_names)
+    for line, keras_line in zip(lines, keras_lines, strict=True):
+        values, keras_values = dict(zip(names, line, strict=True)), dict(zip(keras_names, keras_line, strict=True))
+        assert {name for name in names if values[name] == "NA"} == {n for n in names if keras_values[n] == "NA"}
+        for name in set(names) - {n for n in names if values[n] == "NA"}:
+            assert float(values[name]) == pytest.approx(float(keras_values[name]), abs=1e-5)
 
 
 def test_methods_for_one_batch() -> None:

@@ -120,7 +120,7 @@ def test_every_legal_name(stem: str, tmp_path: Path) -> None:
     log.on_train_begin()
     for epoch in range(2):
         log.on_epoch_end(epoch, {"loss": 1.0})
-    assert (tmp_path / f"{stem}.csv").read_bytes() == b"epoch,loss\r\n0,1.0\r\n1,1.0\r\n"
+    assert (tmp_path / f"{stem}.csv").read_bytes() == b"epoch,loss,val_loss\r\n0,1.0,NA\r\n1,1.0,NA\r\n"
     assert len(os.listdir(tmp_path)) == 3
 
 

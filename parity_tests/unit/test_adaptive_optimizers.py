@@ -208,7 +208,7 @@ def test_state_of_another_size_is_rejected() -> None:
     ("call", "message"),
     [
         (lambda: Adam(-1.0), "learning_rate must be a finite number, 0 or more; got -1.0"),
-        (lambda: Adam(beta_1=1.0), "beta_1 must be a finite number, between 0 and 1; got 1.0"),
+        (lambda: Adam(beta_1=1.0), "beta_1 must be a finite number, 0 or more and below 1; got 1.0"),
         (lambda: Adam(beta_2=1.0), "beta_2 must be"),
         (lambda: Adam(beta_1=-0.1), "beta_1 must be"),
         (lambda: Adam(epsilon=-1e-7), "epsilon must be a finite number, 0 or more"),

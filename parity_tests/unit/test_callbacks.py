@@ -22,7 +22,7 @@ from scratch.callbacks import (
 )
 from scratch.callbacks.callback import BATCH_EVENTS
 from scratch.layers import Dense, Softmax
-from scratch.metrics import CategoricalAccuracy
+from scratch.metrics import CategoricalAccuracy, MeanMetricWrapper, Metric
 from scratch.models import Sequential
 
 Data = tuple[np.ndarray, np.ndarray]
@@ -245,6 +245,10 @@ def test_the_direction_of_a_metric(model: Sequential) -> None:
     for metric, epochs in ((CategoricalAccuracy("right"), 2), (Error("right"), 3)):
         model.compile("sgd", "categorical_crossentropy", metrics=[metric])
         assert run(EarlyStopping("val_right"), [0.5, 0.4, 0.45], model) == epochs
+    for unknown in (MeanMetricWrapper(np.equal, "right"), Metric("right")):  # as in Keras
+        model.compile("sgd", "categorical_crossentropy", metrics=[unknown])
+        with pytest.raises(ValueError, match="received monitor=val_right, but scratch isn't able"):
+            run(EarlyStopping("val_right"), [0.5], model)
 
 
 def test_an_unknown_mode_gives_a_warning(model: Sequential) -> None:

@@ -61,7 +61,7 @@ CATEGORICAL: list[tuple[Any, Any, str]] = [
     (X * 1j, Y, "x must hold real numbers; got dtype complex128"),
     (X, Y.astype(str), "y must hold real numbers"),
     ([[1, 2, 3, 4], [1, 2]], Y[:2], "x must be a rectangular array"),
-    (None, Y, "x must hold real numbers; got dtype object"),
+    (None, Y, "x must hold real numbers; got NoneType"),
 ]
 SPARSE: list[tuple[Any, Any, str]] = [
     (X, LABELS + 1, "y must hold labels from 0 to 2, one for each unit; got 3"),

@@ -11,7 +11,7 @@ import pytest
 
 import scratch
 from scratch.dropped_names import METHODS, MODULES
-from scratch.layers import Dense, Dropout
+from scratch.layers import Dense, Dropout, Input, Layer, ReLU
 from scratch.models import Sequential
 
 X, Y = np.ones((4, 3)), np.eye(2)[[0, 1, 0, 1]]
@@ -61,6 +61,58 @@ def test_a_method_of_a_model(method: str) -> None:
     with pytest.raises(AttributeError, match=r"^'Sequential' object has no attribute 'fir'$"):
         model.fir  # noqa: B018
     assert [layer.name for layer in copy.deepcopy(pickle.loads(pickle.dumps(model))).layers] == [model.layers[0].name]
+
+
+def test_an_attribute_of_an_optimizer() -> None:
+    optimizer = new_model().optimizer
+    message = r"^SGD has no attribute 'lr'; Keras 3 calls it 'learning_rate'\.$"
+    with pytest.raises(AttributeError, match=message):
+        optimizer.lr = 0.5
+    with pytest.raises(AttributeError, match=message):
+        print(optimizer.lr)
+    assert optimizer.learning_rate == 0.01
+
+
+@pytest.mark.parametrize(
+    ("base", "method", "parameters", "message"),
+    [
+        (Layer, "call", "self, x", "defines call, which scratch does not call; define forward"),
+        (Dense, "call", "self, x", "defines call, which scratch does not call; define forward"),
+        (
+            Sequential,
+            "test_step",
+            "self, data",
+            r"defines test_step, which scratch does not call; define evaluate\(x, y",
+        ),
+        (Sequential, "predict_step", "self, data", "defines predict_step, which scratch does not call; define predict"),
+        (Sequential, "train_step", "self, data", r"train_step must be train_step\(self, x, y, sample_weight=None\)"),
+    ],
+)
+def test_a_method_that_only_keras_would_call(base: type, method: str, parameters: str, message: str) -> None:
+    """The class is refused, instead of computing what its base class computes."""
+    with pytest.raises(TypeError, match=rf"^Mine(\.| ){message}"):
+        type("Mine", (base,), {method: eval(f"lambda {parameters}: None")})
+
+
+def test_a_layer_for_both_programs_may_have_both_methods() -> None:
+    class Mine(Layer):
+        def call(self, x: Any) -> Any:
+            return 2 * x
+
+        def forward(self, x: Any) -> Any:
+            return self.activate(self.call(x))
+
+    np.testing.assert_array_equal(Mine()(X), 2 * X)
+
+
+def test_the_functional_interface_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^Layer 'dense' needs a batch of numbers; got the layer 'input_layer': "):
+        Dense(3, name="dense")(Input((8,), name="input_layer"))
+
+
+def test_an_unknown_argument_names_the_class() -> None:
+    with pytest.raises(TypeError, match=r"^scratch's ReLU has no argument 'max_value'\.$"):
+        ReLU(max_value=6)
 
 
 def test_a_key_of_the_history() -> None:

@@ -208,3 +208,19 @@ def test_numerical_gradient_is_found_under_all_its_names() -> None:
 
     assert by_old_name is scratch.numerical_gradient is scratch.gradients.numerical_gradient
     assert scratch.gradient_check is gradient_check
+
+
+def test_a_numerical_gradient_needs_float64() -> None:
+    for x, found in ((np.array([3, 4]), "dtype int64"), (np.ones(2, np.float32), "dtype float32"), ([1.0], "list")):
+        with pytest.raises(ValueError, match=rf"^numerical_gradient needs x as a float64 array; got {found}\.$"):
+            numerical_gradient(lambda: 0.0, x)
+
+
+def test_targets_of_a_loss_are_checked() -> None:
+    rng, labels = np.random.default_rng(0), np.array([0, 2, 1])
+    probabilities = rng.uniform(0.1, 0.9, (3, 3))
+    check(losses.SparseCategoricalCrossentropy(), probabilities, labels)
+    with pytest.raises(ValueError, match=r"^t must be one-hot rows of 3"):
+        gradient_check(losses.CategoricalCrossentropy(), probabilities, labels)
+    with pytest.raises(ValueError, match="x and t must hold the same number of samples; got 3 and 2"):
+        gradient_check(losses.SparseCategoricalCrossentropy(), probabilities, labels[:2])

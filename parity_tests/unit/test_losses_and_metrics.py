@@ -3,9 +3,17 @@
 import numpy as np
 import pytest
 
-from scratch.layers import Dense
+from scratch.layers import Activation, Dense, Softmax
 from scratch.losses import CategoricalCrossentropy, Loss, SoftmaxCrossEntropy, SparseCategoricalCrossentropy
-from scratch.metrics import CategoricalAccuracy, Mean, SparseCategoricalAccuracy
+from scratch.metrics import (
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    Mean,
+    MeanMetricWrapper,
+    MeanSquaredError,
+    Metric,
+    SparseCategoricalAccuracy,
+)
 from scratch.models import Sequential
 from scratch.ops import BACKENDS
 from scratch.optimizers import SGD
@@ -183,3 +191,69 @@ def test_compile_copies_the_loss() -> None:
     before = models[0].evaluate(x, y, verbose=0)
     loss.reduction = "sum"
     assert models[0].evaluate(x, y, verbose=0) == before
+
+
+class LargestOutput(Metric):
+    """A metric of the user's, which reads no targets."""
+
+    def values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        return y_pred.max(axis=1)
+
+
+@pytest.mark.parametrize(("loss", "y"), [("sparse_categorical_crossentropy", [1, 2]), ("categorical_crossentropy", T)])
+def test_an_own_metric_fits_every_loss(loss: str, y: object) -> None:
+    model = Sequential([Softmax(input_shape=(3,))])
+    model.compile("sgd", loss, metrics=[LargestOutput("largest")])
+    expected = model.predict(Y, verbose=0).max(axis=1).mean()
+    assert model.evaluate(Y, y, verbose=0)[1] == pytest.approx(expected)
+
+
+def test_metrics_take_lists() -> None:
+    for metric, y, outputs, expected in (
+        (SparseCategoricalAccuracy(), [0, 1], [[0.9, 0.1], [0.8, 0.2]], 0.5),
+        (CategoricalAccuracy(), [[1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.2]], 0.5),
+        (BinaryAccuracy(), [0, 1], [[0.4], [0.6]], 1.0),
+        (MeanSquaredError(), [[0], [1]], [[0.5], [0.5]], 0.25),
+    ):
+        metric.update_state(y, outputs)
+        assert metric.result() == expected
+
+
+def test_a_metric_that_returns_no_number_is_refused() -> None:
+    model = Sequential([Dense(3, "softmax", input_shape=(3,))])
+    model.compile("sgd", "categorical_crossentropy", metrics=[MeanMetricWrapper(lambda y, out: None, name="mine")])
+    with pytest.raises(ValueError, match=r"^The metric 'mine' must return numbers; got None\.$"):
+        model.evaluate(Y, T, verbose=0)
+
+
+def test_a_refused_compile_changes_no_metric() -> None:
+    metric = CategoricalAccuracy("mine")
+    model = Sequential([Dense(3, "softmax", input_shape=(3,))])
+    model.compile("sgd", "categorical_crossentropy", metrics=[metric])
+    with pytest.raises(ValueError, match="listed twice"):
+        model.compile("sgd", "categorical_crossentropy", metrics=["acc", "acc"], weighted_metrics=[metric])
+    assert (metric.name, metric.weighted) == ("mine", False)
+
+
+def test_one_metric_may_be_listed_in_both() -> None:
+    metric = CategoricalAccuracy("mine")
+    model = Sequential([Dense(3, "softmax", input_shape=(3,))])
+    model.compile("sgd", "categorical_crossentropy", metrics=[metric], weighted_metrics=[metric])
+    assert [(each.name, each.weighted) for each in model.metrics] == [("mine", False), ("weighted_mine", True)]
+    weights = np.array([1.0, 0.0])
+    values = model.evaluate(Y, T, sample_weight=weights, return_dict=True, verbose=0)
+    right = model.predict(Y, verbose=0).argmax(axis=1) == T.argmax(axis=1)
+    assert values["mine"] == right.mean()
+    assert values["weighted_mine"] == right[0]
+
+
+def test_accuracy_fits_the_layers_that_a_model_has_in_the_end() -> None:
+    model = Sequential()
+    model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+    model.add(Activation("sigmoid", input_shape=(1,)))
+    assert model.evaluate([[-1.0], [2.0], [3.0]], [0, 1, 0], verbose=0)[1] == pytest.approx(2 / 3)
+    model = Sequential([Dense(3, "softmax", input_shape=(3,)), Dense(1)])
+    model.compile("sgd", "mse", metrics=["accuracy"])
+    model.pop()
+    model.set_weights([np.eye(3), np.zeros(3)])
+    assert model.evaluate(Y, T, verbose=0)[1] == 0.5

@@ -14,6 +14,9 @@ from scratch.files import FileError, check_writable, write_bytes
 class CSVLogger(Callback):
     """Writes one line per epoch to a CSV file, at the end of the epoch, below a header line.
 
+    As in Keras, the values of the first epoch are the columns, and their ``val_`` values too if it had no validation;
+    what a later epoch lacks is NA, and what the first one lacks is left out.
+
     The content of an existing file is kept until the first line of this run replaces it atomically.  If a line cannot
     be written completely, the lines before it are kept.
 
@@ -28,15 +31,17 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         self.filename, self.separator, self.append = filename, separator, append
+        self._columns: list[str] = []
         self._start = 0  # size of the file, in bytes, before this run's first line
         self._lines = ""  # all lines of this run
 
     def get_state(self) -> dict[str, Any]:
-        """Return the lines written so far and their position in the file."""
-        return {"start": self._start, "lines": self._lines}
+        """Return the columns, the lines written so far, and their position in the file."""
+        return {"columns": self._columns, "start": self._start, "lines": self._lines}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore the file: keep the saved lines and remove lines that were written after the backup."""
+        self._columns = state.get("columns", [])  # version 0.1 saved none
         self._start, self._lines = min(state["start"], self._size()), state["lines"]
         if self._lines:
             self._replace(self._lines)
@@ -44,16 +49,18 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Check that the file can be written, before the first epoch is trained."""
         check_writable(self.filename)
-        self._start, self._lines = self._size() if self.append else 0, ""
+        self._columns, self._start, self._lines = [], self._size() if self.append else 0, ""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the epoch's line, and above the first line the header."""
-        row = {"epoch": epoch, **(logs or {})}
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(row), delimiter=self.separator)
+        logs, text = logs or {}, io.StringIO()
+        if not self._columns:
+            validated = any(name.startswith("val_") for name in logs)
+            self._columns = ["epoch", *logs, *(() if validated else (f"val_{name}" for name in logs))]
+        writer = csv.DictWriter(text, self._columns, "NA", "ignore", delimiter=self.separator)
         if self._start == 0 and not self._lines:
             writer.writeheader()
-        writer.writerow(row)
+        writer.writerow({"epoch": epoch, **logs})
         lines = text.getvalue()
         if self._lines:
             self._append(lines)

@@ -18,7 +18,7 @@ class Monitor(Callback):
 
     Raises:
         ValueError: if ``min_delta`` is not a number; at the beginning of ``fit``, if ``mode`` is ``'auto'`` and
-            ``monitor`` is neither the loss nor a metric of the model.
+            ``monitor`` is neither the loss nor a metric of the model, or a metric that does not say what is better.
     """
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
@@ -48,7 +48,7 @@ class Monitor(Callback):
         if name == "loss":
             return -1
         for metric in self.model.metrics:
-            if metric.name == name:
+            if metric.name == name and metric.direction != "unknown":
                 return 1 if metric.direction == "up" else -1
         raise ValueError(
             f"{type(self).__name__} callback received monitor={self.monitor}, but scratch isn't able to automatically "

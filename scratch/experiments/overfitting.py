@@ -53,5 +53,6 @@ def draw(figure: SubFigure, data: Data) -> None:
         labels: dict[str, Any] = {"xlabel": "epoch", "ylabel": "" if i else "accuracy"}
         draw_curves(axes, curves, legend=i == 0, title=name, ylim=(0, 1.02), **labels)
     tests = {name: curves["test digits"] for name, curves in data.items()}
-    end = max(accuracy[-1] for _, accuracy in tests.values())
-    draw_curves(last, tests, title="test digits, enlarged", xlabel="epoch", ylim=(end - 0.15, end + 0.03))
+    ends = [accuracy[-1] for _, accuracy in tests.values()]
+    limits = min(max(ends) - 0.15, min(ends) - 0.03), max(ends) + 0.03
+    draw_curves(last, tests, title="test digits, enlarged", xlabel="epoch", ylim=limits)

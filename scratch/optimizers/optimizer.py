@@ -124,6 +124,16 @@ class Optimizer:
         decay = self.weight_decay
         return Rule(*numbers, decay is not None, float(decay or 0), clipvalue, clipnorm, global_clipnorm)
 
+    @property
+    def lr(self) -> float:
+        """Raise an ``AttributeError``, as reading and assigning this old name of ``learning_rate`` does."""
+        raise AttributeError(f"{type(self).__name__} has no attribute 'lr'; Keras 3 calls it 'learning_rate'.")
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        del value
+        raise AttributeError(f"{type(self).__name__} has no attribute 'lr'; Keras 3 calls it 'learning_rate'.")
+
     def steps(self, count: int, dtype: np.dtype[Any]) -> Array:
         """Return the learning rate and the ``step_size`` of each of the next updates (count, 2)."""
         rates = []

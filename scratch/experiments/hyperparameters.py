@@ -59,6 +59,7 @@ def draw(figure: SubFigure, data: tuple[Array, list[Array], Array]) -> None:
         xlabel="epoch",
         ylabel="validation accuracy",
         ylim=(0, 1.02),
-        title=f"the best {BEST} (blue) and the others (grey)",
+        title=f"the best {BEST} (blue) and the others (grey)" if len(order) > BEST else "all trials",
     )
+    right.xaxis.get_major_locator().set_params(integer=True)
     right.grid(alpha=0.3)

@@ -160,6 +160,24 @@ def test_a_photo_bomb_and_other_pictures_are_one_sentence(tab: Tab) -> None:
     assert tab("hello")[0]["version"]
 
 
+def test_a_picture_that_cannot_be_used_is_a_japanese_sentence_on_the_japanese_page(lab: Lab) -> None:
+    with lab.tab() as tab:
+        tab("hello", lang="ja")
+        for file, sentence in (
+            (base64.b64encode(b"GIF89a").decode(), "この画像は使えません。"),
+            (as_base64(Image.new("L", (100, 100), 255)), "画像に数字が見つかりません。"),
+        ):
+            with pytest.raises(LabFailedError, match=f"^{sentence}"):
+                tab("digit.prepare", file=file)
+
+
+def test_a_transparent_picture_is_shown_on_paper(tab: Tab) -> None:
+    pixels = np.zeros((140, 140, 4), np.uint8)  # black everywhere; only the alpha channel shows the digit
+    pixels[20:120, 60:75, 3] = 255
+    _, arrays = tab("digit.prepare", file=as_base64(Image.fromarray(pixels)))
+    np.testing.assert_array_equal(arrays["before"], 255 - pixels[..., 3])
+
+
 def test_a_drawing_and_a_photo_are_prepared_as_predict_prepares_them(tab: Tab) -> None:
     from scratch.images import prepare
 

@@ -66,7 +66,7 @@ def prepare_photo(file: str) -> Digit:
     """Return a photo, given as the base64 text of a PNG or JPEG file; its errors are those of ``predict``."""
     from PIL import Image
 
-    from scratch.images import read_digit
+    from scratch.images import prepare, read_grey
 
     content = decode("file", file)
     with tempfile.TemporaryDirectory(prefix="scratch-lab-") as folder:
@@ -74,14 +74,15 @@ def prepare_photo(file: str) -> Digit:
         with open(path, "wb") as copy:
             copy.write(content)
         try:
-            after = read_digit(path)
+            grey = read_grey(path)
         except ValueError as error:
-            raise ValueError(str(error).replace(path, "The picture")) from None
-        with Image.open(path) as image:  # read_digit has checked its size
-            image.draft("L", (PREVIEW, PREVIEW))
-            grey = image.convert("L")
-            grey.thumbnail((PREVIEW, PREVIEW))
-            return Digit("photo", None, None, np.asarray(grey), after)
+            raise LabError("bad picture", error=str(error).replace(path, "The picture")) from None
+    after = prepare(grey)
+    if after is None:
+        raise LabError("nothing drawn")
+    before = Image.fromarray(grey)
+    before.thumbnail((PREVIEW, PREVIEW))
+    return Digit("photo", None, None, np.asarray(before), after)
 
 
 def decode(name: str, text: str) -> bytes:

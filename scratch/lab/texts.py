@@ -26,6 +26,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The picture shows no digit: nothing on it contrasts with the paper.",
         "画像に数字が見つかりません。背景とはっきり区別できる線がありません。",
     ),
+    "bad picture": (
+        "{error}",
+        "この画像は使えません。1 つの数字を写した、壊れていない静止画の PNG か JPEG を開いてください（{error}）。",
+    ),
     "unknown tensor": ("There is no tensor {name!r}.", "{name!r} というテンソルはありません。"),
     "unknown snapshot": (
         "Snapshot {id} is no longer kept; choose another one.",

@@ -166,3 +166,4 @@ def test_the_mistake_in_ones_own_file_is_named(page: Page, tmp_path: Path) -> No
     page.keyboard.press("Enter")
     page.locator(".notice[data-kind=problem]").wait_for()
     assert "missing.py" in page.locator(".notice").inner_text()
+    assert finding.count() == 0

@@ -141,11 +141,12 @@ function dropped(element, change) {
 // Choose one of the data set's digits, also one that the network is wrong about.
 function pickCard(lab, change) {
   const set = h("select", { "data-field": "set" }, h("option", { value: "test", text: "pick.test" }), h("option", { value: "train", text: "pick.train" }));
-  const index = numberField({ value: 0, "data-field": "index" }, (number) => choose(number));
+  const index = numberField({ value: 0, "data-field": "index" }, (number) => pick(number));
   const count = () => lab.hello?.data[set.value] ?? 1;
-  const choose = async (to) => {
-    index.value = ((to % count()) + count()) % count();
-    const answer = await change("digit.pick", { set: set.value, index: Number(index.value) });
+  const choose = (to) => pick(((to % count()) + count()) % count()); // after the last digit comes the first
+  const pick = async (number) => {
+    index.value = number;
+    const answer = await change("digit.pick", { set: set.value, index: number });
     if (answer) index.inForce = answer.result.index;
     else index.value = index.inForce;
   };

@@ -127,17 +127,17 @@ def test_a_wrong_request_is_one_sentence_in_the_language_of_the_page(lab: Lab, l
         (
             {"method": "digit.pick", "set": "test", "index": 200},
             "Number must be from 0 to 199; got 200.",
-            "番号は 0 から 199 まででなければなりません（受け取った値: 200）。",
+            "番号は 0 から 199 までの値でなければなりません（受け取った値: 200）。",
         ),
         (
             {"method": "train.restart", "seed": 1e23},  # what a page sends for 99999999999999999999999
             "Seed must be from 0 to 4294967295; got 99999999999999991611392.",
-            "シードは 0 から 4294967295 まででなければなりません（受け取った値: 99999999999999991611392）。",
+            "シードは 0 から 4294967295 までの値でなければなりません（受け取った値: 99999999999999991611392）。",
         ),
         (
             {"method": "train.learning_rate", "value": -1},
             "Learning rate must be from 0 to 1000000; got -1.",
-            "学習率は 0 から 1000000 まででなければなりません（受け取った値: -1）。",
+            "学習率は 0 から 1000000 までの値でなければなりません（受け取った値: -1）。",
         ),
         (
             {"method": "train.learning_rate", "value": "x"},

@@ -17,7 +17,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "out of range": (
         "{field} must be from {low} to {high}; got {got}.",
-        "{field}は {low} から {high} まででなければなりません（受け取った値: {got}）。",
+        "{field}は {low} から {high} までの値でなければなりません（受け取った値: {got}）。",
     ),
     "no digit": ("Draw or pick a digit first.", "先に数字を描くか選んでください。"),
     "too large": (

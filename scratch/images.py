@@ -48,8 +48,27 @@ def read_digit(path: str | os.PathLike[str]) -> Array:
         uint8 array (28, 28): ink 255, paper 0.
 
     Raises:
-        FileError: if the file does not exist, is not a complete PNG or JPEG, exceeds Pillow's size limit, is animated,
-            or shows no digit.
+        FileError: as ``read_grey``, or if the picture shows no digit.
+    """
+    digit = prepare(read_grey(path))
+    if digit is None:
+        raise FileError(f"{path} shows no digit: nothing on it contrasts with the paper.")
+    return digit
+
+
+def read_grey(path: str | os.PathLike[str]) -> Array:
+    """Read a PNG or JPEG picture as ``prepare`` expects it.
+
+    Args:
+        path: the picture.
+
+    Returns:
+        uint8 array (height, width), 0 black, 255 white, upright, at most WORKING_SIZE pixels a side; transparent parts
+        are paper.
+
+    Raises:
+        FileError: if the file does not exist, is not a complete PNG or JPEG, exceeds Pillow's size limit, or is
+            animated.
     """
     try:
         with warnings.catch_warnings():
@@ -58,7 +77,7 @@ def read_digit(path: str | os.PathLike[str]) -> Array:
             with Image.open(existing(path), formats=("PNG", "JPEG")) as image:
                 if image.format == "PNG" and getattr(image, "is_animated", False):
                     raise FileError(f"{path} is animated; expected one picture of one digit.")
-                grey = _to_grey(image)
+                return _to_grey(image)
     except FileError:
         raise
     except UnidentifiedImageError:
@@ -69,10 +88,6 @@ def read_digit(path: str | os.PathLike[str]) -> Array:
     except Exception as error:  # Pillow raises exceptions of many types for a damaged picture
         reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")
         raise FileError(f"{path} cannot be read: {reason}.") from error
-    digit = prepare(grey)
-    if digit is None:
-        raise FileError(f"{path} shows no digit: nothing on it contrasts with the paper.")
-    return digit
 
 
 def prepare(grey: Array) -> Array | None:

@@ -113,6 +113,21 @@ def wait_paused(page: Page, epoch: int, step: int) -> None:
     page.locator(f".train[data-state=paused][data-place='{epoch},{step}']").wait_for()
 
 
+def record_errors(page: Page) -> None:
+    """Keep the sentences of the errors that the page shows from now on; the next answer removes one from the page."""
+    page.evaluate(
+        """async () => {
+          window.errors = [];
+          const { lab } = await import("/static/state.js");
+          lab.addEventListener("problem", ({ detail }) => detail && window.errors.push(detail));
+        }"""
+    )
+
+
+def wait_for_error(page: Page, sentence: str) -> None:
+    page.wait_for_function("sentence => window.errors.includes(sentence)", arg=sentence)
+
+
 def violations(page: Page) -> list[str]:
     """Return what axe finds on the page: rule and element."""
     from axe_playwright_python.sync_playwright import Axe

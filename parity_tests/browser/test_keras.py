@@ -166,3 +166,13 @@ def test_the_mistake_in_ones_own_file_is_named(page: Page, tmp_path: Path) -> No
     page.keyboard.press("Enter")
     page.locator(".notice[data-kind=problem]").wait_for()
     assert "missing.py" in page.locator(".notice").inner_text()
+    assert finding.count() == 0
+    page.get_by_role("radio", name="日本語").click()
+    notice = page.locator(".notice .sentence")
+    for file, sentence in (
+        (tmp_path / "my_networks.py", f"ファイル {tmp_path / 'my_networks.py'} がありません。{path} のことですか？"),
+        (f"{path}:Nett", f"{path} に Nett はありません。あるのは Net です。"),
+    ):
+        page.get_by_label("ファイルとクラス").fill(str(file))
+        page.keyboard.press("Enter")
+        expect(notice).to_have_text(sentence)

@@ -4,9 +4,18 @@ import parity_tests.browser.needs_browser  # noqa: F401, I001  (before anything 
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
-from parity_tests.browser.lab_page import drawing, go_to, initial_model, traces, value_at, wait_for_trace
+from parity_tests.browser.lab_page import (
+    drawing,
+    go_to,
+    initial_model,
+    record_errors,
+    traces,
+    value_at,
+    wait_for_error,
+    wait_for_trace,
+)
 from scratch.datasets import mnist
 from scratch.images import prepare
 from scratch.utils import Array, to_categorical
@@ -113,6 +122,31 @@ def test_an_update_can_be_checked_to_the_last_digit(page: Page) -> None:
     assert "the bias was" in page.locator(".explain .meaning").inner_text()
     go_to(page, "dense_2/out", (0, 3))
     assert "≈" in (page.locator(".explain .formulas math").nth(1).text_content() or "")
+
+
+def test_a_number_field_shows_where_the_view_is(page: Page) -> None:
+    wait_for_trace(page, 1)
+    go_to(page, "dense/W", (300, 7))
+    row = page.locator(".explain .index").first
+    for typed, shown in (("999", "783"), ("-1", "0"), ("2.5", "2"), ("", "2")):
+        row.fill(typed)
+        row.press("Enter")
+        expect(row).to_have_value(shown)
+        value_at(page, "dense/W", (int(shown), 7))
+
+
+def test_a_number_of_a_digit_that_is_empty_or_refused_is_replaced_by_that_in_force(page: Page) -> None:
+    wait_for_trace(page, 1)
+    record_errors(page)
+    number = page.locator("[data-field=index]")
+    for typed, shown in (("3", "3"), ("", "3"), ("1.5", "3"), ("99999999999999999999999", "3")):
+        number.fill(typed)
+        number.press("Enter")
+        expect(number).to_have_value(shown)
+    wait_for_error(page, "Number must be a whole number; got 1.5.")
+    wait_for_error(page, "Number must be from 0 to 499; got 99999999999999991611392.")
+    page.get_by_role("button", name="Next").click()
+    expect(number).to_have_value("4")
 
 
 def test_predict_first_hides_a_value_until_one_is_typed(page: Page) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from parity_tests.browser.lab_page import (
     STEPS,
@@ -15,7 +15,9 @@ from parity_tests.browser.lab_page import (
     go_to,
     initial_model,
     open_view,
+    record_errors,
     traces,
+    wait_for_error,
     wait_for_trace,
     wait_paused,
 )
@@ -139,6 +141,30 @@ def test_a_loss_that_is_nan_stops_the_training_and_names_the_tensor(page: Page) 
     page.get_by_label("Learning rate").press("Enter")
     press(page, "Restart with new weights", "mouse")
     wait_paused(page, 0, 0)
+
+
+def test_a_learning_rate_or_seed_that_is_empty_or_refused_is_replaced_by_that_in_force(page: Page) -> None:
+    open_view(page, "train")
+    wait_paused(page, 0, 0)
+    rate, seed = page.get_by_label("Learning rate"), page.get_by_label("Seed")
+    record_errors(page)
+    for typed, shown in (("0.5", "0.5"), ("", "0.5"), ("-1", "0.5")):
+        rate.fill(typed)
+        rate.press("Enter")
+        expect(rate).to_have_value(shown)
+    wait_for_error(page, "Learning rate must be from 0 to 1000000; got -1.")
+    in_force = page.evaluate("async () => (await import('/static/state.js')).lab.training.learning_rate")
+    assert in_force == np.float32(0.5)
+    seed.fill("")
+    seed.press("Enter")
+    expect(seed).to_have_value("0")
+    seed.fill("-1")
+    press(page, "Restart with new weights", "mouse")
+    wait_for_error(page, "Seed must be from 0 to 4294967295; got -1.")
+    expect(seed).to_have_value("0")
+    rate.fill("0.01")
+    rate.press("Enter")
+    expect(page.locator(".notice")).to_have_attribute("data-kind", "fine")
 
 
 def test_the_page_connects_again_to_a_lab_that_was_killed(page: Page, lab: Lab) -> None:

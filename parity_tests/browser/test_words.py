@@ -7,6 +7,7 @@ import pytest
 
 import scratch
 from scratch.lab.methods import METHODS
+from scratch.lab.texts import WORDS
 
 STATIC = Path(scratch.__file__).parent / "lab" / "static"
 ENTRY = re.compile(r'^  "?([\w.]+)"?: "(.*)",$', re.MULTILINE)
@@ -32,6 +33,15 @@ def test_every_text_that_a_module_names_exists(module: Path) -> None:
     source = module.read_text(encoding="utf-8")
     keys = re.findall(rf'"((?:{"|".join(sorted(groups))})\.\w+)"', source)
     assert [key for key in keys if key not in known and key not in {*METHODS, "compare.progress"}] == []
+
+
+def test_errors_name_fields_by_their_labels() -> None:
+    english, japanese = words("en"), words("ja")
+    labels = {"index": "pick.index", "level": "hunt.level", "seed": "train.seed", "value": "train.rate"}
+    for field, key in labels.items():
+        assert WORDS[field] == (english[key], japanese[key])
+    assert WORDS["seed"] == (english["hunt.seed"], japanese["hunt.seed"])
+    assert WORDS["steps_per_second"] == (english["train.speed"], japanese["train.speed"])
 
 
 def test_every_text_is_used() -> None:

@@ -116,6 +116,46 @@ def test_a_wrong_request_is_one_sentence_in_the_language_of_the_page(lab: Lab, l
             assert not arrays
 
 
+@pytest.mark.parametrize(
+    ("request_", "english", "japanese"),
+    [
+        (
+            {"method": "digit.pick", "set": "test", "index": 1.5},
+            "Number must be a whole number; got 1.5.",
+            "番号は整数でなければなりません（受け取った値: 1.5）。",
+        ),
+        (
+            {"method": "digit.pick", "set": "test", "index": 200},
+            "Number must be from 0 to 199; got 200.",
+            "番号は 0 から 199 までの値でなければなりません（受け取った値: 200）。",
+        ),
+        (
+            {"method": "train.restart", "seed": 1e23},  # what a page sends for 99999999999999999999999
+            "Seed must be from 0 to 4294967295; got 99999999999999991611392.",
+            "シードは 0 から 4294967295 までの値でなければなりません（受け取った値: 99999999999999991611392）。",
+        ),
+        (
+            {"method": "train.learning_rate", "value": -1},
+            "Learning rate must be from 0 to 1000000; got -1.",
+            "学習率は 0 から 1000000 までの値でなければなりません（受け取った値: -1）。",
+        ),
+        (
+            {"method": "train.learning_rate", "value": "x"},
+            "Learning rate must be a number; got 'x'.",
+            "学習率は数でなければなりません（受け取った値: 'x'）。",
+        ),
+    ],
+)
+def test_an_error_names_the_label_on_the_page_in_plain_words(
+    lab: Lab, request_: dict[str, object], english: str, japanese: str
+) -> None:
+    for lang, sentence in (("en", english), ("ja", japanese)):
+        with lab.tab() as tab:
+            tab("hello", lang=lang)
+            header, _ = tab.answer(json.dumps(request_))
+            assert header["error"] == sentence
+
+
 def test_garbage_on_the_socket_is_answered_or_ends_that_socket_alone(lab: Lab, tab: Tab) -> None:
     rng = np.random.default_rng(0)
     for garbage in ("x" * 10_000_000, rng.bytes(10_000_000), b"", '{"id":' * 100_000, '{"method": "hello"', "\x00"):
@@ -158,6 +198,24 @@ def test_a_photo_bomb_and_other_pictures_are_one_sentence(tab: Tab) -> None:
             tab("digit.prepare", file=file)
         assert "/tmp" not in str(caught.value)
     assert tab("hello")[0]["version"]
+
+
+def test_a_picture_that_cannot_be_used_is_a_japanese_sentence_on_the_japanese_page(lab: Lab) -> None:
+    with lab.tab() as tab:
+        tab("hello", lang="ja")
+        for file, sentence in (
+            (base64.b64encode(b"GIF89a").decode(), "この画像は使えません。"),
+            (as_base64(Image.new("L", (100, 100), 255)), "画像に数字が見つかりません。"),
+        ):
+            with pytest.raises(LabFailedError, match=f"^{sentence}"):
+                tab("digit.prepare", file=file)
+
+
+def test_a_transparent_picture_is_shown_on_paper(tab: Tab) -> None:
+    pixels = np.zeros((140, 140, 4), np.uint8)  # black everywhere; only the alpha channel shows the digit
+    pixels[20:120, 60:75, 3] = 255
+    _, arrays = tab("digit.prepare", file=as_base64(Image.fromarray(pixels)))
+    np.testing.assert_array_equal(arrays["before"], 255 - pixels[..., 3])
 
 
 def test_a_drawing_and_a_photo_are_prepared_as_predict_prepares_them(tab: Tab) -> None:

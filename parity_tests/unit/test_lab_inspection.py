@@ -142,7 +142,7 @@ def test_an_entry_that_does_not_exist_is_one_sentence(name: object, index: tuple
     found = inspected(make_model("separate"))
     if name == "dense/out":
         name = f"{found.network.layers[0].name}/out"
-    with pytest.raises(LabError, match=r"index must be|There is no tensor"):
+    with pytest.raises(LabError, match=r"The indices must be|There is no tensor"):
         explain(found, name, index)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scratch.datasets.mnist import Dataset
+from scratch.lab.requests import check_range
 from scratch.lab.texts import LabError
 from scratch.models import Sequential
 from scratch.pixels import Pixels
@@ -40,8 +41,7 @@ class Digit:
 def pick(data: Dataset, set_name: str, index: int) -> Digit:
     """Return a digit of the training or the test images."""
     images, labels = data.train if set_name == "train" else data.test
-    if not 0 <= index < len(images):
-        raise LabError("bad field", name="index", expected=f"0 … {len(images) - 1}", got=index)
+    check_range("index", index, 0, len(images) - 1)
     return Digit(set_name, index, int(labels[index]), images[index], images[index])
 
 
@@ -50,11 +50,10 @@ def prepare_drawing(width: int, height: int, pixels: str) -> Digit:
     from scratch.images import prepare  # imports Pillow and SciPy
 
     for name, length in (("width", width), ("height", height)):
-        if not 8 <= length <= MAX_SIDE:
-            raise LabError("bad field", name=name, expected=f"8 … {MAX_SIDE}", got=length)
+        check_range(name, length, 8, MAX_SIDE)
     content = decode("pixels", pixels)
     if len(content) != width * height:
-        raise LabError("bad field", name="pixels", expected=f"{width * height} bytes", got=f"{len(content)} bytes")
+        raise LabError("bad field", field="pixels", expected=f"{width * height} bytes", got=f"{len(content)} bytes")
     before = np.frombuffer(content, np.uint8).reshape(height, width)
     after = prepare(before)
     if after is None:
@@ -66,7 +65,7 @@ def prepare_photo(file: str) -> Digit:
     """Return a photo, given as the base64 text of a PNG or JPEG file; its errors are those of ``predict``."""
     from PIL import Image
 
-    from scratch.images import read_digit
+    from scratch.images import prepare, read_grey
 
     content = decode("file", file)
     with tempfile.TemporaryDirectory(prefix="scratch-lab-") as folder:
@@ -74,14 +73,15 @@ def prepare_photo(file: str) -> Digit:
         with open(path, "wb") as copy:
             copy.write(content)
         try:
-            after = read_digit(path)
+            grey = read_grey(path)
         except ValueError as error:
-            raise ValueError(str(error).replace(path, "The picture")) from None
-        with Image.open(path) as image:  # read_digit has checked its size
-            image.draft("L", (PREVIEW, PREVIEW))
-            grey = image.convert("L")
-            grey.thumbnail((PREVIEW, PREVIEW))
-            return Digit("photo", None, None, np.asarray(grey), after)
+            raise LabError("bad picture", error=str(error).replace(path, "The picture")) from None
+    after = prepare(grey)
+    if after is None:
+        raise LabError("nothing drawn")
+    before = Image.fromarray(grey)
+    before.thumbnail((PREVIEW, PREVIEW))
+    return Digit("photo", None, None, np.asarray(before), after)
 
 
 def decode(name: str, text: str) -> bytes:
@@ -89,7 +89,7 @@ def decode(name: str, text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise LabError("bad field", name=name, expected="base64", got=text[:20]) from None
+        raise LabError("bad field", field=name, expected="base64", got=text[:20]) from None
 
 
 def mistakes(network: Sequential, data: Dataset, count: int) -> tuple[list[dict[str, float | int]], Array]:

@@ -56,7 +56,7 @@ def explain(found: Inspection, name: object, index: Index) -> tuple[dict[str, An
     value = found[name]
     if len(index) != value.ndim or any(not 0 <= i < n for i, n in zip(index, value.shape, strict=True)):
         raise LabError(
-            "bad field", name="index", expected=f"[{', '.join(f'0 … {n - 1}' for n in value.shape)}]", got=index
+            "bad field", field="indices", expected=f"[{', '.join(f'0 … {n - 1}' for n in value.shape)}]", got=index
         )
     explanation = _explain(found, found.tensors[str(name)], index)
     entry = value[index]

@@ -14,13 +14,13 @@ from scratch import __version__
 from scratch.lab import digits, parity
 from scratch.lab.explanation import explain
 from scratch.lab.recording import recording
-from scratch.lab.requests import Answer, Fields, take
+from scratch.lab.requests import Answer, Fields, check_range, take
 from scratch.lab.session import View
 from scratch.lab.states import State, file_bytes, network_at
 from scratch.lab.texts import LabError, language_of
 
 Method = Callable[[View, Fields], Answer]
-MAX_LEARNING_RATE = 1e6
+MAX_LEARNING_RATE = 1_000_000
 
 
 def hello(view: View, fields: Fields) -> Answer:
@@ -67,7 +67,7 @@ def digit_pick(view: View, fields: Fields) -> Answer:
     """Look at a digit of the data set."""
     set_name = take(fields, "set", str)
     if set_name not in ("train", "test"):
-        raise LabError("bad field", name="set", expected="train, test", got=set_name)
+        raise LabError("bad field", field="set", expected="train, test", got=set_name)
     view.choose(digits.pick(view.session.data, set_name, take(fields, "index", int)))
     assert view.digit is not None
     return _described(view.digit)
@@ -89,8 +89,7 @@ def digit_label(view: View, fields: Fields) -> Answer:
     label, classes = take(fields, "label", int), view.session.classes
     if view.digit is None:
         raise LabError("no digit")
-    if not 0 <= label < classes:
-        raise LabError("bad field", name="label", expected=f"0 … {classes - 1}", got=label)
+    check_range("label", label, 0, classes - 1)
     view.choose(replace(view.digit, label=label))
     return _described(view.digit)
 
@@ -133,9 +132,9 @@ def tensor(view: View, fields: Fields) -> Answer:
 
 def explain_value(view: View, fields: Fields) -> Answer:
     """Return where one value of the step comes from."""
-    index = take(fields, "index", list)
-    if not all(isinstance(i, int) and not isinstance(i, bool) for i in index):
-        raise LabError("bad field", name="index", expected="[int, …]", got=repr(index)[:40])
+    index = fields.get("index")
+    if not isinstance(index, list) or not all(isinstance(i, int) and not isinstance(i, bool) for i in index):
+        raise LabError("bad field", field="indices", expected="[0, …]", got=repr(index)[:40])
     return explain(view.inspection(take(fields, "snapshot", int, optional=True)), fields.get("name"), tuple(index))
 
 
@@ -149,8 +148,8 @@ def status(view: View) -> Fields:
 def train_play(view: View, fields: Fields) -> Answer:
     """Train until it is paused."""
     speed = take(fields, "steps_per_second", float, optional=True)
-    if speed is not None and not 0.01 <= speed <= 1e6:
-        raise LabError("bad field", name="steps_per_second", expected="0.01 … 1000000, null", got=speed)
+    if speed is not None:
+        check_range("steps_per_second", speed, 0.01, 1_000_000)
     view.session.training.run_steps(math.inf, speed)
     return status(view), {}
 
@@ -176,8 +175,7 @@ def train_epoch(view: View, fields: Fields) -> Answer:
 def train_learning_rate(view: View, fields: Fields) -> Answer:
     """Change the learning rate of the steps that follow."""
     value = take(fields, "value", float)
-    if not 0 <= value <= MAX_LEARNING_RATE:
-        raise LabError("bad field", name="value", expected=f"0 … {MAX_LEARNING_RATE:g}", got=value)
+    check_range("value", value, 0, MAX_LEARNING_RATE)
     view.session.training.set_learning_rate(value)
     return status(view), {}
 
@@ -185,8 +183,7 @@ def train_learning_rate(view: View, fields: Fields) -> Answer:
 def train_restart(view: View, fields: Fields) -> Answer:
     """Begin again with new weights."""
     seed = take(fields, "seed", int)
-    if not 0 <= seed < 2**32:
-        raise LabError("bad field", name="seed", expected="0 … 4294967295", got=seed)
+    check_range("seed", seed, 0, 2**32 - 1)
     view.session.training.restart(seed)
     view.session.representation.basis = None  # that of other weights
     return status(view), {}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scratch.lab.requests import Answer, Fields, take
+from scratch.lab.requests import Answer, Fields, check_range, take
 from scratch.lab.session import View
 from scratch.lab.states import file_bytes
 from scratch.lab.texts import LabError
@@ -42,10 +42,8 @@ def hunt_levels(view: View, fields: Fields) -> Answer:
 def hunt_start(view: View, fields: Fields) -> Answer:
     """Make the hunt of a level and a seed; a hunt needs neither the tab's digit nor its network."""
     level, seed = take(fields, "level", int), take(fields, "seed", int)
-    if not 1 <= level <= len(LEVELS):
-        raise LabError("bad field", name="level", expected=f"1 … {len(LEVELS)}", got=level)
-    if not 0 <= seed < 2**31:
-        raise LabError("bad field", name="seed", expected="0 … 2147483647", got=seed)
+    check_range("level", level, 1, len(LEVELS))
+    check_range("seed", seed, 0, 2**31 - 1)
     _report_start(view)
     view.hunt = {"level": level, "seed": seed}
     images, labels = view.session.data.train

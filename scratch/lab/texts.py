@@ -12,8 +12,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "unknown method": ("The server has no method {name!r}.", "サーバーに {name!r} というメソッドはありません。"),
     "bad field": (
-        "{name} must be {expected}; got {got}.",
-        "{name} は {expected} でなければなりません（受け取った値: {got}）。",
+        "{field} must be {expected}; got {got}.",
+        "{field}は{expected}でなければなりません（受け取った値: {got}）。",
+    ),
+    "out of range": (
+        "{field} must be from {low} to {high}; got {got}.",
+        "{field}は {low} から {high} までの値でなければなりません（受け取った値: {got}）。",
     ),
     "no digit": ("Draw or pick a digit first.", "先に数字を描くか選んでください。"),
     "too large": (
@@ -25,6 +29,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "nothing drawn": (
         "The picture shows no digit: nothing on it contrasts with the paper.",
         "画像に数字が見つかりません。背景とはっきり区別できる線がありません。",
+    ),
+    "bad picture": (
+        "{error}",
+        "この画像は使えません。1 つの数字を写した、壊れていない静止画の PNG か JPEG を開いてください（{error}）。",
     ),
     "unknown tensor": ("There is no tensor {name!r}.", "{name!r} というテンソルはありません。"),
     "unknown snapshot": (
@@ -62,6 +70,20 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
 }
 
+# The labels that the page has for the fields of a request, and plain words for Python's types.
+WORDS: dict[str, tuple[str, str]] = {
+    "index": ("Number", "番号"),
+    "indices": ("The indices", "添字"),
+    "label": ("The right digit", "正解の数字"),
+    "level": ("Level", "レベル"),
+    "seed": ("Seed", "シード"),
+    "steps_per_second": ("Speed", "速さ"),
+    "value": ("Learning rate", "学習率"),
+    "int": ("a whole number", "整数"),
+    "float": ("a number", "数"),
+    "str": ("a text", "文字列"),
+}
+
 
 class LabError(ValueError):
     """An error with a sentence in each language.
@@ -77,7 +99,11 @@ class LabError(ValueError):
 
     def text(self, language: Language) -> str:
         """Return the sentence."""
-        return TEXTS[self.key][LANGUAGES.index(language)].format(**self.values)
+        i = LANGUAGES.index(language)
+        words = {
+            name: WORDS[str(self.values[name])][i] for name in ("field", "expected") if self.values.get(name) in WORDS
+        }
+        return TEXTS[self.key][i].format(**self.values | words)
 
     def __str__(self) -> str:
         return self.text("en")

@@ -8,6 +8,7 @@ import { language, say, setLanguage } from "./i18n.js";
 import { lookPanel } from "./look.js";
 import { lab } from "./state.js";
 import { trainPanel } from "./train.js";
+import { inEveryLanguage } from "./translated.js";
 
 // Each returns {element, open()}; open is called whenever the tab is shown, and after a new connection.
 const RECORDED = { look: lookPanel, train: trainPanel };
@@ -109,7 +110,7 @@ function notice() {
     if (state !== "open") say(sentence, `connection.${state}`);
     else if (problem) {
       sentence.removeAttribute("data-text");
-      sentence.textContent = problem;
+      sentence.textContent = inEveryLanguage(problem)[language]; // an error of the diagnosis is English
     } else if (lab.hello) {
       const { layers, data } = lab.hello;
       const widths = [layers[0].input.join("×"), ...layers.filter(({ params }) => params.W).map(({ params }) => params.W[1])];

@@ -17,6 +17,8 @@ export function diagnosePanel(lab) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     start.disabled = true;
+    found.replaceChildren(); // a report is never shown below another file
+    delete element.dataset.findings;
     const answer = await run("diagnose", { file: file.value.trim() });
     start.disabled = false;
     if (!answer) return;

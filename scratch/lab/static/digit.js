@@ -1,7 +1,7 @@
 // The digit that is studied: drawn, from a photo, or one of the data set's; before and after its preparation.
 
 import { drawCells } from "./colours.js";
-import { button, field, h } from "./dom.js";
+import { button, field, h, numberField } from "./dom.js";
 import { Sheet } from "./draw.js";
 import { say, words } from "./i18n.js";
 import { percent } from "./numbers.js";
@@ -21,13 +21,14 @@ export function digitCard(lab) {
   let last = ["digit.pick", { set: "test", index: 0 }]; // the request that a restarted server gets again
   let shownFor = null;
 
-  // Send a request that changes the digit, and show what the server made of it.
+  // Send a request that changes the digit, and show what the server made of it. Returns the answer, or null for an error.
   const change = (method, parameters) => newest(async (isCurrent) => {
     const answer = await ask(method, parameters);
-    if (!answer || !isCurrent()) return;
+    if (!answer || !isCurrent()) return answer;
     if (method !== "digit.label") last = [method, parameters];
     showDigit(answer);
     lab.digitChanged(answer.result);
+    return answer;
   });
   const setLabel = (label) => change("digit.label", { label });
 
@@ -140,14 +141,16 @@ function dropped(element, change) {
 // Choose one of the data set's digits, also one that the network is wrong about.
 function pickCard(lab, change) {
   const set = h("select", { "data-field": "set" }, h("option", { value: "test", text: "pick.test" }), h("option", { value: "train", text: "pick.train" }));
-  const index = h("input", { type: "number", min: 0, value: 0, "data-field": "index" });
+  const index = numberField({ value: 0, "data-field": "index" }, (number) => pick(number));
   const count = () => lab.hello?.data[set.value] ?? 1;
-  const choose = (to) => {
-    index.value = ((to % count()) + count()) % count();
-    return change("digit.pick", { set: set.value, index: Number(index.value) });
+  const choose = (to) => pick(((to % count()) + count()) % count()); // after the last digit comes the first
+  const pick = async (number) => {
+    index.value = number;
+    const answer = await change("digit.pick", { set: set.value, index: number });
+    if (answer) index.inForce = answer.result.index;
+    else index.value = index.inForce;
   };
   set.addEventListener("change", () => choose(Number(index.value)));
-  index.addEventListener("change", () => choose(Number(index.value)));
   const list = h("ul", { class: "mistakes", "aria-live": "polite" });
   const none = h("p", { class: "soft small", text: "pick.mistakes_help" });
   return h("div", { class: "card pick live" },

@@ -57,6 +57,17 @@ export function field(key, control, attributes = {}) {
   return h("label", { class: "field", ...attributes }, h("span", { text: key }), control);
 }
 
+// A field for a number. An empty one shows its number in force again; otherwise change(number) is called.
+export function numberField(attributes, change = () => {}) {
+  const input = h("input", { type: "number", min: 0, ...attributes });
+  input.inForce = input.value;
+  input.addEventListener("change", () => {
+    if (Number.isNaN(input.valueAsNumber)) input.value = input.inForce;
+    else change(input.valueAsNumber);
+  });
+  return input;
+}
+
 // A list of buttons or tabs of which Tab reaches one, and the arrow keys the others.
 export function roving(container, selector, choose = () => {}) {
   const items = () => [...container.querySelectorAll(selector)].filter((item) => !item.disabled);

@@ -2,7 +2,7 @@
 
 import { scaleOf } from "./colours.js";
 import { kerasStatus } from "./compare.js";
-import { button, field, h, localized, reveal, roving } from "./dom.js";
+import { button, field, h, localized, numberField, reveal, roving } from "./dom.js";
 import { say } from "./i18n.js";
 import { fillTile, layerRow } from "./network.js";
 import { linkedViews } from "./pair.js";
@@ -11,7 +11,7 @@ import { ask, latest } from "./state.js";
 export function huntPanel(lab) {
   const { line, run } = kerasStatus(lab);
   const level = h("select", { "data-field": "level", on: { change: () => clear() } });
-  const seed = h("input", { type: "number", min: 0, value: 1, "data-field": "hunt-seed", on: { change: () => clear() } });
+  const seed = numberField({ value: 1, "data-field": "hunt-seed" }, () => clear());
   const needs = h("p", { text: "compare.needs", hidden: true });
   const game = h("div", { class: "stack", hidden: true });
   const start = button("hunt.start", () => begin(), { class: "main", "data-action": "hunt" });
@@ -37,7 +37,11 @@ export function huntPanel(lab) {
     busy(true);
     const answer = await run("hunt.start", { level: Number(level.value), seed: Number(seed.value) });
     busy(false);
-    if (!answer) return;
+    if (!answer) {
+      seed.value = seed.inForce;
+      return;
+    }
+    seed.inForce = answer.result.seed;
     game.hidden = false;
     game.replaceChildren(...gameOf(answer.result));
     reveal(game.querySelector("h3"));

@@ -1,7 +1,7 @@
 // A tensor as a picture, with a cursor that the mouse and the arrow keys move, the exact number under it, and a table.
 
 import { drawCells, drawScale, scaleOf } from "./colours.js";
-import { button, h } from "./dom.js";
+import { button, h, numberField } from "./dom.js";
 import { label, say, words } from "./i18n.js";
 import { exact, grid, short } from "./numbers.js";
 
@@ -114,7 +114,8 @@ export class TensorView {
     this.inputs.forEach((input, axis) => {
       input.hidden = axis >= index.length;
       input.max = (this.#shape[axis] ?? 1) - 1;
-      if (input !== document.activeElement) input.value = index[axis] ?? 0;
+      input.inForce = index[axis] ?? 0;
+      if (input !== document.activeElement) input.value = input.inForce;
     });
     this.place.textContent = index.length ? `${this.name}[${index.join(", ")}] =` : `${this.name} =`;
     const text = this.#text(this.#at);
@@ -142,13 +143,13 @@ export class TensorView {
 
   #goTo() {
     this.inputs = [0, 1].map((axis) => {
-      const input = h("input", { type: "number", min: 0, value: 0, class: "index" });
-      label(input, "tensor.axis", { axis });
-      input.addEventListener("change", () => {
-        const index = this.#shape.map((n, i) => Math.max(0, Math.min(n - 1, Number(this.inputs[i]?.value ?? 0) | 0)));
+      const input = numberField({ value: 0, class: "index" }, () => {
+        const index = this.#shape.map((n, i) => Math.max(0, Math.min(n - 1, Math.trunc(Number(this.inputs[i]?.value ?? 0)))));
         this.move(index.reduce((flat, i, a) => flat * this.#shape[a] + i, 0));
+        for (const each of this.inputs) each.value = each.inForce; // the nearest entry that exists
         this.onChoose(this.#at);
       });
+      label(input, "tensor.axis", { axis });
       return input;
     });
     return h("span", { class: "go-to" }, h("span", { text: "tensor.go_to" }), ...this.inputs);

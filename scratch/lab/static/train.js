@@ -1,6 +1,6 @@
 // "Training": play, pause, step, epoch, speed, learning rate; what the frames show; and a look back at snapshots.
 
-import { button, field, h } from "./dom.js";
+import { button, field, h, numberField } from "./dom.js";
 import { FrameViews } from "./frame_views.js";
 import { label, say } from "./i18n.js";
 import { percent, short } from "./numbers.js";
@@ -55,8 +55,12 @@ function controlsOf(lab, toPresent) {
   const play = h("button", { type: "button", class: "main", "data-action": "play", text: "train.play" });
   const speed = h("select", { "data-field": "speed" }, h("option", { value: "", text: "train.full_speed" }),
     ...SPEEDS.map((steps) => say(h("option", { value: steps }), "train.steps_per_second", { steps })));
-  const rate = h("input", { type: "number", min: 0, step: "any", "data-field": "rate" });
-  const seed = h("input", { type: "number", min: 0, value: 0, "data-field": "seed" });
+  const rate = numberField({ step: "any", "data-field": "rate" }, async (value) => {
+    const answer = await ask("train.learning_rate", { value });
+    rate.inForce = rateOf(answer?.result ?? lab.training);
+    rate.value = rate.inForce;
+  });
+  const seed = numberField({ value: 0, "data-field": "seed" });
   const status = h("p", { class: "status", "aria-live": "off" });
   const message = h("p", { class: "bad", role: "status", "aria-live": "polite" });
   const run = (method, parameters) => {
@@ -67,16 +71,21 @@ function controlsOf(lab, toPresent) {
   const speedOf = () => ({ steps_per_second: speed.value ? Number(speed.value) : null });
   play.addEventListener("click", () => (playing() ? ask("train.pause") : run("train.play", speedOf())));
   speed.addEventListener("change", () => playing() && ask("train.play", speedOf()));
-  rate.addEventListener("change", () => ask("train.learning_rate", { value: Number(rate.value) }));
   const step = button("train.step", () => run("train.step"), { "data-action": "step" });
   const epoch = button("train.epoch", () => run("train.epoch"), { "data-action": "epoch" });
   const exported = button("train.export", () => save("export", {}, EXPORT_TIME), { "data-action": "export" });
+  const restart = async () => {
+    const chosen = Number(seed.value);
+    if (await run("train.restart", { seed: chosen })) seed.inForce = chosen;
+    else seed.value = seed.inForce;
+  };
   const update = () => {
-    const { state, epoch: at, step: steps, steps_per_epoch: all, learning_rate: current, message: why } = lab.training;
+    const { state, epoch: at, step: steps, steps_per_epoch: all, message: why } = lab.training;
     say(play, playing() ? "train.pause" : "train.play");
     for (const control of [step, epoch, exported]) control.disabled = playing();
     play.disabled = state === "stopped by NaN";
-    if (document.activeElement !== rate) rate.value = Number(current.toPrecision(7));
+    rate.inForce = rateOf(lab.training);
+    if (document.activeElement !== rate) rate.value = rate.inForce;
     say(status, "train.place", { epoch: at + 1, step: steps, all });
     message.textContent = state === "stopped by NaN" ? why : "";
   };
@@ -84,10 +93,14 @@ function controlsOf(lab, toPresent) {
   return h("div", { class: "card controls live" },
     h("div", { class: "row" }, play, step, epoch, field("train.speed", speed), field("train.rate", rate), status),
     h("div", { class: "row" }, field("train.seed", seed),
-      button("train.restart", () => run("train.restart", { seed: Number(seed.value) }), { "data-action": "restart" }),
+      button("train.restart", restart, { "data-action": "restart" }),
       button("train.save", () => save("save", lab.studied), { "data-action": "save" }),
       exported, h("span", { class: "soft small", text: "train.help" })),
     message);
+}
+
+function rateOf({ learning_rate: rate }) {
+  return Number(rate.toPrecision(7));
 }
 
 async function save(method, parameters = {}, timeLimit = undefined) {

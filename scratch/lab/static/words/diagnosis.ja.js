@@ -317,5 +317,12 @@ export default {
   "{count} step": "{count} ステップ",
   "{count} steps": "{count} ステップ",
   "{method}: there is no such method": "{method}: メソッドがない",
+  "Level {level} with seed {seed} shows no fault; choose another seed.": "レベル {level}、シード {seed} ではバグが値に現れません。別のシードを選んでください。",
+  "There is no file {file}.": "ファイル {file} がありません。",
+  "Did you mean {name}?": "{name} のことですか？",
+  "{file} has no {name}; it has no classes or functions.": "{file} に {name} はありません。クラスも関数もありません。",
+  "{file} has no {name}; it has {names}.": "{file} に {name} はありません。あるのは {names} です。",
+  "{file} defines several networks; name one of them: {names}.": "{file} には複数のネットワークがあります。次のどれかを指定してください: {names}",
+  "{file} defines neither a class nor a function.": "{file} にはクラスも関数もありません。",
   "{scene}: {entry}: got {ours}, Keras {theirs}.": "{scene}: {entry} は {ours}、Keras では {theirs}。",
 };

@@ -162,7 +162,7 @@ export default {
   "train.weights": "Weights of the first layer",
   "train.weights_help": "One picture for each unit: what it looks for. Orange adds, blue subtracts.",
   "train.change": "What the training has changed: W - W₀",
-  "train.change_help": "The same units, without their random beginning. Pixels that are 0 in every digit stay blank.",
+  "train.change_help": "The same units, minus W₀: their weights when the training began. Pixels that are 0 in every digit stay blank.",
   "train.picture_W": "The weights of each unit of the first layer as a picture",
   "train.picture_change": "The change of the weights of each unit of the first layer as a picture",
   "train.histograms": "Histograms over time",

@@ -162,7 +162,7 @@ export default {
   "train.weights": "第 1 層の重み",
   "train.weights_help": "ユニットごとに 1 枚の絵で、何を探しているかがわかります。オレンジは足し、青は引きます。",
   "train.change": "学習による変化: W - W₀",
-  "train.change_help": "同じユニットから、ランダムな初期値を除いたものです。どの数字でも 0 のピクセルには何も現れません。",
+  "train.change_help": "同じユニットの重みから、学習を始めたときの重み W₀ を引いたものです。どの数字でも 0 のピクセルには何も現れません。",
   "train.picture_W": "第 1 層の各ユニットの重みを絵にしたもの",
   "train.picture_change": "第 1 層の各ユニットの重みの変化を絵にしたもの",
   "train.histograms": "ヒストグラムの推移",

@@ -23,7 +23,7 @@ from parity_tests.diagnosis.observe import Observation, Step, observe, observe_s
 from parity_tests.diagnosis.search import Diagnosis, applied, diagnose, single_explanations
 from parity_tests.diagnosis.situations import situations
 from parity_tests.implementations.construct import sizes_of
-from parity_tests.implementations.loading import users_line
+from parity_tests.implementations.loading import raised
 from parity_tests.implementations.protocol import CannotRunError
 from parity_tests.reference.error_model import Bounded, Rounding, exact
 
@@ -155,8 +155,7 @@ def recognise(observation: Observation, sizes: tuple[int, ...], activations: Seq
 def _cannot_run(observation: Observation) -> str:
     """Return what a network raises for a usual batch, with the user's line, and the arguments that it modifies."""
     method, error = observation.errors[0]
-    where = users_line(error)
-    message = f"{method} raises {type(error).__name__} for a usual batch: {error}" + (f" ({where})." if where else ".")
+    message = raised(method, "a usual batch", error)
     for text in observation.modified:
         array, _, modifying = text.partition(" by ")
         message += f" {modifying} modifies {array} in place."

@@ -108,6 +108,39 @@ def test_what_cannot_be_run_is_one_sentence(source: str, message: str, tmp_path:
     assert err.count("\n") == 1
 
 
+BOOK_STYLE = """
+import numpy as np
+from parity_tests.parity.networks.book import LayeredNet
+
+class Net(LayeredNet):
+    def {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (
+            "gradient(self, x, t): return {name: g.T for name, g in super().gradient(x, t).items()}",
+            "gradients raises ValueError for a usual batch: "
+            "The gradient of W1 must have its shape (20, 16); got (16, 20).",
+        ),
+        (
+            "predict(self, x): return 1.0",
+            "outputs raises CannotRunError for a usual batch: "
+            "The outputs of 32 samples must be (N, classes), here (32, 5); got ().",
+        ),
+    ],
+    ids=["transposed gradient", "outputs are a number"],
+)
+def test_a_method_that_cannot_be_run_is_one_sentence(
+    method: str, message: str, tmp_path: Path, capsys: Capture
+) -> None:
+    file = network_file(tmp_path, BOOK_STYLE.format(method))
+    assert main(["--implementation", file]) == 2
+    assert capsys.readouterr().err == f"python -m parity_tests: {message}\n"
+
+
 def test_an_exception_shows_the_users_line(tmp_path: Path, capsys: Capture) -> None:
     source = Path("parity_tests/parity/networks/plain.py").read_text().replace("class ListNet", "class Net")
     source = source.replace("np.maximum(", "np.maximum_of(")

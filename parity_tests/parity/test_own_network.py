@@ -108,6 +108,12 @@ def test_what_cannot_be_run_is_one_sentence(source: str, message: str, tmp_path:
     assert err.count("\n") == 1
 
 
+def test_help_separates_choices_that_contain_commas(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "--weights {inputs,units|units,inputs}" in capsys.readouterr().out
+
+
 BOOK_STYLE = """
 import numpy as np
 from parity_tests.parity.networks.book import LayeredNet

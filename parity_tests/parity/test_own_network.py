@@ -121,6 +121,10 @@ from parity_tests.parity.networks.book import LayeredNet
 class Net(LayeredNet):
     def {}
 """
+NO_GRADIENTS = (
+    "gradients raises ValueError for a usual batch: "
+    "gradient(x, t) neither returns the gradients of {} nor leaves them in grads, dW1, db1, … of the network."
+)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +140,14 @@ class Net(LayeredNet):
             "outputs raises CannotRunError for a usual batch: "
             "The outputs of 32 samples must be (N, classes), here (32, 5); got ().",
         ),
+        ("gradient(self, x, t): pass", NO_GRADIENTS.format("all weights")),
+        ("gradient(self, x, t): return 'dW'", NO_GRADIENTS.format("all weights")),
+        (
+            "gradient(self, x, t): return {n: g for n, g in super().gradient(x, t).items() if n != 'b1'}",
+            NO_GRADIENTS.format("b1"),
+        ),
     ],
-    ids=["transposed gradient", "outputs are a number"],
+    ids=["transposed gradient", "outputs are a number", "no gradients", "a text", "no gradient of b1"],
 )
 def test_a_method_that_cannot_be_run_is_one_sentence(
     method: str, message: str, tmp_path: Path, capsys: Capture

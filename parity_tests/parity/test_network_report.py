@@ -25,6 +25,7 @@ from parity_tests.diagnosis.report import Report, make_report, with_checks
 from parity_tests.diagnosis.reproduction import reproduction, source_of
 from parity_tests.implementations.adapters import adapt
 from parity_tests.implementations.conventions import Conventions
+from parity_tests.implementations.protocol import NotOffered
 from parity_tests.parity.html_pages import check_page
 from parity_tests.reference.cases import Case
 from parity_tests.report.network_page import write_network_page
@@ -159,6 +160,16 @@ class StepOnDropout(Dropout):
         self.weights[2] = self.weights[2] - learning_rate * h.T @ dz
 
 
+class NoTraining(Net):
+    """Its methods say that it offers neither gradients nor steps."""
+
+    def gradients(self, x: Array, t: Array) -> list[Array]:
+        raise NotOffered("it does not differentiate")
+
+    def step(self, x: Array, t: Array, learning_rate: float) -> None:
+        raise NotOffered("it does not train")
+
+
 class Tracing(Net):
     """It offers its gradients in a trace, that of W doubled."""
 
@@ -240,6 +251,16 @@ def test_a_method_that_raises_is_not_called_not_offered() -> None:
     assert cell.agrees is False
     assert [report.findings[i].name for i in cell.causes] == ["exception"]
     assert report_on(Tracing).cells["one sample"]["gradients"].agrees is False
+
+
+def test_methods_that_are_not_offered_are_listed_with_the_reason() -> None:
+    report = report_on(NoTraining)
+    assert report.agrees
+    assert set(report.not_offered) == {
+        "gradients: it does not differentiate", "step: it does not train", "trace: there is no such method",
+    }  # fmt: skip
+    assert report.cells["a usual batch"]["gradients"].agrees is None
+    assert report.own_gradient.text == "not offered: it does not differentiate"
 
 
 def test_the_table_refers_to_the_findings_by_their_place() -> None:

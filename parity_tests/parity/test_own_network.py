@@ -146,15 +146,29 @@ NO_GRADIENTS = (
             "gradient(self, x, t): return {n: g for n, g in super().gradient(x, t).items() if n != 'b1'}",
             NO_GRADIENTS.format("b1"),
         ),
+        (
+            "step(self, x, t, learning_rate): x + np.zeros((32, 20))",
+            "step raises ValueError for training step 8, on a batch of 7 samples: "
+            "operands could not be broadcast together with shapes (7,20) (32,20) "
+            "({}, line 6: def step(self, x, t, learning_rate): x + np.zeros((32, 20))).",
+        ),
     ],
-    ids=["transposed gradient", "outputs are a number", "no gradients", "a text", "no gradient of b1"],
+    ids=[
+        "transposed gradient",
+        "outputs are a number",
+        "no gradients",
+        "a text",
+        "no gradient of b1",
+        "one batch size",
+    ],
 )
 def test_a_method_that_cannot_be_run_is_one_sentence(
     method: str, message: str, tmp_path: Path, capsys: Capture
 ) -> None:
     file = network_file(tmp_path, BOOK_STYLE.format(method))
     assert main(["--implementation", file]) == 2
-    assert capsys.readouterr().err == f"python -m parity_tests: {message}\n"
+    path = file.removesuffix(":Net")
+    assert capsys.readouterr().err == f"python -m parity_tests: {message.format(path)}\n"
 
 
 def test_an_exception_shows_the_users_line(tmp_path: Path, capsys: Capture) -> None:

@@ -43,6 +43,8 @@ def check_own_gradient(factory: Callable[[], Any], situation: Situation, dtype: 
         return OwnGradient(None, "can't be said: the network computes in float32, which is too coarse for differences")
     try:
         network.set_weights([W.copy() for W in situation.weights])
+        if shape := np.shape(network.loss(situation.x.copy(), situation.t.copy())):
+            return OwnGradient(None, f"can't be said: loss(x, t) must return one number; got shape {shape}")
         gradients = [np.asarray(g, np.float64) for g in network.gradients(situation.x.copy(), situation.t.copy())]
         return _compare(network, situation, gradients)
     except NotOffered as reason:

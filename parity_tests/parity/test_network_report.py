@@ -170,6 +170,27 @@ class NoTraining(Net):
         raise NotOffered("it does not train")
 
 
+class LossOfSamples(Net):
+    """Its loss is one number for each sample: the mean is forgotten."""
+
+    def loss(self, x: Array, t: Array) -> Any:
+        return np.array([super(LossOfSamples, self).loss(x[[i]], t[[i]]) for i in range(len(x))])
+
+
+class LossInArray(Net):
+    """Its loss is an array with one number."""
+
+    def loss(self, x: Array, t: Array) -> Any:
+        return np.array([super().loss(x, t)])
+
+
+class LossInList(Net):
+    """Its loss is a list with one number."""
+
+    def loss(self, x: Array, t: Array) -> Any:
+        return [super().loss(x, t)]
+
+
 class Tracing(Net):
     """It offers its gradients in a trace, that of W doubled."""
 
@@ -261,6 +282,16 @@ def test_methods_that_are_not_offered_are_listed_with_the_reason() -> None:
     }  # fmt: skip
     assert report.cells["a usual batch"]["gradients"].agrees is None
     assert report.own_gradient.text == "not offered: it does not differentiate"
+
+
+@pytest.mark.parametrize(("network", "samples"), [(LossOfSamples, 32), (LossInArray, 1), (LossInList, 1)])
+def test_a_loss_that_is_not_one_number_is_a_finding(network: type, samples: int) -> None:
+    report = report_on(network)
+    text = f"can't be said: loss(x, t) must return one number; got shape ({samples},)"
+    assert report.own_gradient == (None, text)
+    assert [finding.evidence for finding in report.findings] == [
+        f"a usual batch: loss: got float64 ({samples},), Keras float64 ()."
+    ]
 
 
 def test_the_table_refers_to_the_findings_by_their_place() -> None:

@@ -41,7 +41,7 @@ class Observation:
     dtypes: dict[str, str]
     modified: tuple[str, ...] = ()
     not_offered: tuple[str, ...] = ()
-    errors: tuple[tuple[str, Exception], ...] = ()
+    errors: tuple[tuple[str, BaseException], ...] = ()
     from_step: bool = False
     methods: Mapping[str, str] = field(default_factory=dict)
 
@@ -73,7 +73,7 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
         except NotOffered as reason:
             missing.append(f"{method}: {reason}")
             continue
-        except Exception as error:  # whatever the user's code raises is a result
+        except (Exception, SystemExit) as error:  # whatever the user's code raises is a result
             errors.append((method, error))
             continue
         found = named(method, raw, len(given.weights) // 2)
@@ -174,7 +174,7 @@ def observe_steps(factory: Callable[[], Any], sizes: Sequence[int], dtype: str, 
                 network.step(x.copy(), t.copy(), rate)
             except NotOffered:
                 raise
-            except Exception as error:  # whatever the user's code raises
+            except (Exception, SystemExit) as error:  # whatever the user's code raises
                 situation = f"training step {i + 1}, on a batch of {len(x)} samples"
                 raise CannotRunError(raised("step", situation, error)) from error
         after = [np.array(W, np.float64) for W in network.get_weights()]

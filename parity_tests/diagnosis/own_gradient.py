@@ -49,6 +49,8 @@ def check_own_gradient(factory: Callable[[], Any], situation: Situation, dtype: 
         return _compare(network, situation, gradients)
     except NotOffered as reason:
         return OwnGradient(None, f"not offered: {reason}")
+    except (Exception, SystemExit) as error:  # raised by the user's code when it is called again
+        return OwnGradient(None, f"can't be said: loss or gradients raise {type(error).__name__}")
 
 
 def _compare(network: Any, situation: Situation, gradients: list[np.ndarray]) -> OwnGradient:

@@ -191,6 +191,16 @@ class LossInList(Net):
         return [super().loss(x, t)]
 
 
+class OnlyOnce(Net):
+    """Its loss can be called only once."""
+
+    def loss(self, x: Array, t: Array) -> Any:
+        if hasattr(self, "called"):
+            raise SystemExit("bye")
+        self.called = True
+        return super().loss(x, t)
+
+
 class Tracing(Net):
     """It offers its gradients in a trace, that of W doubled."""
 
@@ -291,6 +301,14 @@ def test_a_loss_that_is_not_one_number_is_a_finding(network: type, samples: int)
     assert report.own_gradient == (None, text)
     assert [finding.evidence for finding in report.findings] == [
         f"a usual batch: loss: got float64 ({samples},), Keras float64 ()."
+    ]
+
+
+def test_a_loss_that_raises_when_it_is_called_again_is_a_finding() -> None:
+    report = report_on(OnlyOnce)
+    assert report.own_gradient == (None, "can't be said: loss or gradients raise SystemExit")
+    assert [(finding.what, finding.remedy) for finding in report.findings] == [
+        ("loss raises SystemExit: bye", "It must work for this batch as well: a second call.")
     ]
 
 

@@ -98,8 +98,9 @@ def test_exit_status_and_files(tmp_path: Path, capsys: Capture) -> None:
         ("import nothing_of_this_name\n", "nothing_of_this_name"),
         ("def Net(:\n", "line 1"),
         ("import numpy as Net\n", "numpy"),
+        ("class Net:\n    def __init__(self):\n        raise SystemExit('bye')\n", "Net() raised SystemExit: bye"),
     ],
-    ids=["no network", "import", "syntax", "module"],
+    ids=["no network", "import", "syntax", "module", "exit"],
 )
 def test_what_cannot_be_run_is_one_sentence(source: str, message: str, tmp_path: Path, capsys: Capture) -> None:
     assert main(["--implementation", network_file(tmp_path, source)]) == 2
@@ -152,6 +153,16 @@ NO_GRADIENTS = (
             "operands could not be broadcast together with shapes (7,20) (32,20) "
             "({}, line 6: def step(self, x, t, learning_rate): x + np.zeros((32, 20))).",
         ),
+        (
+            "loss(self, x, t): raise SystemExit('bye')",
+            "loss raises SystemExit for a usual batch: bye "
+            "({}, line 6: def loss(self, x, t): raise SystemExit('bye')).",
+        ),
+        (
+            "step(self, x, t, lr): raise SystemExit(3)",
+            "step raises SystemExit for training step 1, on a batch of 32 samples: 3 "
+            "({}, line 6: def step(self, x, t, lr): raise SystemExit(3)).",
+        ),
     ],
     ids=[
         "transposed gradient",
@@ -160,6 +171,8 @@ NO_GRADIENTS = (
         "a text",
         "no gradient of b1",
         "one batch size",
+        "exit in loss",
+        "exit in step",
     ],
 )
 def test_a_method_that_cannot_be_run_is_one_sentence(

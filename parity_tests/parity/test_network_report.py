@@ -201,6 +201,25 @@ class OnlyOnce(Net):
         return super().loss(x, t)
 
 
+class TwoMistakes(Net):
+    """The logarithm of its loss has p + 1e-7, and its last db is one number."""
+
+    def loss(self, x: Array, t: Array) -> Any:
+        return -np.sum(t * np.log(softmax(self.outputs(x)) + 1e-7)) / len(x)
+
+    def gradients(self, x: Array, t: Array) -> list[Array]:
+        *found, db = super().gradients(x, t)
+        return [*found, np.full_like(db, db.sum())]
+
+
+class Undefined(Net):
+    """The gradient of its last bias is NaN in one entry."""
+
+    def gradients(self, x: Array, t: Array) -> list[Array]:
+        *found, db = super().gradients(x, t)
+        return [2 * found[0], *found[1:], np.where(np.arange(len(db)) == 1, np.nan, db)]
+
+
 class Tracing(Net):
     """It offers its gradients in a trace, that of W doubled."""
 
@@ -310,6 +329,22 @@ def test_a_loss_that_raises_when_it_is_called_again_is_a_finding() -> None:
     assert [(finding.what, finding.remedy) for finding in report.findings] == [
         ("loss raises SystemExit: bye", "It must work for this batch as well: a second call.")
     ]
+
+
+def test_the_entry_of_a_gradient_that_differs_most_is_named() -> None:
+    observation, right = report_on(TwoMistakes).examination.observations[0], Net(*SIZES)
+    right.set_weights(observation.situation.weights)
+    right_db = right.gradients(observation.situation.x, observation.situation.t)[3]
+    differences = np.abs(right_db - observation.tensors["dense_1/db"])
+    own = report_on(TwoMistakes).own_gradient
+    assert own.agrees is False
+    assert own.text.startswith(f"no: db of layer 2[{differences.argmax()}] is ")
+
+
+def test_a_gradient_that_is_nan_differs_most() -> None:
+    own = report_on(Undefined).own_gradient
+    assert own.agrees is False
+    assert own.text.startswith("no: db of layer 2[1] is nan, its loss has ")
 
 
 def test_the_table_refers_to_the_findings_by_their_place() -> None:

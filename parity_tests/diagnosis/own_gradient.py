@@ -64,9 +64,9 @@ def _compare(network: Any, situation: Situation, gradients: list[np.ndarray]) ->
 
     worst, text = 1.0, ""  # the largest ratio of a difference to its tolerance
     for i, (gradient, W) in enumerate(zip(gradients, weights, strict=True)):
-        name = f"d{'Wb'[i % 2]} of layer {i // 2 + 1}"
+        name, layer = f"d{'Wb'[i % 2]}", f"of layer {i // 2 + 1}"
         if gradient.shape != W.shape:
-            return OwnGradient(False, f"no: {name} has the shape {gradient.shape}, its parameter {W.shape}")
+            return OwnGradient(False, f"no. {name} {layer} has the shape {gradient.shape}, its parameter {W.shape}")
         order = np.argsort(-np.abs(gradient), axis=None)
         for flat in {*order[:ENTRIES].tolist(), *order[-ENTRIES:].tolist()}:
             index = np.unravel_index(flat, W.shape)
@@ -74,6 +74,7 @@ def _compare(network: Any, situation: Situation, gradients: list[np.ndarray]) ->
             ratio = abs(slope - gradient[index]) / (TOLERANCE * max(scale, abs(slope)))
             ratio = np.nan_to_num(ratio, nan=np.inf)
             if ratio > worst:
-                worst, entry = ratio, ", ".join(map(str, index))
-                text = f"no: {name}[{entry}] is {gradient[index]:.9g}, its loss has {slope:.9g}"
+                worst, entry = ratio, f"{name}[{', '.join(map(str, index))}] {layer}"
+                numbers = f"it is {gradient[index]:.9g}, and the derivative of the loss is {slope:.9g}"
+                text = f"no. {entry} differs most: {numbers}"
     return OwnGradient(not text, text or "yes")

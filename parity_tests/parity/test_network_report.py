@@ -338,13 +338,13 @@ def test_the_entry_of_a_gradient_that_differs_most_is_named() -> None:
     differences = np.abs(right_db - observation.tensors["dense_1/db"])
     own = report_on(TwoMistakes).own_gradient
     assert own.agrees is False
-    assert own.text.startswith(f"no: db of layer 2[{differences.argmax()}] is ")
+    assert own.text.startswith(f"no. db[{differences.argmax()}] of layer 2 differs most: it is ")
 
 
 def test_a_gradient_that_is_nan_differs_most() -> None:
     own = report_on(Undefined).own_gradient
     assert own.agrees is False
-    assert own.text.startswith("no: db of layer 2[1] is nan, its loss has ")
+    assert own.text.startswith("no. db[1] of layer 2 differs most: it is nan, and the derivative of the loss is ")
 
 
 def test_the_table_refers_to_the_findings_by_their_place() -> None:

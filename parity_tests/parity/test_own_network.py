@@ -55,7 +55,7 @@ def test_checks_of_the_report() -> None:
     for name in ("gradients", "steps"):
         with pytest.raises(AssertionError, match=r"The gradient of b is averaged over the batch\."):
             assert_check(report, name)
-    with pytest.raises(AssertionError, match="no: db of layer"):
+    with pytest.raises(AssertionError, match=r"no\. db\[\d\] of layer \d differs most: it is "):
         assert_check(report, "own gradient")
 
 

@@ -184,6 +184,15 @@ def test_a_method_that_cannot_be_run_is_one_sentence(
     assert capsys.readouterr().err == f"python -m parity_tests: {message.format(path)}\n"
 
 
+def test_the_number_of_gradients_is_checked(tmp_path: Path, capsys: Capture) -> None:
+    adapter = tmp_path / "adapter.py"
+    assert main(["--new-adapter", str(adapter)]) == 0
+    adapter.write_text(adapter.read_text().replace("return grads\n", "return grads[:-1]\n"))
+    assert main(["--implementation", f"{adapter}:Net"]) == 2
+    text = "gradients raises ValueError for a usual batch: There must be 6 gradients, one of each weight; got 5."
+    assert capsys.readouterr().err == f"python -m parity_tests: {text}\n"
+
+
 def test_an_exception_shows_the_users_line(tmp_path: Path, capsys: Capture) -> None:
     source = Path("parity_tests/parity/networks/plain.py").read_text().replace("class ListNet", "class Net")
     source = source.replace("np.maximum(", "np.maximum_of(")

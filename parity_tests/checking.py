@@ -115,7 +115,7 @@ def numerical_checks(
                 rows = list(CHECKS_OF_THE_SUITE[name].compare(networks))
                 if rows:  # none: the implementation has no network of any case
                     found[name] = rows
-        except Exception as error:  # whatever the user's code raises is a result
+        except (Exception, SystemExit) as error:  # whatever the user's code raises is a result
             found[name] = [equal(f"an exception in the check {name!r}", f"{type(error).__name__}: {error}", None)]
     return found
 

@@ -36,7 +36,9 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--nesterov", action="store_true", help="its momentum is Nesterov's")
     group.add_argument("--weight-decay", metavar="D", type=float, help="its decoupled weight decay")
     for name, meaning in CONVENTIONS.items():
-        group.add_argument(f"--{name}", choices=[c for c in CHOICES[name] if c], help=meaning)
+        choices = [choice for choice in CHOICES[name] if choice]
+        metavar = "{" + "|".join(choices) + "}"  # argparse separates choices by commas, which some of them contain
+        group.add_argument(f"--{name}", choices=choices, metavar=metavar, help=meaning)
 
 
 def integers(text: str) -> tuple[int, ...]:

@@ -23,8 +23,8 @@ from parity_tests.diagnosis.observe import Observation, Step, observe, observe_s
 from parity_tests.diagnosis.search import Diagnosis, applied, diagnose, single_explanations
 from parity_tests.diagnosis.situations import situations
 from parity_tests.implementations.construct import sizes_of
-from parity_tests.implementations.loading import users_line
-from parity_tests.implementations.protocol import CannotRunError
+from parity_tests.implementations.loading import raised
+from parity_tests.implementations.protocol import CannotRunError, NotOffered
 from parity_tests.reference.error_model import Bounded, Rounding, exact
 
 Factory = Callable[[], Any]
@@ -59,6 +59,7 @@ class Examination:
         returned: the dtype of the outputs when weights and batch are float64.
         float32_dtypes: the dtype of each tensor in the usual situation when weights and batch are float32.
         random: the methods that return other numbers when a fresh network is run once more.
+        no_steps: why training steps are not offered; "" if they are.
     """
 
     architecture: Architecture
@@ -70,6 +71,7 @@ class Examination:
     returned: str
     float32_dtypes: dict[str, str]
     random: tuple[str, ...]
+    no_steps: str
 
     @cached_property
     def explained(self) -> list[set[Key]]:
@@ -96,7 +98,7 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
     observations = [observe(factory, case, architecture.dtype) for case in cases]
     if architecture.settings.momentum:
         observations = [without_step(observation) for observation in observations]
-    steps = observe_steps(factory, sizes, architecture.dtype, seed) if hasattr(factory(), "step") else []
+    steps, no_steps = _training_steps(factory, sizes, architecture.dtype, seed)
     scenes = scenes_of(architecture, observations, steps)
     rule = Settings(
         architecture.settings.momentum, architecture.settings.nesterov, architecture.settings.weight_decay or 0.0
@@ -107,7 +109,17 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
     returned = usual.dtypes[f"dense_{len(sizes) - 2}/out"]
     dtypes = observe(factory, cases[0], "float32").dtypes
     random = random_methods(usual, observe(factory, cases[0], "float64"))
-    return Examination(architecture, observations, rows, scenes, right, diagnosis, returned, dtypes, random)
+    return Examination(architecture, observations, rows, scenes, right, diagnosis, returned, dtypes, random, no_steps)
+
+
+def _training_steps(factory: Factory, sizes: tuple[int, ...], dtype: str, seed: int) -> tuple[list[Step], str]:
+    """Return the training steps of a network, or none and the reason why they are not offered."""
+    if not hasattr(factory(), "step"):
+        return [], "there is no such method"
+    try:
+        return observe_steps(factory, sizes, dtype, seed), ""
+    except NotOffered as reason:
+        return [], str(reason)
 
 
 def random_methods(first: Observation, second: Observation) -> tuple[str, ...]:
@@ -155,8 +167,7 @@ def recognise(observation: Observation, sizes: tuple[int, ...], activations: Seq
 def _cannot_run(observation: Observation) -> str:
     """Return what a network raises for a usual batch, with the user's line, and the arguments that it modifies."""
     method, error = observation.errors[0]
-    where = users_line(error)
-    message = f"{method} raises {type(error).__name__} for a usual batch: {error}" + (f" ({where})." if where else ".")
+    message = raised(method, "a usual batch", error)
     for text in observation.modified:
         array, _, modifying = text.partition(" by ")
         message += f" {modifying} modifies {array} in place."

@@ -10,7 +10,8 @@ import numpy as np
 
 from parity_tests.diagnosis.formulas import Formulas
 from parity_tests.diagnosis.situations import BATCH, SHORT, Situation, draw_batch, draw_weights
-from parity_tests.implementations.protocol import NotOffered
+from parity_tests.implementations.loading import raised
+from parity_tests.implementations.protocol import CannotRunError, NotOffered
 
 Array = np.ndarray
 Tensors = dict[str, Array]
@@ -40,7 +41,7 @@ class Observation:
     dtypes: dict[str, str]
     modified: tuple[str, ...] = ()
     not_offered: tuple[str, ...] = ()
-    errors: tuple[tuple[str, Exception], ...] = ()
+    errors: tuple[tuple[str, BaseException], ...] = ()
     from_step: bool = False
     methods: Mapping[str, str] = field(default_factory=dict)
 
@@ -72,7 +73,7 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
         except NotOffered as reason:
             missing.append(f"{method}: {reason}")
             continue
-        except Exception as error:  # whatever the user's code raises is a result
+        except (Exception, SystemExit) as error:  # whatever the user's code raises is a result
             errors.append((method, error))
             continue
         found = named(method, raw, len(given.weights) // 2)
@@ -154,7 +155,12 @@ def named(method: str, result: Any, layers: int) -> Tensors:
 
 
 def observe_steps(factory: Callable[[], Any], sizes: Sequence[int], dtype: str, seed: int = 0) -> list[Step]:
-    """Train a fresh network until its weights diverge; every eighth batch is a short one."""
+    """Train a fresh network until its weights diverge; every eighth batch is a short one.
+
+    Raises:
+        NotOffered: if its ``step`` raises it.
+        CannotRunError: if its ``step`` raises something else.
+    """
     network, rng = factory(), np.random.default_rng([seed, 1, *sizes])
     network.set_weights([W.astype("float32").astype(dtype) for W in draw_weights(rng, sizes)])
     steps = []
@@ -164,7 +170,13 @@ def observe_steps(factory: Callable[[], Any], sizes: Sequence[int], dtype: str, 
         rate = LEARNING_RATES[i // 3 % 3]
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            network.step(x.copy(), t.copy(), rate)
+            try:
+                network.step(x.copy(), t.copy(), rate)
+            except NotOffered:
+                raise
+            except (Exception, SystemExit) as error:  # whatever the user's code raises
+                situation = f"training step {i + 1}, on a batch of {len(x)} samples"
+                raise CannotRunError(raised("step", situation, error)) from error
         after = [np.array(W, np.float64) for W in network.get_weights()]
         if steps and not all(np.abs(W).max(initial=0) < DIVERGED for W in after):
             break

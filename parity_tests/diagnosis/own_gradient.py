@@ -43,14 +43,18 @@ def check_own_gradient(factory: Callable[[], Any], situation: Situation, dtype: 
         return OwnGradient(None, "can't be said: the network computes in float32, which is too coarse for differences")
     try:
         network.set_weights([W.copy() for W in situation.weights])
+        if shape := np.shape(network.loss(situation.x.copy(), situation.t.copy())):
+            return OwnGradient(None, f"can't be said: loss(x, t) must return one number; got shape {shape}")
         gradients = [np.asarray(g, np.float64) for g in network.gradients(situation.x.copy(), situation.t.copy())]
         return _compare(network, situation, gradients)
     except NotOffered as reason:
         return OwnGradient(None, f"not offered: {reason}")
+    except (Exception, SystemExit) as error:  # raised by the user's code when it is called again
+        return OwnGradient(None, f"can't be said: loss or gradients raise {type(error).__name__}")
 
 
 def _compare(network: Any, situation: Situation, gradients: list[np.ndarray]) -> OwnGradient:
-    """Compare the largest entries of each gradient with differences, and some that are zero."""
+    """Compare the largest entries of each gradient with differences, and some that are zero; name the worst of them."""
     scale = max(float(np.abs(g).max(initial=0)) for g in gradients) or 1.0
     weights = [W.copy() for W in situation.weights]
 
@@ -58,15 +62,19 @@ def _compare(network: Any, situation: Situation, gradients: list[np.ndarray]) ->
         network.set_weights([W.copy() for W in weights])
         return float(network.loss(situation.x.copy(), situation.t.copy()))
 
+    worst, text = 1.0, ""  # the largest ratio of a difference to its tolerance
     for i, (gradient, W) in enumerate(zip(gradients, weights, strict=True)):
-        name = f"d{'Wb'[i % 2]} of layer {i // 2 + 1}"
+        name, layer = f"d{'Wb'[i % 2]}", f"of layer {i // 2 + 1}"
         if gradient.shape != W.shape:
-            return OwnGradient(False, f"no: {name} has the shape {gradient.shape}, its parameter {W.shape}")
+            return OwnGradient(False, f"no. {name} {layer} has the shape {gradient.shape}, its parameter {W.shape}")
         order = np.argsort(-np.abs(gradient), axis=None)
         for flat in {*order[:ENTRIES].tolist(), *order[-ENTRIES:].tolist()}:
             index = np.unravel_index(flat, W.shape)
             slope = partial_derivative(loss, W, index)
-            if not abs(slope - gradient[index]) <= TOLERANCE * max(scale, abs(slope)):
-                entry = ", ".join(map(str, index))
-                return OwnGradient(False, f"no: {name}[{entry}] is {gradient[index]:.9g}, its loss has {slope:.9g}")
-    return OwnGradient(True, "yes")
+            ratio = abs(slope - gradient[index]) / (TOLERANCE * max(scale, abs(slope)))
+            ratio = np.nan_to_num(ratio, nan=np.inf)
+            if ratio > worst:
+                worst, entry = ratio, f"{name}[{', '.join(map(str, index))}] {layer}"
+                numbers = f"it is {gradient[index]:.9g}, and the derivative of the loss is {slope:.9g}"
+                text = f"no. {entry} differs most: {numbers}"
+    return OwnGradient(not text, text or "yes")

@@ -97,7 +97,7 @@ def make_report(
     """Return the report on an examination; see ``Report`` for the arguments."""
     found, cells = findings(examination)
     missing = sorted({text for observation in examination.observations for text in observation.not_offered})
-    missing += [] if any("steps" in row for row in cells.values()) else ["step: there is no such method"]
+    missing += [f"step: {examination.no_steps}"] if examination.no_steps else []
     return Report(name, examination, own_gradient, found, cells, missing, seed, source, environment)
 
 

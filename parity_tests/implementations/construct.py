@@ -48,7 +48,7 @@ def constructed(build: Callable[..., Any], sizes: Sequence[int] | None, wrap: Wr
                 found = sizes_of(wrap(build(*arguments)))
             except CannotRunError:  # it is a network, but of no known style
                 raise
-            except Exception as error:  # whatever the user's constructor raises
+            except (Exception, SystemExit) as error:  # whatever the user's constructor raises
                 line = users_line(error)
                 tried.append(f"{call} raised {type(error).__name__}: {error}" + (f", at {line}" if line else ""))
                 continue

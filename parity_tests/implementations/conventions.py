@@ -117,7 +117,9 @@ class Converted:
         return np.asarray(self.network.loss(self._samples(x), self._targets(t))) / self._divisor(x)
 
     def _gradients(self, x: Array, t: Array) -> list[Array]:
-        found = self.network.gradients(self._samples(x), self._targets(t))
+        found = list(self.network.gradients(self._samples(x), self._targets(t)))
+        if len(found) != len(self.shapes):
+            raise ValueError(f"There must be {len(self.shapes)} gradients, one of each weight; got {len(found)}.")
         return [self._checked_gradient(dW, i) / self._divisor(x) for i, dW in enumerate(found)]
 
     def _step(self, x: Array, t: Array, learning_rate: float) -> None:

@@ -85,6 +85,13 @@ def users_line(error: BaseException) -> str:
     return f"{own[-1].filename}, line {own[-1].lineno}: {own[-1].line}" if own else ""
 
 
+def raised(method: str, situation: str, error: BaseException) -> str:
+    """Return a sentence: which method raises what, in which situation, and at which of the user's lines."""
+    line = users_line(error)
+    message = str(error).strip().removesuffix(".")
+    return f"{method} raises {type(error).__name__} for {situation}: {message}" + (f" ({line})." if line else ".")
+
+
 @contextmanager
 def _search_path(*folders: str) -> Iterator[None]:
     """Put folders in front of ``sys.path``."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from parity_tests.implementations.calling import Method, find_method
 from parity_tests.implementations.protocol import Array, CannotRunError, NotOffered
-from parity_tests.implementations.slots import Slot, find_slots, numbered_gradients, write
+from parity_tests.implementations.slots import Slot, find_slots, missing_gradients, numbered_gradients, write
 
 OUTPUTS = ("outputs", "predict_proba", "forward", "feedforward", "predict", "forward_pass", "__call__")
 LOSS = ("loss", "compute_loss", "cross_entropy_loss", "cross_entropy", "compute_cost", "cost", "forward")
@@ -157,9 +157,12 @@ class NumpyNetwork:
             arrays = numbered_gradients(found) if isinstance(found, dict) else flattened(found)
             if len(arrays) == len(self.slots):
                 return in_order(arrays, self.slots)
-        raise NotOffered(
-            f"{method} neither returns gradients of all weights nor leaves them in grads or in dW1, db1, …"
-        )
+        missing = (missing_gradients(found, self.slots) for found in (*left, own) if isinstance(found, dict))
+        names = ", ".join(next(filter(None, missing), ["all weights"]))
+        text = f"{method} neither returns the gradients of {names} nor leaves them in grads, dW1, db1, … of the network"
+        if self._training:
+            raise NotOffered(text)
+        raise ValueError(text)  # without gradients, the network does not train
 
 
 def flattened(nested: Any) -> list[Any]:

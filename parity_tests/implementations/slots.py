@@ -75,7 +75,7 @@ def numbered(values: Mapping[str, Any], owner: Any) -> list[Slot]:
     """Return the slots of W1, b1, W2, b2, … (or W_1, weight1, …), in order; nothing if they are not complete."""
     found = {}
     for name, value in values.items():
-        match = NUMBERED.fullmatch(str(name).lower().replace("_", ""))
+        match = NUMBERED.fullmatch(_plain(name))
         if match and isinstance(value, np.ndarray | list | float | np.generic):
             found[int(match[2]), match[1][0] == "b"] = Slot(owner, name)
     numbers = sorted({number for number, _ in found})
@@ -91,6 +91,18 @@ def numbered_gradients(values: Mapping[str, Any]) -> list[Any]:
         if slots := numbered(names, dict(names)):
             return [slot.array for slot in slots]
     return []
+
+
+def missing_gradients(values: Mapping[str, Any], slots: Sequence[Slot]) -> list[str]:
+    """Return the names of the weights, for example b1, whose gradients a dict lacks; nothing if it lacks all."""
+    given = {_plain(GRADIENT.sub("", str(name))) for name, value in values.items() if value is not None}
+    missing = [str(slot.key) for slot in slots if _plain(slot.key) not in given]
+    return missing if len(missing) < len(slots) else []
+
+
+def _plain(name: Any) -> str:
+    """Return the name of a weight in lower case, without underscores."""
+    return str(name).lower().replace("_", "")
 
 
 def _first_list(network: Any, names: Sequence[str]) -> list[Any] | None:

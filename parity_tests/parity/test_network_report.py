@@ -25,6 +25,7 @@ from parity_tests.diagnosis.report import Report, make_report, with_checks
 from parity_tests.diagnosis.reproduction import reproduction, source_of
 from parity_tests.implementations.adapters import adapt
 from parity_tests.implementations.conventions import Conventions
+from parity_tests.implementations.protocol import NotOffered
 from parity_tests.parity.html_pages import check_page
 from parity_tests.reference.cases import Case
 from parity_tests.report.network_page import write_network_page
@@ -159,6 +160,66 @@ class StepOnDropout(Dropout):
         self.weights[2] = self.weights[2] - learning_rate * h.T @ dz
 
 
+class NoTraining(Net):
+    """Its methods say that it offers neither gradients nor steps."""
+
+    def gradients(self, x: Array, t: Array) -> list[Array]:
+        raise NotOffered("it does not differentiate")
+
+    def step(self, x: Array, t: Array, learning_rate: float) -> None:
+        raise NotOffered("it does not train")
+
+
+class LossOfSamples(Net):
+    """Its loss is one number for each sample: the mean is forgotten."""
+
+    def loss(self, x: Array, t: Array) -> Any:
+        return np.array([super(LossOfSamples, self).loss(x[[i]], t[[i]]) for i in range(len(x))])
+
+
+class LossInArray(Net):
+    """Its loss is an array with one number."""
+
+    def loss(self, x: Array, t: Array) -> Any:
+        return np.array([super().loss(x, t)])
+
+
+class LossInList(Net):
+    """Its loss is a list with one number."""
+
+    def loss(self, x: Array, t: Array) -> Any:
+        return [super().loss(x, t)]
+
+
+class OnlyOnce(Net):
+    """Its loss can be called only once."""
+
+    def loss(self, x: Array, t: Array) -> Any:
+        if hasattr(self, "called"):
+            raise SystemExit("bye")
+        self.called = True
+        return super().loss(x, t)
+
+
+class TwoMistakes(Net):
+    """The logarithm of its loss has p + 1e-7, and its last db is one number."""
+
+    def loss(self, x: Array, t: Array) -> Any:
+        return -np.sum(t * np.log(softmax(self.outputs(x)) + 1e-7)) / len(x)
+
+    def gradients(self, x: Array, t: Array) -> list[Array]:
+        *found, db = super().gradients(x, t)
+        return [*found, np.full_like(db, db.sum())]
+
+
+class Undefined(Net):
+    """The gradient of its last bias is NaN in one entry."""
+
+    def gradients(self, x: Array, t: Array) -> list[Array]:
+        *found, db = super().gradients(x, t)
+        return [2 * found[0], *found[1:], np.where(np.arange(len(db)) == 1, np.nan, db)]
+
+
 class Tracing(Net):
     """It offers its gradients in a trace, that of W doubled."""
 
@@ -240,6 +301,50 @@ def test_a_method_that_raises_is_not_called_not_offered() -> None:
     assert cell.agrees is False
     assert [report.findings[i].name for i in cell.causes] == ["exception"]
     assert report_on(Tracing).cells["one sample"]["gradients"].agrees is False
+
+
+def test_methods_that_are_not_offered_are_listed_with_the_reason() -> None:
+    report = report_on(NoTraining)
+    assert report.agrees
+    assert set(report.not_offered) == {
+        "gradients: it does not differentiate", "step: it does not train", "trace: there is no such method",
+    }  # fmt: skip
+    assert report.cells["a usual batch"]["gradients"].agrees is None
+    assert report.own_gradient.text == "not offered: it does not differentiate"
+
+
+@pytest.mark.parametrize(("network", "samples"), [(LossOfSamples, 32), (LossInArray, 1), (LossInList, 1)])
+def test_a_loss_that_is_not_one_number_is_a_finding(network: type, samples: int) -> None:
+    report = report_on(network)
+    text = f"can't be said: loss(x, t) must return one number; got shape ({samples},)"
+    assert report.own_gradient == (None, text)
+    assert [finding.evidence for finding in report.findings] == [
+        f"a usual batch: loss: got float64 ({samples},), Keras float64 ()."
+    ]
+
+
+def test_a_loss_that_raises_when_it_is_called_again_is_a_finding() -> None:
+    report = report_on(OnlyOnce)
+    assert report.own_gradient == (None, "can't be said: loss or gradients raise SystemExit")
+    assert [(finding.what, finding.remedy) for finding in report.findings] == [
+        ("loss raises SystemExit: bye", "It must work for this batch as well: a second call.")
+    ]
+
+
+def test_the_entry_of_a_gradient_that_differs_most_is_named() -> None:
+    observation, right = report_on(TwoMistakes).examination.observations[0], Net(*SIZES)
+    right.set_weights(observation.situation.weights)
+    right_db = right.gradients(observation.situation.x, observation.situation.t)[3]
+    differences = np.abs(right_db - observation.tensors["dense_1/db"])
+    own = report_on(TwoMistakes).own_gradient
+    assert own.agrees is False
+    assert own.text.startswith(f"no. db[{differences.argmax()}] of layer 2 differs most: it is ")
+
+
+def test_a_gradient_that_is_nan_differs_most() -> None:
+    own = report_on(Undefined).own_gradient
+    assert own.agrees is False
+    assert own.text.startswith("no. db[1] of layer 2 differs most: it is nan, and the derivative of the loss is ")
 
 
 def test_the_table_refers_to_the_findings_by_their_place() -> None:

@@ -55,7 +55,7 @@ def test_checks_of_the_report() -> None:
     for name in ("gradients", "steps"):
         with pytest.raises(AssertionError, match=r"The gradient of b is averaged over the batch\."):
             assert_check(report, name)
-    with pytest.raises(AssertionError, match="no: db of layer"):
+    with pytest.raises(AssertionError, match=r"no\. db\[\d\] of layer \d differs most: it is "):
         assert_check(report, "own gradient")
 
 
@@ -98,14 +98,99 @@ def test_exit_status_and_files(tmp_path: Path, capsys: Capture) -> None:
         ("import nothing_of_this_name\n", "nothing_of_this_name"),
         ("def Net(:\n", "line 1"),
         ("import numpy as Net\n", "numpy"),
+        ("class Net:\n    def __init__(self):\n        raise SystemExit('bye')\n", "Net() raised SystemExit: bye"),
     ],
-    ids=["no network", "import", "syntax", "module"],
+    ids=["no network", "import", "syntax", "module", "exit"],
 )
 def test_what_cannot_be_run_is_one_sentence(source: str, message: str, tmp_path: Path, capsys: Capture) -> None:
     assert main(["--implementation", network_file(tmp_path, source)]) == 2
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_help_separates_choices_that_contain_commas(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "--weights {inputs,units|units,inputs}" in capsys.readouterr().out
+
+
+BOOK_STYLE = """
+import numpy as np
+from parity_tests.parity.networks.book import LayeredNet
+
+class Net(LayeredNet):
+    def {}
+"""
+NO_GRADIENTS = (
+    "gradients raises ValueError for a usual batch: "
+    "gradient(x, t) neither returns the gradients of {} nor leaves them in grads, dW1, db1, … of the network."
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (
+            "gradient(self, x, t): return {name: g.T for name, g in super().gradient(x, t).items()}",
+            "gradients raises ValueError for a usual batch: "
+            "The gradient of W1 must have its shape (20, 16); got (16, 20).",
+        ),
+        (
+            "predict(self, x): return 1.0",
+            "outputs raises CannotRunError for a usual batch: "
+            "The outputs of 32 samples must be (N, classes), here (32, 5); got ().",
+        ),
+        ("gradient(self, x, t): pass", NO_GRADIENTS.format("all weights")),
+        ("gradient(self, x, t): return 'dW'", NO_GRADIENTS.format("all weights")),
+        (
+            "gradient(self, x, t): return {n: g for n, g in super().gradient(x, t).items() if n != 'b1'}",
+            NO_GRADIENTS.format("b1"),
+        ),
+        (
+            "step(self, x, t, learning_rate): x + np.zeros((32, 20))",
+            "step raises ValueError for training step 8, on a batch of 7 samples: "
+            "operands could not be broadcast together with shapes (7,20) (32,20) "
+            "({}, line 6: def step(self, x, t, learning_rate): x + np.zeros((32, 20))).",
+        ),
+        (
+            "loss(self, x, t): raise SystemExit('bye')",
+            "loss raises SystemExit for a usual batch: bye "
+            "({}, line 6: def loss(self, x, t): raise SystemExit('bye')).",
+        ),
+        (
+            "step(self, x, t, lr): raise SystemExit(3)",
+            "step raises SystemExit for training step 1, on a batch of 32 samples: 3 "
+            "({}, line 6: def step(self, x, t, lr): raise SystemExit(3)).",
+        ),
+    ],
+    ids=[
+        "transposed gradient",
+        "outputs are a number",
+        "no gradients",
+        "a text",
+        "no gradient of b1",
+        "one batch size",
+        "exit in loss",
+        "exit in step",
+    ],
+)
+def test_a_method_that_cannot_be_run_is_one_sentence(
+    method: str, message: str, tmp_path: Path, capsys: Capture
+) -> None:
+    file = network_file(tmp_path, BOOK_STYLE.format(method))
+    assert main(["--implementation", file]) == 2
+    path = file.removesuffix(":Net")
+    assert capsys.readouterr().err == f"python -m parity_tests: {message.format(path)}\n"
+
+
+def test_the_number_of_gradients_is_checked(tmp_path: Path, capsys: Capture) -> None:
+    adapter = tmp_path / "adapter.py"
+    assert main(["--new-adapter", str(adapter)]) == 0
+    adapter.write_text(adapter.read_text().replace("return grads\n", "return grads[:-1]\n"))
+    assert main(["--implementation", f"{adapter}:Net"]) == 2
+    text = "gradients raises ValueError for a usual batch: There must be 6 gradients, one of each weight; got 5."
+    assert capsys.readouterr().err == f"python -m parity_tests: {text}\n"
 
 
 def test_an_exception_shows_the_users_line(tmp_path: Path, capsys: Capture) -> None:

@@ -2,7 +2,7 @@
 
 Numba compiles a decorated function when it is first called with a new combination of argument types, and keeps the
 machine code in memory and on disk.  Compiling all kernels that one training run needs takes 4 to 6 seconds, loading
-them from the disk 0.3 seconds.  Numba's own disk cache has three gaps that are closed here:
+them from the disk less than 0.1 seconds.  Numba's own disk cache has three gaps that are closed here:
 
 - A kernel contains the machine code of all that it calls, so an edit in any file must invalidate every kernel.  Each
   entry is stamped with a digest of all source files that machine code depends on.

@@ -42,5 +42,5 @@ def weights_of(
         check_integer("each class of class_weight", label, 0): check_number(f"class_weight[{label}]", weight)
         for label, weight in class_weight.items()
     }
-    labels = np.argmax(y, axis=1) if y.ndim > 1 and y.shape[1] > 1 else np.round(y.ravel()).astype(np.int64)
+    labels = np.argmax(y, axis=1) if y.ndim > 1 and y.shape[1] > 1 else np.round(y.ravel())
     return np.array([known.get(int(label), 1.0) for label in labels], np.float32)

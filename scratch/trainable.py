@@ -149,10 +149,11 @@ class TrainableNetwork(Network):
         loss, _ = self.loss_and_optimizer(method)
         samples = self.check_inputs(x, f"{prefix}x")
         output_shape = self.compute_output_shape(samples.shape)
-        if self._units_of_metrics != output_shape[-1]:  # layers have been added or removed since ``compile``
+        units = output_shape[-1]
+        if self._units_of_metrics != units:  # layers have been added or removed since ``compile``
             metrics, weighted = self._listed_metrics
-            self.metrics = metrics_module.get(metrics, loss, output_shape[-1], weighted)
-            self._units_of_metrics = output_shape[-1]
+            self.metrics = metrics_module.get(metrics, loss, units, weighted)
+            self._units_of_metrics = units
         targets = loss.check_targets(y, output_shape, f"{prefix}y")
         check_same_length(f"{prefix}x", samples, f"{prefix}y", targets)
         return samples, targets

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scratch import initializers
-from scratch.layers import Activation, Dense, Flatten, Input, ReLU, Softmax
+from scratch.layers import Activation, Dense, Flatten, Input, ReLU, Reshape, Softmax
 from scratch.models import Sequential
 from scratch.ops import numpy_ops
 
@@ -166,3 +166,21 @@ def test_detached_layer_shares_the_parameters_unless_a_method_is_replaced_on_the
     np.testing.assert_array_equal(layer.x, np.ones((1, 3)))
     setattr(layer, method, getattr(layer, method))
     assert layer.detached() is layer
+
+
+def test_a_model_is_built_for_one_shape() -> None:
+    model = Sequential([Dense(3), Dense(2)])
+    model.build((None, 4))
+    with pytest.raises(ValueError, match=r"expects input of shape \(None, 4\); got \(None, 5\)"):
+        model.build((None, 5))
+    unfit = Sequential([Dense(3), Reshape((5,))])
+    with pytest.raises(ValueError, match="reshape"):
+        unfit.build((None, 4))
+    assert not unfit.layers[0].built
+
+
+def test_a_model_is_built_with_the_given_generator() -> None:
+    models = [Sequential([Dense(3)]) for _ in range(2)]
+    for model in models:
+        model.build((None, 4), np.random.default_rng(5))
+    np.testing.assert_array_equal(*(model.get_weights()[0] for model in models))

@@ -13,6 +13,7 @@ from scratch.metrics import (
     MeanSquaredError,
     Metric,
     SparseCategoricalAccuracy,
+    categorical_accuracy,
 )
 from scratch.models import Sequential
 from scratch.ops import BACKENDS
@@ -249,11 +250,26 @@ def test_one_metric_may_be_listed_in_both() -> None:
 
 def test_accuracy_fits_the_layers_that_a_model_has_in_the_end() -> None:
     model = Sequential()
-    model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+    model.compile("sgd", "binary_crossentropy", metrics=["accuracy"], weighted_metrics=["accuracy"])
     model.add(Activation("sigmoid", input_shape=(1,)))
-    assert model.evaluate([[-1.0], [2.0], [3.0]], [0, 1, 0], verbose=0)[1] == pytest.approx(2 / 3)
+    x, y, weights = np.array([[-1.0], [2.0], [3.0]]), np.array([0, 1, 0]), np.array([1.0, 1.0, 0.0])
+    assert model.evaluate(x, y, sample_weight=weights, verbose=0)[1:] == [pytest.approx(2 / 3), 1.0]
     model = Sequential([Dense(3, "softmax", input_shape=(3,)), Dense(1)])
     model.compile("sgd", "mse", metrics=["accuracy"])
     model.pop()
     model.set_weights([np.eye(3), np.zeros(3)])
     assert model.evaluate(Y, T, verbose=0)[1] == 0.5
+
+
+def test_a_metric_may_be_a_function_of_scratch() -> None:
+    model = Sequential([Dense(3, "softmax", input_shape=(3,))])
+    model.compile("sgd", "categorical_crossentropy", metrics=[categorical_accuracy])
+    assert type(model.metrics[0]) is CategoricalAccuracy
+    with pytest.raises(ValueError, match=r"^Unknown metric 3: "):
+        model.compile("sgd", "categorical_crossentropy", metrics=[3])
+
+
+def test_the_values_of_a_metric_are_added_in_float64() -> None:
+    metric = MeanMetricWrapper(lambda y, out: np.array([2**24, 1, 1], np.float32), name="mine")
+    metric.update_state(np.zeros(3), np.zeros(3))
+    assert metric.total == 2**24 + 2

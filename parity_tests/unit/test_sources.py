@@ -13,6 +13,8 @@ from scratch.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, Me
 from scratch.models import Sequential, load_model
 from scratch.ops import BACKENDS
 from scratch.optimizers import SGD
+from scratch.sample_weights import weights_of
+from scratch.sources import is_stream
 from scratch.utils import PyDataset, set_random_seed
 
 RNG = np.random.default_rng(0)
@@ -398,3 +400,30 @@ def test_a_weighted_metric_of_a_training(sparse: bool) -> None:
     history = model.fit(X, LABELS if sparse else Y, len(X), sample_weight=WEIGHTS, verbose=0).history
     assert history["accuracy"] == [right.mean()]
     np.testing.assert_allclose(history["weighted_accuracy"], np.average(right, weights=WEIGHTS), rtol=1e-12)
+
+
+@pytest.mark.parametrize("y", [[0, 1], [[0], [1]], [[1, 0], [0, 1]], [[1, 0, 0], [0, 1, 0]]])
+def test_a_weight_of_a_class_is_one_for_each_sample(y: Any) -> None:
+    weights = weights_of(np.array(y), class_weight={1: 3.0})
+    np.testing.assert_array_equal(weights, np.array([1, 3], np.float32), strict=True)
+
+
+def test_a_split_is_validated_without_the_weights_of_classes() -> None:
+    model = new_model()
+    history = model.fit(X, Y, class_weight={0: 10.0, 1: 0.0}, validation_split=0.5, shuffle=False, verbose=0).history
+    half = int(len(X) * 0.5)
+    assert history["val_loss"] == [model.evaluate(X[half:], Y[half:], verbose=0)[0]]
+
+
+def test_what_a_stream_is() -> None:
+    class Sized:
+        def __len__(self) -> int:
+            return 1
+
+    class Indexed:
+        def __getitem__(self, i: int) -> int:
+            return i
+
+    assert is_stream(iter([]))
+    assert not is_stream(Sized())
+    assert not is_stream(Indexed())

@@ -221,8 +221,8 @@ planted_in_kernel(
 )
 planted_in_kernel(
     passes,
-    "(i0, _, j0, j1), dx, y = tile, flat(dz_before), flat(out)",
-    "(i0, _, j0, j1), dx, y = tile, flat(dz_before), vector_view(state.activations, layer.x, n * D)",
+    "(i0, _, j0, j1), dx, y = tile, dz_before.reshape(-1), out.reshape(-1)",
+    "(i0, _, j0, j1), dx, y = tile, dz_before.reshape(-1), vector_view(state.activations, layer.x, n * D)",
     name="fused_dropout_before_derivative",
     mistake="The derivative of an activation is computed from what Dropout has made of its output.",
 )

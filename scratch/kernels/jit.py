@@ -1,7 +1,7 @@
 """Compilation: decorators for kernels, a disk cache that recovers from damage, and a message before a long wait.
 
 Numba compiles a decorated function when it is first called with a new combination of argument types, and keeps the
-machine code in memory and on disk.  Compiling all kernels that one training run needs takes 4 to 6 seconds, loading
+machine code in memory and on disk.  Compiling all kernels that one training run needs takes 5 to 7 seconds, loading
 them from the disk less than 0.1 seconds.  Numba's own disk cache has three gaps that are closed here:
 
 - A kernel contains the machine code of all that it calls, so an edit in any file must invalidate every kernel.  Each
@@ -209,7 +209,7 @@ class CompileTime(event.Listener):
         cache: Any = getattr(event.data["dispatcher"], "_cache", None)
         is_stored = isinstance(cache, _Cache)
         reason = f"{cache.cache_path} has no machine code for them yet" if is_stored else "they are not stored on disk"
-        _warn_once("compile", f"Compiling the numerical kernels for this processor (4 to 6 seconds): {reason}.")
+        _warn_once("compile", f"Compiling the numerical kernels for this processor (5 to 7 seconds): {reason}.")
         self._functions += 1
         _overwrite_line(f"{self._functions} functions")
 

@@ -34,7 +34,7 @@ from scratch.kernels.masks import drop
 from scratch.kernels.micro_kernel import Output
 from scratch.kernels.packing import Columns, Factor, Tile, pack_columns, packed_width, pieces
 from scratch.kernels.plan import UPDATE_COLUMNS, UPDATE_ROWS, UPDATE_STEP
-from scratch.kernels.simd import flat, get, matrix_view, put, vector_view
+from scratch.kernels.simd import get, matrix_view, put, vector_view
 from scratch.kernels.sparsity import GROUP, KC, Block
 from scratch.kernels.updates import clip_and_apply, use_bias_gradient, use_gradient
 from scratch.kernels.workspace import Workspace
@@ -113,7 +113,7 @@ def _gather(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int) -> Non
     """Copy a tile of the batch's samples to where the first layer reads it, in the parameters' dtype."""
     (i0, i1, k0, k1), D, order, samples = tile, layer.inputs, job.order, job.samples
     x, place = job.state.activations, layer.x + chunk * layer.x_step
-    pixels, float32, float64 = flat(samples.pixels), flat(samples.float32), flat(samples.float64)
+    pixels, float32, float64 = samples.pixels.reshape(-1), samples.float32.reshape(-1), samples.float64.reshape(-1)
     for i in range(i0, i1):
         source, destination = order[batch.first + i] * D + k0, place + i * D + k0
         if len(float32) > 0:
@@ -194,7 +194,7 @@ def _backward(job: Job, layer: Layer, index: int, batch: Batch, tile: Tile, spac
     dz = matrix_view(state.activations, layer.dz, n, layer.units)
     out, dz_before = matrix_view(state.activations, before.out, n, D), matrix_view(state.activations, before.dz, n, D)
     W = matrix_view(state.parameters, layer.W, D, layer.units)
-    (i0, _, j0, j1), dx, y = tile, flat(dz_before), flat(out)
+    (i0, _, j0, j1), dx, y = tile, dz_before.reshape(-1), out.reshape(-1)
     no_bias, part = Bias(state.parameters, np.int64(-1)), (np.int64(0), layer.units, tile)
     C = Output(dx, i0 * D + j0, D, j1 - j0)
     product_tile(Factor(dz, np.bool_(False)), Factor(W, np.bool_(True)), no_bias, part, C, space)

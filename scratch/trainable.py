@@ -71,14 +71,17 @@ class TrainableNetwork(Network):
             raise ValueError("compile needs a loss that is one number per batch; got one with reduction=None.")
         if new_optimizer.owner not in (None, self):
             raise ValueError("The optimizer holds the state of another model; create a new optimizer.")
-        units, listed = self._units(), (metrics, weighted_metrics)
-        self.metrics = metrics_module.get(metrics, new_loss, units, weighted_metrics)
-        self._units_of_metrics, self._listed_metrics = units, listed
+        self._choose_metrics((metrics, weighted_metrics), new_loss, self._units())
         if new_optimizer.owner is None:  # new, or a copy of another model's optimizer, whose state does not apply
             new_optimizer.iterations, new_optimizer.state = 0, {}
         self.optimizer, self.loss, self.run_eagerly = new_optimizer, new_loss, bool(run_eagerly)
         self.optimizer.owner = self
         self.mean_loss, self.history = Mean("loss"), History()
+
+    def _choose_metrics(self, listed: tuple[Any, Any], loss: Loss, units: int | None) -> None:
+        """Set the metrics that are listed, plain and weighted, as they fit the loss and the number of outputs."""
+        self.metrics = metrics_module.get(listed[0], loss, units, listed[1])
+        self._listed_metrics, self._units_of_metrics = listed, units
 
     def _units(self) -> int | None:
         """Return the number of outputs, also of a model that is not built; None if it is unknown."""
@@ -151,9 +154,7 @@ class TrainableNetwork(Network):
         output_shape = self.compute_output_shape(samples.shape)
         units = output_shape[-1]
         if self._units_of_metrics != units:  # layers have been added or removed since ``compile``
-            metrics, weighted = self._listed_metrics
-            self.metrics = metrics_module.get(metrics, loss, units, weighted)
-            self._units_of_metrics = units
+            self._choose_metrics(self._listed_metrics, loss, units)
         targets = loss.check_targets(y, output_shape, f"{prefix}y")
         check_same_length(f"{prefix}x", samples, f"{prefix}y", targets)
         return samples, targets

@@ -144,22 +144,6 @@ def vector_view(typing_context: Any, flat: Any, start: Any, count: Any) -> Any:
 
 
 @intrinsic
-def flat(typing_context: Any, array: Any) -> Any:
-    """Return all numbers of a C-contiguous array as a 1-D array; compiles faster than ``reshape(-1)``."""
-    kind = types.Array(array.dtype, 1, "C")
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        given = context.make_array(array)(context, builder, arguments[0])
-        view = context.make_array(kind)(context, builder)
-        populate_array(
-            view, given.data, shape=[given.nitems], strides=[given.itemsize], itemsize=given.itemsize, meminfo=None
-        )
-        return view._getvalue()
-
-    return kind(array), generate
-
-
-@intrinsic
 def matrix_view(typing_context: Any, flat: Any, start: Any, rows: Any, columns: Any) -> Any:
     """Return the matrix (rows, columns) that begins at flat[start], like ``vector_view``."""
     return _view(flat, (types.int64, types.int64), flat.dtype)

@@ -7,7 +7,7 @@ optimizer adds its rule, ``update_step``, and the names of the state arrays that
 import inspect
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self, TypedDict
+from typing import Any, NoReturn, Self, TypedDict
 
 import numpy as np
 
@@ -124,15 +124,11 @@ class Optimizer:
         decay = self.weight_decay
         return Rule(*numbers, decay is not None, float(decay or 0), clipvalue, clipnorm, global_clipnorm)
 
-    @property
-    def lr(self) -> float:
-        """Raise an ``AttributeError``, as reading and assigning this old name of ``learning_rate`` does."""
+    def _refuse_lr(self, value: object = None) -> NoReturn:
+        """Raise an ``AttributeError``, when the old name of ``learning_rate`` is read or assigned."""
         raise AttributeError(f"{type(self).__name__} has no attribute 'lr'; Keras 3 calls it 'learning_rate'.")
 
-    @lr.setter
-    def lr(self, value: float) -> None:
-        del value
-        raise AttributeError(f"{type(self).__name__} has no attribute 'lr'; Keras 3 calls it 'learning_rate'.")
+    lr = property(_refuse_lr, _refuse_lr)
 
     def steps(self, count: int, dtype: np.dtype[Any]) -> Array:
         """Return the learning rate and the ``step_size`` of each of the next updates (count, 2)."""

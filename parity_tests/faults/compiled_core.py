@@ -43,8 +43,8 @@ planted_in_kernel(
 )
 planted_in_kernel(
     passes,
-    "activation_gradient(before.activation, part, vector_view(y, start, length), part)",
-    "activation_gradient(before.activation, part, part, part)",
+    "activation_gradient(before.activation, dx, out)",
+    "activation_gradient(before.activation, dx, dx)",
     name="relu_mask_of_gradient",
     mistake="The derivative of an activation is computed from the gradient instead of the output.",
 )
@@ -199,7 +199,7 @@ planted_in_kernel(
     passes,
     """
     if job.masks.starts[index] >= 0:
-        drop(job.masks, index, batch.first, tile, state.activations, (before.dz, before.dz, D))
+        drop(job.masks, index, batch.first, tile, numbers, (before.dz, before.dz, D))
     """,
     "pass",
     name="fused_dropout_not_in_backward",

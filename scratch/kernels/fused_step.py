@@ -50,7 +50,7 @@ from scratch.pixels import Pixels
 Array = NDArray[Any]
 Known = Sequence[tuple[Array | None, Array | None]]  # what is known of W and b of each layer
 INFERENCE_BATCH = 512  # samples of a step at most: the results of a sample do not depend on the others
-NO_SAMPLES = Samples(*(np.empty((0, 0), dtype) for dtype in (np.uint8, np.float32, np.float64)))
+NO_SAMPLES = Samples(*(np.empty(0, dtype) for dtype in (np.uint8, np.float32, np.float64)))
 NO_UPDATE = Rule(0, 0.0, 0.0, 0.0, False, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -254,7 +254,7 @@ def reads(x: Array | Pixels) -> bool:
 
 
 def _samples(rows: Array) -> Samples:
-    return Samples(*(rows if rows.dtype == empty.dtype else empty for empty in NO_SAMPLES))
+    return Samples(*(rows.reshape(-1) if rows.dtype == empty.dtype else empty for empty in NO_SAMPLES))
 
 
 def _check_parameters(weights: Weights) -> None:

@@ -57,7 +57,7 @@ from scratch.kernels.packing import (
     rows_are_finite,
 )
 from scratch.kernels.parameters import aligned
-from scratch.kernels.simd import VECTOR_BYTES, get, put
+from scratch.kernels.simd import VECTOR_BYTES, get, put, vector_view
 from scratch.kernels.sparsity import GROUP, KC, MC, PAIR, Block, pack_rows
 from scratch.kernels.workspace import Bytes, Workspace, buffer_for, panel_columns, workspace
 
@@ -161,7 +161,7 @@ def run_tile_in_buffer(A: Factor, B: Factor, bias: Bias, split: Int, tile: Tile,
     (i0, i1, j0, j1), K, N = tile, A.data.shape[0 if A.is_transposed else 1], out.shape[1]
     numbers = (i1 - i0) * (j1 - j0) if split < K else 0
     space = workspace(buffer, min(K, KC) * packed_width(j1 - j0, out), numbers, out)
-    C = Output(out.reshape(-1), i0 * N + j0, N, j1 - j0)
+    C = Output(vector_view(out, np.int64(0), out.size), i0 * N + j0, N, j1 - j0)
     product_tile(A, B, bias, (np.int64(0), split, tile), C, space)
     if split < K:
         second = Output(space.numbers, np.int64(0), j1 - j0, j1 - j0)
@@ -207,7 +207,7 @@ def product_tile(A: Factor, B: Factor, bias: Bias, part: tuple[Int, Int, Tile], 
         for k in range(first, last, KC):
             end = min(k + KC, last)
             if in_place:
-                columns = Columns(B.data.reshape(-1), k * N + j0, N, width)
+                columns = Columns(vector_view(B.data, k * N, (end - k) * N), j0, N, width)
                 is_finite = i1 - i0 >= MIN_ROWS_TO_SKIP and rows_are_finite(columns, end - k)
             else:
                 columns = Columns(space.columns, np.int64(0), np.int64(0), width)

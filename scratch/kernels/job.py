@@ -97,7 +97,7 @@ class Progress(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """The samples (N, D), read where they lie: one of the arrays; the others have no rows.
+    """The numbers of the samples (N·D,), read where they lie: one of the arrays; the others are empty.
 
     Attributes:
         pixels: bytes, of which 255 means 1.

@@ -113,15 +113,14 @@ def _gather(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int) -> Non
     """Copy a tile of the batch's samples to where the first layer reads it, in the parameters' dtype."""
     (i0, i1, k0, k1), D, order, samples = tile, layer.inputs, job.order, job.samples
     x, place = job.state.activations, layer.x + chunk * layer.x_step
-    pixels, float32, float64 = samples.pixels.reshape(-1), samples.float32.reshape(-1), samples.float64.reshape(-1)
     for i in range(i0, i1):
         source, destination = order[batch.first + i] * D + k0, place + i * D + k0
-        if len(float32) > 0:
-            copy(float32, source, x, destination, k1 - k0)
-        elif len(float64) > 0:
-            copy(float64, source, x, destination, k1 - k0)
+        if len(samples.float32) > 0:
+            copy(samples.float32, source, x, destination, k1 - k0)
+        elif len(samples.float64) > 0:
+            copy(samples.float64, source, x, destination, k1 - k0)
         else:
-            _scale_pixels(pixels, source, x, destination, k1 - k0)
+            _scale_pixels(samples.pixels, source, x, destination, k1 - k0)
     if job.masks.starts[0] >= 0:
         drop(job.masks, np.int64(0), batch.first, tile, x, (place, place, D))
 
@@ -191,20 +190,19 @@ def _loss(job: Job, layer: Layer, batch: Batch, tile: Tile) -> None:
 def _backward(job: Job, layer: Layer, index: int, batch: Batch, tile: Tile, space: Workspace) -> None:
     """Compute dz of the layer before, from dz of this layer: activation'(out) · (dz W.T), and the mask if any."""
     state, before, D, n = job.state, describe(job.layers, index - 1), layer.inputs, batch.n
-    dz = matrix_view(state.activations, layer.dz, n, layer.units)
-    out, dz_before = matrix_view(state.activations, before.out, n, D), matrix_view(state.activations, before.dz, n, D)
+    numbers, (i0, _, j0, j1) = state.activations, tile
+    dz = matrix_view(numbers, layer.dz, n, layer.units)
     W = matrix_view(state.parameters, layer.W, D, layer.units)
-    (i0, _, j0, j1), dx, y = tile, dz_before.reshape(-1), out.reshape(-1)
     no_bias, part = Bias(state.parameters, np.int64(-1)), (np.int64(0), layer.units, tile)
-    C = Output(dx, i0 * D + j0, D, j1 - j0)
+    C = Output(numbers, before.dz + i0 * D + j0, D, j1 - j0)
     product_tile(Factor(dz, np.bool_(False)), Factor(W, np.bool_(True)), no_bias, part, C, space)
     if job.masks.starts[index] >= 0:
-        drop(job.masks, index, batch.first, tile, state.activations, (before.dz, before.dz, D))
+        drop(job.masks, index, batch.first, tile, numbers, (before.dz, before.dz, D))
     count, length = pieces(tile, D)
     for r in range(count):
         start = (i0 + r) * D + j0
-        part = vector_view(dx, start, length)
-        activation_gradient(before.activation, part, vector_view(y, start, length), part)
+        dx, out = vector_view(numbers, before.dz + start, length), vector_view(numbers, before.out + start, length)
+        activation_gradient(before.activation, dx, out)
 
 
 @inlined

@@ -177,8 +177,8 @@ def _activation_forward(activation: int, x: Array) -> Array:
 
 @compiled
 def _activation_backward(activation: int, dout: Array, out: Array) -> Array:
-    dx = np.empty(dout.size, dout.dtype)
-    activation_gradient(activation, dout.ravel(), out.ravel(), dx)
+    dx = dout.ravel().copy()
+    activation_gradient(activation, dx, out.ravel())
     return dx.reshape(dout.shape)
 
 

@@ -19,15 +19,13 @@ from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
 
 # Numba's passes that such functions need.  Others are for closures, ``with``, ``raise`` with computed values, inlined
-# overloads, constant branches and array expressions.
+# overloads, constant branches and array expressions; or find where a reference to an array ends.
 PASSES = (
     untyped_passes.TranslateByteCode,
     untyped_passes.FixupArgs,
-    untyped_passes.IRProcessing,
     untyped_passes.ReconstructSSA,
     typed_passes.NopythonTypeInference,
     typed_passes.PreLowerStripPhis,
-    typed_passes.IRLegalization,
     typed_passes.NativeLowering,
     typed_passes.NoPythonBackend,
 )

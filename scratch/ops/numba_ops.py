@@ -26,17 +26,20 @@ from scratch.kernels.elementwise import (
     row_sum,
 )
 from scratch.kernels.gemm import product, split_k
-from scratch.kernels.jit import compiled, subroutine
+from scratch.kernels.jit import compiled
 from scratch.ops.numba_losses import (  # noqa: F401  (operations of this backend)
     binary_crossentropy_backward,
     binary_crossentropy_forward,
-    clip,
+    categorical_crossentropy_backward,
+    categorical_crossentropy_forward,
     mean_absolute_error_backward,
     mean_absolute_error_forward,
     mean_squared_error_backward,
     mean_squared_error_forward,
     sigmoid_cross_entropy_backward,
     sigmoid_cross_entropy_forward,
+    sparse_categorical_crossentropy_backward,
+    sparse_categorical_crossentropy_forward,
 )
 
 Array = NDArray[np.floating]
@@ -234,70 +237,3 @@ def softmax_cross_entropy_backward(x: Array, t: Array) -> Array:
             dx[i, c] /= total
             dx[i, c] = cross_entropy_gradient(dx[i, c], t[i, c], t_sum)
     return dx
-
-
-@checked("N C", "N C")
-@compiled
-def categorical_crossentropy_forward(y: Array, t: Array) -> Array:
-    """Keras's rule for probabilities: rescale each row to sum 1, clip, take the logarithm: (N, C), (N, C) → (N,)."""
-    losses = np.empty(len(y), y.dtype)
-    for i in range(len(y)):
-        total = row_sum(y, i)
-        loss = 0.0
-        for c in range(y.shape[1]):
-            loss -= t[i, c] * np.log(np.float64(clip(y.dtype.type(y[i, c] / total), y)))
-        losses[i] = loss
-    return losses
-
-
-@checked("N C", "N C")
-@compiled
-def categorical_crossentropy_backward(y: Array, t: Array) -> Array:
-    """Gradient of ``categorical_crossentropy_forward`` with respect to y: (N, C); 0 for clipped entries."""
-    dy = np.empty_like(y)
-    for i in range(len(y)):
-        total = row_sum(y, i)
-        mean = 0.0
-        for c in range(y.shape[1]):
-            q = y.dtype.type(y[i, c] / total)
-            dy[i, c] = -t[i, c] / q if clip(q, y) == q else 0.0
-            mean += dy[i, c] * np.float64(q)
-        for c in range(y.shape[1]):
-            dy[i, c] = (dy[i, c] - mean) / total
-    return dy
-
-
-@checked("N C", "N C")
-@compiled
-def sparse_categorical_crossentropy_forward(y: Array, t: Array) -> Array:
-    """Keras's rule for probabilities and integer labels: clip first, then rescale (t is the labels' one-hot form)."""
-    losses = np.empty(len(y), y.dtype)
-    for i in range(len(y)):
-        total = _clipped_sum(y[i], y)
-        loss = 0.0
-        for c in range(y.shape[1]):
-            loss -= t[i, c] * np.log(clip(y[i, c], y) / total)
-        losses[i] = loss
-    return losses
-
-
-@checked("N C", "N C")
-@compiled
-def sparse_categorical_crossentropy_backward(y: Array, t: Array) -> Array:
-    """Gradient of ``sparse_categorical_crossentropy_forward`` with respect to y; 0 for clipped entries."""
-    dy = np.empty_like(y)
-    for i in range(len(y)):
-        total = _clipped_sum(y[i], y)
-        t_sum = row_sum(t, i)
-        for c in range(y.shape[1]):
-            q = clip(y[i, c], y)
-            dy[i, c] = t_sum / total - t[i, c] / np.float64(q) if q == y[i, c] else 0.0
-    return dy
-
-
-@subroutine
-def _clipped_sum(row: Array, like: Array) -> float:
-    total = 0.0
-    for c in range(len(row)):
-        total += clip(row[c], like)
-    return total

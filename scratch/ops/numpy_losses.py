@@ -1,7 +1,7 @@
-"""The reference for losses other than cross-entropy of classes: part of ``numpy_ops``, with its letters and rules.
+"""The reference for losses other than softmax with cross-entropy: part of ``numpy_ops``, with its letters and rules.
 
-Each takes y or logits x (N, C) and t (N, C).  ``_forward`` returns the mean over the units, one loss per sample (N,);
-``_backward`` its gradient with respect to y or x, (N, C).  Formulas: ``keras/src/losses/losses.py``.
+Each takes y or logits x (N, C) and t (N, C).  ``_forward`` returns one loss per sample (N,), of the classes or the mean
+over the units; ``_backward`` its gradient with respect to y or x, (N, C).  Formulas: ``keras/src/losses/losses.py``.
 """
 
 import numpy as np
@@ -53,3 +53,30 @@ def sigmoid_cross_entropy_backward(x: Array, t: Array) -> Array:
     """Gradient with respect to the logits: (sigmoid(x) - t) / C."""
     e = np.exp(-np.abs(x))
     return (np.where(x >= 0, 1, e) / (1 + e) - t) / x.shape[1]
+
+
+def categorical_crossentropy_forward(y: Array, t: Array) -> Array:
+    """Keras's rule for probabilities: rescale each row to sum to 1, clip, take the logarithm: (N, C) → (N,)."""
+    q = np.clip(y / y.sum(axis=1, keepdims=True), EPSILON, 1 - EPSILON)
+    return -(t * np.log(q)).sum(axis=1)
+
+
+def categorical_crossentropy_backward(y: Array, t: Array) -> Array:
+    """Gradient of ``categorical_crossentropy_forward`` with respect to y; 0 for clipped entries."""
+    total = y.sum(axis=1, keepdims=True)
+    q = y / total
+    dq = np.where((q >= EPSILON) & (q <= 1 - EPSILON), -t / np.maximum(q, EPSILON), 0)
+    return (dq - (dq * q).sum(axis=1, keepdims=True)) / total
+
+
+def sparse_categorical_crossentropy_forward(y: Array, t: Array) -> Array:
+    """Keras's rule for probabilities and integer labels: clip first, rescale after (t is their one-hot form)."""
+    q = np.clip(y, EPSILON, 1 - EPSILON)
+    return -(t * np.log(q / q.sum(axis=1, keepdims=True))).sum(axis=1)
+
+
+def sparse_categorical_crossentropy_backward(y: Array, t: Array) -> Array:
+    """Gradient of ``sparse_categorical_crossentropy_forward`` with respect to y; 0 for clipped entries."""
+    q = np.clip(y, EPSILON, 1 - EPSILON)
+    dq = t.sum(axis=1, keepdims=True) / q.sum(axis=1, keepdims=True) - t / q
+    return np.where((y >= EPSILON) & (y <= 1 - EPSILON), dq, 0)

@@ -11,18 +11,21 @@ from numpy.typing import NDArray
 from scratch.ops.numpy_losses import (  # noqa: F401  (operations of this backend)
     binary_crossentropy_backward,
     binary_crossentropy_forward,
+    categorical_crossentropy_backward,
+    categorical_crossentropy_forward,
     mean_absolute_error_backward,
     mean_absolute_error_forward,
     mean_squared_error_backward,
     mean_squared_error_forward,
     sigmoid_cross_entropy_backward,
     sigmoid_cross_entropy_forward,
+    sparse_categorical_crossentropy_backward,
+    sparse_categorical_crossentropy_forward,
 )
 
 Array = NDArray[np.floating]
 MAX_TERMS = 100  # of one running sum
 MAX_FLOAT64_WORK = 1 << 17  # multiplications
-EPSILON = 1e-7  # keras.config.epsilon(): probabilities are clipped to [EPSILON, 1 - EPSILON]
 
 
 def _product(a: Array, b: Array) -> Array:
@@ -145,30 +148,3 @@ def softmax_cross_entropy_forward(x: Array, t: Array) -> Array:
 def softmax_cross_entropy_backward(x: Array, t: Array) -> Array:
     """Gradient of each sample's loss with respect to its logits: (N, C); y - t if the row of t sums to 1."""
     return softmax_forward(x) * t.sum(axis=1, keepdims=True) - t
-
-
-def categorical_crossentropy_forward(y: Array, t: Array) -> Array:
-    """Keras's rule for probabilities: rescale each row to sum to 1, clip, take the logarithm: (N, C) → (N,)."""
-    q = np.clip(y / y.sum(axis=1, keepdims=True), EPSILON, 1 - EPSILON)
-    return -(t * np.log(q)).sum(axis=1)
-
-
-def categorical_crossentropy_backward(y: Array, t: Array) -> Array:
-    """Gradient of ``categorical_crossentropy_forward`` with respect to y; 0 for clipped entries."""
-    total = y.sum(axis=1, keepdims=True)
-    q = y / total
-    dq = np.where((q >= EPSILON) & (q <= 1 - EPSILON), -t / np.maximum(q, EPSILON), 0)
-    return (dq - (dq * q).sum(axis=1, keepdims=True)) / total
-
-
-def sparse_categorical_crossentropy_forward(y: Array, t: Array) -> Array:
-    """Keras's rule for probabilities and integer labels: clip first, rescale after (t is their one-hot form)."""
-    q = np.clip(y, EPSILON, 1 - EPSILON)
-    return -(t * np.log(q / q.sum(axis=1, keepdims=True))).sum(axis=1)
-
-
-def sparse_categorical_crossentropy_backward(y: Array, t: Array) -> Array:
-    """Gradient of ``sparse_categorical_crossentropy_forward`` with respect to y; 0 for clipped entries."""
-    q = np.clip(y, EPSILON, 1 - EPSILON)
-    dq = t.sum(axis=1, keepdims=True) / q.sum(axis=1, keepdims=True) - t / q
-    return np.where((y >= EPSILON) & (y <= 1 - EPSILON), dq, 0)

@@ -177,15 +177,19 @@ class Trainer(Evaluator):
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> float | list[float] | Logs:
-        """Take one training step; return what ``evaluate`` returns, from before the update."""
+        """Take one training step; return what ``evaluate`` returns, from before the update.
+
+        In a callback of ``fit``, the running means of the epoch stay as they are.
+        """
         samples, targets = self.check_data(x, y, "train_on_batch")
         weights = weights_of(targets, sample_weight, class_weight)
         self.build(samples.shape)
+        means = self if self.fit_state is None else self.detached()
         with Uninterrupted(), self.lock:
-            self.reset_metrics()
+            means.reset_metrics()
             train_function = self.make_train_function(samples, targets, len(samples), sample_weight=weights)
-            self.update_metrics(train_function([slice(None)]))
-            return self._returned(self.metric_values(), return_dict)
+            means.update_metrics(train_function([slice(None)]))
+            return self._returned(means.metric_values(), return_dict)
 
     def _training_data(self, x: ArrayLike, y: Any, weights: Any, split: float) -> tuple[Data, Data | None]:
         """Return the checked data to train on, and those that a split validates on, if any."""

@@ -109,6 +109,18 @@ def test_steps_pauses_speeds_and_a_new_learning_rate_end_with_the_bits_of_fit(se
     assert bits(session.model) == bits(fitted(training.epoch, {(0, 7): 0.5}))
 
 
+def test_train_on_batch_is_no_step_of_the_labs_training(session: Session) -> None:
+    training, model = session.training, session.model
+    training.run_steps(2)
+    paused_at(session, 0, 2)
+    before = bits(model)
+    model.train_on_batch(np.zeros((1, 64)), np.eye(10)[:1], sample_weight=np.ones(1))
+    assert bits(model) != before
+    assert training.curves.points[-1].end == 2
+    training.run_steps(2)
+    paused_at(session, 0, 4)
+
+
 def test_looking_at_a_snapshot_leaves_the_training_as_it_is(session: Session) -> None:
     training = session.training
     training.run_steps(5)

@@ -12,7 +12,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from scratch.callbacks import Callback, Logs
 from scratch.callbacks.callback import may_skip_batches
-from scratch.execution import Steps
+from scratch.execution import Steps, TrainFunction
 from scratch.files import FileError
 from scratch.lab.backup import Backup
 from scratch.lab.curves import Curves
@@ -86,11 +86,21 @@ class Training(Callback):
         self.frame_wanted, self.curves = False, Curves()
         self.frame: tuple[int, State, Any] | None = None
         model.warn_nonfinite_loss = self._stop_at_nonfinite  # type: ignore[method-assign]
-        make_train_function = type(model).make_train_function.__get__(model)
-        model.make_train_function = lambda *arguments: PacedSteps(  # type: ignore[method-assign]
-            make_train_function(*arguments), self
-        )
+        model.make_train_function = self._make_train_function  # type: ignore[method-assign]
         self._begin()
+
+    def _make_train_function(
+        self,
+        x: Any,
+        y: Array,
+        batch_size: int,
+        callbacks: Sequence[Callback] = (),
+        sample_weight: Array | None = None,
+    ) -> TrainFunction:
+        """Return the model's train function, paced for the training's own ``fit``, not for ``train_on_batch``."""
+        model = self.trained
+        inner = type(model).make_train_function(model, x, y, batch_size, callbacks, sample_weight)
+        return PacedSteps(inner, self) if self in callbacks else inner
 
     def _begin(self) -> None:
         """Forget an earlier training, and start the thread, which waits before the first step."""

@@ -7,6 +7,7 @@ To add an activation function: write ``{name}_forward`` and ``{name}_backward`` 
 ``ops/numba_ops.py``, and enter the name in ``ACTIVATIONS``.
 """
 
+import inspect
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, ClassVar, Self, TypedDict
@@ -37,6 +38,10 @@ WeightShapes = dict[str, tuple[tuple[int, ...], Initializer]]
 def gradient_name(parameter: str) -> str:
     """Return the name that the gradient of a parameter has in a trace: ``dense/dW`` for ``dense/W``."""
     return "/d".join(parameter.rsplit("/", 1))
+
+
+def _checked_activation(name: str | None) -> str:
+    return check_name("activation", "linear" if name is None else name, ACTIVATIONS)
 
 
 class Common(TypedDict, total=False):
@@ -84,7 +89,7 @@ class Layer:
     ) -> None:
         if unknown:
             raise TypeError(f"scratch's {type(self).__name__} has no argument {', '.join(map(repr, unknown))}.")
-        self.activation = activation
+        self._activation = _checked_activation(activation)
         if input_dim is not None:
             if input_shape is not None:
                 raise ValueError(f"Pass input_shape or input_dim; got {input_shape!r} and {input_dim!r}.")
@@ -102,12 +107,23 @@ class Layer:
 
     @property
     def activation(self) -> str:
-        """Name of the activation function; None may be assigned for ``'linear'``."""
+        """Name of the activation function; None may be assigned for ``'linear'``.
+
+        Raises:
+            AttributeError: if it is assigned, and the constructor of the layer's class has no such argument.
+        """
         return self._activation
 
     @activation.setter
     def activation(self, name: str | None) -> None:
-        self._activation = check_name("activation", "linear" if name is None else name, ACTIVATIONS)
+        # The constructor of a user's class may pass on arguments that it does not name, such as **options.
+        cls = next(c for c in type(self).__mro__ if c.__module__.partition(".")[0] == "scratch")
+        if "activation" not in inspect.signature(cls).parameters:
+            raise AttributeError(
+                f"The activation of the {cls.__name__} {self.name!r} cannot be changed to {name!r}; add an Activation "
+                "layer after it."
+            )
+        self._activation = _checked_activation(name)
 
     @property
     def ops(self) -> ModuleType:

@@ -96,7 +96,6 @@ class Layer:
             input_shape = (check_integer("input_dim", input_dim),)
         self.batch_input_shape = None if input_shape is None else check_sample_shape("input_shape", input_shape)
         self.input_shape: Shape | None = None
-        self.options: dict[str, float] = {}  # further arguments of the activation function
         self.regularizers: dict[str, L1L2] = {}  # by the name of the parameter
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
@@ -124,6 +123,11 @@ class Layer:
                 "layer after it."
             )
         self._activation = _checked_activation(name)
+
+    @property
+    def options(self) -> dict[str, float]:
+        """Further arguments of the activation function; none by default."""
+        return {}
 
     @property
     def ops(self) -> ModuleType:

@@ -286,11 +286,16 @@ def test_a_model_with_moving_statistics_a_mask_and_a_schedule_restarts_as_a_new_
     session.close()
 
 
-def test_a_model_of_models_is_one_sentence() -> None:
-    model = Sequential([Input((64,)), Sequential([Dense(5, "relu")]), Dense(10, "softmax")])
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_model_of_models_is_one_sentence(is_last: bool, tmp_path: Path) -> None:
+    first, last = Dense(5, "relu"), Dense(10)
+    model = Sequential([Input((64,)), *([first, Sequential([last])] if is_last else [Sequential([first]), last])])
+    model.save(tmp_path / "nested.keras")  # without a loss
     model.compile("sgd", "categorical_crossentropy")
     with pytest.raises(ValueError, match="layers are not models"):
         Session(model, digits())
+    with pytest.raises(ValueError, match="layers are not models"):
+        make_session(digits(), str(tmp_path / "nested.keras"))
 
 
 def test_the_backup_of_another_training_is_one_sentence(tmp_path: Path) -> None:

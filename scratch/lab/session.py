@@ -144,7 +144,7 @@ def make_session(data: mnist.Dataset, file: str | None, seed: int = 0, backup: B
         return Session(model, data, backup=backup)
     model = load_model(file)
     if model.loss is None:
-        if model.built and model.layers[-1].activation == "linear":
+        if model.built and model.last_layer.activation == "linear":
             model.add(Activation("softmax"))
         compile_model(model)
     return Session(model, data, file, backup)
@@ -157,10 +157,10 @@ def check_model(model: Sequential, data: mnist.Dataset, name: str) -> int:
         ValueError: if the model is no classifier, or does not accept the images, or the data has more classes; the text
             calls the model ``name``.
     """
-    if not model.built or model.layers[-1].activation not in ("softmax", "linear"):
-        raise ValueError(f"{name} is not a classifier: its last layer must give a softmax or logits.")
     if any(isinstance(layer, Sequential) for layer in model.layers):
         raise ValueError("The lab needs a model whose layers are not models; put all layers in one model.")
+    if not model.built or model.last_layer.activation not in ("softmax", "linear"):
+        raise ValueError(f"{name} is not a classifier: its last layer must give a softmax or logits.")
     classes = (model.output_shape or (None, 0))[-1] or 0
     highest = int(max(data.train[1].max(), data.test[1].max()))
     if highest >= classes:

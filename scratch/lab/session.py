@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scratch.article import build_model, compile_model
+from scratch.classifiers import check_classifier, image_inputs
 from scratch.datasets import mnist
 from scratch.lab.backup import Backup
-from scratch.lab.digits import Digit, inputs, targets
+from scratch.lab.digits import Digit, targets
 from scratch.lab.frames import FrameMaker
 from scratch.lab.inspection import Inspection, inspect
 from scratch.lab.representation import Representation
@@ -42,7 +43,7 @@ class Session:
         self.classes = check_model(model, data, source or f"Model {model.name!r}")
         self.digit: Digit | None = None  # the last one that a tab has chosen, with which a new tab begins
         self.listeners: set[Callable[[], None]] = set()  # called in the training's thread when there is news
-        (x, y), (x_test, y_test) = [(inputs(model, images), labels) for images, labels in (data.train, data.test)]
+        (x, y), (x_test, y_test) = [(image_inputs(model, images), labels) for images, labels in (data.train, data.test)]
         train, test = (x, targets(model, y, self.classes)), (x_test, targets(model, y_test, self.classes))
         self.make_frame = FrameMaker(model, train, (x_test, y_test), data.train[0].shape[1:])
         self.worker = Worker()
@@ -117,7 +118,7 @@ class View:
             key = snapshot, id(digit)
             if renew or key not in self._inspections:
                 state = session.state(snapshot)
-                x = np.asarray(inputs(session.model, digit.after[None]))
+                x = np.asarray(image_inputs(session.model, digit.after[None]))
                 label = digit.label
                 if label is None:  # nobody has said which digit it is: the target is what the network takes it for
                     label = int(network_at(session.model, state)(x).argmax())
@@ -159,11 +160,10 @@ def check_model(model: Sequential, data: mnist.Dataset, name: str) -> int:
     """
     if any(isinstance(layer, Sequential) for layer in model.layers):
         raise ValueError("The lab needs a model whose layers are not models; put all layers in one model.")
-    if not model.built or model.last_layer.activation not in ("softmax", "linear"):
-        raise ValueError(f"{name} is not a classifier: its last layer must give a softmax or logits.")
+    check_classifier(model, name)
     classes = (model.output_shape or (None, 0))[-1] or 0
     highest = int(max(data.train[1].max(), data.test[1].max()))
     if highest >= classes:
         raise ValueError(f"The model has the classes 0 to {classes - 1}; the data has {highest} too.")
-    inputs(model, data.test[0][:1])
+    image_inputs(model, data.test[0][:1], name)
     return classes

@@ -142,8 +142,8 @@ class StreamSource(_Passes):
         return super().offset_after(state)
 
     def train_function(self, model: TrainableNetwork, callbacks: Sequence[Callback]) -> TrainFunction:
-        """Return the function that trains on one batch per call."""
-        return StreamSteps(self, model, callbacks)
+        """Return the function that trains on one batch per call, whatever the callbacks need."""
+        return StreamSteps(self, model)
 
     def evaluation(self, count: int) -> Iterator[Data]:
         """Yield the batches in order, one at a time: ``count`` is 1, as no ``batch_size`` is known."""
@@ -172,12 +172,15 @@ class StreamSource(_Passes):
 
 
 class StreamSteps:
-    """Train function for batches that are not rows of one array: one step per call, fused if possible."""
+    """Train function for batches that are not rows of one array: one step per call.
+
+    How a step is executed is decided for each batch, because the next one may have another size, dtype or weights.
+    """
 
     steps_per_call = 1
 
-    def __init__(self, source: StreamSource, model: TrainableNetwork, callbacks: Sequence[Callback]) -> None:
-        self.source, self.model, self.callbacks = source, model, callbacks
+    def __init__(self, source: StreamSource, model: TrainableNetwork) -> None:
+        self.source, self.model = source, model
 
     def __call__(self, batches: Sequence[Any]) -> Steps:
         """Take one step; none, with a warning, if the generator has ended."""
@@ -187,7 +190,8 @@ class StreamSteps:
                 "The generator has no more batches, so the epoch ends early; steps_per_epoch × epochs are needed."
             )
             return Steps([], np.empty(0), np.empty(0), 0)
-        return self.model.make_train_function(*data[:2], len(data.x), self.callbacks, data.sample_weight)([slice(None)])
+        train_function = self.model.make_train_function(*data[:2], len(data.x), sample_weight=data.sample_weight)
+        return train_function([slice(None)])
 
 
 def is_stream(x: Any) -> bool:

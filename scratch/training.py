@@ -1,9 +1,10 @@
 """Training with Keras's interface: ``fit``, ``train_on_batch``.
 
-``fit`` is two loops, over epochs and over batches.  How steps are executed is decided once, before the loops, by
-``make_train_function``: layer by layer, or as fused steps (see ``execution.py``).  ``compile`` and the single training
-step are in ``trainable.py``, ``evaluate`` and ``predict`` in ``evaluation.py``.  Everything that changes during the
-loops is in ``FitState``, which ``BackupAndRestore`` saves and restores.
+``fit`` is two loops, over epochs and over batches.  How steps are executed is decided by ``make_train_function``: layer
+by layer, or as fused steps (see ``execution.py``).  For arrays this happens once, before the loops; for a generator or
+a data set, for each batch (``StreamSteps`` in ``sources.py``).  ``compile`` and the single training step are in
+``trainable.py``, ``evaluate`` and ``predict`` in ``evaluation.py``.  Everything that changes during the loops is in
+``FitState``, which ``BackupAndRestore`` saves and restores.
 """
 
 import time

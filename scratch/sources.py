@@ -44,6 +44,12 @@ class _Passes:
         """Return what identifies each batch of a new pass."""
         raise NotImplementedError
 
+    def begin_epoch(self) -> None:
+        """Notify what gives the batches, if it needs this, that an epoch begins; called before ``epoch``."""
+
+    def end_epoch(self) -> None:
+        """Notify what gives the batches, if it needs this, that an epoch has ended."""
+
     def epoch(self, state: FitState) -> list[Any]:
         """Return what identifies each batch of the next epoch; draw their order if a pass begins."""
         if state.offset == 0 or not self.rows:
@@ -131,15 +137,13 @@ class StreamSource(_Passes):
         shuffle = state.shuffle and not self.is_generator
         return state.model.rng.permutation(self.total).tolist() if shuffle else list(range(self.total))
 
-    def epoch(self, state: FitState) -> list[Any]:
-        """Tell the data set that an epoch begins, and return the numbers of its batches."""
+    def begin_epoch(self) -> None:
+        """Call the data set's ``on_epoch_begin``, if it has one."""
         self._notify("on_epoch_begin")
-        return super().epoch(state)
 
-    def offset_after(self, state: FitState) -> int:
-        """Tell the data set that the epoch has ended."""
+    def end_epoch(self) -> None:
+        """Call the data set's ``on_epoch_end``, if it has one."""
         self._notify("on_epoch_end")
-        return super().offset_after(state)
 
     def train_function(self, model: TrainableNetwork, callbacks: Sequence[Callback]) -> TrainFunction:
         """Return the function that trains on one batch per call, whatever the callbacks need."""

@@ -129,6 +129,7 @@ class Trainer(Evaluator):
                 self._run_epoch(state, source, train_function, callback_list)
                 if validation and validates(epoch + 1, frequency):
                     self._validate(state, validation, callback_list)
+                source.end_epoch()
                 state.end_epoch(source.offset_after(state))
                 callback_list.on_epoch_end(epoch, state.logs)
                 if self.stop_training:
@@ -145,6 +146,7 @@ class Trainer(Evaluator):
         self.reset_metrics()
         state.begin_epoch()
         callback_list.on_epoch_begin(state.epoch, {})
+        source.begin_epoch()
         rows, uninterrupted = source.epoch(state), Uninterrupted()
         while state.step < len(rows):
             callback_list.on_train_batch_begin(state.step, {})

@@ -2,8 +2,7 @@
 
 import base64
 import binascii
-import os
-import tempfile
+import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,17 +64,13 @@ def prepare_photo(file: str) -> Digit:
     """Return a photo, given as the base64 text of a PNG or JPEG file; its errors are those of ``predict``."""
     from PIL import Image
 
-    from scratch.images import prepare, read_grey
+    from scratch.images import decode_grey, prepare
 
     content = decode("file", file)
-    with tempfile.TemporaryDirectory(prefix="scratch-lab-") as folder:
-        path = os.path.join(folder, "picture")
-        with open(path, "wb") as copy:
-            copy.write(content)
-        try:
-            grey = read_grey(path)
-        except ValueError as error:
-            raise LabError("bad picture", error=str(error).replace(path, "The picture")) from None
+    try:
+        grey = decode_grey(io.BytesIO(content), "The picture")
+    except ValueError as error:
+        raise LabError("bad picture", error=str(error)) from None
     after = prepare(grey)
     if after is None:
         raise LabError("nothing drawn")

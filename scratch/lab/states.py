@@ -6,8 +6,6 @@ training.
 """
 
 import copy
-import os
-import tempfile
 from dataclasses import dataclass, field
 
 from scratch.layer import gradient_name
@@ -88,12 +86,3 @@ def updated_params(network: Sequential, trace: dict[str, Array]) -> tuple[dict[s
     grads = {name: trace[gradient_name(name)] for name in updated}
     copy_optimizer(network.optimizer).update(updated, grads)
     return updated, grads
-
-
-def file_bytes(network: Sequential) -> bytes:
-    """Return the bytes of a .keras file of a network."""
-    with tempfile.TemporaryDirectory(prefix="scratch-lab-") as folder:
-        path = os.path.join(folder, "model.keras")
-        network.save(path)
-        with open(path, "rb") as file:
-            return file.read()

@@ -305,6 +305,8 @@ def test_the_backup_of_another_training_is_one_sentence(tmp_path: Path) -> None:
     session = make_session(other, None, backup=Backup(str(tmp_path)))
     session.training.started.wait()
     assert "is the backup of another training" in str(session.training.reason)
+    until(lambda: session.training.state == STOPPED)
+    assert session.training.status()["state"] == "stopped"
     session.close()
 
 

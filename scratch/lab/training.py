@@ -35,7 +35,7 @@ ENDLESS = 1_000_000  # epochs
 SHARE = 20  # a frame is made when this multiple of the last one's time has passed
 LONGEST = 1.0  # seconds between two frames, on a machine that is busy with something else
 SLOW_FRAME = 0.05  # seconds between two frames of a training that is limited in speed
-PAUSED, PLAYING, STOPPED = "paused", "playing", "stopped by NaN"
+PAUSED, PLAYING, STOPPED = "paused", "playing", "stopped"
 
 
 class _EndedError(Exception):
@@ -59,7 +59,7 @@ class Training(Callback):
         batch_size: samples per step.
 
     Attributes:
-        state: ``paused``, ``playing`` or ``stopped by NaN``.
+        state: ``paused``, ``playing`` or ``stopped``, after an error: the loss of a batch is not finite, for example.
         reason: why it has stopped.
         frame: the last frame: a number that grows with each, the state, and what ``make_frame`` returned.
         frame_wanted: whether a tab waits for a frame.
@@ -256,7 +256,7 @@ class Training(Callback):
         """Train for a number of further steps, or until it is paused.
 
         Raises:
-            LabError: if the training has stopped because its loss was not finite.
+            LabError: if the training has stopped.
         """
         if self.state == STOPPED:
             raise LabError("stopped")

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from scratch.article import build_model, compile_model
-from scratch.callbacks import Callback
+from scratch.callbacks import BackupAndRestore, Callback
 from scratch.datasets.mnist import Dataset
-from scratch.lab.backup import Backup
 from scratch.lab.curves import MAX_POINTS, Curves
 from scratch.lab.frames import BINS, histogram
 from scratch.lab.session import Session, make_session
@@ -37,6 +36,10 @@ def digits() -> Dataset:
     labels = rng.integers(10, size=1210).astype(np.uint8)
     images = images.astype(np.uint8)
     return Dataset((images[:1150], labels[:1150]), (images[1150:], labels[1150:]), "random")
+
+
+def kept_backup(folder: Path) -> BackupAndRestore:
+    return BackupAndRestore(folder, "auto", delete_checkpoint=False)
 
 
 @pytest.fixture
@@ -229,7 +232,7 @@ def test_no_frame_is_made_during_training_if_no_tab_wants_one(session: Session) 
 
 
 def test_a_closed_lab_is_resumed_with_the_same_bits(tmp_path: Path) -> None:
-    first = make_session(digits(), None, seed=3, backup=Backup(str(tmp_path / "backup")))
+    first = make_session(digits(), None, seed=3, backup=kept_backup(tmp_path / "backup"))
     first.training.run_steps(STEPS + 5)
     until(lambda: first.training.frame is not None and first.training.frame[1].epoch == 1)  # made after the backup
     curves, initial = first.training.curves, first.training.initial
@@ -237,7 +240,7 @@ def test_a_closed_lab_is_resumed_with_the_same_bits(tmp_path: Path) -> None:
     first.training.run_steps(np.inf)
     first.close()
     for folder in (killed, tmp_path / "backup"):
-        again = make_session(digits(), None, seed=4, backup=Backup(str(folder)))
+        again = make_session(digits(), None, seed=4, backup=kept_backup(folder))
         training = again.training
         training.started.wait()
         assert training.reason is None
@@ -299,10 +302,10 @@ def test_a_model_of_models_is_one_sentence(is_last: bool, tmp_path: Path) -> Non
 
 
 def test_the_backup_of_another_training_is_one_sentence(tmp_path: Path) -> None:
-    make_session(digits(), None, backup=Backup(str(tmp_path))).close()
+    make_session(digits(), None, backup=kept_backup(tmp_path)).close()
     data = digits()
     other = Dataset((data.train[0][:600], data.train[1][:600]), data.test, "fewer")
-    session = make_session(other, None, backup=Backup(str(tmp_path)))
+    session = make_session(other, None, backup=kept_backup(tmp_path))
     session.training.started.wait()
     assert "is the backup of another training" in str(session.training.reason)
     until(lambda: session.training.state == STOPPED)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scratch.article import build_model, compile_model
+from scratch.callbacks import BackupAndRestore
 from scratch.classifiers import check_classifier, image_inputs
 from scratch.datasets import mnist
-from scratch.lab.backup import Backup
 from scratch.lab.digits import Digit, targets
 from scratch.lab.frames import FrameMaker
 from scratch.lab.inspection import Inspection, inspect
@@ -37,7 +37,7 @@ class Session:
     """
 
     def __init__(
-        self, model: Sequential, data: mnist.Dataset, source: str | None = None, backup: Backup | None = None
+        self, model: Sequential, data: mnist.Dataset, source: str | None = None, backup: BackupAndRestore | None = None
     ) -> None:
         self.model, self.data, self.source = model, data, source
         self.classes = check_model(model, data, source or f"Model {model.name!r}")
@@ -129,7 +129,9 @@ class View:
             return self._inspections[key]
 
 
-def make_session(data: mnist.Dataset, file: str | None, seed: int = 0, backup: Backup | None = None) -> Session:
+def make_session(
+    data: mnist.Dataset, file: str | None, seed: int = 0, backup: BackupAndRestore | None = None
+) -> Session:
     """Return a session with the model of a file, or with the article's network and new weights.
 
     Raises:

@@ -18,11 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from scratch.callbacks import Callback, Logs
+from scratch.callbacks import BackupAndRestore, Callback, Logs
 from scratch.callbacks.callback import may_skip_batches
 from scratch.execution import Steps, TrainFunction
 from scratch.files import FileError
-from scratch.lab.backup import Backup
 from scratch.lab.curves import Curves
 from scratch.lab.pacing import PacedSteps
 from scratch.lab.snapshots import Snapshots
@@ -74,7 +73,7 @@ class Training(Callback):
         test: tuple[Any, Array],
         make_frame: Callable[[State, State], Any],
         changed: Callable[[], None],
-        backup: Backup | None = None,
+        backup: BackupAndRestore | None = None,
         batch_size: int = 100,
     ) -> None:
         self.trained, self.data, self.test = model, train, test

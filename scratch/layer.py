@@ -146,13 +146,14 @@ class Layer:
 
     @property
     def trainable(self) -> bool:
-        """True: scratch trains every layer, and raises a ``ValueError`` if False is assigned."""
+        """True: scratch trains every layer and model, and raises a ``ValueError`` if False is assigned."""
         return True
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
         if value is not True:
-            raise ValueError(f"Layer {self.name!r} must be trainable, as all layers are; got trainable={value!r}.")
+            kind = type(self).__name__
+            raise ValueError(f"{kind} {self.name!r} must be trainable, as all layers are; got trainable={value!r}.")
 
     @property
     def trainable_weights(self) -> list[Array]:

@@ -30,6 +30,7 @@ from scratch.lab.texts import LabError
 from scratch.models import Sequential
 from scratch.utils import Array, set_random_seed, spawn_generator
 
+BATCH_SIZE = 100  # samples per step, as in the article
 ENDLESS = 1_000_000  # epochs
 SHARE = 20  # a frame is made when this multiple of the last one's time has passed
 LONGEST = 1.0  # seconds between two frames, on a machine that is busy with something else
@@ -55,7 +56,6 @@ class Training(Callback):
         make_frame: returns what the page shows of a state, given the initial one; called in the training's thread.
         changed: called after ``status`` or ``frame`` has changed, in any thread.
         backup: saves the state regularly and at each pause, so that a killed lab can be resumed.
-        batch_size: samples per step.
 
     Attributes:
         state: ``paused``, ``playing`` or ``stopped``, after an error: the loss of a batch is not finite, for example.
@@ -74,11 +74,10 @@ class Training(Callback):
         make_frame: Callable[[State, State], Any],
         changed: Callable[[], None],
         backup: BackupAndRestore | None = None,
-        batch_size: int = 100,
     ) -> None:
         self.trained, self.data, self.test = model, train, test
-        self.make_frame, self.changed, self.batch_size = make_frame, changed, batch_size
-        self.steps_per_epoch = math.ceil(len(train[0]) / batch_size)
+        self.make_frame, self.changed = make_frame, changed
+        self.steps_per_epoch = math.ceil(len(train[0]) / BATCH_SIZE)
         self.backup = backup
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -117,9 +116,7 @@ class Training(Callback):
     def _run(self) -> None:
         callbacks: list[Callback] = [self, self.backup] if self.backup else [self]
         try:
-            self.trained.fit(
-                *self.data, self.batch_size, ENDLESS, verbose=0, callbacks=callbacks, validation_data=self.test
-            )
+            self.trained.fit(*self.data, BATCH_SIZE, ENDLESS, verbose=0, callbacks=callbacks, validation_data=self.test)
         except _EndedError:
             return
         except NonFiniteError as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from scratch.layer import gradient_name
 from scratch.models import Sequential
 from scratch.optimizers import Optimizer
-from scratch.utils import Array
+from scratch.utils import Array, set_random_seed, spawn_generator
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,25 @@ def network_at(model: Sequential, state: State) -> Sequential:
         layer.params, layer.state = dict(params), {key: array.copy() for key, array in layer_state.items()}
     network.optimizer = state.optimizer
     return network
+
+
+def renew(model: Sequential, optimizer: Optimizer, seed: int) -> None:
+    """Draw new weights as a new model with that seed does, and give the model's optimizer the state of another one.
+
+    A learning rate that follows no schedule stays as it is.
+    """
+    set_random_seed(seed)
+    with model.reading():
+        changed = model.optimizer
+        assert changed is not None
+        rate = changed.learning_rate
+        vars(changed).update(vars(copy_optimizer(optimizer)), owner=model)
+        if changed.schedule is None:
+            changed.learning_rate = rate
+        model.rng = spawn_generator()
+        for layer in model.layers:
+            assert layer.input_shape is not None
+            layer.build(layer.input_shape, model.rng)
 
 
 def updated_params(network: Sequential, trace: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:

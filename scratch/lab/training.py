@@ -12,7 +12,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,15 +20,15 @@ import numpy as np
 
 from scratch.callbacks import BackupAndRestore, Callback, Logs
 from scratch.callbacks.callback import may_skip_batches
-from scratch.execution import Steps, TrainFunction
+from scratch.execution import Steps
 from scratch.files import FileError
 from scratch.lab.curves import Curves
-from scratch.lab.pacing import PacedSteps
+from scratch.lab.pacing import Pace, pace_fit
 from scratch.lab.snapshots import Snapshots
-from scratch.lab.states import State, copy_optimizer, take_state
+from scratch.lab.states import State, renew, take_state
 from scratch.lab.texts import LabError
 from scratch.models import Sequential
-from scratch.utils import Array, set_random_seed, spawn_generator
+from scratch.utils import Array
 
 BATCH_SIZE = 100  # samples per step, as in the article
 ENDLESS = 1_000_000  # epochs
@@ -46,7 +46,7 @@ class NonFiniteError(Exception):
     """The loss of a batch is not finite; raised before the update."""
 
 
-class Training(Callback):
+class Training(Pace):
     """The training of a lab.
 
     Args:
@@ -84,21 +84,8 @@ class Training(Callback):
         self.frame_wanted, self.curves = False, Curves()
         self.frame: tuple[int, State, Any] | None = None
         model.warn_nonfinite_loss = self._stop_at_nonfinite  # type: ignore[method-assign]
-        model.make_train_function = self._make_train_function  # type: ignore[method-assign]
+        pace_fit(model, self)
         self._begin()
-
-    def _make_train_function(
-        self,
-        x: Any,
-        y: Array,
-        batch_size: int,
-        callbacks: Sequence[Callback] = (),
-        sample_weight: Array | None = None,
-    ) -> TrainFunction:
-        """Return the model's train function, paced for the training's own ``fit``, not for ``train_on_batch``."""
-        model = self.trained
-        inner = type(model).make_train_function(model, x, y, batch_size, callbacks, sample_weight)
-        return PacedSteps(inner, self) if self in callbacks else inner
 
     def _begin(self) -> None:
         """Forget an earlier training, and start the thread, which waits before the first step."""
@@ -307,17 +294,5 @@ class Training(Callback):
         self.end()
         if self.backup is not None:
             self.backup.delete()
-        set_random_seed(seed)
-        model = self.trained
-        with model.reading():
-            optimizer = model.optimizer
-            assert optimizer is not None
-            rate = optimizer.learning_rate
-            vars(optimizer).update(vars(copy_optimizer(self.initial.optimizer)), owner=model)
-            if optimizer.schedule is None:
-                optimizer.learning_rate = rate
-            model.rng = spawn_generator()
-            for layer in model.layers:
-                assert layer.input_shape is not None
-                layer.build(layer.input_shape, model.rng)
+        renew(self.trained, self.initial.optimizer, seed)
         self._begin()

@@ -21,7 +21,7 @@ from scratch.gradients import gradient_check, numerical_gradient
 from scratch.layers import Input
 from scratch.models import Sequential
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 dropped_names.register(__name__)
 sys.modules["scratch.gradient_check"] = gradients  # the module's old name, which the function of that name hides
 

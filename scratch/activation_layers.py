@@ -25,7 +25,11 @@ class LeakyReLU(Layer):
     def __init__(self, negative_slope: float = 0.3, **common: Unpack[Common]) -> None:
         self.negative_slope = check_number("negative_slope", negative_slope)
         super().__init__("leaky_relu", **common)
-        self.options = {"negative_slope": self.negative_slope}
+
+    @property
+    def options(self) -> dict[str, float]:
+        """The argument of the activation function."""
+        return {"negative_slope": self.negative_slope}
 
 
 class ELU(Layer):
@@ -44,4 +48,8 @@ class ELU(Layer):
     def __init__(self, alpha: float = 1.0, **common: Unpack[Common]) -> None:
         self.alpha = check_number("alpha", alpha)
         super().__init__("elu", **common)
-        self.options = {"alpha": self.alpha}
+
+    @property
+    def options(self) -> dict[str, float]:
+        """The argument of the activation function."""
+        return {"alpha": self.alpha}

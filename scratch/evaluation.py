@@ -147,7 +147,9 @@ class Evaluator(TrainableNetwork):
     ) -> float | list[float] | Logs:
         """Evaluate one batch; return what ``evaluate`` returns."""
         data = self.checked(x, y, sample_weight, "test_on_batch")
-        return self.evaluate(*data[:2], len(data.x), 0, data.sample_weight, return_dict=return_dict)
+        self.build(data.x.shape)
+        source = ArraySource(data, len(data.x), None, "steps")
+        return self._returned(self._evaluate(source, self._callback_list(None, 0, epochs=1, steps=1)), return_dict)
 
     def __call__(self, x: ArrayLike, training: bool = False) -> Array:
         """Return the output for a batch x in one pass; the model is built if necessary.

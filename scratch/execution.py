@@ -1,7 +1,7 @@
 """How ``fit`` executes its steps: layer by layer, or as fused steps in the compiled core.
 
-``make_train_function`` chooses once, before the first epoch.  The result is called with the rows of one or more
-batches, trains on them, and returns the losses and the outputs:
+``make_train_function`` chooses: for arrays once, before the first epoch; for a generator or a data set, for each batch.
+The result is called with the rows of one or more batches, trains on them, and returns the losses and the outputs:
 
 - ``LayerByLayer`` calls the model's ``train_step`` for one batch: forward, loss, backward, update through the layers.
 - ``FusedSteps`` passes the batches to a compiled step, which skips the layers' Python methods: several batches per call

@@ -146,11 +146,11 @@ def _dense_layers(layers: Sequence[Layer]) -> _Parts | None:
             chain.append((layer, layer.activation))
         elif rule == "activation" and chain and chain[-1][1] == "linear" and not is_dropped:
             chain[-1] = (chain[-1][0], layer.activation)
-        elif rule == "dropout" and layer.activation == "linear" and not is_dropped:
+        elif rule == "dropout" and not is_dropped:
             assert isinstance(layer, Dropout)
             if layer.rate > 0:
                 dropouts[len(chain)] = layer
-        elif rule != "flatten" or chain or layer.activation != "linear":
+        elif rule != "flatten" or chain:
             return None  # only a Flatten before the first Dense layer is left out: the compiled step reads rows
     activations = [activation for _, activation in chain]
     ends_in_softmax = bool(chain) and layers[-1].activation == "softmax" and "softmax" not in activations[:-1]

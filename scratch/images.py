@@ -13,6 +13,8 @@ mass of the pixels" (http://yann.lecun.com/exdb/mnist).  ``prepare`` does the sa
 
 import os
 import warnings
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -63,31 +65,46 @@ def read_grey(path: str | os.PathLike[str]) -> Array:
         path: the picture.
 
     Returns:
+        What ``decode_grey`` returns.
+
+    Raises:
+        FileError: if the file does not exist, or as ``decode_grey``.
+    """
+    return decode_grey(existing(path), str(path))
+
+
+def decode_grey(file: Path | IO[bytes], name: str) -> Array:
+    """Decode a PNG or JPEG picture as ``prepare`` expects it.
+
+    Args:
+        file: an existing file, or a stream of its bytes.
+        name: what error messages call the picture.
+
+    Returns:
         uint8 array (height, width), 0 black, 255 white, upright, at most WORKING_SIZE pixels a side; transparent parts
         are paper.
 
     Raises:
-        FileError: if the file does not exist, is not a complete PNG or JPEG, exceeds Pillow's size limit, or is
-            animated.
+        FileError: if the picture is not a complete PNG or JPEG, exceeds Pillow's size limit, or is animated.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of metadata that does not matter here
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(existing(path), formats=("PNG", "JPEG")) as image:
+            with Image.open(file, formats=("PNG", "JPEG")) as image:
                 if image.format == "PNG" and getattr(image, "is_animated", False):
-                    raise FileError(f"{path} is animated; expected one picture of one digit.")
+                    raise FileError(f"{name} is animated; expected one picture of one digit.")
                 return _to_grey(image)
     except FileError:
         raise
     except UnidentifiedImageError:
-        raise FileError(f"{path} is not a PNG or JPEG picture; convert it, or name another file.") from None
+        raise FileError(f"{name} is not a PNG or JPEG picture; convert it, or name another file.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise FileError(f"{path} is too large, over {limit} million pixels; crop it to the digit.") from None
+        raise FileError(f"{name} is too large, over {limit} million pixels; crop it to the digit.") from None
     except Exception as error:  # Pillow raises exceptions of many types for a damaged picture
         reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")
-        raise FileError(f"{path} cannot be read: {reason}.") from error
+        raise FileError(f"{name} cannot be read: {reason}.") from error
 
 
 def prepare(grey: Array) -> Array | None:

@@ -7,6 +7,7 @@ To add an activation function: write ``{name}_forward`` and ``{name}_backward`` 
 ``ops/numba_ops.py``, and enter the name in ``ACTIVATIONS``.
 """
 
+import inspect
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, ClassVar, Self, TypedDict
@@ -37,6 +38,10 @@ WeightShapes = dict[str, tuple[tuple[int, ...], Initializer]]
 def gradient_name(parameter: str) -> str:
     """Return the name that the gradient of a parameter has in a trace: ``dense/dW`` for ``dense/W``."""
     return "/d".join(parameter.rsplit("/", 1))
+
+
+def _checked_activation(name: str | None) -> str:
+    return check_name("activation", "linear" if name is None else name, ACTIVATIONS)
 
 
 class Common(TypedDict, total=False):
@@ -84,14 +89,13 @@ class Layer:
     ) -> None:
         if unknown:
             raise TypeError(f"scratch's {type(self).__name__} has no argument {', '.join(map(repr, unknown))}.")
-        self.activation = activation
+        self._activation = _checked_activation(activation)
         if input_dim is not None:
             if input_shape is not None:
                 raise ValueError(f"Pass input_shape or input_dim; got {input_shape!r} and {input_dim!r}.")
             input_shape = (check_integer("input_dim", input_dim),)
         self.batch_input_shape = None if input_shape is None else check_sample_shape("input_shape", input_shape)
         self.input_shape: Shape | None = None
-        self.options: dict[str, float] = {}  # further arguments of the activation function
         self.regularizers: dict[str, L1L2] = {}  # by the name of the parameter
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
@@ -102,12 +106,28 @@ class Layer:
 
     @property
     def activation(self) -> str:
-        """Name of the activation function; None may be assigned for ``'linear'``."""
+        """Name of the activation function; None may be assigned for ``'linear'``.
+
+        Raises:
+            AttributeError: if it is assigned, and the constructor of the layer's class has no such argument.
+        """
         return self._activation
 
     @activation.setter
     def activation(self, name: str | None) -> None:
-        self._activation = check_name("activation", "linear" if name is None else name, ACTIVATIONS)
+        # The constructor of a user's class may pass on arguments that it does not name, such as **options.
+        cls = next(c for c in type(self).__mro__ if c.__module__.partition(".")[0] == "scratch")
+        if "activation" not in inspect.signature(cls).parameters:
+            raise AttributeError(
+                f"The activation of the {cls.__name__} {self.name!r} cannot be changed to {name!r}; add an Activation "
+                "layer after it."
+            )
+        self._activation = _checked_activation(name)
+
+    @property
+    def options(self) -> dict[str, float]:
+        """Further arguments of the activation function; none by default."""
+        return {}
 
     @property
     def ops(self) -> ModuleType:
@@ -126,13 +146,14 @@ class Layer:
 
     @property
     def trainable(self) -> bool:
-        """True: scratch trains every layer, and raises a ``ValueError`` if False is assigned."""
+        """True: scratch trains every layer and model, and raises a ``ValueError`` if False is assigned."""
         return True
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
         if value is not True:
-            raise ValueError(f"Layer {self.name!r} must be trainable, as all layers are; got trainable={value!r}.")
+            kind = type(self).__name__
+            raise ValueError(f"{kind} {self.name!r} must be trainable, as all layers are; got trainable={value!r}.")
 
     @property
     def trainable_weights(self) -> list[Array]:

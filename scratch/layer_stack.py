@@ -63,16 +63,6 @@ class LayerStack(Layer):
     def layers(self, value: object) -> None:
         raise AttributeError("`Model.layers` attribute is reserved and should not be used. Use add() and pop().")
 
-    @property
-    def trainable(self) -> bool:
-        """True: scratch trains every layer, and raises a ``ValueError`` if False is assigned."""
-        return True
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        if value is not True:
-            raise ValueError(f"Model {self.name!r} must be trainable, as all models are; got trainable={value!r}.")
-
     def add(self, layer: Layer) -> None:
         """Append a layer, and build it if the shape of its input is known.
 

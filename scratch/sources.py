@@ -44,6 +44,12 @@ class _Passes:
         """Return what identifies each batch of a new pass."""
         raise NotImplementedError
 
+    def begin_epoch(self) -> None:
+        """Notify what gives the batches, if it needs this, that an epoch begins; called before ``epoch``."""
+
+    def end_epoch(self) -> None:
+        """Notify what gives the batches, if it needs this, that an epoch has ended."""
+
     def epoch(self, state: FitState) -> list[Any]:
         """Return what identifies each batch of the next epoch; draw their order if a pass begins."""
         if state.offset == 0 or not self.rows:
@@ -131,19 +137,17 @@ class StreamSource(_Passes):
         shuffle = state.shuffle and not self.is_generator
         return state.model.rng.permutation(self.total).tolist() if shuffle else list(range(self.total))
 
-    def epoch(self, state: FitState) -> list[Any]:
-        """Tell the data set that an epoch begins, and return the numbers of its batches."""
+    def begin_epoch(self) -> None:
+        """Call the data set's ``on_epoch_begin``, if it has one."""
         self._notify("on_epoch_begin")
-        return super().epoch(state)
 
-    def offset_after(self, state: FitState) -> int:
-        """Tell the data set that the epoch has ended."""
+    def end_epoch(self) -> None:
+        """Call the data set's ``on_epoch_end``, if it has one."""
         self._notify("on_epoch_end")
-        return super().offset_after(state)
 
     def train_function(self, model: TrainableNetwork, callbacks: Sequence[Callback]) -> TrainFunction:
-        """Return the function that trains on one batch per call."""
-        return StreamSteps(self, model, callbacks)
+        """Return the function that trains on one batch per call, whatever the callbacks need."""
+        return StreamSteps(self, model)
 
     def evaluation(self, count: int) -> Iterator[Data]:
         """Yield the batches in order, one at a time: ``count`` is 1, as no ``batch_size`` is known."""
@@ -172,12 +176,15 @@ class StreamSource(_Passes):
 
 
 class StreamSteps:
-    """Train function for batches that are not rows of one array: one step per call, fused if possible."""
+    """Train function for batches that are not rows of one array: one step per call.
+
+    How a step is executed is decided for each batch, because the next one may have another size, dtype or weights.
+    """
 
     steps_per_call = 1
 
-    def __init__(self, source: StreamSource, model: TrainableNetwork, callbacks: Sequence[Callback]) -> None:
-        self.source, self.model, self.callbacks = source, model, callbacks
+    def __init__(self, source: StreamSource, model: TrainableNetwork) -> None:
+        self.source, self.model = source, model
 
     def __call__(self, batches: Sequence[Any]) -> Steps:
         """Take one step; none, with a warning, if the generator has ended."""
@@ -187,7 +194,8 @@ class StreamSteps:
                 "The generator has no more batches, so the epoch ends early; steps_per_epoch × epochs are needed."
             )
             return Steps([], np.empty(0), np.empty(0), 0)
-        return self.model.make_train_function(*data[:2], len(data.x), self.callbacks, data.sample_weight)([slice(None)])
+        train_function = self.model.make_train_function(*data[:2], len(data.x), sample_weight=data.sample_weight)
+        return train_function([slice(None)])
 
 
 def is_stream(x: Any) -> bool:

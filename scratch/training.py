@@ -1,9 +1,10 @@
 """Training with Keras's interface: ``fit``, ``train_on_batch``.
 
-``fit`` is two loops, over epochs and over batches.  How steps are executed is decided once, before the loops, by
-``make_train_function``: layer by layer, or as fused steps (see ``execution.py``).  ``compile`` and the single training
-step are in ``trainable.py``, ``evaluate`` and ``predict`` in ``evaluation.py``.  Everything that changes during the
-loops is in ``FitState``, which ``BackupAndRestore`` saves and restores.
+``fit`` is two loops, over epochs and over batches.  How steps are executed is decided by ``make_train_function``: layer
+by layer, or as fused steps (see ``execution.py``).  For arrays this happens once, before the loops; for a generator or
+a data set, for each batch (``StreamSteps`` in ``sources.py``).  ``compile`` and the single training step are in
+``trainable.py``, ``evaluate`` and ``predict`` in ``evaluation.py``.  Everything that changes during the loops is in
+``FitState``, which ``BackupAndRestore`` saves and restores.
 """
 
 import time
@@ -128,6 +129,7 @@ class Trainer(Evaluator):
                 self._run_epoch(state, source, train_function, callback_list)
                 if validation and validates(epoch + 1, frequency):
                     self._validate(state, validation, callback_list)
+                source.end_epoch()
                 state.end_epoch(source.offset_after(state))
                 callback_list.on_epoch_end(epoch, state.logs)
                 if self.stop_training:
@@ -144,6 +146,7 @@ class Trainer(Evaluator):
         self.reset_metrics()
         state.begin_epoch()
         callback_list.on_epoch_begin(state.epoch, {})
+        source.begin_epoch()
         rows, uninterrupted = source.epoch(state), Uninterrupted()
         while state.step < len(rows):
             callback_list.on_train_batch_begin(state.step, {})
@@ -177,15 +180,19 @@ class Trainer(Evaluator):
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> float | list[float] | Logs:
-        """Take one training step; return what ``evaluate`` returns, from before the update."""
+        """Take one training step; return what ``evaluate`` returns, from before the update.
+
+        In a callback of ``fit``, the running means of the epoch stay as they are.
+        """
         samples, targets = self.check_data(x, y, "train_on_batch")
         weights = weights_of(targets, sample_weight, class_weight)
         self.build(samples.shape)
+        means = self if self.fit_state is None else self.detached()
         with Uninterrupted(), self.lock:
-            self.reset_metrics()
+            means.reset_metrics()
             train_function = self.make_train_function(samples, targets, len(samples), sample_weight=weights)
-            self.update_metrics(train_function([slice(None)]))
-            return self._returned(self.metric_values(), return_dict)
+            means.update_metrics(train_function([slice(None)]))
+            return self._returned(means.metric_values(), return_dict)
 
     def _training_data(self, x: ArrayLike, y: Any, weights: Any, split: float) -> tuple[Data, Data | None]:
         """Return the checked data to train on, and those that a split validates on, if any."""

@@ -23,11 +23,12 @@ from parity_tests.lab_worker.levels import LEVELS, MISTAKES
 from scratch import Sequential
 from scratch.lab.inspection import inspect
 from scratch.lab.parity import COMPARED
-from scratch.lab.states import file_bytes, take_state
+from scratch.lab.states import take_state
 from scratch.lab.texts import LabError
 from scratch.lab.worker import Worker
 from scratch.layers import Activation, BatchNormalization, Dense, Flatten, Input, Layer
 from scratch.optimizers import SGD, Adam, Optimizer
+from scratch.saving.archive import to_bytes
 
 NETWORKS: dict[str, tuple[Callable[[], list[Layer]], tuple[int, ...], Callable[[], Optimizer], str]] = {
     "article": (
@@ -63,7 +64,7 @@ def sent(request: pytest.FixtureRequest) -> dict[str, np.ndarray]:
     model.fit(x, y, batch_size=4, epochs=2, verbose=0)
     found = inspect(model, take_state(model, 0, 0, 0), x[:1], y[:1])
     ours = {f"ours/{name}": tensor.value for name, tensor in found.tensors.items() if tensor.kind in COMPARED}
-    return {"x": x[:1], "y": y[:1], "model": np.frombuffer(file_bytes(found.network), np.uint8), **ours}
+    return {"x": x[:1], "y": y[:1], "model": np.frombuffer(to_bytes(found.network), np.uint8), **ours}
 
 
 def test_a_step_agrees_with_keras_in_every_tensor(sent: dict[str, np.ndarray]) -> None:
@@ -85,7 +86,7 @@ def test_parts_without_a_bound_are_compared_without_a_verdict() -> None:
     x, y = np.random.default_rng(0).uniform(size=(5, 15)).astype(np.float32), np.eye(4)[[0, 1, 2, 3, 0]]
     found = inspect(model, take_state(model, 0, 0, 0), x, y)
     ours = {f"ours/{name}": tensor.value for name, tensor in found.tensors.items() if tensor.kind in COMPARED}
-    arrays = {"x": x, "y": y, "model": np.frombuffer(file_bytes(found.network), np.uint8), **ours}
+    arrays = {"x": x, "y": y, "model": np.frombuffer(to_bytes(found.network), np.uint8), **ours}
     result, tensors = compare_with_keras({}, arrays)
     names = [row["name"] for row in result["rows"]]
     assert f"{model.layers[1].name}/gamma_new" in names

@@ -38,6 +38,14 @@ def test_gradients_with_a_setting(layer_class: Any) -> None:
     assert gradient_check(layer_class(0.6, dtype="float64"), np.where(np.abs(x) < 0.01, 1, x))["dx"] < 1e-7
 
 
+@pytest.mark.parametrize(("layer_class", "name"), [(ELU, "alpha"), (LeakyReLU, "negative_slope")])
+def test_a_setting_may_be_changed(layer_class: Any, name: str) -> None:
+    layer, expected = layer_class(0.1), layer_class(0.5)
+    setattr(layer, name, 0.5)
+    np.testing.assert_array_equal(layer(X), expected(X))
+    np.testing.assert_array_equal(layer.backward(layer.out), expected.backward(expected.out))
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", ["elu", "leaky_relu", "softplus"])
 def test_extreme_inputs(name: str, backend: str) -> None:

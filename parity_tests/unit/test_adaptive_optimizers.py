@@ -99,7 +99,7 @@ def test_defaults_are_those_of_keras() -> None:
 def test_names() -> None:
     for name in ("SGD", "Adam", "RMSprop", "Adagrad"):
         assert type(get(name)) is type(get(name.lower())) is type(get(name.upper())) is getattr(optimizers, name)
-    with pytest.raises(ValueError, match=r"^Unknown optimizer 'nadam': choose one of sgd, SGD, adam, Adam, rmsprop, "):
+    with pytest.raises(ValueError, match=r"^Unknown optimizer 'nadam': choose one of sgd, adam, rmsprop, "):
         get("nadam")
 
 

@@ -247,9 +247,6 @@ LAYER_BY_LAYER = {
     "Activation subclass": Training(lambda: [Dense(8), DoubledActivation("tanh"), Dense(3, "softmax")]),
     "Flatten subclass": Training(lambda: [ReversedFlatten(), *dense_layers()]),
     "Dropout subclass": Training(lambda: [Dense(8, "relu"), DoubledDropout(0.5), Dense(3, "softmax")]),
-    "Dropout with an activation": Training(
-        lambda: with_dropout(0.2, 0.5), prepare=lambda model: setattr(model.layers[2], "activation", "relu")
-    ),
     "two Dropout layers in a row": Training(
         lambda: [Dense(8, "relu"), Dropout(0.2), Dropout(0.5), Dense(3, "softmax")]
     ),
@@ -278,9 +275,6 @@ LAYER_BY_LAYER = {
     "mixed dtypes": Training(lambda: dense_layers(dtype="float64")),
     "Activation with another dtype": Training(
         lambda: [Dense(8), Activation("tanh", dtype="float64"), Dense(3, "softmax")]
-    ),
-    "Flatten with an activation": Training(
-        lambda: [Flatten(), *dense_layers()], prepare=lambda model: setattr(model.layers[0], "activation", "relu")
     ),
     "Fortran-ordered W": Training(prepare=fortran_order),
     "strided b": Training(prepare=strided_bias),

@@ -110,10 +110,13 @@ def test_weights_of_layers_and_models() -> None:
         (lambda m: m.get_layer("dense", 0), "Provide either a layer name or a layer index; got name='dense', index=0"),
         (lambda m: m.layers[0].set_weights([np.ones((4, 8))]), "Layer 'dense' has 2 weight arrays; got 1"),
         (lambda m: m.layers[0].set_weights([np.ones((4, 9)), np.ones(8)]), r"'W' has shape \(4, 8\); got .* \(4, 9\)"),
-        (lambda m: setattr(m, "trainable", False), "Model 'sequential' must be trainable, .*; got trainable=False"),
+        (
+            lambda m: setattr(m, "trainable", False),
+            "Sequential 'sequential' must be trainable, .*; got trainable=False",
+        ),
         (
             lambda m: setattr(m.layers[0], "trainable", False),
-            "Layer 'dense' must be trainable, .*; got trainable=False",
+            "Dense 'dense' must be trainable, .*; got trainable=False",
         ),
         (lambda m: setattr(m.layers[0], "activation", "gelu"), "Unknown activation 'gelu'"),
         (

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scratch.callbacks import BackupAndRestore
 from scratch.datasets.mnist import Dataset
-from scratch.lab.backup import Backup
 from scratch.lab.messages import unpack
 from scratch.lab.methods import call
 from scratch.lab.recording import recording
@@ -106,11 +106,15 @@ def test_a_network_that_is_too_large_for_a_page_is_one_sentence(view: View, monk
     assert recording(view, call)
 
 
+def kept_backup(folder: Path) -> BackupAndRestore:
+    return BackupAndRestore(folder, "auto", delete_checkpoint=False)
+
+
 def test_a_training_that_failed_before_its_first_step_is_one_sentence(tmp_path: Path) -> None:
-    other = Session(make_model(), digits(100), backup=Backup(str(tmp_path)))
+    other = Session(make_model(), digits(100), backup=kept_backup(tmp_path))
     other.training.started.wait()
     other.close()
-    session = Session(make_model(), digits(), backup=Backup(str(tmp_path)))  # which is the backup of another training
+    session = Session(make_model(), digits(), backup=kept_backup(tmp_path))  # which is the backup of another training
     with pytest.raises(LabError, match=r"The training has stopped; restart it"):
         recording(open_view(session), call)
     session.close()

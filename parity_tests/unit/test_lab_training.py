@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from scratch.article import build_model, compile_model
-from scratch.callbacks import Callback
+from scratch.callbacks import BackupAndRestore, Callback
 from scratch.datasets.mnist import Dataset
-from scratch.lab.backup import Backup
 from scratch.lab.curves import MAX_POINTS, Curves
 from scratch.lab.frames import BINS, histogram
 from scratch.lab.session import Session, make_session
@@ -37,6 +36,10 @@ def digits() -> Dataset:
     labels = rng.integers(10, size=1210).astype(np.uint8)
     images = images.astype(np.uint8)
     return Dataset((images[:1150], labels[:1150]), (images[1150:], labels[1150:]), "random")
+
+
+def kept_backup(folder: Path) -> BackupAndRestore:
+    return BackupAndRestore(folder, "auto", delete_checkpoint=False)
 
 
 @pytest.fixture
@@ -107,6 +110,18 @@ def test_steps_pauses_speeds_and_a_new_learning_rate_end_with_the_bits_of_fit(se
     until(lambda: training.state == PAUSED)
     assert training.step == 0
     assert bits(session.model) == bits(fitted(training.epoch, {(0, 7): 0.5}))
+
+
+def test_train_on_batch_is_no_step_of_the_labs_training(session: Session) -> None:
+    training, model = session.training, session.model
+    training.run_steps(2)
+    paused_at(session, 0, 2)
+    before = bits(model)
+    model.train_on_batch(np.zeros((1, 64)), np.eye(10)[:1], sample_weight=np.ones(1))
+    assert bits(model) != before
+    assert training.curves.points[-1].end == 2
+    training.run_steps(2)
+    paused_at(session, 0, 4)
 
 
 def test_looking_at_a_snapshot_leaves_the_training_as_it_is(session: Session) -> None:
@@ -217,7 +232,7 @@ def test_no_frame_is_made_during_training_if_no_tab_wants_one(session: Session) 
 
 
 def test_a_closed_lab_is_resumed_with_the_same_bits(tmp_path: Path) -> None:
-    first = make_session(digits(), None, seed=3, backup=Backup(str(tmp_path / "backup")))
+    first = make_session(digits(), None, seed=3, backup=kept_backup(tmp_path / "backup"))
     first.training.run_steps(STEPS + 5)
     until(lambda: first.training.frame is not None and first.training.frame[1].epoch == 1)  # made after the backup
     curves, initial = first.training.curves, first.training.initial
@@ -225,7 +240,7 @@ def test_a_closed_lab_is_resumed_with_the_same_bits(tmp_path: Path) -> None:
     first.training.run_steps(np.inf)
     first.close()
     for folder in (killed, tmp_path / "backup"):
-        again = make_session(digits(), None, seed=4, backup=Backup(str(folder)))
+        again = make_session(digits(), None, seed=4, backup=kept_backup(folder))
         training = again.training
         training.started.wait()
         assert training.reason is None
@@ -274,20 +289,27 @@ def test_a_model_with_moving_statistics_a_mask_and_a_schedule_restarts_as_a_new_
     session.close()
 
 
-def test_a_model_of_models_is_one_sentence() -> None:
-    model = Sequential([Input((64,)), Sequential([Dense(5, "relu")]), Dense(10, "softmax")])
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_model_of_models_is_one_sentence(is_last: bool, tmp_path: Path) -> None:
+    first, last = Dense(5, "relu"), Dense(10)
+    model = Sequential([Input((64,)), *([first, Sequential([last])] if is_last else [Sequential([first]), last])])
+    model.save(tmp_path / "nested.keras")  # without a loss
     model.compile("sgd", "categorical_crossentropy")
     with pytest.raises(ValueError, match="layers are not models"):
         Session(model, digits())
+    with pytest.raises(ValueError, match="layers are not models"):
+        make_session(digits(), str(tmp_path / "nested.keras"))
 
 
 def test_the_backup_of_another_training_is_one_sentence(tmp_path: Path) -> None:
-    make_session(digits(), None, backup=Backup(str(tmp_path))).close()
+    make_session(digits(), None, backup=kept_backup(tmp_path)).close()
     data = digits()
     other = Dataset((data.train[0][:600], data.train[1][:600]), data.test, "fewer")
-    session = make_session(other, None, backup=Backup(str(tmp_path)))
+    session = make_session(other, None, backup=kept_backup(tmp_path))
     session.training.started.wait()
     assert "is the backup of another training" in str(session.training.reason)
+    until(lambda: session.training.state == STOPPED)
+    assert session.training.status()["state"] == "stopped"
     session.close()
 
 

@@ -1,10 +1,24 @@
 """Layers: names, shapes, dtypes, initial weights, and the gradients that ``backward`` stores."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from scratch import initializers
-from scratch.layers import Activation, Dense, Flatten, Input, ReLU, Reshape, Softmax
+from scratch.layers import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Flatten,
+    Input,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Reshape,
+    Softmax,
+)
 from scratch.models import Sequential
 from scratch.ops import numpy_ops
 
@@ -43,6 +57,39 @@ def test_dense_backward_by_hand() -> None:
     np.testing.assert_array_equal(dx, [[10, 10]])
     np.testing.assert_array_equal(dout, [[10, 20]])  # not modified
     assert layer.backward(dout, need_dx=False) is None
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        BatchNormalization(name="part"),
+        Dropout(0.5, name="part"),
+        Flatten(name="part"),
+        LeakyReLU(name="part"),
+        ReLU(name="part"),
+        Reshape((2, 3), name="part"),
+        Sequential(name="part"),
+    ],
+)
+def test_the_activation_of_a_class_without_this_argument_cannot_be_changed(layer: Layer) -> None:
+    """A file would not hold it, and not every ``backward`` would use it."""
+    name = type(layer).__name__
+    with pytest.raises(AttributeError, match=f"^The activation of the {name} 'part' cannot be changed to 'tanh'; add"):
+        layer.activation = "tanh"
+
+
+def test_the_activation_of_a_class_with_this_argument_can_be_changed() -> None:
+    class Named(Dense):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(2, **options)
+
+    class Plain(Layer):
+        def __init__(self) -> None:
+            super().__init__()
+
+    for layer in (Dense(2), Activation("relu"), Named(), Plain()):
+        layer.activation = "tanh"
+        np.testing.assert_array_equal(layer([[1.0, 2.0]]), np.tanh(layer.z))
 
 
 def test_a_gradient_of_another_shape_is_refused() -> None:

@@ -209,6 +209,19 @@ def test_generator_data_set_and_arrays_train_alike(backend: str, weighted: bool)
     assert models[0].evaluate(stream(*arrays), steps=5, verbose=0) == expected
 
 
+def test_a_data_set_is_notified_around_the_batches_of_every_epoch() -> None:
+    class Recorder(Batches):
+        def on_epoch_begin(self) -> None:
+            self.taken.append("begin")
+
+        def on_epoch_end(self) -> None:
+            self.taken.append("end")
+
+    data = Recorder(X, Y)
+    new_model().fit(data, epochs=2, shuffle=False, verbose=0)
+    assert data.taken == [0, "begin", 1, 2, 3, 4, "end", "begin", 0, 1, 2, 3, 4, "end"]  # the first shows the shapes
+
+
 def test_the_batches_of_a_data_set_are_shuffled() -> None:
     data = Batches(X, Y)
     new_model().fit(data, epochs=3, verbose=0)

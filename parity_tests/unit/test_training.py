@@ -105,6 +105,20 @@ def test_train_on_batch_takes_all_samples_in_one_step(blobs: Data) -> None:
         np.testing.assert_allclose(new, old - 0.1 * grad, rtol=1e-5, atol=1e-7)
 
 
+def test_train_on_batch_in_a_callback_leaves_the_means_of_the_epoch(blobs: Data) -> None:
+    """With a learning rate of 0, the only effect could be on the metrics; Keras resets those of the epoch."""
+    x, y = blobs
+    model, found = classifier(), []
+    model.optimizer.learning_rate = 0.0
+    train_first = LambdaCallback(
+        on_train_batch_end=lambda batch, logs: found.append(model.train_on_batch(x[:5], y[:5], return_dict=True))
+    )
+    history = model.fit(x, y, batch_size=20, verbose=0, callbacks=[train_first]).history
+    assert found == [model.test_on_batch(x[:5], y[:5], return_dict=True)] * 3
+    assert model.optimizer.iterations == 6
+    assert history == {name: [pytest.approx(value)] for name, value in model.evaluate(x, y, return_dict=True).items()}
+
+
 def test_batches_contain_every_sample_once() -> None:
     for n, size in ((10, 3), (9, 3), (2, 5)):
         in_order = [np.arange(n)[rows] for rows in batches(n, size)]

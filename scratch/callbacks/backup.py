@@ -82,7 +82,7 @@ class BackupAndRestore(Callback):
         make_folder(self.folder)
         saved = self._read()
         if saved is None:
-            self._save()
+            self.save()
         else:
             self._resume(saved)
 
@@ -90,17 +90,30 @@ class BackupAndRestore(Callback):
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Save if a backup is due; not in an epoch that was stopped, which ends now."""
         if self._is_due(self.frequency.after_batch()) and not self.model.stop_training:
-            self._save()
+            self.save()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Save if a backup is due."""
         if self._is_due(self.frequency.after_epoch()):
-            self._save()
+            self.save()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Delete the backups, unless ``delete_checkpoint`` is False."""
         if self.delete_checkpoint:
             self.delete()
+
+    def save(self) -> None:
+        """Write a backup now; ``fit`` must be between two steps, or between two epochs.
+
+        Raises:
+            FileError: if it cannot be written; the latest one is kept.
+        """
+        start = time.perf_counter()
+        if self.double_checkpoint and self.latest.exists():
+            os.replace(self.latest, self.previous)
+        write_arrays(self.latest, _pack({"training": self._training, **self.model.fit_state.get_state()}))
+        seconds = time.perf_counter() - start
+        self._not_before = start + seconds + seconds / MAX_OVERHEAD
 
     def delete(self) -> None:
         """Delete the backups, and the folder if it is empty then."""
@@ -111,14 +124,6 @@ class BackupAndRestore(Callback):
 
     def _is_due(self, by_count: bool) -> bool:
         return time.perf_counter() >= self._not_before if self.auto else by_count
-
-    def _save(self) -> None:
-        start = time.perf_counter()
-        if self.double_checkpoint and self.latest.exists():
-            os.replace(self.latest, self.previous)
-        write_arrays(self.latest, _pack({"training": self._training, **self.model.fit_state.get_state()}))
-        seconds = time.perf_counter() - start
-        self._not_before = start + seconds + seconds / MAX_OVERHEAD
 
     def _resume(self, saved: State) -> None:
         """Restore a backup of this very training; if that fails, restore the state from before."""

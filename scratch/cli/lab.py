@@ -5,6 +5,7 @@ import signal
 import sys
 import webbrowser
 
+from scratch.callbacks import BackupAndRestore
 from scratch.cli.options import add_data_option, file_name
 from scratch.datasets import mnist
 from scratch.utils import print_now
@@ -19,12 +20,11 @@ def run(words: list[str]) -> int:
     check_packages("python -m scratch lab")
     if options.stop:
         return _stop(running.stop(options.port))
-    from scratch.lab.backup import Backup
     from scratch.lab.server import Server, listen
     from scratch.lab.session import make_session
 
     listener = listen(options.port)
-    backup = Backup(options.resume) if options.resume else None
+    backup = BackupAndRestore(options.resume, "auto", delete_checkpoint=False) if options.resume else None
     port = listener.getsockname()[1]
     session = make_session(mnist.load(options.data), options.model, options.seed, backup)
     if backup:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from scratch.classifiers import check_classifier, image_inputs
 from scratch.cli.options import file_name
 from scratch.layers import Activation
 from scratch.models import load_model
@@ -33,8 +34,7 @@ class Classifier:
 
     def __init__(self, file: str) -> None:
         model = load_model(file, compile=False, backend="numpy")
-        if not model.built or model.last_layer.activation not in ("softmax", "linear"):
-            raise ValueError(f"{file} is not a classifier: its last layer must give a softmax or logits.")
+        check_classifier(model, file)
         if model.last_layer.activation == "linear":
             model.add(Activation("softmax"))
         model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -46,14 +46,7 @@ class Classifier:
         Raises:
             ValueError: if the model expects samples of another size.
         """
-        height, width = images.shape[1:]
-        shape = tuple(length for length in (self.model.input_shape or ())[1:] if length is not None)
-        if shape not in ((height * width,), (height, width), (height, width, 1)):
-            raise ValueError(
-                f"{self.file} expects inputs of shape {shape}; images of {height}×{width} need a model with inputs of "
-                f"shape ({height * width},) or ({height}, {width})."
-            )
-        return Pixels(images.reshape(len(images), *shape))
+        return image_inputs(self.model, images, self.file)
 
     def predict(self, images: Array) -> Array:
         """Return the probabilities (N, classes) for images (N, height, width).

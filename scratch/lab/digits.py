@@ -2,17 +2,16 @@
 
 import base64
 import binascii
-import os
-import tempfile
+import io
 from dataclasses import dataclass
 
 import numpy as np
 
+from scratch.classifiers import image_inputs
 from scratch.datasets.mnist import Dataset
 from scratch.lab.requests import check_range
 from scratch.lab.texts import LabError
 from scratch.models import Sequential
-from scratch.pixels import Pixels
 from scratch.utils import Array, to_categorical
 
 PREVIEW = 256  # pixels of the longer side of a photo that the page shows
@@ -65,17 +64,13 @@ def prepare_photo(file: str) -> Digit:
     """Return a photo, given as the base64 text of a PNG or JPEG file; its errors are those of ``predict``."""
     from PIL import Image
 
-    from scratch.images import prepare, read_grey
+    from scratch.images import decode_grey, prepare
 
     content = decode("file", file)
-    with tempfile.TemporaryDirectory(prefix="scratch-lab-") as folder:
-        path = os.path.join(folder, "picture")
-        with open(path, "wb") as copy:
-            copy.write(content)
-        try:
-            grey = read_grey(path)
-        except ValueError as error:
-            raise LabError("bad picture", error=str(error).replace(path, "The picture")) from None
+    try:
+        grey = decode_grey(io.BytesIO(content), "The picture")
+    except ValueError as error:
+        raise LabError("bad picture", error=str(error)) from None
     after = prepare(grey)
     if after is None:
         raise LabError("nothing drawn")
@@ -95,7 +90,7 @@ def decode(name: str, text: str) -> bytes:
 def mistakes(network: Sequential, data: Dataset, count: int) -> tuple[list[dict[str, float | int]], Array]:
     """Return the test digits that a network is most confidently wrong about, and their images (n, height, width)."""
     images, labels = data.test
-    probabilities = network.predict(inputs(network, images), batch_size=1000, verbose=0)
+    probabilities = network.predict(image_inputs(network, images), batch_size=1000, verbose=0)
     predicted = probabilities.argmax(axis=1)
     confidence = np.where(predicted != labels, probabilities.max(axis=1), -1)
     order = [int(i) for i in np.argsort(-confidence, kind="stable")[:count] if confidence[i] >= 0]
@@ -104,22 +99,6 @@ def mistakes(network: Sequential, data: Dataset, count: int) -> tuple[list[dict[
         for i in order
     ]
     return rows, images[order]
-
-
-def inputs(model: Sequential, images: Array) -> Pixels:
-    """Return images (N, height, width) in the shape that the model expects.
-
-    Raises:
-        ValueError: if the model expects samples of another size.
-    """
-    height, width = images.shape[1:]
-    shape = tuple(length for length in (model.input_shape or ())[1:] if length is not None)
-    if shape not in ((height * width,), (height, width), (height, width, 1)):
-        raise ValueError(
-            f"The model expects inputs of shape {shape}; images of {height}×{width} need a model with inputs of shape "
-            f"({height * width},) or ({height}, {width})."
-        )
-    return Pixels(np.ascontiguousarray(images).reshape(len(images), *shape))
 
 
 def targets(model: Sequential, labels: Array, classes: int) -> Array:

@@ -16,8 +16,9 @@ from scratch.lab.explanation import explain
 from scratch.lab.recording import recording
 from scratch.lab.requests import Answer, Fields, check_range, take
 from scratch.lab.session import View
-from scratch.lab.states import State, file_bytes, network_at
+from scratch.lab.states import State, network_at
 from scratch.lab.texts import LabError, language_of
+from scratch.saving.archive import to_bytes
 
 Method = Callable[[View, Fields], Answer]
 MAX_LEARNING_RATE = 1_000_000
@@ -224,7 +225,7 @@ def representation(view: View, fields: Fields) -> Answer:
 def save(view: View, fields: Fields) -> Answer:
     """Return the bytes of a .keras file with the present weights, or those of a snapshot."""
     state = view.session.state(take(fields, "snapshot", int, optional=True))
-    content = file_bytes(network_at(view.session.model, state))
+    content = to_bytes(network_at(view.session.model, state))
     name = f"digits-epoch-{state.epoch}-step-{state.step}.keras"
     return {"name": name}, {"file": np.frombuffer(content, np.uint8)}
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from scratch.lab.requests import Answer, Fields, check_range, take
 from scratch.lab.session import View
-from scratch.lab.states import file_bytes
 from scratch.lab.texts import LabError
+from scratch.saving.archive import to_bytes
 from scratch.utils import Array
 
 LEVELS = ("forward", "loss", "backward", "optimizer", "training")
@@ -18,7 +18,7 @@ def compare(view: View, fields: Fields) -> Answer:
     found = view.inspection(take(fields, "snapshot", int, optional=True))
     ours = {name: tensor.value for name, tensor in found.tensors.items() if tensor.kind in COMPARED}
     _report_start(view)
-    arrays = {"x": found["x"], "y": _sendable(found.y), "model": np.frombuffer(file_bytes(found.network), np.uint8)}
+    arrays = {"x": found["x"], "y": _sendable(found.y), "model": np.frombuffer(to_bytes(found.network), np.uint8)}
     result, theirs = view.session.worker("compare", {}, arrays | {f"ours/{name}": a for name, a in ours.items()})
     view.compared = theirs | {f"ours/{name}": array for name, array in ours.items()}
     return result, {}

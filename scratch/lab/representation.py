@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scratch.lab.digits import inputs
+from scratch.classifiers import image_inputs
 from scratch.lab.states import State, network_at
 from scratch.models import Sequential
 from scratch.utils import Array
@@ -44,7 +44,7 @@ class Representation:
 
     def __init__(self, model: Sequential, images: Array, labels: Array) -> None:
         self.model, self.labels = model, labels[:DIGITS].astype(np.uint8)
-        self.x = np.asarray(inputs(model, images[:DIGITS]))
+        self.x = np.asarray(image_inputs(model, images[:DIGITS]))
         self.basis: Basis | None = None
 
     def outputs(self, state: State) -> tuple[str, Array]:

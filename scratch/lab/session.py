@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scratch.article import build_model, compile_model
+from scratch.callbacks import BackupAndRestore
+from scratch.classifiers import check_classifier, image_inputs
 from scratch.datasets import mnist
-from scratch.lab.backup import Backup
-from scratch.lab.digits import Digit, inputs, targets
+from scratch.lab.digits import Digit, targets
 from scratch.lab.frames import FrameMaker
 from scratch.lab.inspection import Inspection, inspect
 from scratch.lab.representation import Representation
@@ -36,13 +37,13 @@ class Session:
     """
 
     def __init__(
-        self, model: Sequential, data: mnist.Dataset, source: str | None = None, backup: Backup | None = None
+        self, model: Sequential, data: mnist.Dataset, source: str | None = None, backup: BackupAndRestore | None = None
     ) -> None:
         self.model, self.data, self.source = model, data, source
         self.classes = check_model(model, data, source or f"Model {model.name!r}")
         self.digit: Digit | None = None  # the last one that a tab has chosen, with which a new tab begins
         self.listeners: set[Callable[[], None]] = set()  # called in the training's thread when there is news
-        (x, y), (x_test, y_test) = [(inputs(model, images), labels) for images, labels in (data.train, data.test)]
+        (x, y), (x_test, y_test) = [(image_inputs(model, images), labels) for images, labels in (data.train, data.test)]
         train, test = (x, targets(model, y, self.classes)), (x_test, targets(model, y_test, self.classes))
         self.make_frame = FrameMaker(model, train, (x_test, y_test), data.train[0].shape[1:])
         self.worker = Worker()
@@ -117,7 +118,7 @@ class View:
             key = snapshot, id(digit)
             if renew or key not in self._inspections:
                 state = session.state(snapshot)
-                x = np.asarray(inputs(session.model, digit.after[None]))
+                x = np.asarray(image_inputs(session.model, digit.after[None]))
                 label = digit.label
                 if label is None:  # nobody has said which digit it is: the target is what the network takes it for
                     label = int(network_at(session.model, state)(x).argmax())
@@ -128,7 +129,9 @@ class View:
             return self._inspections[key]
 
 
-def make_session(data: mnist.Dataset, file: str | None, seed: int = 0, backup: Backup | None = None) -> Session:
+def make_session(
+    data: mnist.Dataset, file: str | None, seed: int = 0, backup: BackupAndRestore | None = None
+) -> Session:
     """Return a session with the model of a file, or with the article's network and new weights.
 
     Raises:
@@ -144,7 +147,7 @@ def make_session(data: mnist.Dataset, file: str | None, seed: int = 0, backup: B
         return Session(model, data, backup=backup)
     model = load_model(file)
     if model.loss is None:
-        if model.built and model.layers[-1].activation == "linear":
+        if model.built and model.last_layer.activation == "linear":
             model.add(Activation("softmax"))
         compile_model(model)
     return Session(model, data, file, backup)
@@ -157,13 +160,12 @@ def check_model(model: Sequential, data: mnist.Dataset, name: str) -> int:
         ValueError: if the model is no classifier, or does not accept the images, or the data has more classes; the text
             calls the model ``name``.
     """
-    if not model.built or model.layers[-1].activation not in ("softmax", "linear"):
-        raise ValueError(f"{name} is not a classifier: its last layer must give a softmax or logits.")
     if any(isinstance(layer, Sequential) for layer in model.layers):
         raise ValueError("The lab needs a model whose layers are not models; put all layers in one model.")
+    check_classifier(model, name)
     classes = (model.output_shape or (None, 0))[-1] or 0
     highest = int(max(data.train[1].max(), data.test[1].max()))
     if highest >= classes:
         raise ValueError(f"The model has the classes 0 to {classes - 1}; the data has {highest} too.")
-    inputs(model, data.test[0][:1])
+    image_inputs(model, data.test[0][:1], name)
     return classes

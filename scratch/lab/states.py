@@ -6,14 +6,12 @@ training.
 """
 
 import copy
-import os
-import tempfile
 from dataclasses import dataclass, field
 
 from scratch.layer import gradient_name
 from scratch.models import Sequential
 from scratch.optimizers import Optimizer
-from scratch.utils import Array
+from scratch.utils import Array, set_random_seed, spawn_generator
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,25 @@ def network_at(model: Sequential, state: State) -> Sequential:
     return network
 
 
+def renew(model: Sequential, optimizer: Optimizer, seed: int) -> None:
+    """Draw new weights as a new model with that seed does, and give the model's optimizer the state of another one.
+
+    A learning rate that follows no schedule stays as it is.
+    """
+    set_random_seed(seed)
+    with model.reading():
+        changed = model.optimizer
+        assert changed is not None
+        rate = changed.learning_rate
+        vars(changed).update(vars(copy_optimizer(optimizer)), owner=model)
+        if changed.schedule is None:
+            changed.learning_rate = rate
+        model.rng = spawn_generator()
+        for layer in model.layers:
+            assert layer.input_shape is not None
+            layer.build(layer.input_shape, model.rng)
+
+
 def updated_params(network: Sequential, trace: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the parameters after the optimizer's update, and their gradients, by name; the network stays as it is.
 
@@ -88,12 +105,3 @@ def updated_params(network: Sequential, trace: dict[str, Array]) -> tuple[dict[s
     grads = {name: trace[gradient_name(name)] for name in updated}
     copy_optimizer(network.optimizer).update(updated, grads)
     return updated, grads
-
-
-def file_bytes(network: Sequential) -> bytes:
-    """Return the bytes of a .keras file of a network."""
-    with tempfile.TemporaryDirectory(prefix="scratch-lab-") as folder:
-        path = os.path.join(folder, "model.keras")
-        network.save(path)
-        with open(path, "rb") as file:
-            return file.read()

@@ -18,24 +18,24 @@ from typing import Any
 
 import numpy as np
 
-from scratch.callbacks import Callback, Logs
+from scratch.callbacks import BackupAndRestore, Callback, Logs
 from scratch.callbacks.callback import may_skip_batches
 from scratch.execution import Steps
 from scratch.files import FileError
-from scratch.lab.backup import Backup
 from scratch.lab.curves import Curves
-from scratch.lab.pacing import PacedSteps
+from scratch.lab.pacing import Pace, pace_fit
 from scratch.lab.snapshots import Snapshots
-from scratch.lab.states import State, copy_optimizer, take_state
+from scratch.lab.states import State, renew, take_state
 from scratch.lab.texts import LabError
 from scratch.models import Sequential
-from scratch.utils import Array, set_random_seed, spawn_generator
+from scratch.utils import Array
 
+BATCH_SIZE = 100  # samples per step, as in the article
 ENDLESS = 1_000_000  # epochs
 SHARE = 20  # a frame is made when this multiple of the last one's time has passed
 LONGEST = 1.0  # seconds between two frames, on a machine that is busy with something else
 SLOW_FRAME = 0.05  # seconds between two frames of a training that is limited in speed
-PAUSED, PLAYING, STOPPED = "paused", "playing", "stopped by NaN"
+PAUSED, PLAYING, STOPPED = "paused", "playing", "stopped"
 
 
 class _EndedError(Exception):
@@ -46,7 +46,7 @@ class NonFiniteError(Exception):
     """The loss of a batch is not finite; raised before the update."""
 
 
-class Training(Callback):
+class Training(Pace):
     """The training of a lab.
 
     Args:
@@ -56,10 +56,9 @@ class Training(Callback):
         make_frame: returns what the page shows of a state, given the initial one; called in the training's thread.
         changed: called after ``status`` or ``frame`` has changed, in any thread.
         backup: saves the state regularly and at each pause, so that a killed lab can be resumed.
-        batch_size: samples per step.
 
     Attributes:
-        state: ``paused``, ``playing`` or ``stopped by NaN``.
+        state: ``paused``, ``playing`` or ``stopped``, after an error: the loss of a batch is not finite, for example.
         reason: why it has stopped.
         frame: the last frame: a number that grows with each, the state, and what ``make_frame`` returned.
         frame_wanted: whether a tab waits for a frame.
@@ -74,22 +73,18 @@ class Training(Callback):
         test: tuple[Any, Array],
         make_frame: Callable[[State, State], Any],
         changed: Callable[[], None],
-        backup: Backup | None = None,
-        batch_size: int = 100,
+        backup: BackupAndRestore | None = None,
     ) -> None:
         self.trained, self.data, self.test = model, train, test
-        self.make_frame, self.changed, self.batch_size = make_frame, changed, batch_size
-        self.steps_per_epoch = math.ceil(len(train[0]) / batch_size)
+        self.make_frame, self.changed = make_frame, changed
+        self.steps_per_epoch = math.ceil(len(train[0]) / BATCH_SIZE)
         self.backup = backup
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self.frame_wanted, self.curves = False, Curves()
         self.frame: tuple[int, State, Any] | None = None
         model.warn_nonfinite_loss = self._stop_at_nonfinite  # type: ignore[method-assign]
-        make_train_function = type(model).make_train_function.__get__(model)
-        model.make_train_function = lambda *arguments: PacedSteps(  # type: ignore[method-assign]
-            make_train_function(*arguments), self
-        )
+        pace_fit(model, self)
         self._begin()
 
     def _begin(self) -> None:
@@ -108,9 +103,7 @@ class Training(Callback):
     def _run(self) -> None:
         callbacks: list[Callback] = [self, self.backup] if self.backup else [self]
         try:
-            self.trained.fit(
-                *self.data, self.batch_size, ENDLESS, verbose=0, callbacks=callbacks, validation_data=self.test
-            )
+            self.trained.fit(*self.data, BATCH_SIZE, ENDLESS, verbose=0, callbacks=callbacks, validation_data=self.test)
         except _EndedError:
             return
         except NonFiniteError as error:
@@ -246,7 +239,7 @@ class Training(Callback):
         """Train for a number of further steps, or until it is paused.
 
         Raises:
-            LabError: if the training has stopped because its loss was not finite.
+            LabError: if the training has stopped.
         """
         if self.state == STOPPED:
             raise LabError("stopped")
@@ -301,17 +294,5 @@ class Training(Callback):
         self.end()
         if self.backup is not None:
             self.backup.delete()
-        set_random_seed(seed)
-        model = self.trained
-        with model.reading():
-            optimizer = model.optimizer
-            assert optimizer is not None
-            rate = optimizer.learning_rate
-            vars(optimizer).update(vars(copy_optimizer(self.initial.optimizer)), owner=model)
-            if optimizer.schedule is None:
-                optimizer.learning_rate = rate
-            model.rng = spawn_generator()
-            for layer in model.layers:
-                assert layer.input_shape is not None
-                layer.build(layer.input_shape, model.rng)
+        renew(self.trained, self.initial.optimizer, seed)
         self._begin()

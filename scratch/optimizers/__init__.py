@@ -11,7 +11,7 @@ from scratch.optimizers.sgd import SGD
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "Optimizer", "RMSprop", "get", "schedules"]
 
 CLASSES: tuple[type[SGD] | type[Adam] | type[RMSprop] | type[Adagrad], ...] = (SGD, Adam, RMSprop, Adagrad)
-OPTIMIZERS = {name: cls for cls in CLASSES for name in (cls.__name__.lower(), cls.__name__)}
+OPTIMIZERS = {cls.__name__.lower(): cls for cls in CLASSES}
 
 
 def get(optimizer: str | Optimizer) -> Optimizer:

@@ -4,6 +4,7 @@ An archive is a zip file of config.json, metadata.json and model.weights.h5.
 """
 
 import datetime
+import io
 import json
 import os
 import zipfile
@@ -24,9 +25,21 @@ def write(path: str | os.PathLike[str], model: Network) -> None:
     _check_suffix(path)
     with named(Path(path)):
         entries = to_entries(model)
-        with replacing(path) as part, zipfile.ZipFile(part, "w") as archive:
-            for name, content in entries.items():
-                archive.writestr(name, content)
+        with replacing(path) as part:
+            _write_zip(part, entries)
+
+
+def to_bytes(model: Network) -> bytes:
+    """Return the bytes of an archive; raises what ``to_entries`` raises."""
+    content = io.BytesIO()
+    _write_zip(content, to_entries(model))
+    return content.getvalue()
+
+
+def _write_zip(file: Path | io.BytesIO, entries: dict[str, str | bytes]) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
 
 
 def to_entries(model: Network) -> dict[str, str | bytes]:

@@ -1,9 +1,10 @@
 """The classes that Keras and scratch share, and their settings: layers, losses, metrics, optimizers, initializers.
 
-These tables are the only description of the settings: ``scratch.saving`` reads and writes files with it, and
-``keras_impl.convert`` converts models.  A new layer needs one entry here.  A new activation, initializer, loss, metric
-or optimizer needs none if scratch gives it the name that it has in Keras.  The settings of a loss or an optimizer are
-the arguments of its constructor.
+These tables describe what a file holds: ``scratch.saving`` reads and writes files with them, and ``keras_impl.convert``
+converts models.  A new layer needs one entry here; which of its attributes a resumed training must have as before is in
+the class attribute ``Layer.settings``.  A new activation, initializer, loss, metric or optimizer needs no entry if
+scratch gives it the name that it has in Keras.  The settings of a loss or an optimizer are the arguments of its
+constructor.
 """
 
 import inspect

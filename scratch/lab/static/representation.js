@@ -26,8 +26,8 @@ export function representationCard(lab) {
   });
   lab.addEventListener("snapshot", () => newest.hasStarted() && show());
   return {
-    // Draw the points when the view is first seen; there are none of weights that are NaN.
-    open: () => chart.dataset.shown || lab.training.state === "stopped by NaN" || show(),
+    // Draw the points when the view is first seen; weights that are not finite, which stop a training, have none.
+    open: () => chart.dataset.shown || lab.training.state === "stopped" || show(),
     element: h("section", { class: "card" }, h("h3", { text: "representation.title" }), h("p", { class: "soft small", text: "representation.help" }),
       chart, place, h("div", { class: "row" }, button("representation.show", () => show(), { "data-action": "representation" }),
         button("representation.refit", () => show(true), { class: "live" }))),

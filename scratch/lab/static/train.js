@@ -83,11 +83,11 @@ function controlsOf(lab, toPresent) {
     const { state, epoch: at, step: steps, steps_per_epoch: all, message: why } = lab.training;
     say(play, playing() ? "train.pause" : "train.play");
     for (const control of [step, epoch, exported]) control.disabled = playing();
-    play.disabled = state === "stopped by NaN";
+    play.disabled = state === "stopped";
     rate.inForce = rateOf(lab.training);
     if (document.activeElement !== rate) rate.value = rate.inForce;
     say(status, "train.place", { epoch: at + 1, step: steps, all });
-    message.textContent = state === "stopped by NaN" ? why : "";
+    message.textContent = state === "stopped" ? why : "";
   };
   lab.addEventListener("training", update);
   return h("div", { class: "card controls live" },

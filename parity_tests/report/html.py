@@ -78,9 +78,9 @@ def section(title: str, *parts: str, prefix: str = "") -> Markup:
     return Markup(f'<section id="{name}">{heading}\n{"".join(parts)}</section>')
 
 
-def contents(titles: Iterable[str], prefix: str = "") -> Markup:
+def contents(titles: Iterable[str]) -> Markup:
     """Return a table of contents of the sections with these titles."""
-    entries = "".join(f"<li>{link(prefix + anchor(title), title)}</li>" for title in titles)
+    entries = "".join(f"<li>{link(anchor(title), title)}</li>" for title in titles)
     return Markup(f'<nav aria-label="contents"><ul>{entries}</ul></nav>')
 
 

@@ -168,8 +168,7 @@ def _cannot_run(observation: Observation) -> str:
     """Return what a network raises for a usual batch, with the user's line, and the arguments that it modifies."""
     method, error = observation.errors[0]
     message = raised(method, "a usual batch", error)
-    for text in observation.modified:
-        array, _, modifying = text.partition(" by ")
+    for array, modifying in observation.modified:
         message += f" {modifying} modifies {array} in place."
     return message
 

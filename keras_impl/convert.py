@@ -14,7 +14,6 @@ from scratch.models import Sequential, from_description
 from scratch.saving import config, entries, settings
 
 Model = Sequential | keras.Sequential
-ZEROS = entries.make_entry("keras.initializers", "Zeros", {})
 
 
 def to_keras(model: Sequential) -> keras.Sequential:
@@ -87,7 +86,7 @@ def _describe(layer: keras.layers.Layer, built: bool) -> entries.Json:
         raise ValueError(f"{label} has no config, so scratch does not support it.") from None
     for key, value in entry["config"].items():
         if built and key.endswith("_initializer") and not _is_supported(value):
-            entry["config"][key] = ZEROS
+            entry["config"][key] = settings.ZEROS
     return entry
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from keras_impl import missing
+from keras_impl.cli import import_keras
 from parity_tests.implementations.skeleton import write_skeleton
 from parity_tests.own_network import add_network_options, check_network, write_json
 from scratch.cli.options import add_data_option, add_version_option, file_name
@@ -95,14 +95,10 @@ def load_keras() -> None:
     """Import Keras without its framework's log lines.
 
     Raises:
-        OSError: if Keras or its framework is not installed; the message says how to install it.
+        ImportError: if Keras or its framework is not installed; the message says how to install it.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        with discard_stderr():  # TensorFlow logs to file descriptor 2 before it reads its log level
-            import keras  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise OSError(missing(error)) from None
+    with discard_stderr():  # TensorFlow logs to file descriptor 2 before it reads its log level
+        import_keras()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its warnings about retracing, which the checks cause
 
 

@@ -117,7 +117,6 @@ def compare_traces(
     actual: Mapping[str, np.ndarray],
     expected: Mapping[str, np.ndarray],
     reference: Mapping[str, Bounded],
-    factor: float = 2,
     label: str = "",
 ) -> list[Comparison]:
     """Compare two traces, tensor by tensor in order of computation; the first failure is the first divergence.
@@ -125,13 +124,12 @@ def compare_traces(
     Args:
         actual: trace of the implementation under test.
         expected: trace to compare it with.
-        reference: bound of each tensor, from the error model.
-        factor: multiplies the bounds: 2 between two programs that both round, 1 against exact values.
+        reference: bound of each tensor, from the error model; twice that is allowed, since both programs round.
         label: what precedes each tensor's name in the comparisons, for example the network.
     """
     if list(actual) != list(expected):
         return [_failed(f"{label}names", f"got {', '.join(actual)}; expected {', '.join(expected)}")]
-    return [compare(f"{label}{name}", actual[name], expected[name], factor * reference[name].bound) for name in actual]
+    return [compare(f"{label}{name}", actual[name], expected[name], 2 * reference[name].bound) for name in actual]
 
 
 def equal(name: str, actual: object, expected: object) -> Comparison:

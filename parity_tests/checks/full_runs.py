@@ -9,8 +9,7 @@ outputs within any 1e-4 (28 a margin below 0.01 after five epochs, 17 after ten)
 margin by 2e-4 at most, and so decide 0.6 digits differently on average, and more than five once in 20,000 runs.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -105,16 +104,13 @@ def compare_predictions(model: Sequential, digits: mnist.Dataset) -> Comparison:
     return compare("predictions that differ", different, np.float64(0), CORRECT_BOUND * len(x) / 10_000)
 
 
-def final_accuracies(
-    digits: mnist.Dataset, epochs: int, seeds: int, progress: Callable[[str], Any]
-) -> dict[str, list[float]]:
+def final_accuracies(digits: mnist.Dataset) -> dict[str, list[float]]:
     """Return test accuracies by program, after training from independent initial weights, each program with its own."""
     data, test = prepare_floats(*digits.train, 10), prepare_floats(*digits.test, 10)
     accuracies: dict[str, list[float]] = {"scratch": [], "Keras": []}
-    for seed in range(seeds):
-        progress(f"seed {seed + 1} of {seeds}")
+    for seed in range(SEEDS):
         model = article_network("numba", seed)
-        model.fit(*data, batch_size=BATCH, epochs=epochs, verbose=0)
+        model.fit(*data, batch_size=BATCH, epochs=EPOCHS, verbose=0)
         accuracies["scratch"].append(model.evaluate(*test, verbose=0)[1])
         keras.utils.set_random_seed(1000 + seed)
         keras_model = keras_impl.build_model()
@@ -124,20 +120,18 @@ def final_accuracies(
             metrics=["accuracy"],
             steps_per_execution=50,  # the same bits in half of the time
         )
-        keras_model.fit(data[0], data[1].astype("float32"), batch_size=BATCH, epochs=epochs, verbose=0)
+        keras_model.fit(data[0], data[1].astype("float32"), batch_size=BATCH, epochs=EPOCHS, verbose=0)
         accuracies["Keras"].append(keras_model.evaluate(*test, batch_size=1000, verbose=0)[1])
     return accuracies
 
 
-def check_accuracies(
-    digits: mnist.Dataset, epochs: int = EPOCHS, seeds: int = SEEDS, progress: Callable[[str], Any] = lambda _: None
-) -> tuple[list[Comparison], dict[str, float], dict[str, list[float]]]:
+def check_accuracies(digits: mnist.Dataset) -> tuple[list[Comparison], dict[str, float], dict[str, list[float]]]:
     """Test whether the final accuracies of both programs come from one distribution, at the 1 % level.
 
     Returns:
         The comparisons, the p-values by two-sample test, and the accuracies by program.
     """
-    accuracies = final_accuracies(digits, epochs, seeds, progress)
+    accuracies = final_accuracies(digits)
     ours, theirs = accuracies["scratch"], accuracies["Keras"]
     p_values = {
         "Kolmogorov–Smirnov": float(stats.ks_2samp(ours, theirs).pvalue),

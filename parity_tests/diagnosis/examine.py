@@ -168,8 +168,7 @@ def _cannot_run(observation: Observation) -> str:
     """Return what a network raises for a usual batch, with the user's line, and the arguments that it modifies."""
     method, error = observation.errors[0]
     message = raised(method, "a usual batch", error)
-    for text in observation.modified:
-        array, _, modifying = text.partition(" by ")
+    for array, modifying in observation.modified:
         message += f" {modifying} modifies {array} in place."
     return message
 
@@ -186,11 +185,11 @@ def batch_scene(architecture: Architecture, observation: Observation) -> BatchSc
     at = observation.situation
     right = bounded_network(architecture, at.weights).trace(at.x, at.t)
     if observation.from_step:
-        right |= gradients_from_step(architecture, at.weights, right)
+        right |= bounded_gradients_from_step(architecture, at.weights, right)
     return BatchScene(observation, right, architecture.activations)
 
 
-def gradients_from_step(
+def bounded_gradients_from_step(
     architecture: Architecture, weights: Sequence[np.ndarray], right: dict[str, Bounded]
 ) -> dict[str, Bounded]:
     """Return the gradients with the bounds of W - (W - gradient), in which W rounds as well."""

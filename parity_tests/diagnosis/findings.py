@@ -7,6 +7,7 @@ from typing import Any
 from parity_tests.diagnosis.evidence import Key, misses, stage_of
 from parity_tests.diagnosis.examine import Examination, Row
 from parity_tests.diagnosis.formulas import STAGES
+from parity_tests.diagnosis.observe import Modified
 from parity_tests.diagnosis.search import DERIVED, PAIR_SECONDS, STOPPED, Explanation, applied
 
 COLUMNS = ("outputs", "loss", "gradients")
@@ -82,9 +83,9 @@ def findings(examination: Examination) -> tuple[list[Finding], Table]:
     """
     cells = {row.name: {stage: _cell(examination, row, stage) for stage in _stages(row)} for row in examination.rows}
     mistakes = [_mistake(examination, i, cells) for i in range(len(examination.diagnosis.explanations))]
-    effects = [*_random(examination), *_modified(examination), *_exceptions(examination), *_dtypes(examination)]
-    first = [finding for finding in effects if finding.name.endswith((" modified", "random results"))]
-    found = [*first, *mistakes, *_unexplained(examination), *effects[len(first) :]]
+    first = [*_random(examination), *_modified(examination)]
+    last = [*_exceptions(examination), *_dtypes(examination)]
+    found = [*first, *mistakes, *_unexplained(examination), *last]
     for row in cells.values():
         for stage, cell in row.items():
             row[stage] = replace(cell, causes=tuple(len(first) + i for i in cell.causes))
@@ -205,16 +206,16 @@ def _random(examination: Examination) -> list[Finding]:
 
 def _modified(examination: Examination) -> list[Finding]:
     """Return a finding for each method and each of its arguments that it changed in place, or the weights."""
-    found: dict[str, Finding] = {}
+    found: dict[Modified, Finding] = {}
     for observation in examination.observations:
         scene = observation.situation.name
-        for text in observation.modified:
-            array, _, method = text.partition(" by ")
+        for modified in observation.modified:
+            array, method = modified
             name, what, remedy = "inputs modified", f"{method} modifies its argument {array} in place.", COPY
             if array == "weights":
                 name, what, remedy = "weights modified", f"{method} changes the weights.", LEAVE_WEIGHTS
             called = _called(examination, method)
-            found.setdefault(text, Finding(name, what, remedy, "outputs", scene, scene, array, method=called))
+            found.setdefault(modified, Finding(name, what, remedy, "outputs", scene, scene, array, method=called))
     return list(found.values())
 
 

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,13 @@ OBSERVED = ("loss", "gradients", "trace")  # optional methods of a network
 LEARNING_RATES = (0.1, 0.05, 0.2)  # in turn, each for three steps: some mistakes show when the rate changes
 
 
+class Modified(NamedTuple):
+    """An argument that a method changed in place, ``x`` or ``t``, or the ``weights`` that it must not change."""
+
+    array: str
+    method: str
+
+
 @dataclass(frozen=True)
 class Observation:
     """What a network returned in one situation.
@@ -29,7 +36,7 @@ class Observation:
         situation: the weights and the batch.
         tensors: what it offers, in float64, by name.
         dtypes: the dtype of each of them as it was returned.
-        modified: which of its arguments were changed in place, and which methods change the weights.
+        modified: the arguments and weights that its methods changed.
         not_offered: what it does not offer in this situation, with the reason.
         errors: what raised, and the exception.
         from_step: whether the gradients were read off a training step with learning rate 1.
@@ -39,7 +46,7 @@ class Observation:
     situation: Situation
     tensors: Tensors
     dtypes: dict[str, str]
-    modified: tuple[str, ...] = ()
+    modified: tuple[Modified, ...] = ()
     not_offered: tuple[str, ...] = ()
     errors: tuple[tuple[str, BaseException], ...] = ()
     from_step: bool = False
@@ -80,8 +87,8 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
         tensors |= found
         methods |= dict.fromkeys(found, source)
         pairs = (("x", x, given.x), ("t", t, given.t))
-        modified += [f"{name} by {method}" for name, now, before in pairs if not same(now, before)]
-        modified += [f"weights by {method}"] * changed
+        modified += [Modified(name, method) for name, now, before in pairs if not same(now, before)]
+        modified += [Modified("weights", method)] * changed
     dtypes = {name: str(tensor.dtype) for name, tensor in tensors.items()}
     doubles = {name: np.asarray(tensor, np.float64) for name, tensor in tensors.items()}
     results = tuple(modified), tuple(missing), tuple(errors)

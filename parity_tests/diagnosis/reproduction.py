@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from parity_tests.diagnosis.judge import Architecture, keras_trace
 from parity_tests.diagnosis.situations import Array, Situation, situations
 from parity_tests.implementations.conventions import Conventions
+from parity_tests.implementations.loading import LOADED
 from parity_tests.reference.sgd import SGDSettings
 
 if TYPE_CHECKING:
     from parity_tests.diagnosis.findings import Finding
     from parity_tests.diagnosis.report import Report
 
-LOADED = "under_test_"  # how the modules are named that ``implementations.loading`` imports from files
 # findings that are no differences
 NO_NUMBERS = ("random results", "inputs modified", "weights modified", "exception", "float64 leaks")
 DTYPES = {"float64 leaks": "float32", "float32 sums": "float64"}  # of the batch; otherwise the network's own

@@ -14,6 +14,7 @@ from typing import Any
 
 from parity_tests.implementations.protocol import CannotRunError
 
+LOADED = "under_test_"  # prefix of the names of modules from files: no other module has such a name
 PACKAGE = Path(__file__).resolve().parents[1]
 NOT_THE_USERS = [str(PACKAGE), "<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))]
 
@@ -52,7 +53,7 @@ def import_file(path: Path) -> ModuleType:
         hint = f" Did you mean {path.with_name(near[0])}?" if near else ""
         raise CannotRunError(f"There is no file {path}.{hint}")
     path = path.resolve()
-    name = f"under_test_{path.stem}"  # never the name of a module that something else imports
+    name = LOADED + path.stem
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise CannotRunError(f"{path} is not a Python file: its name must end in .py.")

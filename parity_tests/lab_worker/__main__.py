@@ -19,7 +19,7 @@ def main() -> None:
             result, found = answer(header, arrays)
             reply = pack({"result": result}, found)
         except (Exception, SystemExit) as error:  # whatever happens is one sentence of the answer
-            expected = isinstance(error, ValueError | OSError)
+            expected = isinstance(error, ValueError | OSError | ImportError)
             reply = pack({"error": str(error) if expected else f"{type(error).__name__}: {error}"})
         answers.write(struct.pack("<I", len(reply)) + reply)
         answers.flush()

@@ -26,8 +26,8 @@ from scratch.lab.parity import COMPARED
 from scratch.lab.states import take_state
 from scratch.lab.texts import LabError
 from scratch.lab.worker import Worker
-from scratch.layers import Activation, BatchNormalization, Dense, Flatten, Input, Layer
-from scratch.optimizers import SGD, Adam, Optimizer
+from scratch.layers import ELU, Activation, BatchNormalization, Dense, Flatten, Input, Layer, LeakyReLU, Rescaling
+from scratch.optimizers import SGD, Adam, Optimizer, RMSprop
 from scratch.saving.archive import to_bytes
 
 NETWORKS: dict[str, tuple[Callable[[], list[Layer]], tuple[int, ...], Callable[[], Optimizer], str]] = {
@@ -48,6 +48,12 @@ NETWORKS: dict[str, tuple[Callable[[], list[Layer]], tuple[int, ...], Callable[[
         (3, 5),
         Adam,
         "sparse_categorical_crossentropy",
+    ),
+    "layers with settings": (
+        lambda: [Rescaling(1 / 3, -0.25), Flatten(), Dense(6), ELU(0.5), Dense(5), LeakyReLU(0.1), Dense(4, "softmax")],
+        (3, 5),
+        lambda: RMSprop(0.01),
+        "categorical_crossentropy",
     ),
 }
 

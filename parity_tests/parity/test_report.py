@@ -17,12 +17,12 @@ import pytest
 
 from parity_tests.checks import accuracy, registry
 from parity_tests.cli import discard_stderr, main
-from parity_tests.comparison import compare, equal
+from parity_tests.comparison import Comparison, compare, equal
 from parity_tests.conftest import save_some
 from parity_tests.parity.html_pages import check_page
-from parity_tests.report import environment, results
+from parity_tests.report import environment, results, tables
 from parity_tests.report.page import page, write_page
-from parity_tests.report.tables import has_failed, summary_table
+from parity_tests.report.tables import Row, summary_table
 from scratch import __version__
 from scratch.datasets import mnist
 from scratch.files import FileError
@@ -132,12 +132,24 @@ def test_summary_has_both_backends_in_one_row_and_failures_first() -> None:
     table = summary_table([*found, result("wrong", "numpy", 0), result("wrong", "numba", 2e-6)])
     assert table.head[2:4] == list(BACKENDS) == ["numpy", "numba"]
     assert table.rows == [
-        ["wrong", "differs", "equal", "20 × 1e-07", "fused step", "1"],
-        ["right", "ok", "3 % of 1e-07", "3 % of 1e-07", "fused step", "1"],
-        ["shared", "ok", "equal", "same code", "shared code", "1"],
+        Row(["wrong", "differs", "equal", "20 × 1e-07", "fused step", "1"], failed=True),
+        Row(["right", "ok", "3 % of 1e-07", "3 % of 1e-07", "fused step", "1"]),
+        Row(["shared", "ok", "equal", "same code", "shared code", "1"]),
     ]
-    assert [has_failed(row) for row in table.rows] == [True, False, False]
-    assert has_failed(["dense_0/dW", "3 % of 1e-07", "20 × 1e-07"])
+
+
+def test_a_tensor_that_differs_on_one_backend_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    differences = {"numpy": (3e-9, 0.0), "numba": (2e-6, 0.0)}
+
+    def tensor_results(backend: str) -> list[tuple[Comparison, float, float]]:
+        names = zip(("dense_0/dW", "dense_0/db"), differences[backend], strict=True)
+        return [(compare(name, np.float64(d), np.float64(0), bound=1e-7), 1.0, 2.0) for name, d in names]
+
+    monkeypatch.setattr(tables, "tensor_results", tensor_results)
+    assert tables.tensor_table().rows == [
+        Row(["dense_0/dW", "3 % of 1e-07", "20 × 1e-07", "2", "50 %", "50 %"], failed=True),
+        Row(["dense_0/db", "equal", "equal", "2", "50 %", "50 %"]),
+    ]
 
 
 def test_command_of_a_check() -> None:

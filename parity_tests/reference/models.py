@@ -1,11 +1,12 @@
 """The error model of a model of scratch at any moment of its training: the bounds of one more training step.
 
-``lock_step`` and the other checks derive their networks from ``cases``.  A program has a model of its own, with models
-in it, callbacks that change the learning rate, weights of samples, and an optimizer with a state; ``snapshot`` copies
-all that a step depends on, and ``Snapshot.step`` computes it in float64 with the bounds of the error model.
+``lock_step`` and the other checks derive their networks from ``cases``; ``bounded_model`` takes the model of the lab or
+of a program.  A program has a model with models in it, callbacks that change the learning rate, weights of samples, and
+an optimizer with a state; ``snapshot`` copies all that a step depends on, and ``Snapshot.step`` computes it in float64
+with the bounds of the error model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +14,11 @@ import numpy as np
 from parity_tests.reference.adaptive import AdagradSettings, AdamSettings, RMSpropSettings
 from parity_tests.reference.bounded_network import BoundedNetwork, LayerSpec
 from parity_tests.reference.error_model import LAMBDA, Array, Bounded, Rounding, exact
+from parity_tests.reference.layers import LAYERS
 from parity_tests.reference.losses import LOSSES, LossRule
 from parity_tests.reference.sgd import SGDSettings
 
 SETTINGS = {settings.optimizer: settings for settings in (SGDSettings, AdamSettings, RMSpropSettings, AdagradSettings)}
-LAYER_SETTINGS = ("rate", "momentum", "epsilon", "alpha", "negative_slope", "scale", "offset")
 States = list[Array]  # of the optimizer, in the order of Keras's variables
 
 
@@ -67,31 +68,49 @@ class Snapshot(NamedTuple):
 
 def snapshot(model: Any) -> Snapshot:
     """Return a copy of what the next training step of a compiled and built model of scratch depends on."""
-    leaves = list(_leaves(model))
-    specs = [_spec(i, layer) for i, layer in enumerate(leaves)]
-    weights = {
-        f"{spec.name}/{key}": W.astype(np.float64)
-        for spec, layer in zip(specs, leaves, strict=True)
-        for key, W in layer.weights_by_name.items()
-    }
-    names = [f"{spec.name}/{key}" for spec, layer in zip(specs, leaves, strict=True) for key in layer.params]
+    layers = {f"{i}_{layer.name}": layer for i, layer in enumerate(_leaves(model))}
+    network = bounded_model(model, layers)
+    weights = {name: W.value for name, W in network.params.items()}
+    states = [array.copy() for array in model.optimizer.state_arrays(model.params)]
+    order = model.optimizer.state_order(dict(zip(_parameters(layers), model.params.values(), strict=True)))
+    return Snapshot(network, LOSSES[type(model.loss).__name__].integer_targets, weights, states, order)
+
+
+def bounded_model(model: Any, layers: Mapping[str, Any]) -> BoundedNetwork:
+    """Return the error model of a compiled and built model of scratch, with exact copies of weights and states.
+
+    Args:
+        model: a model whose layers, loss and optimizer the error model has.
+        layers: its layers, and those of the models in it, by the names that they get.
+    """
+    specs = [_spec(name, layer) for name, layer in layers.items()]
     optimizer = model.optimizer
     settings = SETTINGS[type(optimizer).__name__]
     arguments = {name: getattr(optimizer, name) for name in settings._fields}
-    masks = [int(layer.state["masks"][1]) for layer in leaves if "masks" in layer.state]
-    network = BoundedNetwork(
+    names = zip(_parameters(layers), model.params, strict=True)  # in the network, and in the model
+    masks = [int(layer.state["masks"][1]) for layer in layers.values() if "masks" in layer.state]
+    return BoundedNetwork(
         specs,
-        {name: exact(W) for name, W in weights.items()},
-        Rounding("float32"),
+        {f"{name}/{key}": _copy(W) for name, layer in layers.items() for key, W in layer.weights_by_name.items()},
+        Rounding(model.dtype.name),
         *_loss(model, specs),
         settings=settings(**arguments),
+        state={
+            name: {key: _copy(arrays[own]) for key, arrays in optimizer.state.items() if own in arrays}
+            for name, own in names
+        },
         iterations=optimizer.iterations,
         steps=masks[0] if masks else 0,
     )
-    by_name = dict(zip(names, model.params.values(), strict=True))
-    states = [array.copy() for array in optimizer.state_arrays(model.params)]
-    order = optimizer.state_order(by_name)
-    return Snapshot(network, LOSSES[type(model.loss).__name__].integer_targets, weights, states, order)
+
+
+def _parameters(layers: Mapping[str, Any]) -> list[str]:
+    """Return the names of the trainable parameters, in the order of the model's ``params``."""
+    return [f"{name}/{key}" for name, layer in layers.items() for key in layer.params]
+
+
+def _copy(array: Array) -> Bounded:
+    return exact(array.astype(np.float64))
 
 
 def weighted(rule: LossRule, weights: Array) -> LossRule:
@@ -116,11 +135,12 @@ def _leaves(model: Any) -> Iterator[Any]:
             yield layer
 
 
-def _spec(i: int, layer: Any) -> LayerSpec:
-    settings = {name: getattr(layer, name) for name in LAYER_SETTINGS if hasattr(layer, name)}
+def _spec(name: str, layer: Any) -> LayerSpec:
+    kind, settings = type(layer).__name__, {key: getattr(layer, key) for key in layer.settings}
     if "masks" in layer.state:
         settings["seed"] = int(layer.state["masks"][0])
-    return LayerSpec(f"{i}_{layer.name}", type(layer).__name__, layer.activation, settings)
+    # Classes of LAYERS such as ELU are computed with their settings, not as the activation of that name.
+    return LayerSpec(name, kind, "linear" if kind in LAYERS else layer.activation, settings)
 
 
 def _loss(model: Any, specs: list[LayerSpec]) -> tuple[LossRule, bool]:

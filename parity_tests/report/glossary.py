@@ -25,6 +25,6 @@ OWN_SUITE = tuple(term for term in GLOSSARY if term not in ("situation", "follow
 NETWORK = ("bound", "part of its bound", "ULP", "central differences", "situation", "follows from")
 
 
-def glossary(terms: tuple[str, ...], prefix: str = "") -> Markup:
+def glossary(terms: tuple[str, ...]) -> Markup:
     """Return the meaning of terms; each has the anchor glossary-term."""
-    return definitions([(term, GLOSSARY[term]) for term in terms], f"{prefix}glossary-")
+    return definitions([(term, GLOSSARY[term]) for term in terms], "glossary-")

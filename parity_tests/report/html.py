@@ -6,8 +6,7 @@ fragment.
 
 import html
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 
 STYLE = """
 .parity { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #d0d7de; --soft: #f3f5f7; --faint: #57606a;
@@ -78,9 +77,9 @@ def section(title: str, *parts: str, prefix: str = "") -> Markup:
     return Markup(f'<section id="{name}">{heading}\n{"".join(parts)}</section>')
 
 
-def contents(titles: Iterable[str], prefix: str = "") -> Markup:
+def contents(titles: Iterable[str]) -> Markup:
     """Return a table of contents of the sections with these titles."""
-    entries = "".join(f"<li>{link(prefix + anchor(title), title)}</li>" for title in titles)
+    entries = "".join(f"<li>{link(anchor(title), title)}</li>" for title in titles)
     return Markup(f'<nav aria-label="contents"><ul>{entries}</ul></nav>')
 
 
@@ -88,7 +87,7 @@ def table(
     head: Sequence[object],
     rows: Iterable[Sequence[object]],
     name: str = "",
-    is_bad: Callable[[Any], bool] = lambda row: False,
+    failed: Collection[int] = (),
 ) -> Markup:
     """Return a table that scrolls in its own container if it is too wide.
 
@@ -96,15 +95,15 @@ def table(
         head: a text for each column.
         rows: their cells.
         name: if given, each row has an anchor: this name and the row's first cell, which links to it.
-        is_bad: whether a row is marked as a failure.
+        failed: indices of the rows that are marked as failures.
     """
     lines = []
-    for row in rows:
+    for i, row in enumerate(rows):
         cells, target = list(row), anchor(name, str(row[0]))
         if name:
             cells[0] = Markup(f'<a class="self" href="#{target}">{escape(row[0])}</a>')
         attributes = f' id="{target}"' if name else ""
-        attributes += ' class="bad"' if is_bad(row) else ""
+        attributes += ' class="bad"' if i in failed else ""
         lines.append(f"<tr{attributes}>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
     titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
     body = "\n".join(lines)

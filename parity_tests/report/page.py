@@ -7,7 +7,7 @@ from parity_tests.report.environment import environment
 from parity_tests.report.glossary import OWN_SUITE, glossary
 from parity_tests.report.html import Markup, anchor, contents, definitions, document, escape, link, section, table
 from parity_tests.report.results import CheckResult, Report, tensor_results
-from parity_tests.report.tables import Table, gradient_table, has_failed, summary_table, tensor_table
+from parity_tests.report.tables import Table, gradient_table, summary_table, tensor_table
 from scratch.files import write_bytes
 from scratch.ops import BACKENDS
 
@@ -90,7 +90,8 @@ def _failure(result: CheckResult) -> Markup:
 
 def _table(found: Table, name: str) -> Markup:
     """Return a table in which each row has an anchor."""
-    return table(found.head, found.rows, name, has_failed)
+    failed = [i for i, row in enumerate(found.rows) if row.failed]
+    return table(found.head, [row.cells for row in found.rows], name, failed)
 
 
 def _figure(figure: Figure, label: str, narrowest: str, widest: str = "none") -> Markup:

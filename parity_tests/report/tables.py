@@ -1,5 +1,6 @@
 """The report's tables: texts for the terminal and for the page, numpy and numba side by side."""
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -13,8 +14,14 @@ from parity_tests.report import environment as measured
 from parity_tests.report.results import CheckResult, gradient_results, tensor_results
 from scratch.ops import BACKENDS
 
-DIFFERS = "differs"  # marks a row that failed
 UNLIMITED = 1000  # columns, more than any table has
+
+
+class Row(NamedTuple):
+    """The texts of a row, and whether it has a difference that exceeds its bound."""
+
+    cells: list[str]
+    failed: bool = False
 
 
 class Table(NamedTuple):
@@ -22,7 +29,7 @@ class Table(NamedTuple):
 
     title: str
     head: list[str]
-    rows: list[list[str]]
+    rows: list[Row]
 
 
 def environment() -> str:
@@ -42,21 +49,20 @@ def summary_table(results: Iterable[CheckResult]) -> Table:
         by_check.setdefault(result.check, {})[result.backend] = result
     rows = [_summary_row(name, found) for name, found in by_check.items()]
     head = ["check", "", *BACKENDS, "code on numba", "comparisons"]
-    return Table(
-        "Checks (the largest difference, as part of its bound)", head, sorted(rows, key=has_failed, reverse=True)
-    )
+    rows.sort(key=lambda row: row.failed, reverse=True)
+    return Table("Checks (the largest difference, as part of its bound)", head, rows)
 
 
-def _summary_row(name: str, found: dict[str, CheckResult]) -> list[str]:
+def _summary_row(name: str, found: dict[str, CheckResult]) -> Row:
     """Return the row of a check from its results by backend; code that all backends share was run once."""
-    verdict = DIFFERS if any(result.failure for result in found.values()) else "ok"
+    failed = any(result.failure for result in found.values())
     shared = found.get(SHARED)
     cells = [part_of_bound(found[b].worst) if b in found else "" for b in BACKENDS]
     if shared:
         cells = [part_of_bound(shared.worst), "same code"]
     sizes = dict.fromkeys(f"{len(result.comparisons):,}" for result in found.values())
     code = (shared or found.get("numba") or next(iter(found.values()))).code
-    return [name, verdict, *cells, code, " / ".join(sizes)]
+    return Row([name, "differs" if failed else "ok", *cells, code, " / ".join(sizes)], failed)
 
 
 def tensor_table() -> Table:
@@ -66,7 +72,8 @@ def tensor_table() -> Table:
     for entries in zip(*map(tensor_results, BACKENDS), strict=True):
         compared, theirs = [row for row, _, _ in entries], entries[0][2]
         shares = [f"{100 * ours / theirs:.0f} %" if theirs else "equal" for _, ours, _ in entries]
-        rows.append([compared[0].name, *map(part_of_bound, compared), f"{theirs:.2g}", *shares])
+        cells = [compared[0].name, *map(part_of_bound, compared), f"{theirs:.2g}", *shares]
+        rows.append(Row(cells, any(row.failure for row in compared)))
     return Table("The article's network, tensor by tensor (scratch − Keras, as part of its bound)", head, rows)
 
 
@@ -77,7 +84,7 @@ def gradient_table() -> Table:
     methods = ["central differences ↔ backward", f"backward ↔ Keras's automatic differentiation, {dtype}"]
     head = ["gradient", *(f"{backend}: {method}" for method in methods for backend in BACKENDS)]
     rows = [
-        [name, *(f"{found[name][i]:.1e}" for i in range(len(methods)) for found in by_backend)]
+        Row([name, *(f"{found[name][i]:.1e}" for i in range(len(methods)) for found in by_backend)])
         for name in by_backend[0]
     ]
     return Table("Gradients computed in three ways, relative differences", head, rows)
@@ -85,15 +92,10 @@ def gradient_table() -> Table:
 
 def part_of_bound(comparison: Comparison) -> str:
     """Return a difference as part of its bound, and the bound: ``3.1 % of 1e-07``, ``20 × 1e-07`` or ``equal``."""
-    used = comparison.used
-    if "%" in used:
-        return f"{used} of {comparison.bound:.2g}"
-    return f"{used} {comparison.bound:.2g}" if "×" in used else used
-
-
-def has_failed(row: list[str]) -> bool:
-    """Return whether a row has a difference that exceeds its bound."""
-    return any(cell == DIFFERS or "×" in cell for cell in row)
+    used, ratio = comparison.used, comparison.ratio
+    if not ratio or math.isinf(ratio):
+        return used
+    return f"{used}{' of' if ratio <= 1 else ''} {comparison.bound:.2g}"
 
 
 def print_table(console: Console, table: Table) -> None:
@@ -112,7 +114,7 @@ def _narrow_widths(table: Table, width: int) -> list[int]:
 
     Each column is as wide as its longest word; what is left of the terminal goes to columns that it saves a line break.
     """
-    columns = list(zip(table.head, *table.rows, strict=True))
+    columns = list(zip(table.head, *(row.cells for row in table.rows), strict=True))
     words = [
         [*name.split(), *(cells if _is_number(i, cells) else " ".join(cells).split())]
         for i, (name, *cells) in enumerate(columns)
@@ -135,9 +137,9 @@ def _rich_table(table: Table, widths: list[int] | None = None) -> RichTable:
     """Return a table with columns of these widths, or as wide as their texts."""
     padding = 1 if widths is None else 0
     printed = RichTable(title=table.title, title_justify="left", title_style="bold", padding=(0, padding))
-    for i, (name, *cells) in enumerate(zip(table.head, *table.rows, strict=True)):
+    for i, (name, *cells) in enumerate(zip(table.head, *(row.cells for row in table.rows), strict=True)):
         width = None if widths is None else widths[i]
         printed.add_column(name, justify="right" if _is_number(i, cells) else "left", overflow="fold", width=width)
     for row in table.rows:
-        printed.add_row(*row, style="red" if has_failed(row) else None)
+        printed.add_row(*row.cells, style="red" if row.failed else None)
     return printed

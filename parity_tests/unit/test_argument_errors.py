@@ -5,14 +5,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from scratch import initializers, losses, metrics
+from scratch import initializers, losses, metrics, optimizers
 from scratch.callbacks import EarlyStopping, LambdaCallback
-from scratch.layers import ACTIVATIONS, Activation, Dense, Flatten, Input
+from scratch.layers import ACTIVATIONS, Activation, Dense, Flatten, Input, ReLU
 from scratch.models import Sequential
 from scratch.optimizers import SGD
 from scratch.utils import set_random_seed, to_categorical
 
 X, Y = np.ones((6, 4)), np.eye(3)[[0, 1, 2, 0, 1, 2]]
+
+
+def relu(z: np.ndarray) -> np.ndarray:
+    """Stand for tf.nn.relu."""
+    return np.maximum(z, 0)
 
 
 def classifier() -> Sequential:
@@ -30,6 +35,11 @@ LAYERS = [
     (lambda: Dense(2, "rleu"), f"Unknown activation 'rleu': choose one of {KNOWN_ACTIVATIONS}"),
     (lambda: Activation("gelu"), f"Unknown activation 'gelu': choose one of {KNOWN_ACTIVATIONS}"),
     (lambda: Activation(None), "Unknown activation None"),
+    (lambda: Dense(2, relu), r"^activation must be a name; got relu: pass activation='relu'\.$"),
+    (lambda: Activation(relu), r"^activation must be a name; got relu: pass activation='relu'\.$"),
+    (lambda: Dense(2, np.sin), f"^activation must be a name; got sin: choose one of {KNOWN_ACTIVATIONS}"),
+    (lambda: Dense(2, ReLU()), r"^activation must be a name; got ReLU: list the layer in the model, after this one\.$"),
+    (lambda: optimizers.get(SGD), r"^optimizer must be a name; got SGD: pass optimizer='SGD'\.$"),
     (lambda: Dense(2, kernel_initializer="xavier"), "Unknown initializer 'xavier': choose one of glorot_uniform, "),
     (lambda: initializers.get(3), "Unknown initializer 3"),
     (lambda: initializers.get(["zeros"]), r"Unknown initializer \['zeros'\]"),

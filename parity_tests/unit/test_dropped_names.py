@@ -11,7 +11,7 @@ import pytest
 
 import scratch
 from scratch.dropped_names import METHODS, MODULES
-from scratch.layers import Dense, Dropout, Input, Layer, ReLU
+from scratch.layers import Dense, Dropout, Input, Layer, LeakyReLU, ReLU
 from scratch.models import Sequential
 
 X, Y = np.ones((4, 3)), np.eye(2)[[0, 1, 0, 1]]
@@ -79,6 +79,7 @@ def test_a_name_that_a_module_does_not_have(module: str, name: str, message: str
         (lambda: Dense(output_dim=2), "Dense has no argument 'output_dim'; Keras 3 calls it 'units'."),
         (lambda: Dense(2, init="uniform"), "Dense has no argument 'init'; Keras 3 calls it 'kernel_initializer'."),
         (lambda: Dropout(p=0.5), "Dropout has no argument 'p'; Keras 3 calls it 'rate'."),
+        (lambda: LeakyReLU(alpha=0.2), "LeakyReLU has no argument 'alpha'; Keras 3 calls it 'negative_slope'."),
         (lambda: scratch.optimizers.SGD(lr=0.1), "SGD has no argument 'lr'; Keras 3 calls it 'learning_rate'."),
     ],
 )

@@ -2,10 +2,27 @@
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
+from typing import Any
+
 import keras
+import numpy as np
 import pytest
 
+import keras_impl
 import scratch
+
+X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+Y = np.eye(3, dtype="float32")[np.arange(8) % 3]
+
+
+def compiled(loss: Any, metrics: Any) -> tuple[scratch.Sequential, keras.Sequential]:
+    """Return a model of each program, with the same weights."""
+    ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])
+    theirs = keras_impl.to_keras(ours)
+    for model in (ours, theirs):
+        model.compile("sgd", loss, metrics=metrics)
+    theirs.run_eagerly = True
+    return ours, theirs
 
 
 @pytest.mark.parametrize("name", ["normal", "uniform", "one", "zero"])
@@ -13,3 +30,20 @@ def test_short_names_of_initializers(name: str) -> None:
     ours, theirs = (program.initializers.get(name) for program in (scratch, keras))
     assert type(ours).__name__ == type(theirs).__name__
     assert ours.get_config() == theirs.get_config()
+
+
+@pytest.mark.parametrize(
+    ("loss", "metrics"),
+    [
+        ("mse", ["MSE", "MAE"]),
+        ("mse", ["ACC"]),
+        ("MSE", ["Accuracy", "mae"]),
+        (["mse"], [["accuracy"]]),
+        (("mse",), [("accuracy", "mae")]),
+    ],
+)
+def test_names_of_losses_and_metrics(loss: Any, metrics: Any) -> None:
+    ours, theirs = (model.fit(X, Y, shuffle=False, verbose=0).history for model in compiled(loss, metrics))
+    assert list(ours) == list(theirs)
+    for key, values in ours.items():
+        np.testing.assert_allclose(values, theirs[key], rtol=0, atol=1e-6)

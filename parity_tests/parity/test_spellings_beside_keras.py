@@ -47,3 +47,24 @@ def test_names_of_losses_and_metrics(loss: Any, metrics: Any) -> None:
     assert list(ours) == list(theirs)
     for key, values in ours.items():
         np.testing.assert_allclose(values, theirs[key], rtol=0, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:The structure of `inputs` doesn't match")
+@pytest.mark.parametrize("kind", [list, tuple])
+@pytest.mark.parametrize("built", [True, False])
+def test_lists_of_one_input_and_one_output(kind: type, built: bool) -> None:
+    x, y = kind([X]), kind([Y])
+    ours, theirs = compiled("mse", ["accuracy"])
+    if not built:
+        ours = scratch.Sequential([scratch.layers.Dense(3, "softmax")])
+        ours.compile("sgd", "mse", metrics=["accuracy"])
+        assert ours.predict(x, verbose=0).shape == (8, 3)
+        ours.set_weights(theirs.get_weights())
+    for call in (
+        lambda model: model.predict(x, verbose=0),
+        lambda model: model.evaluate(x, y, verbose=0),
+        lambda model: model.fit(x, y, shuffle=False, verbose=0, validation_data=(x, y)).history["val_loss"],
+        lambda model: model.train_on_batch(x, Y),
+        lambda model: model(x),
+    ):
+        np.testing.assert_allclose(call(ours), call(theirs), rtol=0, atol=1e-6)

@@ -140,6 +140,10 @@ class Network(LayerStack):
         Raises:
             ValueError: if x is not a batch of finite numbers of the right shape.
         """
+        if hasattr(x, "__iter__") and not hasattr(x, "__getitem__") and not hasattr(x, "__array__"):  # tf.data.Dataset
+            raise ValueError(
+                f"{argument} must be an array, a generator of batches or a utils.PyDataset; got {type(x).__name__}."
+            )
         dtype, x = self._layers[0].dtype if self._layers else None, self._only_input(x, argument)
         array = x if isinstance(x, Pixels) else check_array(argument, x, dtype)
         rank = len(self.input_shape or array.shape)

@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from opcode import opmap
 from types import ModuleType
@@ -31,6 +31,30 @@ OVERRIDDEN = {  # methods that Keras calls if a subclass defines them: what scra
 LISTED = {  # what an error names of a module with many names that are not Keras's
     "scratch.utils": ["PyDataset", "clear_session", "normalize", "plot_model", "set_random_seed", "to_categorical"],
     "scratch.backend": ["clear_session", "epsilon", "floatx", "image_data_format"],
+}
+DEFAULTS: dict[str, dict[str, Sequence[object]]] = {  # of arguments that Keras has and scratch lacks, by their owner
+    "compile": {"steps_per_execution": [1], "jit_compile": ["auto", False, None], "auto_scale_loss": [True]},
+    "summary": {"positions": [None], "layer_range": [None], "expand_nested": [False], "show_trainable": [False]},
+    "Layer": {"trainable": [True], "activity_regularizer": [None]},
+    "Dense": {"kernel_constraint": [None], "bias_constraint": [None], "lora_rank": [None]},
+    "Dropout": {"noise_shape": [None]},
+    "Flatten": {"data_format": [None]},
+    "ReLU": {"max_value": [None], "negative_slope": [0, 0.0], "threshold": [0, 0.0]},
+    "Softmax": {"axis": [-1]},
+    "BatchNormalization": {
+        **{f"{name}_initializer": ["zeros"] for name in ("beta", "moving_mean")},
+        **{f"{name}_initializer": ["ones"] for name in ("gamma", "moving_variance")},
+        **{f"{name}_{kind}": [None] for name in ("beta", "gamma") for kind in ("regularizer", "constraint")},
+        "synchronized": [False],
+    },
+    "Optimizer": {
+        "name": ["SGD", "adam", "Adam", "rmsprop", "RMSprop", "adagrad", "Adagrad"],
+        "use_ema": [False],
+        "ema_momentum": [0.99],
+        "ema_overwrite_frequency": [None],
+        "loss_scale_factor": [None],
+        "gradient_accumulation_steps": [None],
+    },
 }
 HISTORY = {"acc": "accuracy", "val_acc": "val_accuracy"}
 
@@ -101,6 +125,21 @@ def _instead(module: ModuleType, name: str) -> str:
     names = LISTED.get(module.__name__) or values.get("__all__") or own
     listed = (key for key in names if key[0] != "_" and not isinstance(values.get(key), tuple | list | dict))
     return f"; it has {', '.join(listed)}."
+
+
+def unknown_arguments(given: Mapping[str, object], *owners: str) -> list[str]:
+    """Return the names of arguments that ``DEFAULTS`` does not have with their value: Keras's defaults change nothing.
+
+    Args:
+        given: values by name.
+        *owners: the method, or the class and its base classes.
+    """
+    known = {name: values for owner in owners for name, values in DEFAULTS.get(owner, {}).items()}
+    return [
+        name
+        for name, value in given.items()
+        if not any(type(value) is type(default) and value == default for default in known.get(name, ()))
+    ]
 
 
 def renamed(**new_names: str) -> Callable[[F], F]:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops, utils
 from scratch.checks import check_array, check_dtype, check_integer, check_name, check_sample_shape
-from scratch.dropped_names import refuse_keras_methods
+from scratch.dropped_names import refuse_keras_methods, unknown_arguments
 from scratch.initializers import Initializer
 from scratch.regularizers import L1L2
 from scratch.utils import Array, Shape, auto_name
@@ -82,8 +82,8 @@ class Layer:
         dtype: DTypeLike | None = None,
         **unknown: object,
     ) -> None:
-        if unknown:
-            raise TypeError(f"scratch's {type(self).__name__} has no argument {', '.join(map(repr, unknown))}.")
+        if names := unknown_arguments(unknown, *(cls.__name__ for cls in type(self).__mro__)):
+            raise TypeError(f"scratch's {type(self).__name__} has no argument {', '.join(map(repr, names))}.")
         self.activation = activation
         if input_dim is not None:
             if input_shape is not None:

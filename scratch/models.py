@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from scratch import ops, saving
 from scratch.checks import check_name
-from scratch.dropped_names import METHODS
+from scratch.dropped_names import METHODS, unknown_arguments
 from scratch.files import FileError, named
 from scratch.layer import gradient_name
 from scratch.summary import print_summary
@@ -65,17 +65,23 @@ class Sequential(Trainer):
         with self.reading():
             return self.detached().trace_batch(loss, samples, targets, training)
 
-    def summary(self, print_fn: Callable[[str], object] | None = None, line_length: int | None = None) -> None:
+    def summary(
+        self, print_fn: Callable[[str], object] | None = None, line_length: int | None = None, **unknown: object
+    ) -> None:
         """Print the layers, the shapes of their outputs and their numbers of parameters.
 
         Args:
             print_fn: receives the whole text, without colours; by default the text is printed, with colours in a
                 terminal.
             line_length: width of the table; default: the terminal's minus 4, at most 88.
+            **unknown: Keras's further arguments, with its defaults.
 
         Raises:
+            TypeError: if there is another argument.
             ValueError: if the width is too small for three columns.
         """
+        if names := unknown_arguments(unknown, "summary"):
+            raise TypeError(f"scratch's summary has no argument {', '.join(map(repr, names))}.")
         print_summary(self, line_length, print_fn)
 
     def __getattr__(self, name: str) -> Any:

@@ -10,6 +10,7 @@ import pytest
 
 import keras_impl
 import scratch
+from scratch.dropped_names import DEFAULTS
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
 Y = np.eye(3, dtype="float32")[np.arange(8) % 3]
@@ -68,3 +69,18 @@ def test_lists_of_one_input_and_one_output(kind: type, built: bool) -> None:
         lambda model: model(x),
     ):
         np.testing.assert_allclose(call(ours), call(theirs), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("program", [scratch, keras])
+def test_defaults_of_arguments_that_scratch_lacks(program: Any) -> None:
+    for owner, arguments in DEFAULTS.items():
+        for name, values in arguments.items():
+            for value in values:
+                if owner == "compile":
+                    program.Sequential().compile("sgd", "mse", **{name: value})
+                elif owner == "summary":
+                    program.Sequential().summary(print_fn=str, **{name: value})
+                else:
+                    module = program.optimizers if owner == "Optimizer" else program.layers
+                    first = {"Dense": [3], "Dropout": [0.5]}.get(owner, [])
+                    getattr(module, owner.replace("Optimizer", "Adam"))(*first, **{name: value})

@@ -193,6 +193,18 @@ def model_from_json(json_string: str, backend: str = "numba") -> Sequential:
     return model
 
 
+def clone_model(model: Sequential) -> Sequential:
+    """Return a new model with the layers and the arguments of ``compile`` of another, and with new initial weights.
+
+    Raises:
+        ValueError: if Keras has no counterpart of a layer.
+
+    Warns:
+        UserWarning: as ``save``, if Keras has no counterpart of an argument of ``compile``; the new one then has none.
+    """
+    return model_from_json(model.to_json(), model.backend)
+
+
 def from_description(description: "Description", backend: str = "numba") -> Sequential:
     """Return a model with the layers of a description, not compiled, and without the weights of a file."""
     model = Sequential(name=description.name, backend=backend, dtype=description.dtype)

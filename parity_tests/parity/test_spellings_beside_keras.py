@@ -84,3 +84,19 @@ def test_defaults_of_arguments_that_scratch_lacks(program: Any) -> None:
                     module = program.optimizers if owner == "Optimizer" else program.layers
                     first = {"Dense": [3], "Dropout": [0.5]}.get(owner, [])
                     getattr(module, owner.replace("Optimizer", "Adam"))(*first, **{name: value})
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_clone_model(built: bool) -> None:
+    models = compiled("mse", ["accuracy"])
+    if not built:
+        models = tuple(program.Sequential([program.layers.Dense(3)], name="m") for program in (scratch, keras))
+    for program, model in zip((scratch, keras), models, strict=True):
+        clone = program.models.clone_model(model)
+        assert clone.name == model.name
+        assert [layer.name for layer in clone.layers] == [layer.name for layer in model.layers]
+        assert clone.built is built
+        assert (getattr(clone, "optimizer", None) is not None) is built
+        assert not built or clone.optimizer is not model.optimizer
+        for W, V in zip(clone.get_weights()[::2], model.get_weights()[::2], strict=True):
+            assert not np.array_equal(W, V)

@@ -101,6 +101,17 @@ class Layer:
         self.name = auto_name(type(self).__name__) if name is None else str(name)
 
     @property
+    def name(self) -> str:
+        """The name, unique in a model; as in Keras it cannot contain "/", which separates names in files."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if "/" in str(name):
+            raise ValueError(f"The name of a layer or model cannot contain '/'; got {name!r}: choose another name.")
+        self._name = str(name)
+
+    @property
     def activation(self) -> str:
         """Name of the activation function; None may be assigned for ``'linear'``."""
         return self._activation

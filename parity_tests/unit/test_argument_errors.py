@@ -58,10 +58,13 @@ LAYERS = [
     (lambda: Dense(2, input_shape=(0,)), "each entry of input_shape must be an integer"),
     (lambda: Input(()), r"shape must be a tuple"),
     (lambda: Input(None), r"shape must be a tuple such as \(784,\), the shape of one sample; got None"),
+    (lambda: Dense(2, name="a/b"), "The name of a layer or model cannot contain '/'; got 'a/b': choose another"),
+    (lambda: setattr(Dense(2), "name", "a/b"), "The name of a layer or model cannot contain '/'; got 'a/b'"),
     (lambda: Dense(2).count_params(), "Layer 'dense' has no weights yet"),
 ]
 MODELS = [
     (lambda: Sequential(backend="cuda"), "Unknown backend 'cuda': choose one of numpy, numba"),
+    (lambda: Sequential(name="a/b"), "The name of a layer or model cannot contain '/'; got 'a/b'"),
     (lambda: Sequential(dtype="float16"), "dtype must be 'float32' or 'float64'"),
     (lambda: Sequential(Dense(2)), "layers must be a list; got Dense"),
     (

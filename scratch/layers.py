@@ -176,6 +176,21 @@ class Dense(Layer):
         penalties = {"W": self.kernel_regularizer, "b": self.bias_regularizer if use_bias else None}
         self.regularizers = {key: penalty for key, penalty in penalties.items() if penalty is not None}
 
+    @property
+    def kernel(self) -> Array:
+        """W under Keras's name; not a copy."""
+        return self._built_parameter("W")
+
+    @property
+    def bias(self) -> Array | None:
+        """The parameter b under Keras's name, not a copy; None without a bias."""
+        return self._built_parameter("b") if self.use_bias else None
+
+    def _built_parameter(self, key: str) -> Array:
+        if not self.built:
+            raise AttributeError(f"Layer {self.name!r} has no weights yet: call it, or its model, on data first.")
+        return self.params[key]
+
     def weight_shapes(self, input_shape: Shape) -> WeightShapes:
         """W is (inputs, units), b is (units,), as in Keras."""
         inputs = input_shape[1]

@@ -100,3 +100,16 @@ def test_clone_model(built: bool) -> None:
         assert not built or clone.optimizer is not model.optimizer
         for W, V in zip(clone.get_weights()[::2], model.get_weights()[::2], strict=True):
             assert not np.array_equal(W, V)
+
+
+def test_kernel_and_bias() -> None:
+    for layer, theirs in zip(*(model.layers for model in compiled("mse", None)), strict=True):
+        np.testing.assert_array_equal(layer.kernel, theirs.kernel)
+        np.testing.assert_array_equal(layer.bias, theirs.bias)
+        assert layer.kernel is layer.params["W"]
+    for program in (scratch, keras):
+        with pytest.raises(AttributeError):
+            program.layers.Dense(3).kernel  # noqa: B018
+        layer = program.layers.Dense(3, use_bias=False)
+        layer(X)
+        assert layer.bias is None

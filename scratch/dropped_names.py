@@ -36,6 +36,7 @@ DEFAULTS: dict[str, dict[str, Sequence[object]]] = {  # of arguments that Keras 
     "compile": {"steps_per_execution": [1], "jit_compile": ["auto", False, None], "auto_scale_loss": [True]},
     "summary": {"positions": [None], "layer_range": [None], "expand_nested": [False], "show_trainable": [False]},
     "Layer": {"trainable": [True], "activity_regularizer": [None]},
+    "Input": {"batch_size": [None], "sparse": [None, False], "tensor": [None], "optional": [False]},
     "Dense": {"kernel_constraint": [None], "bias_constraint": [None], "lora_rank": [None]},
     "Dropout": {"noise_shape": [None]},
     "Flatten": {"data_format": [None]},

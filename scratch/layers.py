@@ -10,7 +10,7 @@ models like the article's with a compiled step that does not call these methods 
 """
 
 import math
-from typing import Unpack
+from typing import Any, Unpack
 
 from numpy.typing import DTypeLike
 
@@ -53,9 +53,11 @@ class Input(Layer):
         name: name of the entry.
     """
 
-    def __init__(self, shape: tuple[int, ...], dtype: DTypeLike | None = None, name: str | None = None) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], dtype: DTypeLike | None = None, name: str | None = None, **unknown: Any
+    ) -> None:
         check_sample_shape("shape", shape)  # None is allowed as the input_shape of other layers
-        super().__init__(input_shape=shape, dtype=dtype, name=name)
+        super().__init__(input_shape=shape, dtype=dtype, name=name, **unknown)
 
 
 class InputLayer(Input):
@@ -68,10 +70,11 @@ class InputLayer(Input):
         name: str | None = None,
         *,
         input_shape: tuple[int, ...] | None = None,
+        **unknown: Any,
     ) -> None:
         if (shape is None) == (input_shape is None):
             raise ValueError(f"Pass shape or input_shape; got {shape!r} and {input_shape!r}.")
-        super().__init__(shape or input_shape or (), dtype, name)
+        super().__init__(shape or input_shape or (), dtype, name, **unknown)
 
 
 class Flatten(Layer):

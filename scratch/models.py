@@ -66,21 +66,26 @@ class Sequential(Trainer):
             return self.detached().trace_batch(loss, samples, targets, training)
 
     def summary(
-        self, print_fn: Callable[[str], object] | None = None, line_length: int | None = None, **unknown: object
+        self,
+        line_length: int | None = None,
+        positions: None = None,
+        print_fn: Callable[[str], object] | None = None,
+        **unknown: object,
     ) -> None:
         """Print the layers, the shapes of their outputs and their numbers of parameters.
 
         Args:
+            line_length: width of the table; default: the terminal's minus 4, at most 88.
+            positions: must be None.
             print_fn: receives the whole text, without colours; by default the text is printed, with colours in a
                 terminal.
-            line_length: width of the table; default: the terminal's minus 4, at most 88.
             **unknown: Keras's further arguments, with its defaults.
 
         Raises:
             TypeError: if there is another argument.
             ValueError: if the width is too small for three columns.
         """
-        if names := unknown_arguments(unknown, "summary"):
+        if names := unknown_arguments({"positions": positions, **unknown}, "summary"):
             raise TypeError(f"scratch's summary has no argument {', '.join(map(repr, names))}.")
         print_summary(self, line_length, print_fn)
 

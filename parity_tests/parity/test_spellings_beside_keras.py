@@ -79,10 +79,10 @@ def test_defaults_of_arguments_that_scratch_lacks(program: Any) -> None:
                 if owner == "compile":
                     program.Sequential().compile("sgd", "mse", **{name: value})
                 elif owner == "summary":
-                    program.Sequential().summary(print_fn=str, **{name: value})
+                    program.Sequential().summary(60, print_fn=str, **{name: value})
                 else:
                     module = program.optimizers if owner == "Optimizer" else program.layers
-                    first = {"Dense": [3], "Dropout": [0.5]}.get(owner, [])
+                    first = {"Dense": [3], "Dropout": [0.5], "Input": [(3,)]}.get(owner, [])
                     getattr(module, owner.replace("Optimizer", "Adam"))(*first, **{name: value})
 
 

@@ -180,6 +180,8 @@ def test_invalid_argument_raises_one_sentence(call: Callable[[], object], messag
             r"^scratch's compile has no argument 'steps_per_execution'\.$",
         ),
         (lambda: Dense(3, kernel_constraint="max_norm"), "kernel_constraint"),
+        (lambda: Input((3,), batch_size=5), r"^scratch's Input has no argument 'batch_size'\.$"),
+        (lambda: classifier().summary(60, [1]), r"^scratch's summary has no argument 'positions'\.$"),
         (lambda: Dense(3, noise_shape=None), "noise_shape"),
         (lambda: Dense(3, trainable=np.True_), "trainable"),
         (lambda: Activation("relu", trainable=False), "trainable"),

@@ -13,6 +13,7 @@ from scratch import (
     losses,
     metrics,
     models,
+    ops,
     optimizers,
     regularizers,
     utils,
@@ -43,3 +44,7 @@ __all__ = [
     "regularizers",
     "utils",
 ]
+dropped_names.refuse_unknown_names(
+    *(sys.modules[__name__], backend, callbacks, datasets, initializers, layers, losses, metrics, models, ops),
+    *(optimizers, optimizers.schedules, regularizers, utils),
+)

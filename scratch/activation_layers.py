@@ -6,6 +6,7 @@ Sources: ``leaky_relu.py`` and ``elu.py`` in ``keras/src/layers/activations``; M
 from typing import Unpack
 
 from scratch.checks import check_number
+from scratch.dropped_names import renamed
 from scratch.layer import Common, Layer
 
 
@@ -22,6 +23,7 @@ class LeakyReLU(Layer):
 
     settings = ("negative_slope",)
 
+    @renamed(alpha="negative_slope")
     def __init__(self, negative_slope: float = 0.3, **common: Unpack[Common]) -> None:
         self.negative_slope = check_number("negative_slope", negative_slope)
         super().__init__("leaky_relu", **common)

@@ -2,8 +2,9 @@
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from opcode import opmap
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
@@ -26,6 +27,35 @@ OVERRIDDEN = {  # methods that Keras calls if a subclass defines them: what scra
     "call": "forward(x) and backward(dout)",
     "test_step": "evaluate(x, y)",
     "predict_step": "predict(x)",
+}
+LISTED = {  # what an error names of a module with many names that are not Keras's
+    "scratch.utils": ["PyDataset", "clear_session", "normalize", "plot_model", "set_random_seed", "to_categorical"],
+    "scratch.backend": ["clear_session", "epsilon", "floatx", "image_data_format"],
+}
+DEFAULTS: dict[str, dict[str, Sequence[object]]] = {  # of arguments that Keras has and scratch lacks, by their owner
+    "compile": {"steps_per_execution": [1], "jit_compile": ["auto", False, None], "auto_scale_loss": [True]},
+    "summary": {"positions": [None], "layer_range": [None], "expand_nested": [False], "show_trainable": [False]},
+    "Layer": {"trainable": [True], "activity_regularizer": [None]},
+    "Input": {"batch_size": [None], "sparse": [None, False], "tensor": [None], "optional": [False]},
+    "Dense": {"kernel_constraint": [None], "bias_constraint": [None], "lora_rank": [None]},
+    "Dropout": {"noise_shape": [None]},
+    "Flatten": {"data_format": [None]},
+    "ReLU": {"max_value": [None], "negative_slope": [0, 0.0], "threshold": [0, 0.0]},
+    "Softmax": {"axis": [-1]},
+    "BatchNormalization": {
+        **{f"{name}_initializer": ["zeros"] for name in ("beta", "moving_mean")},
+        **{f"{name}_initializer": ["ones"] for name in ("gamma", "moving_variance")},
+        **{f"{name}_{kind}": [None] for name in ("beta", "gamma") for kind in ("regularizer", "constraint")},
+        "synchronized": [False],
+    },
+    "Optimizer": {
+        "name": ["SGD", "adam", "Adam", "rmsprop", "RMSprop", "adagrad", "Adagrad"],
+        "use_ema": [False],
+        "ema_momentum": [0.99],
+        "ema_overwrite_frequency": [None],
+        "loss_scale_factor": [None],
+        "gradient_accumulation_steps": [None],
+    },
 }
 HISTORY = {"acc": "accuracy", "val_acc": "val_accuracy"}
 
@@ -55,6 +85,62 @@ def register(package: str) -> None:
     """Let ``import`` find the dropped modules of a package."""
     for name in MODULES:
         sys.modules[f"{package}.{name}"] = DroppedModule(f"{package}.{name}")
+
+
+def refuse_unknown_names(*modules: ModuleType) -> None:
+    """Let a name that a module does not have raise an error of one sentence, which lists what there is.
+
+    Type checkers do not see these functions, and so still report such a name.
+    """
+    for module in modules:
+        vars(module)["__getattr__"] = _unknown_name(module, vars(module).get("__getattr__"))
+
+
+def _unknown_name(module: ModuleType, load: Callable[[str], Any] | None) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a module that asks ``load``, its own one, and then raises the error."""
+
+    def find(name: str) -> Any:
+        if load is not None:
+            try:
+                return load(name)
+            except AttributeError:
+                pass
+        if name.startswith("_") or f"{module.__name__}.{name}" in sys.modules:  # the import system takes it from there
+            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+        frame = sys._getframe(1)
+        # An import statement would replace an AttributeError, and hasattr passes an ImportError on.
+        is_import = frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]
+        raise (ImportError if is_import else AttributeError)(f"{module.__name__} has no {name}{_instead(module, name)}")
+
+    return find
+
+
+def _instead(module: ModuleType, name: str) -> str:
+    """Return the end of the error: what to use instead of a name that the module does not have."""
+    if name == "Model":
+        return ", as scratch has no functional API; list the layers in a Sequential model."
+    if module.__name__ == "scratch.ops":
+        return ", as it is not keras.ops; use NumPy."
+    values = vars(module)
+    own = [key for key, value in values.items() if getattr(value, "__module__", "") == module.__name__]
+    names = LISTED.get(module.__name__) or values.get("__all__") or own
+    listed = (key for key in names if key[0] != "_" and not isinstance(values.get(key), tuple | list | dict))
+    return f"; it has {', '.join(listed)}."
+
+
+def unknown_arguments(given: Mapping[str, object], *owners: str) -> list[str]:
+    """Return the names of arguments that ``DEFAULTS`` does not have with their value: Keras's defaults change nothing.
+
+    Args:
+        given: values by name.
+        *owners: the method, or the class and its base classes.
+    """
+    known = {name: values for owner in owners for name, values in DEFAULTS.get(owner, {}).items()}
+    return [
+        name
+        for name, value in given.items()
+        if not any(type(value) is type(default) and value == default for default in known.get(name, ()))
+    ]
 
 
 def renamed(**new_names: str) -> Callable[[F], F]:

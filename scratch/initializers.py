@@ -244,6 +244,7 @@ CLASSES: tuple[type[ConfiguredInitializer], ...] = (
     *(LecunUniform, LecunNormal, TruncatedNormal, VarianceScaling, Constant, Orthogonal, Identity),
 )
 INITIALIZERS: dict[str, type[ConfiguredInitializer]] = {utils.snake_case(class_.__name__): class_ for class_ in CLASSES}
+ALIASES = {"normal": "random_normal", "uniform": "random_uniform", "one": "ones", "zero": "zeros"}  # as in Keras
 # Instances, so that ``zeros(shape, rng)`` is a call of a function.
 zeros, ones, random_uniform, random_normal = Zeros(), Ones(), RandomUniform(), RandomNormal()
 glorot_uniform, glorot_normal, he_uniform, he_normal = GlorotUniform(), GlorotNormal(), HeUniform(), HeNormal()
@@ -259,6 +260,6 @@ def get(initializer: str | Initializer | type[ConfiguredInitializer]) -> Initial
         return initializer()
     if callable(initializer):
         return cast(Initializer, initializer)
-    names = {class_.__name__: name for name, class_ in INITIALIZERS.items()}
+    names = {class_.__name__: name for name, class_ in INITIALIZERS.items()} | ALIASES
     name = names.get(initializer, initializer) if isinstance(initializer, str) else initializer
     return INITIALIZERS[check_name("initializer", name, INITIALIZERS)]()

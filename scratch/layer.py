@@ -17,21 +17,13 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops, utils
 from scratch.checks import check_array, check_dtype, check_integer, check_name, check_sample_shape
-from scratch.dropped_names import refuse_keras_methods
+from scratch.dropped_names import refuse_keras_methods, unknown_arguments
 from scratch.initializers import Initializer
 from scratch.regularizers import L1L2
 from scratch.utils import Array, Shape, auto_name
 
-ACTIVATIONS = (
-    "linear",
-    "relu",
-    "sigmoid",
-    "softmax",
-    "tanh",
-    "elu",
-    "leaky_relu",
-    "softplus",
-)  # ops has a _forward and a _backward for each
+# ``ops`` has a _forward and a _backward for each.
+ACTIVATIONS = ("linear", "relu", "sigmoid", "softmax", "tanh", "elu", "leaky_relu", "softplus")
 WeightShapes = dict[str, tuple[tuple[int, ...], Initializer]]
 
 
@@ -87,8 +79,8 @@ class Layer:
         dtype: DTypeLike | None = None,
         **unknown: object,
     ) -> None:
-        if unknown:
-            raise TypeError(f"scratch's {type(self).__name__} has no argument {', '.join(map(repr, unknown))}.")
+        if names := unknown_arguments(unknown, *(cls.__name__ for cls in type(self).__mro__)):
+            raise TypeError(f"scratch's {type(self).__name__} has no argument {', '.join(map(repr, names))}.")
         self._activation = _checked_activation(activation)
         if input_dim is not None:
             if input_shape is not None:
@@ -103,6 +95,17 @@ class Layer:
         self._backend: str | None = None
         self._dtype = None if dtype is None else check_dtype(dtype)
         self.name = auto_name(type(self).__name__) if name is None else str(name)
+
+    @property
+    def name(self) -> str:
+        """The name, unique in a model; as in Keras it cannot contain "/", which separates names in files."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if "/" in str(name):
+            raise ValueError(f"The name of a layer or model cannot contain '/'; got {name!r}: choose another name.")
+        self._name = str(name)
 
     @property
     def activation(self) -> str:

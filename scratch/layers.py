@@ -10,7 +10,7 @@ models like the article's with a compiled step that does not call these methods 
 """
 
 import math
-from typing import Unpack
+from typing import Any, Unpack
 
 from numpy.typing import DTypeLike
 
@@ -53,9 +53,11 @@ class Input(Layer):
         name: name of the entry.
     """
 
-    def __init__(self, shape: tuple[int, ...], dtype: DTypeLike | None = None, name: str | None = None) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], dtype: DTypeLike | None = None, name: str | None = None, **unknown: Any
+    ) -> None:
         check_sample_shape("shape", shape)  # None is allowed as the input_shape of other layers
-        super().__init__(input_shape=shape, dtype=dtype, name=name)
+        super().__init__(input_shape=shape, dtype=dtype, name=name, **unknown)
 
 
 class InputLayer(Input):
@@ -68,10 +70,11 @@ class InputLayer(Input):
         name: str | None = None,
         *,
         input_shape: tuple[int, ...] | None = None,
+        **unknown: Any,
     ) -> None:
         if (shape is None) == (input_shape is None):
             raise ValueError(f"Pass shape or input_shape; got {shape!r} and {input_shape!r}.")
-        super().__init__(shape or input_shape or (), dtype, name)
+        super().__init__(shape or input_shape or (), dtype, name, **unknown)
 
 
 class Flatten(Layer):
@@ -175,6 +178,21 @@ class Dense(Layer):
         super().__init__(activation, **common)
         penalties = {"W": self.kernel_regularizer, "b": self.bias_regularizer if use_bias else None}
         self.regularizers = {key: penalty for key, penalty in penalties.items() if penalty is not None}
+
+    @property
+    def kernel(self) -> Array:
+        """W under Keras's name; not a copy."""
+        return self._built_parameter("W")
+
+    @property
+    def bias(self) -> Array | None:
+        """The parameter b under Keras's name, not a copy; None without a bias."""
+        return self._built_parameter("b") if self.use_bias else None
+
+    def _built_parameter(self, key: str) -> Array:
+        if not self.built:
+            raise AttributeError(f"Layer {self.name!r} has no weights yet: call it, or its model, on data first.")
+        return self.params[key]
 
     def weight_shapes(self, input_shape: Shape) -> WeightShapes:
         """W is (inputs, units), b is (units,), as in Keras."""

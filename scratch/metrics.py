@@ -189,6 +189,7 @@ METRICS: dict[str, type[Any]] = {
     "mean_absolute_error": MeanAbsoluteError,
 }
 ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
+ALIASES |= {alias.upper(): name for alias, name in ALIASES.items()}
 
 
 def _function(name: str) -> Callable[[ArrayLike, ArrayLike], Array]:
@@ -233,7 +234,7 @@ def get(
     """
     fitting = BinaryAccuracy if units == 1 else SparseCategoricalAccuracy if loss.sparse else CategoricalAccuracy
     found: list[tuple[Metric, str, bool]] = []
-    plain, heavy = ([m] if isinstance(m, str) else check_list("metrics", m) for m in (metrics, weighted))
+    plain, heavy = _listed(metrics), _listed(weighted)
     for i, entry in enumerate([*plain, *heavy]):
         metric, is_weighted, names = _metric(entry, fitting), i >= len(plain), [name for _, name, _ in found]
         name = f"weighted_{metric.name}" if is_weighted and metric.name in names else metric.name
@@ -251,6 +252,12 @@ def get(
     return [metric for metric, _, _ in found]
 
 
+def _listed(metrics: Any) -> list[Any]:
+    """Return the entries of a list, of one name, or of a list in a list, as for Keras's models with several outputs."""
+    entries = [metrics] if isinstance(metrics, str) else check_list("metrics", metrics)
+    return _listed(entries[0]) if len(entries) == 1 and isinstance(entries[0], list | tuple) else entries
+
+
 def _metric(entry: Any, fitting: type[Metric]) -> Metric:
     """Return the object for an entry of ``compile(metrics=[…])``; ``fitting`` is the class for ``'accuracy'``."""
     if isinstance(entry, Metric):
@@ -263,7 +270,8 @@ def _metric(entry: Any, fitting: type[Metric]) -> Metric:
     known: dict[str, type[Any]] = {"accuracy": fitting, "acc": fitting, **METRICS}
     others = {alias: METRICS[key] for alias, key in ALIASES.items()}
     others |= {metric.__name__: metric for metric in METRICS.values()}
-    if name not in others:
+    key = name.lower() if name.lower() in ("accuracy", "acc") else name  # in any case, as in Keras, and named as given
+    if key not in others | known:
         check_name("metric", name if callable(entry) else entry, known)
-    metric: Metric = (others | known)[name](name)
+    metric: Metric = (others | known)[key](name)
     return metric

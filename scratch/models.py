@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from scratch import ops, saving
 from scratch.checks import check_name
-from scratch.dropped_names import METHODS
+from scratch.dropped_names import METHODS, unknown_arguments
 from scratch.files import FileError, named
 from scratch.layer import gradient_name
 from scratch.summary import print_summary
@@ -65,17 +65,28 @@ class Sequential(Trainer):
         with self.reading():
             return self.detached().trace_batch(loss, samples, targets, training)
 
-    def summary(self, print_fn: Callable[[str], object] | None = None, line_length: int | None = None) -> None:
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: None = None,
+        print_fn: Callable[[str], object] | None = None,
+        **unknown: object,
+    ) -> None:
         """Print the layers, the shapes of their outputs and their numbers of parameters.
 
         Args:
+            line_length: width of the table; default: the terminal's minus 4, at most 88.
+            positions: must be None.
             print_fn: receives the whole text, without colours; by default the text is printed, with colours in a
                 terminal.
-            line_length: width of the table; default: the terminal's minus 4, at most 88.
+            **unknown: Keras's further arguments, with its defaults.
 
         Raises:
+            TypeError: if there is another argument.
             ValueError: if the width is too small for three columns.
         """
+        if names := unknown_arguments({"positions": positions, **unknown}, "summary"):
+            raise TypeError(f"scratch's summary has no argument {', '.join(map(repr, names))}.")
         print_summary(self, line_length, print_fn)
 
     def __getattr__(self, name: str) -> Any:
@@ -185,6 +196,18 @@ def model_from_json(json_string: str, backend: str = "numba") -> Sequential:
     if arguments := description.compile_arguments:
         model.compile(**arguments._asdict())
     return model
+
+
+def clone_model(model: Sequential) -> Sequential:
+    """Return a new model with the layers and the arguments of ``compile`` of another, and with new initial weights.
+
+    Raises:
+        ValueError: if Keras has no counterpart of a layer.
+
+    Warns:
+        UserWarning: as ``save``, if Keras has no counterpart of an argument of ``compile``; the new one then has none.
+    """
+    return model_from_json(model.to_json(), model.backend)
 
 
 def from_description(description: "Description", backend: str = "numba") -> Sequential:

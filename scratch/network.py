@@ -7,6 +7,7 @@ or when a model that it has trained predicts.
 """
 
 import threading
+from contextlib import suppress
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +21,7 @@ from scratch.losses import Loss
 from scratch.metrics import Mean, Metric
 from scratch.optimizers import Optimizer
 from scratch.pixels import Pixels
-from scratch.utils import Array
+from scratch.utils import Array, Shape
 
 
 class Network(LayerStack):
@@ -139,7 +140,11 @@ class Network(LayerStack):
         Raises:
             ValueError: if x is not a batch of finite numbers of the right shape.
         """
-        dtype = self._layers[0].dtype if self._layers else None
+        if hasattr(x, "__iter__") and not hasattr(x, "__getitem__") and not hasattr(x, "__array__"):  # tf.data.Dataset
+            raise ValueError(
+                f"{argument} must be an array, a generator of batches or a utils.PyDataset; got {type(x).__name__}."
+            )
+        dtype, x = self._layers[0].dtype if self._layers else None, self._only_input(x, argument)
         array = x if isinstance(x, Pixels) else check_array(argument, x, dtype)
         rank = len(self.input_shape or array.shape)
         if len(array.shape) == rank - 1 and self.input_shape is not None and self.input_shape[-1] == 1:
@@ -148,6 +153,28 @@ class Network(LayerStack):
             array = array[..., 0]
         self.compute_output_shape(array.shape)
         return array
+
+    def _only_input(self, x: ArrayLike | Pixels, argument: str) -> ArrayLike | Pixels:
+        """Return the array of a list of one array, as Keras does; x itself if it may be a list of samples.
+
+        Raises:
+            ValueError: if x is a list of several arrays, each a batch that the model accepts.
+        """
+        if not isinstance(x, list | tuple) or not x:
+            return x
+        shape = getattr(x[0], "shape", ())
+        if len(shape) < 2 or self._accepts((len(x), *shape)) or not self._accepts(shape):
+            return x
+        if len(x) > 1:
+            raise ValueError(f"{argument} must be one array, the input of this model; got a list of {len(x)} arrays.")
+        only: ArrayLike | Pixels = x[0]
+        return only
+
+    def _accepts(self, input_shape: Shape) -> bool:
+        with suppress(ValueError):
+            self.compute_output_shape(input_shape)
+            return True
+        return False
 
     def reading(self) -> "threading.RLock":
         """Return the lock that inference holds; also ask ``fit`` to pause after its step, so that inference gets it."""

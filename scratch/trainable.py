@@ -12,6 +12,7 @@ from scratch import metrics as metrics_module
 from scratch.batches import Data
 from scratch.callbacks import Callback, History, Logs
 from scratch.checks import check_same_length
+from scratch.dropped_names import unknown_arguments
 from scratch.execution import Steps, TrainFunction
 from scratch.fit_state import FitState
 from scratch.losses import Loss
@@ -43,6 +44,7 @@ class TrainableNetwork(Network):
         metrics: str | Sequence[str | Metric | type[Metric] | Callable[..., Any]] | None = None,
         weighted_metrics: str | Sequence[str | Metric | type[Metric] | Callable[..., Any]] | None = None,
         run_eagerly: bool = False,
+        **unknown: object,
     ) -> None:
         """Configure the model for training; its parameters stay as they are.
 
@@ -54,11 +56,15 @@ class TrainableNetwork(Network):
             weighted_metrics: as ``metrics``, but means over samples with the weights that ``fit`` is given.
             run_eagerly: whether to train layer by layer on either backend, so that a ``print`` or a breakpoint in
                 ``layers.py`` is reached for every batch.
+            **unknown: Keras's further arguments, with its defaults.
 
         Raises:
+            TypeError: if there is another argument.
             ValueError: if a name is unknown, the loss has no reduction to one number or no operation on the model's
                 backend, or the optimizer belongs to another model.
         """
+        if names := unknown_arguments(unknown, "compile"):
+            raise TypeError(f"scratch's compile has no argument {', '.join(map(repr, names))}.")
         if loss_weights is not None:
             raise ValueError(
                 "scratch does not support loss_weights, the third argument as in Keras; "
@@ -155,6 +161,8 @@ class TrainableNetwork(Network):
         units = output_shape[-1]
         if self._units_of_metrics != units:  # layers have been added or removed since ``compile``
             self._choose_metrics(self._listed_metrics, loss, units)
+        if isinstance(y, list | tuple) and len(y) == 1 < len(samples) and hasattr(y[0], "shape"):  # as in Keras
+            y = y[0]
         targets = loss.check_targets(y, output_shape, f"{prefix}y")
         check_same_length(f"{prefix}x", samples, f"{prefix}y", targets)
         return samples, targets

@@ -139,7 +139,7 @@ def test_unsupported_by_keras(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     for model, message in (
         (Sequential([Mine(2, name="m")]), "The layer 'm' is a Mine, which has no counterpart in Keras"),
-        (Sequential([Dense(2, name="a/b")]), "'a/b' is not a name in Keras"),
+        (Sequential([Dense(2, name="a\nb")]), r"'a\\nb' is not a name in Keras"),
     ):
         with pytest.raises(FileError, match=f"{re.escape(str(path))}: .*{message}"):
             model.save(path)

@@ -153,7 +153,7 @@ def test_file_names_with_wrong_suffix(name: str, tmp_path: Path) -> None:
         with pytest.raises(FileError, match=r"a file with weights must end in \.weights\.h5, \.keras or \.npz"):
             model.load_weights(tmp_path / name)
     if not name.endswith(".keras"):
-        with pytest.raises(FileError, match=r"must end in \.keras"):
+        with pytest.raises(FileError, match=rf"{name}: .* must end in \.keras; pass '{Path(name).stem}\.keras'\.$"):
             model.save(tmp_path / name)
         with pytest.raises(FileError, match=r"must end in \.keras"):
             load_model(tmp_path / name)

@@ -5,14 +5,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from scratch import initializers, losses, metrics
+from scratch import initializers, losses, metrics, optimizers
 from scratch.callbacks import EarlyStopping, LambdaCallback
-from scratch.layers import ACTIVATIONS, Activation, Dense, Flatten, Input
+from scratch.layers import ACTIVATIONS, Activation, Dense, Flatten, Input, ReLU
 from scratch.models import Sequential
 from scratch.optimizers import SGD
 from scratch.utils import set_random_seed, to_categorical
 
 X, Y = np.ones((6, 4)), np.eye(3)[[0, 1, 2, 0, 1, 2]]
+
+
+def relu(z: np.ndarray) -> np.ndarray:
+    """Stand for tf.nn.relu."""
+    return np.maximum(z, 0)
 
 
 def classifier() -> Sequential:
@@ -30,6 +35,11 @@ LAYERS = [
     (lambda: Dense(2, "rleu"), f"Unknown activation 'rleu': choose one of {KNOWN_ACTIVATIONS}"),
     (lambda: Activation("gelu"), f"Unknown activation 'gelu': choose one of {KNOWN_ACTIVATIONS}"),
     (lambda: Activation(None), "Unknown activation None"),
+    (lambda: Dense(2, relu), r"^activation must be a name; got relu: pass activation='relu'\.$"),
+    (lambda: Activation(relu), r"^activation must be a name; got relu: pass activation='relu'\.$"),
+    (lambda: Dense(2, np.sin), f"^activation must be a name; got sin: choose one of {KNOWN_ACTIVATIONS}"),
+    (lambda: Dense(2, ReLU()), r"^activation must be a name; got ReLU: list the layer in the model, after this one\.$"),
+    (lambda: optimizers.get(SGD), r"^optimizer must be a name; got SGD: pass optimizer='SGD'\.$"),
     (lambda: Dense(2, kernel_initializer="xavier"), "Unknown initializer 'xavier': choose one of glorot_uniform, "),
     (lambda: initializers.get(3), "Unknown initializer 3"),
     (lambda: initializers.get(["zeros"]), r"Unknown initializer \['zeros'\]"),
@@ -48,10 +58,13 @@ LAYERS = [
     (lambda: Dense(2, input_shape=(0,)), "each entry of input_shape must be an integer"),
     (lambda: Input(()), r"shape must be a tuple"),
     (lambda: Input(None), r"shape must be a tuple such as \(784,\), the shape of one sample; got None"),
+    (lambda: Dense(2, name="a/b"), "The name of a layer or model cannot contain '/'; got 'a/b': choose another"),
+    (lambda: setattr(Dense(2), "name", "a/b"), "The name of a layer or model cannot contain '/'; got 'a/b'"),
     (lambda: Dense(2).count_params(), "Layer 'dense' has no weights yet"),
 ]
 MODELS = [
     (lambda: Sequential(backend="cuda"), "Unknown backend 'cuda': choose one of numpy, numba"),
+    (lambda: Sequential(name="a/b"), "The name of a layer or model cannot contain '/'; got 'a/b'"),
     (lambda: Sequential(dtype="float16"), "dtype must be 'float32' or 'float64'"),
     (lambda: Sequential(Dense(2)), "layers must be a list; got Dense"),
     (
@@ -158,12 +171,23 @@ def test_invalid_argument_raises_one_sentence(call: Callable[[], object], messag
     ("call", "argument"),
     [
         (lambda: classifier().fit(X, Y, workers=2), "workers"),
-        (lambda: classifier().compile("sgd", "categorical_crossentropy", jit_compile=True), "jit_compile"),
+        (
+            lambda: classifier().compile("sgd", "categorical_crossentropy", jit_compile=True),
+            r"^scratch's compile has no argument 'jit_compile'\.$",
+        ),
+        (
+            lambda: classifier().compile("sgd", "categorical_crossentropy", steps_per_execution=True),
+            r"^scratch's compile has no argument 'steps_per_execution'\.$",
+        ),
         (lambda: Dense(3, kernel_constraint="max_norm"), "kernel_constraint"),
+        (lambda: Input((3,), batch_size=5), r"^scratch's Input has no argument 'batch_size'\.$"),
+        (lambda: classifier().summary(60, [1]), r"^scratch's summary has no argument 'positions'\.$"),
+        (lambda: Dense(3, noise_shape=None), "noise_shape"),
+        (lambda: Dense(3, trainable=np.True_), "trainable"),
         (lambda: Activation("relu", trainable=False), "trainable"),
         (lambda: Sequential(trainable=False), "trainable"),
         (lambda: SGD(use_ema=True), "use_ema"),
-        (lambda: classifier().summary(expand_nested=True), "expand_nested"),
+        (lambda: classifier().summary(expand_nested=True), r"^scratch's summary has no argument 'expand_nested'\.$"),
         (lambda: losses.CategoricalCrossentropy(axis=1), "axis"),
         (lambda: Flatten(activation="relu"), "activation"),
         (lambda: LambdaCallback(on_epoch_middle=print), "on_epoch_middle"),

@@ -62,6 +62,9 @@ CATEGORICAL: list[tuple[Any, Any, str]] = [
     (X, Y.astype(str), "y must hold real numbers"),
     ([[1, 2, 3, 4], [1, 2]], Y[:2], "x must be a rectangular array"),
     (None, Y, "x must hold real numbers; got NoneType"),
+    ({1.0}, Y, r"x must be an array, a generator of batches or a utils\.PyDataset; got set\.$"),
+    ([X, X], Y, r"x must be one array, the input of this model; got a list of 2 arrays\.$"),
+    (X, [[1, 0, 0]], "x and y must hold the same number of samples; got 6 and 1"),
 ]
 SPARSE: list[tuple[Any, Any, str]] = [
     (X, LABELS + 1, "y must hold labels from 0 to 2, one for each unit; got 3"),

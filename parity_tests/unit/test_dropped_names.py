@@ -11,7 +11,7 @@ import pytest
 
 import scratch
 from scratch.dropped_names import METHODS, MODULES
-from scratch.layers import Dense, Dropout, Input, Layer, ReLU
+from scratch.layers import Dense, Dropout, Input, Layer, LeakyReLU, ReLU
 from scratch.models import Sequential
 
 X, Y = np.ones((4, 3)), np.eye(2)[[0, 1, 0, 1]]
@@ -37,12 +37,49 @@ def test_a_module(module: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("module", "name", "message"),
+    [
+        ("scratch", "activations", "scratch has no activations; it has Input, Sequential, backend, .*, utils"),
+        (
+            "scratch.models",
+            "Model",
+            "scratch.models has no Model, as scratch has no functional API; list the layers in",
+        ),
+        ("scratch.layers", "Normalization", "scratch.layers has no Normalization; it has ELU, Activation, Batch"),
+        ("scratch.optimizers", "Nadam", "scratch.optimizers has no Nadam; it has SGD, Adagrad, "),
+        (
+            "scratch.optimizers.schedules",
+            "CosineDecay",
+            "scratch.optimizers.schedules has no CosineDecay; it has Learn",
+        ),
+        ("scratch.metrics", "Precision", "scratch.metrics has no Precision; it has .*, BinaryAccuracy, "),
+        ("scratch.losses", "Huber", "scratch.losses has no Huber; it has BinaryCrossentropy, "),
+        ("scratch.callbacks", "TensorBoard", "scratch.callbacks has no TensorBoard; it has BackupAndRestore, "),
+        ("scratch.datasets", "cifar10", r"scratch.datasets has no cifar10; it has fashion_mnist, mnist\.$"),
+        ("scratch.utils", "pad_sequences", "scratch.utils has no pad_sequences; it has PyDataset, .*, to_categorical"),
+        ("scratch.backend", "variable", "scratch.backend has no variable; it has clear_session, "),
+        ("scratch.ops", "mean", r"scratch.ops has no mean, as it is not keras.ops; use NumPy\.$"),
+    ],
+)
+def test_a_name_that_a_module_does_not_have(module: str, name: str, message: str) -> None:
+    found = importlib.import_module(module)
+    with pytest.raises(AttributeError, match=f"^{message}"):
+        getattr(found, name)
+    with pytest.raises(ImportError, match=f"^{message}"):
+        exec(f"from {module} import {name}")
+    assert not hasattr(found, name)
+    with pytest.raises(AttributeError, match=rf"^module '{module}' has no attribute '__{name}__'$"):
+        getattr(found, f"__{name}__")
+
+
+@pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: new_model().fit(X, Y, nb_epoch=2), "fit has no argument 'nb_epoch'; Keras 3 calls it 'epochs'."),
         (lambda: Dense(output_dim=2), "Dense has no argument 'output_dim'; Keras 3 calls it 'units'."),
         (lambda: Dense(2, init="uniform"), "Dense has no argument 'init'; Keras 3 calls it 'kernel_initializer'."),
         (lambda: Dropout(p=0.5), "Dropout has no argument 'p'; Keras 3 calls it 'rate'."),
+        (lambda: LeakyReLU(alpha=0.2), "LeakyReLU has no argument 'alpha'; Keras 3 calls it 'negative_slope'."),
         (lambda: scratch.optimizers.SGD(lr=0.1), "SGD has no argument 'lr'; Keras 3 calls it 'learning_rate'."),
     ],
 )

@@ -65,12 +65,16 @@ mean_squared_error = mse = _function("mean_squared_error")
 mean_absolute_error = mae = _function("mean_absolute_error")
 
 
-def get(loss: str | Loss | type[Loss] | Callable[..., Any] | None) -> Loss:
+def get(loss: Any) -> Loss:
     """Return a new loss for a name, a class or one of this module's functions; an instance is returned unchanged.
+
+    As in Keras, a list may hold it, of which a model with several outputs has several.
 
     Raises:
         ValueError: if the name is unknown (the message lists the known names), or it is a function without a gradient.
     """
+    while isinstance(loss, list | tuple) and len(loss) == 1:
+        loss = loss[0]
     if isinstance(loss, Loss):
         return loss
     if inspect.isclass(loss) and issubclass(loss, Loss):

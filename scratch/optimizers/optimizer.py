@@ -12,6 +12,7 @@ from typing import Any, NoReturn, Self, TypedDict
 import numpy as np
 
 from scratch.checks import check_number
+from scratch.dropped_names import unknown_arguments
 from scratch.kernels import UPDATE_RULES, Rule
 from scratch.optimizers import schedules
 from scratch.optimizers.schedules import LearningRateSchedule
@@ -65,7 +66,7 @@ class Optimizer:
         global_clipnorm: float | None = None,
         **unknown: object,
     ) -> None:
-        for name in unknown:
+        for name in unknown_arguments(unknown, *(cls.__name__ for cls in type(self).__mro__)):
             raise TypeError(f"{type(self).__name__} has no argument {name!r}; {RENAMED.get(name, 'leave it out')}.")
         self.schedule: LearningRateSchedule | None = None
         self.learning_rate = learning_rate

@@ -22,7 +22,7 @@ KERAS_VERSION = "3.15.1"  # the version of Keras whose format is written
 
 def write(path: str | os.PathLike[str], model: Network) -> None:
     """Write a model to an archive; see ``Sequential.save``."""
-    _check_suffix(path)
+    _check_suffix(path, f"; pass {Path(path).stem + '.keras'!r}")
     with named(Path(path)):
         entries = to_entries(model)
         with replacing(path) as part:
@@ -82,6 +82,6 @@ def read(path: str | os.PathLike[str], with_compile: bool) -> tuple[config.Descr
     return description, arrays
 
 
-def _check_suffix(path: str | os.PathLike[str]) -> None:
+def _check_suffix(path: str | os.PathLike[str], fix: str = "") -> None:
     if not str(path).endswith(".keras"):
-        raise FileError(f"{path}: the name of an archive must end in .keras.")
+        raise FileError(f"{path}: the name of an archive must end in .keras{fix}.")

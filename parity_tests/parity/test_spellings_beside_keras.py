@@ -1,0 +1,115 @@
+"""Spellings of public programs that Keras accepts: scratch understands the same by them."""
+
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import keras_impl
+import scratch
+from scratch.dropped_names import DEFAULTS
+
+X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+Y = np.eye(3, dtype="float32")[np.arange(8) % 3]
+
+
+def compiled(loss: Any, metrics: Any) -> tuple[scratch.Sequential, keras.Sequential]:
+    """Return a model of each program, with the same weights."""
+    ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])
+    theirs = keras_impl.to_keras(ours)
+    for model in (ours, theirs):
+        model.compile("sgd", loss, metrics=metrics)
+    theirs.run_eagerly = True
+    return ours, theirs
+
+
+@pytest.mark.parametrize("name", ["normal", "uniform", "one", "zero"])
+def test_short_names_of_initializers(name: str) -> None:
+    ours, theirs = (program.initializers.get(name) for program in (scratch, keras))
+    assert type(ours).__name__ == type(theirs).__name__
+    assert ours.get_config() == theirs.get_config()
+
+
+@pytest.mark.parametrize(
+    ("loss", "metrics"),
+    [
+        ("mse", ["MSE", "MAE"]),
+        ("mse", ["ACC"]),
+        ("MSE", ["Accuracy", "mae"]),
+        (["mse"], [["accuracy"]]),
+        (("mse",), [("accuracy", "mae")]),
+    ],
+)
+def test_names_of_losses_and_metrics(loss: Any, metrics: Any) -> None:
+    ours, theirs = (model.fit(X, Y, shuffle=False, verbose=0).history for model in compiled(loss, metrics))
+    assert list(ours) == list(theirs)
+    for key, values in ours.items():
+        np.testing.assert_allclose(values, theirs[key], rtol=0, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:The structure of `inputs` doesn't match")
+@pytest.mark.parametrize("kind", [list, tuple])
+@pytest.mark.parametrize("built", [True, False])
+def test_lists_of_one_input_and_one_output(kind: type, built: bool) -> None:
+    x, y = kind([X]), kind([Y])
+    ours, theirs = compiled("mse", ["accuracy"])
+    if not built:
+        ours = scratch.Sequential([scratch.layers.Dense(3, "softmax")])
+        ours.compile("sgd", "mse", metrics=["accuracy"])
+        assert ours.predict(x, verbose=0).shape == (8, 3)
+        ours.set_weights(theirs.get_weights())
+    for call in (
+        lambda model: model.predict(x, verbose=0),
+        lambda model: model.evaluate(x, y, verbose=0),
+        lambda model: model.fit(x, y, shuffle=False, verbose=0, validation_data=(x, y)).history["val_loss"],
+        lambda model: model.train_on_batch(x, Y),
+        lambda model: model(x),
+    ):
+        np.testing.assert_allclose(call(ours), call(theirs), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("program", [scratch, keras])
+def test_defaults_of_arguments_that_scratch_lacks(program: Any) -> None:
+    for owner, arguments in DEFAULTS.items():
+        for name, values in arguments.items():
+            for value in values:
+                if owner == "compile":
+                    program.Sequential().compile("sgd", "mse", **{name: value})
+                elif owner == "summary":
+                    program.Sequential().summary(60, print_fn=str, **{name: value})
+                else:
+                    module = program.optimizers if owner == "Optimizer" else program.layers
+                    first = {"Dense": [3], "Dropout": [0.5], "Input": [(3,)]}.get(owner, [])
+                    getattr(module, owner.replace("Optimizer", "Adam"))(*first, **{name: value})
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_clone_model(built: bool) -> None:
+    models = compiled("mse", ["accuracy"])
+    if not built:
+        models = tuple(program.Sequential([program.layers.Dense(3)], name="m") for program in (scratch, keras))
+    for program, model in zip((scratch, keras), models, strict=True):
+        clone = program.models.clone_model(model)
+        assert clone.name == model.name
+        assert [layer.name for layer in clone.layers] == [layer.name for layer in model.layers]
+        assert clone.built is built
+        assert (getattr(clone, "optimizer", None) is not None) is built
+        assert not built or clone.optimizer is not model.optimizer
+        for W, V in zip(clone.get_weights()[::2], model.get_weights()[::2], strict=True):
+            assert not np.array_equal(W, V)
+
+
+def test_kernel_and_bias() -> None:
+    for layer, theirs in zip(*(model.layers for model in compiled("mse", None)), strict=True):
+        np.testing.assert_array_equal(layer.kernel, theirs.kernel)
+        np.testing.assert_array_equal(layer.bias, theirs.bias)
+        assert layer.kernel is layer.params["W"]
+    for program in (scratch, keras):
+        with pytest.raises(AttributeError):
+            program.layers.Dense(3).kernel  # noqa: B018
+        layer = program.layers.Dense(3, use_bias=False)
+        layer(X)
+        assert layer.bias is None

@@ -16,6 +16,7 @@ from scratch import (
     ops,
     optimizers,
     regularizers,
+    saving,
     utils,
 )
 from scratch.gradients import gradient_check, numerical_gradient
@@ -46,5 +47,5 @@ __all__ = [
 ]
 dropped_names.refuse_unknown_names(
     *(sys.modules[__name__], backend, callbacks, datasets, initializers, layers, losses, metrics, models, ops),
-    *(optimizers, optimizers.schedules, regularizers, utils),
+    *(optimizers, optimizers.schedules, regularizers, saving, utils),
 )

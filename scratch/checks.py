@@ -23,7 +23,7 @@ def check_name(kind: str, name: object, known: Collection[str]) -> str:
     if not callable(name):
         raise ValueError(f"Unknown {kind} {name!r}: choose one of {', '.join(known)}.")
     given = getattr(name, "__name__", type(name).__name__)  # of a function or class, such as tf.nn.relu
-    fix = f"pass {kind}={given!r}" if given in known else f"choose one of {', '.join(known)}"
+    fix = f"pass {kind}={given.lower()!r}" if given.lower() in known else f"choose one of {', '.join(known)}"
     if hasattr(name, "compute_output_shape"):
         fix = "list the layer in the model, after this one"
     raise ValueError(f"{kind} must be a name; got {given}: {fix}.")

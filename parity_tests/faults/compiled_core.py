@@ -221,8 +221,8 @@ planted_in_kernel(
 )
 planted_in_kernel(
     passes,
-    "(i0, _, j0, j1), dx, y = tile, dz_before.reshape(-1), out.reshape(-1)",
-    "(i0, _, j0, j1), dx, y = tile, dz_before.reshape(-1), vector_view(state.activations, layer.x, n * D)",
+    "dx, out = vector_view(numbers, before.dz + start, length), vector_view(numbers, before.out + start, length)",
+    "dx, out = vector_view(numbers, before.dz + start, length), vector_view(numbers, layer.x + start, length)",
     name="fused_dropout_before_derivative",
     mistake="The derivative of an activation is computed from what Dropout has made of its output.",
 )

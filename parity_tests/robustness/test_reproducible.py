@@ -92,7 +92,7 @@ print(*sorted(after - before))
 
 @pytest.mark.parametrize("module", [scratch.callbacks, scratch.datasets, scratch.saving])
 def test_unknown_names_of_modules_that_import_on_first_use(module: ModuleType) -> None:
-    with pytest.raises(AttributeError, match=f"^module '{module.__name__}' has no attribute 'typo'$"):
+    with pytest.raises(AttributeError, match=f"^{module.__name__} has no typo; it has .*\\.$"):
         module.typo  # noqa: B018
 
 

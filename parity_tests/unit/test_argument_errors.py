@@ -39,7 +39,7 @@ LAYERS = [
     (lambda: Activation(relu), r"^activation must be a name; got relu: pass activation='relu'\.$"),
     (lambda: Dense(2, np.sin), f"^activation must be a name; got sin: choose one of {KNOWN_ACTIVATIONS}"),
     (lambda: Dense(2, ReLU()), r"^activation must be a name; got ReLU: list the layer in the model, after this one\.$"),
-    (lambda: optimizers.get(SGD), r"^optimizer must be a name; got SGD: pass optimizer='SGD'\.$"),
+    (lambda: optimizers.get(SGD), r"^optimizer must be a name; got SGD: pass optimizer='sgd'\.$"),
     (lambda: Dense(2, kernel_initializer="xavier"), "Unknown initializer 'xavier': choose one of glorot_uniform, "),
     (lambda: initializers.get(3), "Unknown initializer 3"),
     (lambda: initializers.get(["zeros"]), r"Unknown initializer \['zeros'\]"),

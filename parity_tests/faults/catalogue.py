@@ -8,7 +8,7 @@ A planted fault is a function with the mistake, decorated with what it replaces 
 
 A fault of the compiled core, whose functions are compiled into each other, replaces lines of source instead:
 
-    planted_in_kernel(passes, "n = job.t.dtype.type(batch.n)", "n = …", name="…", mistake="…")
+    planted_in_kernel(passes, "n = t.dtype.type(batch.n)", "n = …", name="…", mistake="…")
 
 The modules of this package hold the faults, one module for each part of the network; ``faults.FAULTS`` has them all.
 """

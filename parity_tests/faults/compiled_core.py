@@ -36,8 +36,11 @@ planted_in_kernel(
 )
 planted_in_kernel(
     passes,
-    "n = t.dtype.type(batch.n)",
-    "n = t.dtype.type(job.batch_size)",
+    "_loss(job.state.activations, job.t, job.losses, job.probabilities, layer, batch, tile)",
+    """
+    full = Batch(first, batch_size, batch.step)
+    _loss(job.state.activations, job.t, job.losses, job.probabilities, layer, full, tile)
+    """,
     name="short_batch_divided_by_full_size",
     mistake="The gradient of a last batch with fewer samples is divided by the size of a full batch.",
 )
@@ -53,7 +56,7 @@ planted_in_kernel(
     """
     if chunk == 0 and layer.b >= 0:
         column_sums(dz, space.sums, space.numbers)
-        use_bias_gradient(job.rule, batch.step, state, layer, space)
+        use_bias_gradient(rule, batch.step, state, layer, space)
     """,
     "pass",
     name="bias_not_updated",
@@ -198,8 +201,8 @@ planted_in_kernel(
 planted_in_kernel(
     passes,
     """
-    if job.masks.starts[index] >= 0:
-        drop(job.masks, index, batch.first, tile, numbers, (before.dz, before.dz, D))
+    if masks.starts[index] >= 0:
+        drop(masks, index, batch.first, tile, numbers, (before.dz, before.dz, D))
     """,
     "pass",
     name="fused_dropout_not_in_backward",

@@ -3,6 +3,9 @@
 The operations are those of ``numba_ops`` and ``gemm``, applied to a part of each array and in the same order, so that a
 fused step and a step layer by layer give the same bits.  (Only the norms of gradients, for ``clipnorm``, are summed in
 another order here, in float64: see ``updates``.)
+
+``run_chunk`` passes each operation the parts of the job that it needs: Numba takes longer to compile calls with all of
+the job's arrays.
 """
 
 from typing import Any, NamedTuple
@@ -10,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from scratch.kernels import Rule
 from scratch.kernels.arrays import clear, column_sums, copy
 from scratch.kernels.elementwise import activate, activation_gradient, softmax_cross_entropy
 from scratch.kernels.gemm import Bias, add_product, add_sums, product_tile
@@ -28,9 +32,11 @@ from scratch.kernels.job import (
     UPDATE,
     Job,
     Layer,
+    Samples,
+    State,
     Step,
 )
-from scratch.kernels.masks import drop
+from scratch.kernels.masks import Masks, drop
 from scratch.kernels.micro_kernel import Output
 from scratch.kernels.packing import Columns, Factor, Tile, pack_columns, packed_width, pieces
 from scratch.kernels.plan import UPDATE_COLUMNS, UPDATE_ROWS, UPDATE_STEP
@@ -84,17 +90,21 @@ def run_chunk(job: Job, number: int, chunk: int, space: Workspace) -> bool:
         layer = describe(layers, index)
         tile = _tile(kind, layer, batch.n, job.chunks, chunk)
         if kind == GATHER:
-            _gather(job, layer, batch, tile, chunk)
+            place = layer.x + chunk * layer.x_step
+            _gather(job.samples, job.order, job.state.activations, layer, batch, tile, place)
+            if job.masks.starts[0] >= 0:
+                places = place, place, layer.inputs
+                drop(job.masks, index, batch.first, tile, job.state.activations, places)
         elif kind == FORWARD:
-            _forward(job, layer, batch, tile, chunk, space)
+            _forward(job.state, layer, batch, tile, chunk, job.chunks, space)
         elif kind == ACTIVATE:
-            _activate(job, layer, index, batch, tile)
+            _activate(job.state.activations, job.masks, job.layers, index, batch, tile)
         elif kind == LOSS:
-            _loss(job, layer, batch, tile)
+            _loss(job.state.activations, job.t, job.losses, job.probabilities, layer, batch, tile)
         elif kind == BACKWARD:
-            _backward(job, layer, index, batch, tile, space)
+            _backward(job.state, job.masks, job.layers, index, batch, tile, space)
         elif kind == UPDATE:
-            _update(job, layer, batch, tile, chunk, space)
+            _update(job.rule, job.state, layer, batch, tile, chunk, space)
         elif kind == APPLY:
             clip_and_apply(job.rule, batch.step, job.state, layer, tile, chunk == 0)
     return True
@@ -109,10 +119,9 @@ def _losses_are_finite(losses: Array, batch: Batch) -> bool:
 
 
 @inlined
-def _gather(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int) -> None:
-    """Copy a tile of the batch's samples to where the first layer reads it, in the parameters' dtype."""
-    (i0, i1, k0, k1), D, order, samples = tile, layer.inputs, job.order, job.samples
-    x, place = job.state.activations, layer.x + chunk * layer.x_step
+def _gather(samples: Samples, order: Array, x: Array, layer: Layer, batch: Batch, tile: Tile, place: Int) -> None:
+    """Copy a tile of the batch's samples to x, from ``place`` on, where the first layer reads it in x's dtype."""
+    (i0, i1, k0, k1), D = tile, layer.inputs
     for i in range(i0, i1):
         source, destination = order[batch.first + i] * D + k0, place + i * D + k0
         if len(samples.float32) > 0:
@@ -121,8 +130,6 @@ def _gather(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int) -> Non
             copy(samples.float64, source, x, destination, k1 - k0)
         else:
             _scale_pixels(samples.pixels, source, x, destination, k1 - k0)
-    if job.masks.starts[0] >= 0:
-        drop(job.masks, np.int64(0), batch.first, tile, x, (place, place, D))
 
 
 @subroutine
@@ -133,14 +140,14 @@ def _scale_pixels(pixels: Array, start: int, x: Array, place: Int, count: Int) -
 
 
 @inlined
-def _forward(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int, space: Workspace) -> None:
+def _forward(state: State, layer: Layer, batch: Batch, tile: Tile, chunk: int, chunks: int, space: Workspace) -> None:
     """Compute the sums of x W + b; if the layer is partitioned by inputs, one of the two."""
-    state, (i0, _, j0, j1), H, n = job.state, tile, layer.units, batch.n
+    (i0, _, j0, j1), H, n = tile, layer.units, batch.n
     x = matrix_view(state.activations, layer.x + chunk * layer.x_step, n, layer.inputs)
     W = matrix_view(state.parameters, layer.W, layer.inputs, H)
     for number in range(2):
         first, last = _sum_range(layer, number)
-        if first < last and (layer.partition != BY_INPUTS or number == _sum_of(chunk, job.chunks)):
+        if first < last and (layer.partition != BY_INPUTS or number == _sum_of(chunk, chunks)):
             C = Output(state.activations, (layer.second if number else layer.out) + i0 * H + j0, H, j1 - j0)
             b = Bias(state.parameters, np.int64(-1) if number else layer.b)
             product_tile(Factor(x, np.bool_(False)), Factor(W, np.bool_(False)), b, (first, last, tile), C, space)
@@ -159,9 +166,10 @@ def _sum_range(layer: Layer, number: Int) -> tuple[Int, Int]:
 
 
 @inlined
-def _activate(job: Job, layer: Layer, index: int, batch: Batch, tile: Tile) -> None:
+def _activate(numbers: Array, masks: Masks, layers: Array, index: int, batch: Batch, tile: Tile) -> None:
     """Compute activation(x W + b), from its sums, and what a Dropout after it keeps."""
-    (i0, i1, j0, j1), H, numbers = tile, layer.units, job.state.activations
+    layer, (i0, i1, j0, j1) = describe(layers, index), tile
+    H = layer.units
     if layer.split < layer.inputs:
         place, columns = i0 * H + j0, j1 - j0
         second, C = Output(numbers, layer.second + place, H, columns), Output(numbers, layer.out + place, H, columns)
@@ -169,17 +177,18 @@ def _activate(job: Job, layer: Layer, index: int, batch: Batch, tile: Tile) -> N
     count, length = pieces(tile, H)
     for r in range(count):
         activate(layer.activation, vector_view(numbers, layer.out + (i0 + r) * H + j0, length))
-    if job.masks.starts[index + 1] >= 0:
-        places = layer.out, describe(job.layers, index + 1).x, H
-        drop(job.masks, index + 1, batch.first, tile, numbers, places)
+    if masks.starts[index + 1] >= 0:
+        places = layer.out, describe(layers, index + 1).x, H
+        drop(masks, index + 1, batch.first, tile, numbers, places)
 
 
 @inlined
-def _loss(job: Job, layer: Layer, batch: Batch, tile: Tile) -> None:
+def _loss(
+    numbers: Array, t: Array, losses: Array, probabilities: Array, layer: Layer, batch: Batch, tile: Tile
+) -> None:
     """Compute losses and probabilities, and the gradients with respect to the logits."""
-    logits = matrix_view(job.state.activations, layer.out, batch.n, layer.units)
-    dz = matrix_view(job.state.activations, layer.dz, batch.n, layer.units)
-    t, probabilities, losses, (start, end, _, _) = job.t, job.probabilities, job.losses, tile
+    logits = matrix_view(numbers, layer.out, batch.n, layer.units)
+    dz, (start, end, _, _) = matrix_view(numbers, layer.dz, batch.n, layer.units), tile
     n = t.dtype.type(batch.n)
     for i in range(start, end):
         sample = batch.first + i
@@ -187,17 +196,20 @@ def _loss(job: Job, layer: Layer, batch: Batch, tile: Tile) -> None:
 
 
 @inlined
-def _backward(job: Job, layer: Layer, index: int, batch: Batch, tile: Tile, space: Workspace) -> None:
+def _backward(
+    state: State, masks: Masks, layers: Array, index: int, batch: Batch, tile: Tile, space: Workspace
+) -> None:
     """Compute dz of the layer before, from dz of this layer: activation'(out) · (dz W.T), and the mask if any."""
-    state, before, D, n = job.state, describe(job.layers, index - 1), layer.inputs, batch.n
+    layer, before = describe(layers, index), describe(layers, index - 1)
+    D, n = layer.inputs, batch.n
     numbers, (i0, _, j0, j1) = state.activations, tile
     dz = matrix_view(numbers, layer.dz, n, layer.units)
     W = matrix_view(state.parameters, layer.W, D, layer.units)
     no_bias, part = Bias(state.parameters, np.int64(-1)), (np.int64(0), layer.units, tile)
     C = Output(numbers, before.dz + i0 * D + j0, D, j1 - j0)
     product_tile(Factor(dz, np.bool_(False)), Factor(W, np.bool_(True)), no_bias, part, C, space)
-    if job.masks.starts[index] >= 0:
-        drop(job.masks, index, batch.first, tile, numbers, (before.dz, before.dz, D))
+    if masks.starts[index] >= 0:
+        drop(masks, index, batch.first, tile, numbers, (before.dz, before.dz, D))
     count, length = pieces(tile, D)
     for r in range(count):
         start = (i0 + r) * D + j0
@@ -206,9 +218,9 @@ def _backward(job: Job, layer: Layer, index: int, batch: Batch, tile: Tile, spac
 
 
 @inlined
-def _update(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int, space: Workspace) -> None:
+def _update(rule: Rule, state: State, layer: Layer, batch: Batch, tile: Tile, chunk: int, space: Workspace) -> None:
     """Compute dW = x.T dz, some rows at a time, and update these rows of W at once; chunk 0 updates b too."""
-    state, n, (i0, i1, j0, j1) = job.state, batch.n, tile
+    n, (i0, i1, j0, j1) = batch.n, tile
     x = matrix_view(state.activations, layer.x + chunk * layer.x_step, n, layer.inputs)
     dz = matrix_view(state.activations, layer.dz, n, layer.units)
     columns, width = j1 - j0, packed_width(j1 - j0, state.activations)
@@ -232,10 +244,10 @@ def _update(job: Job, layer: Layer, batch: Batch, tile: Tile, chunk: int, space:
                 C,
                 space,
             )
-        use_gradient(job.rule, batch.step, state, layer, (i, end, j0, j1), space)
+        use_gradient(rule, batch.step, state, layer, (i, end, j0, j1), space)
     if chunk == 0 and layer.b >= 0:
         column_sums(dz, space.sums, space.numbers)
-        use_bias_gradient(job.rule, batch.step, state, layer, space)
+        use_bias_gradient(rule, batch.step, state, layer, space)
 
 
 @subroutine

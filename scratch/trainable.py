@@ -161,8 +161,8 @@ class TrainableNetwork(Network):
         units = output_shape[-1]
         if self._units_of_metrics != units:  # layers have been added or removed since ``compile``
             self._choose_metrics(self._listed_metrics, loss, units)
-        if isinstance(y, list | tuple) and len(y) == 1 < len(samples) and hasattr(y[0], "shape"):  # as in Keras
-            y = y[0]
+        if isinstance(y, list | tuple) and len(y) == 1 and getattr(y[0], "shape", ())[:1] == (len(samples),):
+            y = y[0]  # the targets of the only output, as in Keras
         targets = loss.check_targets(y, output_shape, f"{prefix}y")
         check_same_length(f"{prefix}x", samples, f"{prefix}y", targets)
         return samples, targets

@@ -212,3 +212,53 @@ def test_what_is_called_returns_numpy_arrays(backend: str) -> None:
     np.testing.assert_array_equal(logits, model.predict(x[:1], verbose=0))
     assert float(loss) == pytest.approx(-np.log(probabilities[0, 2]))
     assert float(probabilities.sum()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_a_list_of_one_array_is_the_array(kind: type) -> None:
+    trained = [classifier(), classifier()]
+    trained[1].set_weights(trained[0].get_weights())
+    trained[0].fit(X, Y, shuffle=False, verbose=0)
+    trained[1].fit(kind([X]), kind([Y]), shuffle=False, verbose=0)
+    for a, b in zip(*(model.get_weights() for model in trained), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(trained[1].predict(kind([X]), verbose=0), trained[0].predict(X, verbose=0))
+
+
+def test_a_list_of_samples_is_a_batch() -> None:
+    """A list of one or more matrices that the model accepts as samples is not taken for an input."""
+    model = Sequential([Flatten(), Dense(3)])
+    samples = [np.ones((4, 2), np.float32), np.zeros((4, 2), np.float32)]
+    assert model.predict(samples, verbose=0).shape == (2, 3)
+    assert model.predict(samples[:1], verbose=0).shape == (1, 3)
+    assert classifier().predict(list(X[:2]), verbose=0).shape == (2, 3)
+    one = classifier()
+    assert one.test_on_batch(X[:1], [Y[0]]) == one.test_on_batch([X[:1]], [Y[:1]]) == one.test_on_batch(X[:1], Y[:1])
+
+
+@pytest.mark.parametrize("loss", [["categorical_crossentropy"], ("categorical_crossentropy",)])
+@pytest.mark.parametrize(
+    ("metrics", "names"),
+    [([["accuracy"]], ["accuracy"]), ([("Accuracy", "mae")], ["Accuracy", "mae"]), (["MSE", "ACC"], ["ACC", "MSE"])],
+)
+def test_lists_of_losses_and_metrics(loss: Any, metrics: Any, names: list[str]) -> None:
+    model = Sequential([Dense(3, "softmax")])
+    model.compile("sgd", loss, metrics=metrics)
+    assert list(model.evaluate(X, Y, verbose=0, return_dict=True)) == sorted([*names, "loss"])
+
+
+def test_kernel_and_bias() -> None:
+    layer = Dense(3)
+    with pytest.raises(AttributeError, match=r"^Layer 'dense' has no weights yet: call it, or its model, on data"):
+        layer.kernel  # noqa: B018
+    layer(X)
+    assert layer.kernel is layer.params["W"]
+    assert layer.bias is layer.params["b"]
+    layer = Dense(3, use_bias=False)
+    assert layer.bias is None
+
+
+def test_defaults_of_arguments_that_scratch_lacks() -> None:
+    classifier(steps_per_execution=1, jit_compile="auto", auto_scale_loss=True)
+    Dense(3, kernel_constraint=None, activity_regularizer=None)
+    SGD(name="SGD", use_ema=False)

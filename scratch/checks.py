@@ -23,9 +23,12 @@ def check_name(kind: str, name: object, known: Collection[str]) -> str:
     if not callable(name):
         raise ValueError(f"Unknown {kind} {name!r}: choose one of {', '.join(known)}.")
     given = getattr(name, "__name__", type(name).__name__)  # of a function or class, such as tf.nn.relu
-    fix = f"pass {kind}={given.lower()!r}" if given.lower() in known else f"choose one of {', '.join(known)}"
-    if hasattr(name, "compute_output_shape"):
+    if hasattr(name, "compute_output_shape"):  # a layer
         fix = "list the layer in the model, after this one"
+    elif given.lower() in known:
+        fix = f"pass {kind}={given.lower()!r}"
+    else:
+        fix = f"choose one of {', '.join(known)}"
     raise ValueError(f"{kind} must be a name; got {given}: {fix}.")
 
 

@@ -100,11 +100,8 @@ def _unknown_name(module: ModuleType, load: Callable[[str], Any] | None) -> Call
     """Return the ``__getattr__`` of a module that asks ``load``, its own one, and then raises the error."""
 
     def find(name: str) -> Any:
-        if load is not None:
-            try:
-                return load(name)
-            except AttributeError:
-                pass
+        if load is not None and name in (*dir(module), *LISTED.get(module.__name__, ())):  # imported on first use
+            return load(name)
         if name.startswith("_") or f"{module.__name__}.{name}" in sys.modules:  # the import system takes it from there
             raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
         frame = sys._getframe(1)
@@ -141,6 +138,12 @@ def unknown_arguments(given: Mapping[str, object], *owners: str) -> list[str]:
         for name, value in given.items()
         if not any(type(value) is type(default) and value == default for default in known.get(name, ()))
     ]
+
+
+def refuse_unknown_arguments(label: str, given: Mapping[str, object], *owners: str) -> None:
+    """Raise a ``TypeError``, which calls the function or class ``label``, if there are ``unknown_arguments``."""
+    if names := unknown_arguments(given, *owners):
+        raise TypeError(f"scratch's {label} has no argument {', '.join(map(repr, names))}.")
 
 
 def renamed(**new_names: str) -> Callable[[F], F]:

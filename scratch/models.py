@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from scratch import ops, saving
 from scratch.checks import check_name
-from scratch.dropped_names import METHODS, unknown_arguments
+from scratch.dropped_names import METHODS, refuse_unknown_arguments
 from scratch.files import FileError, named
 from scratch.layer import gradient_name
 from scratch.summary import print_summary
@@ -85,8 +85,7 @@ class Sequential(Trainer):
             TypeError: if there is another argument.
             ValueError: if the width is too small for three columns.
         """
-        if names := unknown_arguments({"positions": positions, **unknown}, "summary"):
-            raise TypeError(f"scratch's summary has no argument {', '.join(map(repr, names))}.")
+        refuse_unknown_arguments("summary", {"positions": positions, **unknown}, "summary")
         print_summary(self, line_length, print_fn)
 
     def __getattr__(self, name: str) -> Any:

@@ -12,7 +12,7 @@ from scratch import metrics as metrics_module
 from scratch.batches import Data
 from scratch.callbacks import Callback, History, Logs
 from scratch.checks import check_same_length
-from scratch.dropped_names import unknown_arguments
+from scratch.dropped_names import refuse_unknown_arguments
 from scratch.execution import Steps, TrainFunction
 from scratch.fit_state import FitState
 from scratch.losses import Loss
@@ -63,8 +63,7 @@ class TrainableNetwork(Network):
             ValueError: if a name is unknown, the loss has no reduction to one number or no operation on the model's
                 backend, or the optimizer belongs to another model.
         """
-        if names := unknown_arguments(unknown, "compile"):
-            raise TypeError(f"scratch's compile has no argument {', '.join(map(repr, names))}.")
+        refuse_unknown_arguments("compile", unknown, "compile")
         if loss_weights is not None:
             raise ValueError(
                 "scratch does not support loss_weights, the third argument as in Keras; "

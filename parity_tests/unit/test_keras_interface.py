@@ -261,4 +261,4 @@ def test_kernel_and_bias() -> None:
 def test_defaults_of_arguments_that_scratch_lacks() -> None:
     classifier(steps_per_execution=1, jit_compile="auto", auto_scale_loss=True)
     Dense(3, kernel_constraint=None, activity_regularizer=None)
-    SGD(name="SGD", use_ema=False)
+    assert SGD(name="SGD", use_ema=False).get_config() == SGD().get_config()

@@ -97,7 +97,8 @@ class NumpyNetwork:
         if not isinstance(out, tuple | list):
             return out
         classes = np.size(self.slots[-1].array)
-        return next((part for part in reversed(out) if classes in np.shape(part)), None)
+        arrays = [part for part in out if hasattr(part, "shape") and len(part.shape) in (1, 2)]  # a cache is a tuple
+        return next((array for array in reversed(arrays) if classes in array.shape), None)
 
     def _compute_loss(self, x: Array, t: Array) -> Any:
         assert self._loss is not None

@@ -28,6 +28,7 @@ RIGHT: dict[str, Callable[[], Any]] = {
     "book, functions, sigmoid": lambda: adapt(book.FunctionalNet, TWO),
     "book's second volume": lambda: adapt(book.SecondVolumeNet, TWO),
     "lists of weights and biases": lambda: adapt(plain.ListNet, THREE),
+    "outputs with a cache": lambda: adapt(plain.CachingNet, THREE),
     "columns, tanh, only updates": lambda: adapt(plain.ColumnNet, THREE),
     "numbered attributes, tanh, logits": lambda: adapt(plain.AttributeNet, TWO),
     "class numbers, summed loss, fit": lambda: adapt(plain.LabelNet, THREE, SUM_OF_LABELS),

@@ -63,37 +63,25 @@ def check_implementation(
 
     Raises:
         AssertionError: if something differs and ``on_fail`` is ``"raise"``; the message is the report.
-        ValueError: if the network can't be run (``CannotRunError``), or ``on_fail`` is something else.
+        ValueError: if the network can't be run (``CannotRunError``), or an argument is something else.
     """
     if on_fail not in ("return", "raise"):
         raise ValueError(f"on_fail must be 'return' or 'raise'; got {on_fail!r}.")
+    conventions = conventions or Conventions()
     with threadpool_limits(1):  # the search multiplies small matrices: several threads would wait for one another
-        report = _report(implementation, sizes, activations, conventions or Conventions(), digits, seed, settings)
-    if on_fail == "raise" and not report.agrees:
-        raise AssertionError(f"\n{report!r}")
-    return report
-
-
-def _report(
-    implementation: Any,
-    sizes: Sequence[int] | None,
-    activations: Sequence[str] | None,
-    conventions: Conventions,
-    digits: Dataset | None,
-    seed: int,
-    settings: dict[str, Any],
-) -> Report:
-    """Examine the network, and return the report."""
-    factory = adapt(implementation, sizes, conventions)
-    examination = examine(factory, activations, seed, **settings)
-    architecture = examination.architecture
-    own_gradient = check_own_gradient(factory, situations(architecture.sizes, seed)[0], architecture.dtype)
-    numerical = numerical_checks(implementation, conventions, examination) if not settings else {}
-    trained = train_on_digits(implementation, sizes, conventions, architecture, digits) if digits else None
+        factory = adapt(implementation, sizes, conventions)
+        examination = examine(factory, activations, seed, **settings)
+        architecture = examination.architecture
+        own_gradient = check_own_gradient(factory, situations(architecture.sizes, seed)[0], architecture.dtype)
+        numerical = numerical_checks(implementation, conventions, examination) if not settings else {}
+        trained = train_on_digits(implementation, sizes, conventions, architecture, digits) if digits else None
     versions = {"keras": keras.__version__, "framework": keras.backend.backend()}
     source = source_of(implementation, architecture.sizes, conventions)
     report = make_report(name_of(implementation), examination, own_gradient, source, seed, **versions)
-    return with_checks(report, numerical, trained)
+    report = with_checks(report, numerical, trained)
+    if on_fail == "raise" and not report.agrees:
+        raise AssertionError(f"\n{report!r}")
+    return report
 
 
 def numerical_checks(

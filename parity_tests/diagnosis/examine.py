@@ -1,6 +1,6 @@
 """Examine a network: what it computes in each situation, where it differs from Keras, and which mistakes explain it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise, product
@@ -10,7 +10,7 @@ import numpy as np
 
 from parity_tests.comparison import Comparison, compare
 from parity_tests.diagnosis.evidence import BatchScene, Key, Scene, StepsScene, UpdateError, misses
-from parity_tests.diagnosis.formulas import Formulas, Settings, sgd
+from parity_tests.diagnosis.formulas import SLOPES, Formulas, Settings, sgd
 from parity_tests.diagnosis.judge import (
     Architecture,
     BoundedStep,
@@ -26,6 +26,7 @@ from parity_tests.implementations.construct import sizes_of
 from parity_tests.implementations.loading import raised
 from parity_tests.implementations.protocol import CannotRunError, NotOffered
 from parity_tests.reference.error_model import Bounded, Rounding, exact
+from parity_tests.reference.sgd import SGDSettings
 
 Factory = Callable[[], Any]
 HIDDEN = ("relu", "sigmoid", "tanh")  # a network without activations is one in which they are missing
@@ -89,8 +90,14 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
         activations: the activation of each Dense layer; recognised from the outputs if not given.
         seed: seed of weights and batches.
         settings: settings of SGD that the network's ``step`` uses, for example ``momentum=0.9``.
+
+    Raises:
+        CannotRunError: if the outputs raise, or if activations or settings are declared that can't be compared.
     """
+    check_settings(settings)
     sizes = sizes_of(factory())
+    if activations is not None:
+        check_activations(activations, sizes)
     cases = situations(sizes, seed)
     usual = observe(factory, cases[0], "float64")
     architecture = recognise(usual, sizes, activations)
@@ -110,6 +117,24 @@ def examine(factory: Factory, activations: Sequence[str] | None = None, seed: in
     dtypes = observe(factory, cases[0], "float32").dtypes
     random = random_methods(usual, observe(factory, cases[0], "float64"))
     return Examination(architecture, observations, rows, scenes, right, diagnosis, returned, dtypes, random, no_steps)
+
+
+def check_settings(settings: Collection[str]) -> None:
+    """Raise a ``CannotRunError`` unless all names are settings of SGD; the learning rate is given with each step."""
+    known = [name for name in SGDSettings._fields if name != "learning_rate"]
+    if unknown := [name for name in settings if name not in known]:
+        raise CannotRunError(f"The settings of the training step are {', '.join(known)}; got {', '.join(unknown)}.")
+
+
+def check_activations(activations: Sequence[str], sizes: tuple[int, ...]) -> None:
+    """Raise a ``CannotRunError`` unless there is a known activation for each layer."""
+    layers = len(sizes) - 1
+    *hidden, last = activations or ("",)
+    if len(activations) != layers or not set(hidden) <= set(SLOPES) or last not in LAST:
+        raise CannotRunError(
+            f"activations must be one name for each of the {layers} layers, {', '.join(SLOPES)} for a hidden one and "
+            f"{' or '.join(LAST)} for the last one; got {', '.join(map(str, activations)) or 'none'}."
+        )
 
 
 def _training_steps(factory: Factory, sizes: tuple[int, ...], dtype: str, seed: int) -> tuple[list[Step], str]:
@@ -152,16 +177,16 @@ def recognise(observation: Observation, sizes: tuple[int, ...], activations: Seq
     kinds = [(*h, out) for out in LAST for h in product(HIDDEN, repeat=layers - 1)]
     kinds = [tuple(activations)] if activations else kinds
     seen = ("outputs", "loss") if "loss" in observation.tensors else ("outputs",)
-    uniform = [Architecture(sizes, kind, own) for kind in kinds if len(set(kind[:-1])) <= 1]
+    likely = [Architecture(sizes, kind, own) for kind in kinds if activations or len(set(kind[:-1])) <= 1]
     for dtype in dict.fromkeys((own, "float32")):
         candidates = [Architecture(sizes, kind, dtype) for kind in kinds]
         for stages in (seen, ("outputs",)):
             for candidate in candidates:
                 if not misses([batch_scene(candidate, observation)], Formulas(), stages):
                     return candidate
-        if dtype == own and (mistaken := [candidate for candidate in uniform if explained(candidate, observation)]):
+        if dtype == own and (mistaken := [candidate for candidate in likely if explained(candidate, observation)]):
             return mistaken[0]
-    return uniform[0]
+    return likely[0]
 
 
 def _cannot_run(observation: Observation) -> str:

@@ -184,6 +184,44 @@ def test_a_method_that_cannot_be_run_is_one_sentence(
     assert capsys.readouterr().err == f"python -m parity_tests: {message.format(path)}\n"
 
 
+class Strange(ListNet):
+    """Its outputs are those of no activations."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return super().forward(x) ** 1.01 + x.sum()
+
+
+@pytest.mark.parametrize("declared", [("relu", "tanh", "softmax"), ("linear", "sigmoid", "linear")])
+def test_declared_activations_of_outputs_that_nothing_explains(declared: tuple[str, ...]) -> None:
+    report = check_implementation(Strange, activations=declared)
+    assert report.examination.architecture.activations == declared
+    assert report.findings[0].what == "The outputs differ from Keras's."
+
+
+@pytest.mark.parametrize("declared", ["elu,elu,linear", "relu,softmax", "softmax,relu,softmax", "relu,relu,relu", ""])
+def test_declared_activations_must_fit_the_network(declared: str, capsys: Capture) -> None:
+    assert main(["--implementation", f"{__name__}:Strange", "--activations", declared]) == 2
+    assert capsys.readouterr().err == (
+        "python -m parity_tests: activations must be one name for each of the 3 layers, linear, relu, sigmoid, tanh "
+        f"for a hidden one and softmax or linear for the last one; got {declared.replace(',', ', ') or 'none'}.\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["activation", "learning_rate"])
+def test_unknown_settings_are_refused_before_the_network_is_examined(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^The settings of the training step are momentum, nesterov, .*; got {name}\.$"
+    ):
+        check_implementation(RaisesWhenCalled, **{name: 0.1})
+
+
+class RaisesWhenCalled(ListNet):
+    """It can't be examined."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        raise AssertionError("examined")
+
+
 def test_the_number_of_gradients_is_checked(tmp_path: Path, capsys: Capture) -> None:
     adapter = tmp_path / "adapter.py"
     assert main(["--new-adapter", str(adapter)]) == 0
@@ -194,7 +232,7 @@ def test_the_number_of_gradients_is_checked(tmp_path: Path, capsys: Capture) -> 
 
 
 def test_an_exception_shows_the_users_line(tmp_path: Path, capsys: Capture) -> None:
-    source = Path("parity_tests/parity/networks/plain.py").read_text().replace("class ListNet", "class Net")
+    source = Path("parity_tests/parity/networks/plain.py").read_text().replace("ListNet", "Net")
     source = source.replace("np.maximum(", "np.maximum_of(")
     assert main(["--implementation", network_file(tmp_path, source)]) == 2
     err = capsys.readouterr().err

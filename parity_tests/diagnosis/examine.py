@@ -161,7 +161,7 @@ def random_methods(first: Observation, second: Observation) -> tuple[str, ...]:
 def without_step(observation: Observation) -> Observation:
     """Return an observation without the gradients that were read off a step: a step with momentum hides them."""
     tensors = {name: t for name, t in observation.tensors.items() if observation.methods[name] != "step"}
-    return replace(observation, tensors=tensors, from_step=False)
+    return replace(observation, tensors=tensors)
 
 
 def recognise(observation: Observation, sizes: tuple[int, ...], activations: Sequence[str] | None) -> Architecture:

@@ -190,9 +190,8 @@ def _unexplained(examination: Examination) -> list[Finding]:
 
 
 def _called(examination: Examination, method: str) -> str:
-    """Return the method that was called: gradients that are not offered were read off a training step."""
-    from_step = "step" in examination.observations[0].methods.values()
-    return "step" if method == "gradients" and from_step else method
+    """Return the method that was called: gradients that are not offered come from a training step or from backward."""
+    return examination.observations[0].called.get(method, method)
 
 
 def _random(examination: Examination) -> list[Finding]:

@@ -39,8 +39,8 @@ class Observation:
         modified: the arguments and weights that its methods changed.
         not_offered: what it does not offer in this situation, with the reason.
         errors: what raised, and the exception.
-        from_step: whether the gradients were read off a training step with learning rate 1.
         methods: the method that returned each tensor; ``step`` if gradients were read off a training step.
+        called: the method that was called for each of outputs, loss, gradients and trace; see ``source_of``.
     """
 
     situation: Situation
@@ -49,8 +49,13 @@ class Observation:
     modified: tuple[Modified, ...] = ()
     not_offered: tuple[str, ...] = ()
     errors: tuple[tuple[str, BaseException], ...] = ()
-    from_step: bool = False
     methods: Mapping[str, str] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def from_step(self) -> bool:
+        """Whether gradients were read off a training step with learning rate 1."""
+        return any(self.methods.get(name) == "step" for name in self.tensors)
 
 
 @dataclass(frozen=True)
@@ -69,14 +74,14 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
     given = situation.astype(dtype)
     tensors: Tensors = {}
     methods: dict[str, str] = {}
-    modified, missing, errors, from_step = [], [], [], False
+    called: dict[str, str] = {}
+    modified, missing, errors = [], [], []
     for method in ("outputs", *OBSERVED):
         x, t = given.x.copy(), given.t.copy()
         try:
             network = factory()
-            raw, changed = _call(network, method, given, x, t)
-            source = source_of(network, method)
-            from_step |= source == "step"
+            called[method] = source_of(network, method)
+            raw, changed = _call(network, method, called[method], given, x, t)
         except NotOffered as reason:
             missing.append(f"{method}: {reason}")
             continue
@@ -85,19 +90,18 @@ def observe(factory: Callable[[], Any], situation: Situation, dtype: str) -> Obs
             continue
         found = named(method, raw, len(given.weights) // 2)
         tensors |= found
-        methods |= dict.fromkeys(found, source)
+        methods |= dict.fromkeys(found, called[method])
         pairs = (("x", x, given.x), ("t", t, given.t))
         modified += [Modified(name, method) for name, now, before in pairs if not same(now, before)]
         modified += [Modified("weights", method)] * changed
     dtypes = {name: str(tensor.dtype) for name, tensor in tensors.items()}
     doubles = {name: np.asarray(tensor, np.float64) for name, tensor in tensors.items()}
     results = tuple(modified), tuple(missing), tuple(errors)
-    return Observation(situation, doubles, dtypes, *results, from_step, methods)
+    return Observation(situation, doubles, dtypes, *results, methods, called)
 
 
-def _call(network: Any, method: str, given: Situation, x: Array, t: Array) -> tuple[Any, bool]:
+def _call(network: Any, method: str, source: str, given: Situation, x: Array, t: Array) -> tuple[Any, bool]:
     """Return what a method returns after the earlier batches of the situation, and whether it changed the weights."""
-    source = source_of(network, method)
     call = getattr(network, method, None) or partial(READ_OFF[source], network)
     network.set_weights([W.copy() for W in given.weights])
     with np.errstate(all="ignore"), warnings.catch_warnings():

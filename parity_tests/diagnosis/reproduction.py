@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parity_tests.diagnosis.judge import Architecture, keras_trace
+from parity_tests.diagnosis.observe import gradients_from_backward as gradients_from_backward  # for the programs
 from parity_tests.diagnosis.situations import Array, Situation, situations
 from parity_tests.implementations.conventions import Conventions
 from parity_tests.implementations.loading import LOADED
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 # findings that are no differences
 NO_NUMBERS = ("random results", "inputs modified", "weights modified", "exception", "float64 leaks")
 DTYPES = {"float64 leaks": "float32", "float32 sums": "float64"}  # of the batch; otherwise the network's own
-ARGUMENTS = {"outputs": "at.x", "step": "at.x, at.t, 1.0"}  # of the others: at.x, at.t
+CALLS = {  # of the others: network.method(at.x, at.t)
+    "outputs": "network.outputs(at.x)",
+    "step": "network.step(at.x, at.t, 1.0)",
+    "backward": "gradients_from_backward(network, at.x, at.t)",
+}
 
 
 class Source(NamedTuple):
@@ -73,15 +78,17 @@ def _batch(report: "Report", finding: "Finding", factory: str) -> tuple[list[str
     architecture = report.examination.architecture
     names = [situation.name for situation in situations(architecture.sizes, report.seed)]
     number, dtype = names.index(finding.scene), DTYPES.get(finding.name, architecture.dtype)
-    imports = ["from parity_tests.diagnosis.situations import situations"]
+    needed = ["gradients_from_backward"] if finding.method == "backward" else []
     lines = [
         f'at = situations({architecture.sizes}, seed={report.seed})[{number}].astype("{dtype}")  # {finding.scene}'
     ]
     if finding.name not in NO_NUMBERS:
-        imports.append("from parity_tests.diagnosis.reproduction import keras_tensors")
+        needed.append("keras_tensors")
         expected = f'keras_tensors(at, {_quoted(architecture.activations)})["{finding.tensor}"]'
         lines.append(_print("Keras:", expected, finding))
-    call = f"network.{finding.method}({ARGUMENTS.get(finding.method, 'at.x, at.t')})"
+    imports = ["from parity_tests.diagnosis.situations import situations"]
+    imports += [f"from parity_tests.diagnosis.reproduction import {', '.join(needed)}"] if needed else []
+    call = CALLS.get(finding.method, f"network.{finding.method}(at.x, at.t)")
     lines += [f"network = {factory}()", "network.set_weights(at.weights)"]
     if report.examination.observations[number].situation.earlier:
         earlier = call.replace("at.x, at.t", "*at.earlier[0]").replace("at.x", "at.earlier[0][0]")
@@ -107,7 +114,7 @@ def _observation(finding: "Finding", call: str) -> list[str]:
     i = f"[{2 * int(layer) + (key == 'b')}]" if key else ""
     if finding.method == "step":
         return [f"{call}; " + _print("yours:", f"(at.weights{i} - network.get_weights(){i})", finding)]
-    part = {"gradients": i, "trace": f'["{finding.tensor}"]'}.get(finding.method, "")
+    part = {"gradients": i, "backward": i, "trace": f'["{finding.tensor}"]'}.get(finding.method, "")
     return [_print("yours:", call + part, finding)]
 
 

@@ -229,6 +229,21 @@ class Tracing(Net):
         return {"dense_0/dW": 2 * Net.gradients(self, x, t)[0]}
 
 
+class OnlyBackward(Net):
+    """Only backward; it doubles the first dW, modifies its input, and fails for one sample."""
+
+    gradients = loss = step = None  # type: ignore[assignment]
+
+    def backward(self, x: Array, dout: Array) -> list[Array]:
+        if len(x) == 1:
+            raise ValueError("<b>one</b> sample & more")
+        self.outputs(x)
+        dh = (dout @ self.weights[2].T) * (self.h > 0)
+        found = [2 * x.T @ dh, dh.sum(axis=0), self.h.T @ dout, dout.sum(axis=0)]
+        x *= 2
+        return found
+
+
 @cache
 def report_on(network: type) -> Report:
     """Return the report on a network, without the checks of the suite."""
@@ -238,7 +253,7 @@ def report_on(network: type) -> Report:
     return make_report(network.__name__, examination, own, source_of(network, SIZES), 0, keras="3")
 
 
-@pytest.mark.parametrize("network", [Net, WrongNet, OnlyStep, Keeping, OnlyInPlace, Float32, Tracing])
+@pytest.mark.parametrize("network", [Net, WrongNet, OnlyStep, Keeping, OnlyInPlace, Float32, Tracing, OnlyBackward])
 def test_reproductions_run_as_pasted(network: type, capsys: pytest.CaptureFixture[str]) -> None:
     report = report_on(network)
     assert report.agrees == (network is Net)
@@ -377,6 +392,8 @@ def test_findings_have_their_methods() -> None:
     assert {f.scene for f in report_on(Keeping).findings if f.stage == "gradients"} >= {"a second call"}
     effects = {f.name for f in report_on(WrongNet).findings}
     assert {"inputs modified", "exception"} <= effects
+    assert {f.method for f in report_on(OnlyBackward).findings} == {"backward"}
+    assert {f.name for f in report_on(OnlyBackward).findings} >= {"inputs modified", "exception"}
     in_place = report_on(OnlyInPlace)
     methods = {(f.name, f.method) for f in in_place.findings}
     assert methods >= {("inputs modified", "step"), ("exception", "step"), ("weights modified", "outputs")}

@@ -5,15 +5,13 @@ gradient with respect to a tensor between two layers is found by adding zeros, t
 differentiating the loss with respect to them.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_impl.frameworks import Tensors, floatx, to_numpy, value_and_gradients
+from keras_impl.frameworks import FRAMEWORK, Tensors, floatx, to_numpy, value_and_gradients
 from scratch.losses import LOSSES
 
 PARAMETERS = {
@@ -44,14 +42,14 @@ def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike, training: bool = 
     """
     _check_model(model)
     inputs = np.asarray(x).astype(model.layers[0].compute_dtype)
-    fused = _is_fused_with_loss(model)
-    shifts = _zero_shifts(model, len(inputs), fused)
+    of_logits = _takes_logits(model)
+    shifts = _zero_shifts(model, len(inputs))
 
     def loss_and_outputs(tensors: Tensors) -> tuple[Any, Tensors]:
         x, *rest = tensors
         weights = zip(model.trainable_variables, rest[len(shifts) :], strict=True)
         with keras.StatelessScope(state_mapping=list(weights)):
-            outputs, y_pred = _forward(model.layers, x, rest[: len(shifts)], fused, training)
+            outputs, y_pred = _forward(model.layers, x, rest[: len(shifts)], of_logits, training)
             loss = model.compute_loss(y=keras.ops.convert_to_tensor(t), y_pred=y_pred)
         return loss, [*outputs, loss]
 
@@ -64,7 +62,7 @@ def trace(model: keras.Sequential, x: ArrayLike, t: ArrayLike, training: bool = 
 
 
 def gradients(model: keras.Sequential, x: ArrayLike, y: ArrayLike) -> tuple[float, list[np.ndarray]]:
-    """Return the loss of a batch, and its gradient with respect to each array of ``get_weights()``."""
+    """Return the loss of a batch, and its gradient with respect to each of the model's ``trainable_variables``."""
     tensors = trace(model, x, y)
     names = [f"{layer.name}/{name}" for layer in model.layers for name in _gradient_names(layer)]
     return float(tensors["loss"]), [tensors[name] for name in names]
@@ -82,62 +80,65 @@ def _check_model(model: keras.Sequential) -> None:
             raise ValueError(f"Layer {layer.name!r} can't be traced: it has weights other than {', '.join(known)}.")
 
 
-def _is_fused_with_loss(model: keras.Sequential) -> bool:
-    """Return whether the model ends in a softmax or a sigmoid, and the loss takes its logits instead of its output."""
+def _takes_logits(model: keras.Sequential) -> bool:
+    """Return whether the model ends in a softmax or a sigmoid, and the loss takes its logits instead of its output.
+
+    On TensorFlow, the output of either activation keeps its logits, and every cross-entropy of Keras takes them: the
+    loss of a sigmoid's output with a categorical cross-entropy is that of a softmax of the logits.  With
+    ``from_logits=True`` it is computed from the output, as declared; in training, Keras warns and takes the logits.
+    """
     last = model.layers[-1]
+    while isinstance(last, keras.Sequential):
+        last = last.layers[-1]
     activation = "softmax" if isinstance(last, keras.layers.Softmax) else getattr(last, "activation", None)
-    of_logits = [
-        (name, loss)
-        for name, loss in LOSSES.items()
-        if (logits := loss().for_logits()) is not None
-        and activation in (logits.logits_of, getattr(keras.activations, str(logits.logits_of)))
-    ]
+    logits_of = {name: logits.logits_of for name, loss in LOSSES.items() if (logits := loss().for_logits())}
+    ends = {kind for kind in logits_of.values() if activation in (kind, getattr(keras.activations, str(kind)))}
+    keeps_logits = bool(ends) and FRAMEWORK == "tensorflow"
     return any(
-        loss is getattr(keras.losses, function_name) or isinstance(loss, getattr(keras.losses, scratch_loss.__name__))
+        kind in ends or (keeps_logits and not getattr(loss, "from_logits", False))
         for loss in map(keras.losses.get, keras.tree.flatten(model.loss))
-        for function_name, scratch_loss in of_logits
+        for name, kind in logits_of.items()
+        if loss is getattr(keras.losses, name) or isinstance(loss, getattr(keras.losses, LOSSES[name].__name__))
     )
 
 
-def _zero_shifts(model: keras.Sequential, samples: int, fused: bool) -> Arrays:
-    """Return zeros of the shapes of all layers' outputs.
-
-    If the loss is fused with a softmax or a sigmoid, the last layer's are those of the logits of a Dense, and are left
-    out for a layer that is an activation and nothing else, since its logits are the output of the layer before.
-    """
-    *layers, last = model.layers
-    if not fused or isinstance(last, keras.layers.Dense):
-        layers.append(last)
-    return [np.zeros((samples, *layer.output.shape[1:]), layer.compute_dtype) for layer in layers]
+def _zero_shifts(model: keras.Sequential, samples: int) -> Arrays:
+    """Return zeros of the shapes of all layers' outputs, which are those of their logits as well."""
+    return [np.zeros((samples, *layer.output.shape[1:]), layer.compute_dtype) for layer in model.layers]
 
 
 def _forward(
-    layers: list[keras.layers.Layer], x: Any, shifts: Tensors, fused: bool, training: bool
+    layers: list[keras.layers.Layer], x: Any, shifts: Tensors, of_logits: bool, training: bool
 ) -> tuple[Tensors, Any]:
-    """Return the output of each layer, and the last one as the loss takes it, with the shifts added on the way."""
+    """Return the output of each layer, and the last one as the loss takes it, with the shifts added on the way.
+
+    The last shift is added to the last output, or to the logits that it is computed from.
+    """
     outputs = []
-    for layer, shift in zip(layers[:-1], shifts, strict=False):
+    for layer, shift in zip(layers[:-1], shifts[:-1], strict=True):
         outputs.append(layer(x, training=training))
         x = outputs[-1] + shift
-    last = layers[-1]
-    if len(shifts) < len(layers):
-        out = y_pred = last(x, training=training)
-    elif fused:
-        with _shifted_logits(last, shifts[-1]):
-            out = y_pred = last(x, training=training)
+    if of_logits:
+        out = y_pred = _call_with_shifted_logits(layers[-1], x, shifts[-1], training)
     else:
-        out = last(x, training=training)
+        out = layers[-1](x, training=training)
         y_pred = out + shifts[-1]
     return [*outputs, out], y_pred
 
 
-@contextmanager
-def _shifted_logits(layer: keras.layers.Dense, shift: Any) -> Iterator[None]:
-    """Add the shift to the input of a Dense layer's activation function within a block."""
+def _call_with_shifted_logits(layer: keras.layers.Layer, x: Any, shift: Any, training: bool) -> Any:
+    """Return the output of a layer that ends in an activation, or of a model that does, with the shift before it."""
+    if isinstance(layer, keras.Sequential):
+        *inner, layer = layer.layers
+        for other in inner:
+            x = other(x, training=training)
+        return _call_with_shifted_logits(layer, x, shift, training)
+    if not isinstance(layer, keras.layers.Dense):
+        return layer(x + shift, training=training)
     activation = layer.activation
     layer.activation = lambda z: activation(z + shift)
     try:
-        yield
+        return layer(x, training=training)
     finally:
         layer.activation = activation
 
@@ -157,16 +158,15 @@ def _by_name(
     Args:
         layers: the layers, first to last.
         values: the output of each layer, and the loss.
-        input_gradients: the gradient with respect to the input of each layer, and last to that of the loss.  If the
-            last layer is a softmax that is fused with the loss, both are one.
-        weight_gradients: in the order of ``get_weights()``.
+        input_gradients: the gradient with respect to the input of each layer, and last to that of the loss.
+        weight_gradients: in the order of ``trainable_variables``.
     """
     *outputs, loss = values
     result = {f"{layer.name}/out": out for layer, out in zip(layers, outputs, strict=True)}
     result |= {"loss": loss, "loss/dx": input_gradients[-1]}
     remaining = iter(weight_gradients)
     by_layer = [{name: next(remaining) for name in _gradient_names(layer)} for layer in layers]
-    for layer, dx, parameters in reversed(list(zip(layers, input_gradients, by_layer, strict=False))):
+    for layer, dx, parameters in reversed(list(zip(layers, input_gradients[:-1], by_layer, strict=True))):
         result[f"{layer.name}/dx"] = dx
         result |= {f"{layer.name}/{key}": gradient for key, gradient in parameters.items()}
     return result

@@ -60,37 +60,48 @@ def check_state(networks: Networks) -> list[Comparison]:
     return labelled(str(SMALL), rows)
 
 
-def nested_model(module: Any, **options: Any) -> Any:
-    """Return the network of ``SMALL`` in scratch or Keras, all layers but the last in a model of their own."""
-    layers = SMALL._layers(module.layers)
+def nested_model(module: Any, first: int, end: int, **options: Any) -> Any:
+    """Return the network of ``SMALL`` in scratch or Keras, with some of its layers in a model of their own."""
+    layers = SMALL.layers(module.layers)
     inputs = module.layers.Input(SMALL.input_shape)
-    inner = module.models.Sequential([inputs, *layers[:-1]], name=INNER, **options)
-    model = module.models.Sequential([inner, layers[-1]], **options)
+    inner = module.models.Sequential(layers[first:end], name=INNER, **options)
+    model = module.models.Sequential([inputs, *layers[:first], inner, *layers[end:]], **options)
     model.set_weights(SMALL.data[2])
     model.compile("sgd", "categorical_crossentropy")
     return model
 
 
 @lru_cache
-def keras_nested_trace() -> dict[str, np.ndarray]:
+def keras_nested_trace(first: int, end: int) -> dict[str, np.ndarray]:
     """Return Keras's trace of the nested model."""
-    return keras_impl.trace(nested_model(keras), SMALL.x, SMALL.y)
+    return keras_impl.trace(nested_model(keras, first, end), SMALL.x, SMALL.y)
 
 
 def check_nested(backend: str) -> list[Comparison]:
-    """A model that is a layer of another model computes what its layers compute, and shares its weights."""
-    flat = bounded_trace(SMALL)
-    first, last = (SMALL.layer_specs()[i].name for i in (0, -2))
-    reference = {f"{INNER}/{name}": tensor for name, tensor in flat.items()}
-    reference |= flat | {f"{INNER}/out": flat[f"{last}/out"], f"{INNER}/dx": flat[f"{first}/dx"]}
-    model = nested_model(scratch, backend=backend)
-    rows = compare_traces(model.trace(SMALL.x, SMALL.y), keras_nested_trace(), reference, label="nested model: ")
-    inner = model.layers[0]
-    rows.append(equal("class and name of the inner model", (type(inner), inner.name), (scratch.Sequential, INNER)))
-    model.train_on_batch(SMALL.x, SMALL.y)
-    rows += [same("shared weights", a, b) for a, b in zip(inner.get_weights(), model.get_weights(), strict=True)]
-    outputs = inner.predict(SMALL.x, verbose=0)
-    return [*rows, same("predictions", model.layers[1](outputs), model.predict(SMALL.x, verbose=0))]
+    """A model that is the first or the last layer of another computes what its layers compute, and shares its weights.
+
+    The weights are those of both Dense layers, or of the last one.
+    """
+    flat, specs, rows = bounded_trace(SMALL), SMALL.layer_specs(), []
+    for first, end, label in ((0, -1, "nested model: "), (2, len(specs), "nested last layers: ")):
+        inner_ends = {
+            f"{INNER}/out": flat[f"{specs[end - 1].name}/out"],
+            f"{INNER}/dx": flat[f"{specs[first].name}/dx"],
+        }
+        reference = {f"{INNER}/{name}": tensor for name, tensor in flat.items()} | flat | inner_ends
+        model = nested_model(scratch, first, end, backend=backend)
+        trace = model.trace(SMALL.x, SMALL.y)
+        rows += compare_traces(trace, keras_nested_trace(first, end), reference, label=label)
+        inner = model.get_layer(INNER)
+        rows.append(equal(f"{label}class and name", (type(inner), inner.name), (scratch.Sequential, INNER)))
+        model.train_on_batch(SMALL.x, SMALL.y)
+        weights = model.get_weights()[-len(inner.get_weights()) :]
+        rows += [same(f"{label}shared weights", a, b) for a, b in zip(inner.get_weights(), weights, strict=True)]
+        outputs = SMALL.x
+        for layer in model.layers:
+            outputs = layer.predict(outputs, verbose=0) if layer is inner else layer(outputs)
+        rows.append(same(f"{label}predictions", outputs, model.predict(SMALL.x, verbose=0)))
+    return rows
 
 
 def check_layers(backend: str) -> list[Comparison]:

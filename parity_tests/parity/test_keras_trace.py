@@ -23,6 +23,14 @@ ENDS: dict[str, Callable[[], list[kl.Layer]]] = {
 }
 
 
+NESTED_ENDS: dict[str, Callable[[], list[kl.Layer]]] = {
+    "model of Dense layers": lambda: [keras.Sequential([kl.Dense(4, "relu"), kl.Dense(3, "softmax")])],
+    "Dense and Softmax": lambda: [keras.Sequential([kl.Dense(3), kl.Softmax()])],
+    "only Activation": lambda: [kl.Dense(3), keras.Sequential([kl.Activation("softmax")])],
+    "nested twice": lambda: [keras.Sequential([kl.Dense(4, "tanh"), keras.Sequential([kl.Dense(3, "softmax")])])],
+}
+
+
 class MyCrossentropy(keras.losses.CategoricalCrossentropy):
     """A loss class of the user, which Keras computes from the logits as well."""
 
@@ -79,3 +87,30 @@ def test_another_loss_takes_the_output_of_the_softmax(end: str, loss: Any) -> No
     np.testing.assert_allclose(trace["z/db"], dz.sum(axis=0), atol=1e-7)
     if end != "Dense":
         np.testing.assert_allclose(trace["p/dx"], dz, atol=1e-7)
+
+
+@pytest.mark.parametrize("end", NESTED_ENDS)
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "mean_squared_error"])
+def test_a_model_that_ends_in_a_model_is_traced_as_in_scratch(end: str, loss: str) -> None:
+    model = keras.Sequential([keras.Input((4,)), kl.Dense(5, "tanh"), *NESTED_ENDS[end]()])
+    model.compile("sgd", loss)
+    twin = keras_impl.to_scratch(model, "numpy")
+    twin.compile("sgd", loss)
+    found, expected = keras_impl.trace(model, X, T), twin.trace(X, T)
+    assert list(found) == list(expected)
+    for name, tensor in expected.items():
+        np.testing.assert_allclose(found[name], tensor, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid", "hard_sigmoid"])
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "binary_crossentropy", "mean_squared_error"])
+def test_a_trace_has_the_loss_and_the_gradients_that_keras_trains_with(activation: str, loss: str) -> None:
+    """Also where activation and loss do not fit: on TensorFlow, each cross-entropy takes the logits of both."""
+    model = keras.Sequential([keras.Input((4,)), kl.Dense(5, "tanh"), kl.Dense(3, activation)])
+    model.compile(keras.optimizers.SGD(1.0), loss)
+    value, gradients = keras_impl.gradients(model, X, T)
+    weights = model.get_weights()
+    assert value == pytest.approx(model.evaluate(X, T, verbose=0), rel=1e-5)
+    model.train_on_batch(X, T)
+    for before, after, gradient in zip(weights, model.get_weights(), gradients, strict=True):
+        np.testing.assert_allclose(gradient, before - after, atol=1e-5)

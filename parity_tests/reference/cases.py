@@ -174,7 +174,7 @@ class Case:
                 specs.append(LayerSpec(f"between_{i}", self.between, "linear", SETTINGS[self.between]))
         return specs
 
-    def _layers(self, module: Any, **common: Any) -> list[Any]:
+    def layers(self, module: Any, **common: Any) -> list[Any]:
         """Return the layers, of the classes in scratch's or Keras's ``layers`` module."""
         units = iter(self.widths)
         arguments: dict[str, Callable[[str], tuple[Any, ...]]] = {
@@ -205,7 +205,7 @@ class Case:
 
     def scratch_model(self, backend: str = "numba", settings: OptimizerSettings | None = None) -> Sequential:
         """Return the compiled network in scratch."""
-        layers = [scratch_layers.Input(self.input_shape), *self._layers(scratch_layers)]
+        layers = [scratch_layers.Input(self.input_shape), *self.layers(scratch_layers)]
         model = Sequential(layers, backend=backend, dtype=self.dtype)
         model.set_weights(self.data[2])
         optimizer = (settings or SGDSettings()).create(scratch_optimizers)
@@ -215,7 +215,7 @@ class Case:
     def keras_model(self, settings: OptimizerSettings | None = None) -> keras.Sequential:
         """Return the compiled network in Keras."""
         with floatx(self.dtype):
-            layers = self._layers(keras.layers, dtype=self.dtype)
+            layers = self.layers(keras.layers, dtype=self.dtype)
             model = keras.Sequential([keras.Input(self.input_shape, dtype=self.dtype), *layers])
             model.set_weights(self.data[2])
             optimizer = (settings or SGDSettings()).create(keras.optimizers)

@@ -86,9 +86,9 @@ def draw_scaling(points: Points, threads: dict[int, Times], machine: str) -> Fig
     """Draw curves: a training step over batch size, width and depth, and an epoch over the number of threads."""
     panels = [(*curves_through_middle(points, i), _title(i), AXIS_LABELS[i], "a training step") for i in range(3)]
     counts = {int(count): times for count, times in threads.items() if times}
-    kinds = next(iter(counts.values()), {})
+    kinds = [kind for kind in COLOURS if counts and all(kind in times for times in counts.values())]
     epochs = {kind: [float(np.median(times[kind])) for times in counts.values()] for kind in kinds}
-    panels.append((list(counts), epochs, "threads (the article's network)", "threads", "an epoch"))
+    panels.append((list(counts) if kinds else [], epochs, "threads (the article's network)", "threads", "an epoch"))
     panels = [panel for panel in panels if len(panel[0]) > 1]  # a curve needs two points
     if not panels:
         return None

@@ -13,10 +13,11 @@ from benchmarks.formatting import format_quantity
 from benchmarks.measurement.goals import Goal
 from benchmarks.measurement.ratios import Ratio, Times, paired_ratio
 from benchmarks.measurement.results import Limit, Results, Row
+from benchmarks.peers.registry import PEERS
 from benchmarks.questions.grid import MIDDLE, grid_points
 from benchmarks.questions.registry import QUESTIONS
 from benchmarks.questions.session import Session
-from benchmarks.reports.pictures import draw, draw_epoch
+from benchmarks.reports.pictures import draw, draw_epoch, draw_scaling
 from benchmarks.reports.sections import cells
 from benchmarks.reports.table import markdown, show
 
@@ -144,6 +145,15 @@ def test_pictures_are_drawn_of_available_measurements(tmp_path: Path) -> None:
     files = draw(tmp_path, results)
     assert [file.name for file in files] == ["epoch.png", "scaling.png", "grid.png", "products.png"]
     assert all(file.stat().st_size > 10_000 for file in files)
+
+
+@pytest.mark.parametrize("peer", ["keras-tensorflow", "numba"])
+def test_scaling_shows_the_peers_that_were_measured_on_every_number_of_threads(peer: str) -> None:
+    both: Times = {"numba": [2.0], "keras-tensorflow": [3.0]}
+    figure = draw_scaling([], {1: both, 2: {peer: [1.0]}}, "a machine")
+    assert figure is not None
+    assert [line.get_label() for line in figure.axes[0].get_lines()] == [PEERS[peer].title]
+    assert draw_scaling([], {1: {"numba": [2.0]}, 2: {"keras-tensorflow": [1.0]}}, "a machine") is None
 
 
 def test_picture_and_table_show_the_same_ratio() -> None:

@@ -79,7 +79,7 @@ def compare_programs(options: argparse.Namespace) -> int:
     if not console.is_terminal:
         console = Console(width=LOG_WIDTH)
     console.width = max(console.width, MIN_WIDTH)
-    run_steps(plan(report, digits, options.slow, options.only, options.backend), console)
+    run_steps(plan(report, digits, options.slow, options.only, options.backend, options.data), console)
     print_report(report, console, digits)
     if options.json:
         write_json(options.json, to_json(report))

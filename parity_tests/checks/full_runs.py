@@ -9,6 +9,7 @@ outputs within any 1e-4 (28 a margin below 0.01 after five epochs, 17 after ten)
 margin by 2e-4 at most, and so decide 0.6 digits differently on average, and more than five once in 20,000 runs.
 """
 
+import hashlib
 from collections.abc import Iterator
 
 import keras
@@ -33,7 +34,7 @@ EPOCHS, SEEDS, BATCH = 10, 10, 100
 SIGNIFICANCE = 0.01
 NETWORK = f"784-256 relu-100 relu-10 softmax (batch {BATCH}, digits, seed 0)"
 History = dict[str, list[float]]
-_keras_histories: dict[tuple[str, int], History] = {}  # by source of the digits and number of epochs
+_keras_histories: dict[tuple[bytes, int], History] = {}  # by digest of the digits and number of epochs
 
 
 def article_network(backend: str, seed: int) -> Sequential:
@@ -54,7 +55,7 @@ def check_every_step(backend: str, digits: mnist.Dataset) -> Iterator[Comparison
 
 def keras_history(digits: mnist.Dataset, epochs: int) -> History:
     """Return the history of Keras, from scratch's initial weights of seed 0 and in scratch's order of samples."""
-    key = digits.source, epochs
+    key = _digest(digits), epochs
     if key not in _keras_histories:
         start = article_network("numpy", 0)
         model = keras_impl.to_keras(start)
@@ -72,6 +73,15 @@ def keras_history(digits: mnist.Dataset, epochs: int) -> History:
     return _keras_histories[key]
 
 
+def _digest(digits: mnist.Dataset) -> bytes:
+    """Return a digest of all images and labels."""
+    found = hashlib.sha256()
+    for array in (*digits.train, *digits.test):
+        found.update(f"{array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array))
+    return found.digest()
+
+
 def train(backend: str, digits: mnist.Dataset, epochs: int) -> tuple[History, Sequential]:
     """Train the article's network in scratch from the weights of seed 0; return its history and the model."""
     model = article_network(backend, 0)
@@ -80,8 +90,14 @@ def train(backend: str, digits: mnist.Dataset, epochs: int) -> tuple[History, Se
     return history.history, model
 
 
-def check_epochs(backend: str, digits: mnist.Dataset, epochs: int = EPOCHS) -> list[Comparison]:
-    """Loss and accuracy of each epoch, in training and validation, and at the end the predictions of both programs."""
+def check_epochs(
+    backend: str, digits: mnist.Dataset, epochs: int = EPOCHS
+) -> tuple[list[Comparison], dict[str, History]]:
+    """Loss and accuracy of each epoch, in training and validation, and at the end the predictions of both programs.
+
+    Returns:
+        The comparisons, and the history of both programs.
+    """
     ours, model = train(backend, digits, epochs)
     theirs = keras_history(digits, epochs)
     rows = []
@@ -93,7 +109,7 @@ def check_epochs(backend: str, digits: mnist.Dataset, epochs: int = EPOCHS) -> l
                 allowed = CORRECT_BOUND if epoch == epochs - 1 else CORRECT_BOUND_BEFORE
                 a, b, bound = np.round(a * n), np.round(b * n), allowed * n / 10_000
             rows.append(compare(f"epoch {epoch + 1}: {name}", a, b, bound))
-    return labelled(NETWORK, [*rows, compare_predictions(model, digits)])
+    return labelled(NETWORK, [*rows, compare_predictions(model, digits)]), {"scratch": ours, "Keras": theirs}
 
 
 def compare_predictions(model: Sequential, digits: mnist.Dataset) -> Comparison:

@@ -17,7 +17,17 @@ def test_two_epochs_of_available_digits(backend: str, digits: mnist.Dataset) -> 
     few = mnist.Dataset(
         (digits.train[0][:4000], digits.train[1][:4000]), (digits.test[0][:1000], digits.test[1][:1000]), "a few"
     )
-    assert_all(full_runs.check_epochs(backend, few, epochs=2))
+    assert_all(full_runs.check_epochs(backend, few, epochs=2)[0])
+
+
+def test_digits_of_the_same_source_have_histories_of_their_own(digits: mnist.Dataset) -> None:
+    (x, labels), first = digits.train, slice(200)
+    few, others = (
+        mnist.Dataset((x[rows], labels[rows]), (x[first], labels[first]), "a few") for rows in (first, slice(200, 400))
+    )
+    history = full_runs.keras_history(few, epochs=1)
+    assert full_runs.keras_history(others, epochs=1) != history
+    assert full_runs.keras_history(few, epochs=1) is history
 
 
 @pytest.mark.slow
@@ -31,7 +41,7 @@ def test_every_step_of_an_epoch(backend: str, all_digits: mnist.Dataset) -> None
 @pytest.mark.slow
 @backends
 def test_ten_epochs(backend: str, all_digits: mnist.Dataset) -> None:
-    assert_all(full_runs.check_epochs(backend, all_digits))
+    assert_all(full_runs.check_epochs(backend, all_digits)[0])
 
 
 @pytest.mark.slow

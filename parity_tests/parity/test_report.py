@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parity_tests.checks import accuracy, registry
+from parity_tests.checks import accuracy, full_runs, registry
 from parity_tests.cli import discard_stderr, main
 from parity_tests.comparison import Comparison, compare, equal
 from parity_tests.conftest import save_some
@@ -158,6 +158,43 @@ def test_command_of_a_check() -> None:
     shared = results.CheckResult("updates", "shared", "shared code", [])
     assert shared.command == "python -m parity_tests --only updates --seed 0"
     assert results.CheckResult("5 epochs", "numpy", "", []).command == "python -m parity_tests --backend numpy --seed 0"
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_command_of_a_training_has_its_options(
+    slow: bool, digits: mnist.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = compare("loss", np.float64(0), np.float64(0), 1)
+    monkeypatch.setattr(full_runs, "check_every_step", lambda *_: [row])
+    monkeypatch.setattr(full_runs, "check_epochs", lambda *_: ([row], {"scratch": {}, "Keras": {}}))
+    monkeypatch.setattr(full_runs, "check_accuracies", lambda *_: ([row], {}, {}))
+    report = results.Report()
+    for _, step in results.plan(report, digits, slow, [], "numba", "my digits.npz"):
+        step()
+    names = {True: ["every step of an epoch", "10 epochs", "final accuracies"], False: ["5 epochs"]}[slow]
+    options = " --slow" * slow + " --data 'my digits.npz'"
+    assert {result.check: result.command for result in report.results} == dict.fromkeys(
+        names, f"python -m parity_tests --backend numba --seed 0{options}"
+    )
+
+
+def test_trajectories_are_those_of_the_training_that_was_checked(
+    digits: mnist.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, trained = full_runs.train, []
+
+    def recorded(backend: str, digits: mnist.Dataset, epochs: int) -> Any:
+        trained.append((backend, train(backend, digits, epochs)))
+        return trained[-1][1]
+
+    monkeypatch.setattr(full_runs, "train", recorded)
+    monkeypatch.setattr(results, "FEWER_TRAIN", 200)
+    monkeypatch.setattr(results, "FEWER_TEST", 100)
+    report = results.Report()
+    for _, step in results.plan(report, digits, False, [], "numba"):
+        step()
+    ((backend, (history, _)),) = trained
+    assert (backend, report.histories["scratch"]) == ("numba", history)
 
 
 def test_a_report_on_some_checks_computes_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

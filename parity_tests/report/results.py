@@ -35,6 +35,7 @@ class CheckResult:
         code: which code the check exercises there.
         comparisons: its comparisons.
         seed: the seed it ran with.
+        options: further options of the command that runs it: those of a training.
     """
 
     check: str
@@ -42,13 +43,14 @@ class CheckResult:
     code: str
     comparisons: list[Comparison]
     seed: int = SEED
+    options: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
         """The command that runs this check alone; trainings on MNIST run with all checks only."""
         backend = "" if self.backend == SHARED else f" --backend {self.backend}"
         only = f" --only {shlex.quote(self.check)}" if self.check in CHECKS else ""
-        return f"python -m parity_tests{only}{backend} --seed {self.seed}"
+        return " ".join([f"python -m parity_tests{only}{backend} --seed {self.seed}", *map(shlex.quote, self.options)])
 
     @property
     def worst(self) -> Comparison:
@@ -104,6 +106,7 @@ def plan(
     slow: bool = False,
     only: Sequence[str] | None = None,
     backend: str | None = None,
+    data: str | None = None,
 ) -> list[tuple[str, Callable[[], None]]]:
     """Return the steps of a run in order: a name, and a function that adds its results to the report.
 
@@ -113,13 +116,15 @@ def plan(
         slow: whether to train for ten epochs on all digits instead of five epochs on a few.
         only: names of the checks to run; all if not given.
         backend: the only backend to run on.
+        data: where the digits come from, as ``--data`` names it; None for the default.
     """
     steps: list[tuple[str, Callable[[], None]]] = []
 
-    def add(name: str, backend: str, code: str, compare: Callable[[], Iterable[Comparison]]) -> None:
-        steps.append(
-            (f"{name}, {backend}", lambda: report.results.append(CheckResult(name, backend, code, list(compare()))))
-        )
+    def add(name: str, backend: str, code: str, compare: Callable[[], Iterable[Comparison]], *options: str) -> None:
+        def step() -> None:
+            report.results.append(CheckResult(name, backend, code, list(compare()), options=options))
+
+        steps.append((f"{name}, {backend}", step))
 
     for name, b in runs():
         if (only is None or name in only) and (backend is None or b in (backend, SHARED)):
@@ -128,30 +133,30 @@ def plan(
     if digits is None:
         return steps
     few = mnist.Dataset(_first(digits.train, FEWER_TRAIN), _first(digits.test, FEWER_TEST), "the first digits")
-    data, epochs = (digits, full_runs.EPOCHS) if slow else (few, FEWER_EPOCHS)
+    used, epochs = (digits, full_runs.EPOCHS) if slow else (few, FEWER_EPOCHS)
+    options = [*(["--slow"] if slow else []), *(["--data", data] if data else [])]
+
+    def check_epochs(backend: str) -> list[Comparison]:
+        rows, histories = full_runs.check_epochs(backend, used, epochs)
+        report.histories = report.histories or histories  # those of the first backend
+        return rows
+
+    def check_accuracies() -> list[Comparison]:
+        rows, report.p_values, report.accuracies = full_runs.check_accuracies(digits)
+        return rows
+
     for b in [backend] if backend else BACKENDS:
         code = "fused step" if b == "numba" else "layer by layer"
         if slow:
-            add("every step of an epoch", b, code, lambda b=b: full_runs.check_every_step(b, digits))
-        add(f"{epochs} epochs", b, code, lambda b=b: full_runs.check_epochs(b, data, epochs))
-    steps.append(("trajectories", lambda: _add_histories(report, data, epochs)))
+            add("every step of an epoch", b, code, lambda b=b: full_runs.check_every_step(b, digits), *options)
+        add(f"{epochs} epochs", b, code, lambda b=b: check_epochs(b), *options)
     if slow:
-        steps.append(("final accuracies", lambda: _add_accuracies(report, digits)))
+        add("final accuracies", "numba", "fused step", check_accuracies, *options)
     return steps
 
 
 def _first(samples: tuple[np.ndarray, np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray]:
     return samples[0][:n], samples[1][:n]
-
-
-def _add_histories(report: Report, digits: mnist.Dataset, epochs: int) -> None:
-    ours, _ = full_runs.train(BACKENDS[0], digits, epochs)
-    report.histories = {"scratch": ours, "Keras": full_runs.keras_history(digits, epochs)}
-
-
-def _add_accuracies(report: Report, digits: mnist.Dataset) -> None:
-    comparisons, report.p_values, report.accuracies = full_runs.check_accuracies(digits)
-    report.results.append(CheckResult("final accuracies", "numba", "fused step", comparisons))
 
 
 @lru_cache

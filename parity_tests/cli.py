@@ -11,7 +11,7 @@ from rich.console import Console
 
 from keras_impl.cli import import_keras
 from parity_tests.implementations.skeleton import write_skeleton
-from parity_tests.own_network import add_network_options, check_network, write_json
+from parity_tests.own_network import NETWORK_OPTIONS, add_network_options, check_network, write_json
 from scratch.cli.options import add_data_option, add_version_option, file_name
 from scratch.cli.terminal import run_command
 from scratch.datasets import mnist
@@ -19,6 +19,7 @@ from scratch.files import check_writable
 from scratch.ops import BACKENDS
 from scratch.utils import print_now, printable
 
+SUITE_OPTIONS = ("only", "backend", "slow")
 LOG_WIDTH = 150  # columns of the tables where the output is not a terminal
 MIN_WIDTH = 80  # columns without which words would be broken; a terminal that is narrower wraps the lines
 
@@ -55,12 +56,22 @@ def run(options: argparse.Namespace) -> int:
         path = write_skeleton(options.new_adapter)
         print_now(f"Wrote {printable(str(path))}. Try it: python -m parity_tests --implementation {path}:Net")
         return 0
+    check_mode(options)
     for path in (options.report, options.json):
         if path is not None:
             check_writable(path)
     os.environ["PARITY_SEED"] = str(options.seed)  # read by reference.cases
     load_keras()
     return check_network(options) if options.implementation else compare_programs(options)
+
+
+def check_mode(options: argparse.Namespace) -> None:
+    """Raise a ``ValueError`` if an option is given that does not concern what is compared: the suite, or a network."""
+    names = SUITE_OPTIONS if options.implementation else NETWORK_OPTIONS
+    given = [name for name in names if (value := getattr(options, name)) is not None and value is not False]
+    if given:
+        fix = "belongs to the suite; leave out --implementation" if options.implementation else "needs --implementation"
+        raise ValueError(f"--{given[0].replace('_', '-')} {fix}.")
 
 
 def compare_programs(options: argparse.Namespace) -> int:

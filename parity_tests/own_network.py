@@ -17,6 +17,7 @@ CONVENTIONS = {  # by the field of Conventions
     "targets": "it takes rows of targets, or class numbers (default: rows)",
     "dtype": "the dtype that it computes in (default: recognised)",
 }
+NETWORK_OPTIONS = ("sizes", "activations", "mnist", "momentum", "nesterov", "weight_decay", *CONVENTIONS)
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:

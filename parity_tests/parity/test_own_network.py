@@ -249,3 +249,29 @@ def test_only_one_check(tmp_path: Path, capsys: Capture) -> None:
     assert "The article's network, tensor by tensor" not in capsys.readouterr().out
     assert main(["--only", "traces"]) == 2
     assert "--only takes 'structure', " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--sizes", "3,2"],
+        ["--activations", "relu,softmax"],
+        ["--mnist"],
+        ["--momentum", "0"],
+        ["--nesterov"],
+        ["--weight-decay", "0.1"],
+        ["--loss", "sum"],
+        ["--targets", "labels"],
+    ],
+    ids="".join,
+)
+def test_options_of_a_network_need_an_implementation(options: list[str], capsys: Capture) -> None:
+    assert main(["--only", "to_categorical", *options]) == 2
+    assert capsys.readouterr().err == f"python -m parity_tests: {options[0]} needs --implementation.\n"
+
+
+@pytest.mark.parametrize("options", [["--only", "trace"], ["--backend", "numpy"], ["--slow"]], ids="".join)
+def test_options_of_the_suite_refuse_an_implementation(options: list[str], capsys: Capture) -> None:
+    assert main(["--implementation", f"{__name__}:RaisesWhenCalled", *options]) == 2
+    message = f"{options[0]} belongs to the suite; leave out --implementation."
+    assert capsys.readouterr().err == f"python -m parity_tests: {message}\n"

@@ -20,7 +20,7 @@ __all__ = list(MODULES)
 INSTALL = {
     "keras": "'tensorflow>=2.18' 'keras>=3.12'",
     "tensorflow": "'tensorflow>=2.18' 'keras>=3.12'",
-    "jax": "'jax>=0.7'",
+    "jax": "'jax>=0.8'",
     "torch": "'torch>=2.4'",
 }
 

@@ -77,9 +77,9 @@ def missing_packages(kind: str) -> str | None:
     absent = [name for name in PEERS[kind].packages if find_spec(name) is None]
     if not absent:
         return None
-    extra = "keras" if set(absent) <= {"keras", "tensorflow"} else "peers"
+    extras = ",".join(sorted({"keras" if name in ("keras", "tensorflow") else "peers" for name in absent}))
     names = " and ".join(absent).replace("sklearn", "scikit-learn")
-    return f"{PEERS[kind].title} is skipped: {names} not installed (python -m pip install -e '.[{extra}]')."
+    return f"{PEERS[kind].title} is skipped: {names} not installed (python -m pip install -e '.[{extras}]')."
 
 
 def other_framework(kind: str) -> str | None:

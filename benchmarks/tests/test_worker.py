@@ -92,7 +92,7 @@ def test_peer_that_is_not_installed_is_skipped(monkeypatch: pytest.MonkeyPatch) 
         ": keras and tensorflow not installed (python -m pip install -e '.[keras]')."
     )
     assert missing_packages("keras-jax").endswith(
-        ": keras and jax not installed (python -m pip install -e '.[peers]')."
+        ": keras and jax not installed (python -m pip install -e '.[keras,peers]')."
     )
     assert missing_packages("numba") is missing_packages("products") is None
     session = Session(TASK, results=Results(environment={}))

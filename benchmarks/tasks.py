@@ -31,7 +31,7 @@ MAX_SAMPLE_VALUES = 1 << 24  # samples × inputs: 64 MB of float32
 
 @dataclass(frozen=True)
 class Task:
-    """A network to train with SGD on a set of samples.
+    """A network to train on a set of samples.
 
     Attributes:
         name: a short description for reports.

@@ -13,7 +13,7 @@ Outputs = dict[str, Array]
 
 
 class Peer(ABC):
-    """A program that trains the network of a task with plain SGD.
+    """A program that trains the network of a task, with SGD unless the task's variant names another optimizer.
 
     Args:
         task: the network, its samples and its initial weights.

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from parity_tests.implementations.calling import required_parameters
-from parity_tests.implementations.construct import constructed, copies
+from parity_tests.implementations.construct import DEFAULT_SIZES, constructed, copies
 from parity_tests.implementations.conventions import Conventions, Converted
 from parity_tests.implementations.numpy_network import NumpyNetwork
 from parity_tests.implementations.protocol import REQUIRED, CannotRunError, Implementation
@@ -45,7 +45,7 @@ def adapt(thing: Any, sizes: Sequence[int] | None = None, conventions: Conventio
     if required_parameters(thing) == 2:
         from parity_tests.implementations.jax_function import JaxFunction
 
-        return lambda: Converted(JaxFunction(thing, sizes or (20, 16, 12, 5)), conventions)
+        return lambda: Converted(JaxFunction(thing, sizes or DEFAULT_SIZES[0]), conventions)
     return constructed(thing, sizes, wrap)
 
 
@@ -76,9 +76,9 @@ def _adapter(network: Any, sizes: Sequence[int] | None) -> Any:
 
         return KerasModel(network)
     if _comes_from(kind, "scratch"):
-        from parity_tests.implementations.sequential import ScratchModel
+        from parity_tests.implementations.sequential import SequentialModel
 
-        return ScratchModel(network)
+        return SequentialModel(network)
     if all(callable(getattr(network, name, None)) for name in REQUIRED):
         return network
     if _comes_from(kind, "torch"):

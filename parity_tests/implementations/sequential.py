@@ -9,7 +9,7 @@ from parity_tests.implementations.protocol import Array, CannotRunError, NotOffe
 
 
 class SequentialModel:
-    """A model of Dense layers, with activations as arguments or as layers of their own.
+    """A ``scratch.Sequential`` of Dense layers, with activations as arguments or as layers of their own.
 
     Attributes:
         model: the model.
@@ -71,12 +71,8 @@ def duplicate_keras_model(model: Any) -> Any:
     return duplicate
 
 
-class ScratchModel(SequentialModel):
-    """A ``scratch.Sequential`` on either backend."""
-
-
 class KerasModel(SequentialModel):
-    """A ``keras.Sequential``; a model of another kind offers its outputs only."""
+    """A ``keras.Sequential``; a model of another kind offers its outputs and training steps only."""
 
     def _trace(self, x: Array, t: Array) -> Mapping[str, Array]:
         """Return the model's trace of a batch."""

@@ -132,6 +132,14 @@ def compare_traces(
     return [compare(f"{label}{name}", actual[name], expected[name], 2 * reference[name].bound) for name in actual]
 
 
+def compare_weights(
+    label: str, actual: Iterable[np.ndarray], expected: Iterable[np.ndarray], bounded: Iterable[Bounded]
+) -> list[Comparison]:
+    """Compare the weights of two programs, in the order of ``get_weights()``, within twice the bound of each."""
+    arrays = enumerate(zip(actual, expected, bounded, strict=True))
+    return [compare(f"{label}: array {i}", W, V, 2 * reference.bound) for i, (W, V, reference) in arrays]
+
+
 def equal(name: str, actual: object, expected: object) -> Comparison:
     """Compare two objects for equality: names, shapes, texts, counts."""
     if actual == expected:

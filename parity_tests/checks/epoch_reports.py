@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.comparison import Comparison, compare, equal, labelled
+from parity_tests.comparison import Comparison, compare, compare_weights, equal, labelled
+from parity_tests.reference.bounded_network import in_order
 from parity_tests.reference.cases import SPARSE, Case
 from parity_tests.reference.error_model import Bounded, Rounding
 from parity_tests.reference.sgd import SGDSettings
@@ -47,8 +48,7 @@ def check_report(backend: str, case: Case) -> list[Comparison]:
     for name in ("predict", "predict_on_batch"):
         rows.append(compare(name, ours[name], theirs[name], 2 * reference[name].bound))
     for name in ("weights after fit", "weights at the end"):
-        for i, (a, b, bounded) in enumerate(zip(ours[name], theirs[name], reference[name], strict=True)):
-            rows.append(compare(f"{name}: array {i}", a, b, 2 * bounded.bound))
+        rows += compare_weights(name, ours[name], theirs[name], reference[name])
     for name in ("text of verbose=2", "text of verbose=1", "text of evaluate"):
         rows += compare_texts(name, ours[name], theirs[name], 2 * float(reference["loss of the second fit"].bound))
     return labelled(str(case), rows)
@@ -96,7 +96,7 @@ def bounded_reports(case: Case) -> dict[str, Any]:
     trained = int(len(x) * (1 - SPLIT))
 
     def over_batches(compute: Callable[..., dict[str, Bounded]], x: np.ndarray, t: np.ndarray) -> Bounded:
-        batches = [slice(i, i + BATCH) for i in range(0, len(x), BATCH)]
+        batches = in_order(len(x), BATCH)
         return _weighted_mean([(compute(x[rows], t[rows])["loss"], len(x[rows])) for rows in batches])
 
     found: dict[str, Any] = {"evaluate": over_batches(network.trace, x, t), "loss": [], "val_loss": []}

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.comparison import Comparison, compare, equal
+from parity_tests.comparison import Comparison, compare_weights, equal
+from parity_tests.reference.bounded_network import in_order
 from parity_tests.reference.cases import Case
 from parity_tests.reference.error_model import Bounded
 from parity_tests.reference.losses import LOSSES
@@ -45,8 +46,7 @@ def keras_weights(case: Case) -> list[np.ndarray]:
 def bounded_weights(case: Case) -> list[Bounded]:
     """Return the weights after the training in float64, with the bounds that all steps add up to."""
     network, x, t = case.bounded_network(SETTINGS), case.x.astype(np.float64), case.targets
-    for start in EPOCHS * list(range(0, len(x), BATCH)):
-        network.step(x[start : start + BATCH], t[start : start + BATCH])
+    network.fit(x, t, EPOCHS * in_order(len(x), BATCH))
     return list(network.params.values())
 
 
@@ -57,5 +57,4 @@ def check_loss_training(backend: str) -> Iterator[Comparison]:
             yield equal(f"{case.loss}: is in reference.losses.LOSSES", False, True)
             continue
         ours, theirs = train(case.scratch_model(backend, SETTINGS), case), keras_weights(case)
-        for i, (W, V, bounded) in enumerate(zip(ours, theirs, bounded_weights(case), strict=True)):
-            yield compare(f"{case}: array {i} after fit", W, V, 2 * bounded.bound)
+        yield from compare_weights(f"{case}, after fit", ours, theirs, bounded_weights(case))

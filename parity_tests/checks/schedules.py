@@ -1,7 +1,6 @@
 """Schedules: their values, and the weights of trainings whose learning rate changes from step to step."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -9,8 +8,9 @@ import keras
 import numpy as np
 
 from keras_impl.frameworks import to_numpy
-from parity_tests.comparison import Comparison, compare, equal
+from parity_tests.comparison import Comparison, compare, compare_weights, equal
 from parity_tests.reference.adaptive import AdamSettings
+from parity_tests.reference.bounded_network import in_order
 from parity_tests.reference.cases import Case
 from parity_tests.reference.error_model import ELEMENTARY, Bounded, Rounding
 from parity_tests.reference.sgd import OptimizerSettings, SGDSettings
@@ -75,10 +75,7 @@ def check_schedules(backend: str) -> Iterator[Comparison]:
         for name in ("before", "after", "steps"):
             yield equal(f"{scenario}: {name}", ours[name], theirs[name])
         yield equal(f"{scenario}: learning rate of the first step", ours["before"], scenario.rates[0])
-        for i, (W, V, bounded) in enumerate(
-            zip(ours["weights"], theirs["weights"], bounded_weights(scenario), strict=True)
-        ):
-            yield compare(f"{scenario}: array {i}", W, V, 2 * bounded.bound)
+        yield from compare_weights(str(scenario), ours["weights"], theirs["weights"], bounded_weights(scenario))
 
 
 def train(scenario: Scenario, model: Any, module: Any) -> dict[str, Any]:
@@ -100,8 +97,5 @@ def keras_results(scenario: Scenario) -> dict[str, Any]:
 def bounded_weights(scenario: Scenario) -> list[Bounded]:
     """Return the weights after the training in float64, with bounds."""
     network, x, t = CASE.bounded_network(scenario.settings), CASE.x.astype(np.float64), CASE.targets
-    starts = EPOCHS * list(range(0, len(x), BATCH))
-    for rate, start in zip(scenario.rates, starts, strict=True):
-        network = replace(network, settings=scenario.settings._replace(learning_rate=rate))
-        network.step(x[start : start + BATCH], t[start : start + BATCH])
+    network.fit(x, t, EPOCHS * in_order(len(x), BATCH), scenario.rates)
     return list(network.params.values())

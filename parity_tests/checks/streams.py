@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from parity_tests.checks.loss_training import SETTINGS
-from parity_tests.comparison import Comparison, compare, equal
+from parity_tests.comparison import Comparison, compare, compare_weights, equal
+from parity_tests.reference.bounded_network import in_order
 from parity_tests.reference.cases import Case
 from parity_tests.reference.error_model import Array, Bounded
 
@@ -73,8 +74,8 @@ def keras_results(name: str) -> tuple[list[Array], dict[str, list[float]], list[
 def bounded_results(name: str) -> tuple[list[Bounded], Bounded]:
     """Return weights and outputs after the training in float64, with the bounds that all steps add up to."""
     network, x, t = CASE.bounded_network(SETTINGS), CASE.x.astype(np.float64), CASE.targets
-    for i in ORDERS[name]:
-        network.step(x[BATCH * i : BATCH * (i + 1)], t[BATCH * i : BATCH * (i + 1)])
+    batches = in_order(len(x), BATCH)
+    network.fit(x, t, [batches[i] for i in ORDERS[name]])
     return list(network.params.values()), network.predict(x)
 
 
@@ -84,8 +85,7 @@ def check_streams(backend: str) -> Iterator[Comparison]:
         ours, history, outputs = train(CASE.scratch_model(backend, SETTINGS), name)
         theirs, expected, keras_outputs = keras_results(name)
         weights, bounded = bounded_results(name)
-        for i, (W, V, reference) in enumerate(zip(ours, theirs, weights, strict=True)):
-            yield compare(f"{name}, {CASE}: array {i} after fit", W, V, 2 * reference.bound)
+        yield from compare_weights(f"{name}, {CASE}, after fit", ours, theirs, weights)
         yield equal(f"{name}, {CASE}: names in the history", list(history), list(expected))
         for key, values in history.items():
             yield compare(f"{name}, {CASE}: {key}", np.array(values), np.array(expected[key]), DIGITS)

@@ -140,8 +140,8 @@ def bounded_results(training: Training) -> dict[str, Bounded | float]:
     network = case.bounded_network(training.settings)
     x, t = case.x.astype(np.float64), case.targets
     for epoch, (rate, rows) in enumerate(zip(RATES, training.orders(), strict=True), 1):
-        network.settings = training.settings._replace(learning_rate=rate)
-        losses = [(network.step(x[batch], t[batch])["loss"], len(x[batch]) / len(x)) for batch in rows]
+        shares = [len(x[batch]) / len(x) for batch in rows]
+        losses = list(zip(network.fit(x, t, rows, [rate] * len(rows)), shares, strict=True))
         value = sum(loss.value * share for loss, share in losses)
         bound = sum(loss.bound * share for loss, share in losses) + (len(losses) + 2) * U * abs(value)
         found |= {f"epoch {epoch}: loss": Bounded(value, bound), f"epoch {epoch}: correct": 1.0}

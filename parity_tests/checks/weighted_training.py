@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from parity_tests.checks.loss_training import BATCH, EPOCHS, SETTINGS
-from parity_tests.comparison import Comparison, compare, equal
+from parity_tests.comparison import Comparison, compare, compare_weights, equal
+from parity_tests.reference.bounded_network import in_order
 from parity_tests.reference.cases import SPARSE, Case
 from parity_tests.reference.error_model import Array, Bounded
 
@@ -52,8 +53,7 @@ def bounded_weights(case: Case) -> list[Bounded]:
     """Return the weights after the training in float64, with the bounds that all steps add up to."""
     network, x = case.bounded_network(SETTINGS), case.x.astype(np.float64)
     t = case.targets * sample_weights(case)[:, None]
-    for start in EPOCHS * list(range(0, len(x), BATCH)):
-        network.step(x[start : start + BATCH], t[start : start + BATCH])
+    network.fit(x, t, EPOCHS * in_order(len(x), BATCH))
     return list(network.params.values())
 
 
@@ -63,8 +63,7 @@ def check_weighted_training(backend: str) -> Iterator[Comparison]:
         model = case.scratch_model(backend, SETTINGS)
         ours, history = train(model, case, model.optimizer)
         theirs, expected = keras_results(case)
-        for i, (W, V, bounded) in enumerate(zip(ours, theirs, bounded_weights(case), strict=True)):
-            yield compare(f"{case}, weighted: array {i} after fit", W, V, 2 * bounded.bound)
+        yield from compare_weights(f"{case}, weighted, after fit", ours, theirs, bounded_weights(case))
         yield equal(f"{case}, weighted: names in the history", list(history), list(expected))
         for name, values in history.items():
             yield compare(f"{case}, weighted: {name}", np.array(values), np.array(expected[name]), DIGITS)

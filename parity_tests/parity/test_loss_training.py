@@ -56,11 +56,11 @@ def bounded_error_backward(rounding: Rounding, y: Bounded, t: Array) -> Bounded:
 
 @pytest.fixture
 def _new_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Add the loss to both backends, to the losses of scratch, and to those of the error model."""
+    """Add the loss to both backends and to the error model; let it be the only loss of scratch that is checked."""
     for backend in BACKENDS:
         for function in (log_cosh_forward, log_cosh_backward):
             monkeypatch.setattr(ops.get(backend), function.__name__, function, raising=False)
-    monkeypatch.setitem(losses.LOSSES, "log_cosh", LogCosh)
+    monkeypatch.setattr(losses, "LOSSES", {"log_cosh": LogCosh})
     monkeypatch.setattr(losses, "LogCosh", LogCosh, raising=False)
     monkeypatch.setitem(reference.LOSSES, "LogCosh", LossModel(LossRule(bounded_error, bounded_error_backward)))
 
@@ -98,7 +98,7 @@ def test_a_loss_that_trains_as_cross_entropy_fails(monkeypatch: pytest.MonkeyPat
     failure = first_failure(check_loss_training("numba"))
     assert failure is not None
     assert "LogCosh" in failure
-    assert "array 0 after fit" in failure
+    assert "after fit: array 0" in failure
 
 
 @pytest.mark.usefixtures("_new_loss")

@@ -1,9 +1,9 @@
 """A network computed in float64, in the plainest way, with the bound of the error model beside every number."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -153,6 +153,21 @@ class BoundedNetwork:
         self.steps += 1
         return trace
 
+    def fit(self, x: Array, t: Array, batches: Iterable[Any], rates: Iterable[float] = ()) -> list[Bounded]:
+        """Take a step on each batch; return the loss of each batch, from before its step.
+
+        Args:
+            x: samples (N, …).
+            t: their targets (N, C).
+            batches: what to index the samples with, one entry for each step.
+            rates: the learning rate of each step; that of the settings if there are none.
+        """
+        losses, batches, rates = [], list(batches), list(rates)
+        for rows, rate in zip(batches, rates or [self.settings.learning_rate] * len(batches), strict=True):
+            self.settings = self.settings._replace(learning_rate=rate)
+            losses.append(self.step(x[rows], t[rows])["loss"])
+        return losses
+
     def share_kept(self, name: str) -> float:
         """Return the factor of a weight in what a step makes of it: that of its decay, or of a moving average."""
         layer, key = name.split("/")
@@ -173,6 +188,11 @@ class BoundedNetwork:
         """Return the same network with other weights, each with its bound."""
         params = {name: Bounded(np.array(weights[name], np.float64), bounds[name]) for name in self.params}
         return replace(self, params=params)
+
+
+def in_order(samples: int, batch_size: int) -> list[slice]:
+    """Return the rows of each batch of samples that are not shuffled; the last batch may be smaller."""
+    return [slice(start, start + batch_size) for start in range(0, samples, batch_size)]
 
 
 def _flattened(x: Array) -> Bounded:

@@ -18,10 +18,10 @@ from benchmarks.measurement.runner import LocalRunner, Runner
 from benchmarks.measurement.same import check_outputs, reference_outputs
 from benchmarks.measurement.worker import Worker
 from benchmarks.peers.registry import PEERS, SCRATCH, missing_packages, other_framework
+from benchmarks.questions.session import MIN_SECONDS
 from benchmarks.tasks import Task, article_task
 from scratch.datasets import mnist
 
-MIN_SECONDS = 0.02  # short workloads are repeated for at least this long
 SMALL_PROGRAM = ["-m", "scratch", "--quiet", "--backend", "numpy", "--epochs", "1", "--batch-size", "10"]
 
 
@@ -45,6 +45,11 @@ CLOCK = Clock()
 def is_whole_suite(config: pytest.Config) -> bool:
     """Return whether pytest was started without paths, and therefore runs the tests of all packages."""
     return config.args_source == pytest.Config.ArgsSource.TESTPATHS
+
+
+def is_timed(config: pytest.Config) -> bool:
+    """Return whether pytest-benchmark takes times."""
+    return not config.option.benchmark_disable or config.option.benchmark_enable
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -81,8 +86,7 @@ def clock() -> Clock:
 @pytest.fixture(scope="session")
 def timed(request: pytest.FixtureRequest) -> bool:
     """Whether pytest-benchmark takes times."""
-    config = request.config
-    return not config.option.benchmark_disable or config.option.benchmark_enable
+    return is_timed(request.config)
 
 
 @pytest.fixture

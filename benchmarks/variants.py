@@ -6,7 +6,7 @@ core: a variant must not cost much more than plain float32 training.
 
 from typing import NamedTuple
 
-from benchmarks.measurement.goals import Goal
+from benchmarks.goals import Goal
 
 
 class Variant(NamedTuple):

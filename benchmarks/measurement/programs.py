@@ -5,7 +5,6 @@ the compiled kernels of an earlier run on disk.
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measurement.same import DifferentError
-from benchmarks.measurement.worker import ROOT
+from benchmarks.measurement.worker import child_environment
 
 LAUNCH = str(Path(__file__).with_name("launch.py"))
 RESULT = re.compile(r"Test loss (\d+\.\d+), test accuracy (\d+\.\d+)")
@@ -49,12 +48,10 @@ def run_python(*arguments: str, **variables: str) -> Run:
     Raises:
         ProgramError: if the program fails.
     """
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **variables}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "result.json")
         command = [sys.executable, "-I", "-S", LAUNCH, str(file), sys.executable, *arguments]
-        completed = subprocess.run(command, capture_output=True, text=True, env=environment)
+        completed = subprocess.run(command, capture_output=True, text=True, env=child_environment(**variables))
         result = json.loads(file.read_text()) if file.exists() else {"status": completed.returncode}
     if result["status"]:
         last = (completed.stderr.strip() or "no error output").splitlines()[-1]

@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.goals import Goal
 from benchmarks.measurement import environment
-from benchmarks.measurement.goals import Goal
 from benchmarks.measurement.ratios import Ratio
 from scratch.files import write_bytes
 

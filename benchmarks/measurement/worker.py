@@ -25,6 +25,12 @@ ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 600.0  # seconds for one call
 
 
+def child_environment(**variables: str) -> dict[str, str]:
+    """Return the environment of a process that finds these packages: that of this process, and other variables."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **variables, "PYTHONPATH": path}
+
+
 class WorkerError(RuntimeError):
     """A worker that ended, timed out or raised; the message is one line."""
 
@@ -42,14 +48,12 @@ class Worker(Runner):
         super().__init__(kind)
         self.timeout = timeout
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
-        variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **PEERS[kind].environment, **(environment or {})}
-        variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.measurement.worker", kind],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
-            env=variables,
+            env=child_environment(**PEERS[kind].environment | (environment or {})),
         )
 
     def open(self, task: Task) -> None:

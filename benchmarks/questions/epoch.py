@@ -1,6 +1,6 @@
 """How long does an epoch of ``fit`` take, for every peer?"""
 
-from benchmarks.measurement.goals import Goal
+from benchmarks.goals import Goal
 from benchmarks.peers.registry import KERAS, KERAS_JAX, PEERS, PRODUCTS
 from benchmarks.questions.session import Session
 

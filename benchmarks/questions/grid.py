@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.formatting import format_quantity
-from benchmarks.measurement.goals import Goal
+from benchmarks.goals import Goal
 from benchmarks.measurement.ratios import Ratio, Times, interleave, paired_ratio
 from benchmarks.measurement.results import Row
 from benchmarks.peers.registry import KERAS, PEERS, PRODUCTS, SCRATCH, SCRATCH_PRODUCTS

@@ -1,6 +1,6 @@
 """How long does a prediction take, for one image and for many, by ``predict`` and by ``model(x)``?"""
 
-from benchmarks.measurement.goals import Goal
+from benchmarks.goals import Goal
 from benchmarks.peers.registry import KERAS, PEERS, SCRATCH
 from benchmarks.questions.session import MIN_SECONDS, Session
 

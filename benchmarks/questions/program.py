@@ -8,8 +8,8 @@ which must not copy the training data into another dtype.
 from collections.abc import Callable
 
 from benchmarks.formatting import format_quantity
+from benchmarks.goals import Goal
 from benchmarks.measurement import programs
-from benchmarks.measurement.goals import Goal
 from benchmarks.measurement.ratios import Times, interleave
 from benchmarks.measurement.results import Limit
 from benchmarks.peers.registry import KERAS, PEERS, SCRATCH, missing_packages
@@ -31,9 +31,7 @@ def measure_program(session: Session) -> None:
     note = f"{epochs} epochs" + (" instead of 10 (--quick)" if session.quick else "")
     if sentence := missing_packages(KERAS):
         session.results.remark(sentence)
-        seconds, peaks = {}, {}
-    else:
-        seconds, peaks = _run_in_turns(session, epochs, rounds)
+    seconds, peaks = _run_in_turns(session, epochs, rounds, has_keras=sentence is None)
     session.results.raw["program"] = {"epochs": epochs, "seconds": seconds, "peak": peaks}
     for name, target, measurements, start, unit in (
         ("whole program, cached kernels", Goal(5), seconds, "cached", "s"),
@@ -75,20 +73,20 @@ def _limit_allocations(session: Session) -> None:
                 session.results.limits.append(Limit(name, smallest_copy, [found[digits]], unit="B", note=note))
 
 
-def _run_in_turns(session: Session, epochs: int, rounds: int) -> tuple[Times, Times]:
+def _run_in_turns(session: Session, epochs: int, rounds: int, has_keras: bool) -> tuple[Times, Times]:
     """Check that the programs end with the same result; return their seconds and their peak memory in bytes."""
     options = ("--epochs", str(epochs))
-    peaks: Times = {kind: [] for kind in TITLES}
     session.progress.announce("Comparing the results of the programs.")
     with programs.empty_kernel_cache() as kernels:
         starts: dict[str, Callable[[], programs.Run]] = {
-            "keras": lambda: programs.run_keras(*options),
+            **({"keras": lambda: programs.run_keras(*options)} if has_keras else {}),
             "cached": lambda: programs.run_scratch(*options, kernels=kernels),
             "floats": lambda: programs.run_scratch_floats(*options, kernels=kernels),
             "cold": lambda: programs.run_scratch_cold(*options),
         }
+        peaks: Times = {kind: [] for kind in starts}
         expected = starts["cached"]()  # this also fills the kernel cache
-        for start in ("floats", "keras"):
+        for start in [name for name in ("floats", "keras") if name in starts]:
             programs.check_same_result(expected, starts[start]())
             session.progress.announce(f"Checked the result of: {TITLES[start]}.")
 

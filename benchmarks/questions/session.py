@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from benchmarks.formatting import format_quantity
-from benchmarks.measurement.goals import Goal
+from benchmarks.goals import Goal
 from benchmarks.measurement.progress import Progress
 from benchmarks.measurement.ratios import Times, interleave, paired_ratio
 from benchmarks.measurement.results import Results, Row

@@ -3,9 +3,9 @@
 from statistics import median
 
 from benchmarks.formatting import format_quantity
+from benchmarks.goals import Goal
 from benchmarks.measurement import programs
 from benchmarks.measurement.compilation import measure_compilation
-from benchmarks.measurement.goals import Goal
 from benchmarks.measurement.ratios import interleave
 from benchmarks.measurement.results import Limit
 from benchmarks.measurement.worker import Worker

@@ -13,23 +13,12 @@ from numpy.typing import NDArray
 from benchmarks.formatting import format_number, format_quantity
 from benchmarks.measurement.ratios import Times, paired_ratio
 from benchmarks.measurement.results import Results
-from benchmarks.peers.registry import KERAS, PEERS, PRODUCTS, SCRATCH
+from benchmarks.peers.registry import PEERS, SCRATCH
 from benchmarks.questions.grid import COMPARISONS, MIDDLE, Comparison
+from benchmarks.reports.colours import COLOURS, OTHER_COLOUR
 from benchmarks.reports.variants import draw_variants
 from scratch.files import replacing
 
-# Paul Tol's bright colour scheme. Peers without an entry are grey; the curves of scaling.png show peers with an entry.
-COLOURS = {
-    SCRATCH: "#4477aa",
-    "numba-float32": "#4477aa",
-    "numpy": "#66ccee",
-    KERAS: "#ee6677",
-    "keras-jax": "#ee6677",
-    "keras-torch": "#ee6677",
-    "in-place": "#ccbb44",
-    PRODUCTS: "#228833",
-}
-OTHER_COLOUR = "#bbbbbb"
 AXES = ("batch", "width", "depth")
 AXIS_LABELS = ("batch: samples in a step", "width: units of each layer", "depth: hidden layers")
 PLAIN_NUMBERS = FuncFormatter(lambda value, _: f"{value:,g}")

@@ -7,12 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.formatting import format_number
-from benchmarks.measurement.goals import Goal
+from benchmarks.goals import Goal
 from benchmarks.measurement.ratios import Ratio, Times, paired_ratio
 from benchmarks.peers.registry import KERAS, KERAS_JAX, PEERS, SCRATCH
+from benchmarks.reports.colours import COLOURS
 from benchmarks.variants import PLAIN, VARIANTS, Variant
 
-COLOURS = {SCRATCH: "#4477aa", KERAS: "#ee6677", KERAS_JAX: "#ccbb44"}
 BACKGROUND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}  # of numbers over lines
 
 

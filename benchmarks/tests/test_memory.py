@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.conftest import is_timed
 from benchmarks.measurement import programs
 from benchmarks.measurement.results import Results
 from benchmarks.measurement.runner import LocalRunner
@@ -19,7 +20,12 @@ from benchmarks.tasks import Task, article_task
 from benchmarks.variants import VARIANTS, Variant
 
 
-@pytest.mark.parametrize("kind", ["cached", "keras"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the programs: untimed, one small program stands for all."""
+    if "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", ["cached", "keras"] if is_timed(metafunc.config) else ["cached"])
+
+
 def test_peak_memory(benchmark: Any, clock: Any, program: Callable, kind: str) -> None:
     runs = []
 
@@ -69,6 +75,20 @@ def test_program_on_float32_digits_has_the_same_result(few_digits: tuple, tmp_pa
     options = ("--backend", "numpy", "--epochs", "1", "--batch-size", "10", "--data", str(tmp_path / "few.npz"))
     floats = programs.run_scratch_floats(*options, kernels=str(tmp_path))
     programs.check_same_result(programs.run_scratch(*options, kernels=str(tmp_path)), floats)
+
+
+def test_programs_of_scratch_are_measured_without_keras(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = programs.Run(1.0, 200_000_000, "Test loss 0.1000, test accuracy 0.9000")
+    for name in ("run_scratch", "run_scratch_floats", "run_scratch_cold"):
+        monkeypatch.setattr(programs, name, lambda *_, **__: run)
+    monkeypatch.setattr(programs, "run_keras", pytest.fail)
+    monkeypatch.setattr(question, "missing_packages", lambda kind: "Keras is skipped.")
+    monkeypatch.setattr(question, "_limit_allocations", lambda session: None)
+    session = Session(task, quick=True, results=Results(environment={}))
+    question.measure_program(session)
+    assert session.results.remarks == ["Keras is skipped."]
+    assert [row.ratio for row in session.results.rows] == [None, None, None]
+    assert [limit.values for limit in session.results.limits] == [[2e8], [2e8]]
 
 
 def test_limits_of_the_program(task: Task) -> None:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.formatting import format_quantity
-from benchmarks.measurement.goals import Goal
+from benchmarks.goals import Goal
 from benchmarks.measurement.ratios import Ratio, Times, paired_ratio
 from benchmarks.measurement.results import Limit, Results, Row
 from benchmarks.peers.registry import PEERS

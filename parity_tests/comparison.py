@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,12 @@ class Comparison:
         if math.isinf(self.ratio):
             return "differs"
         return _percent(self.ratio) if self.ratio <= 1 else _times(self.ratio)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers and the failure in types of JSON, which has no infinity."""
+        numbers = {"difference": self.difference, "bound": self.bound, "ratio": self.ratio}
+        finite = {name: float(number) if math.isfinite(number) else str(number) for name, number in numbers.items()}
+        return finite | {"failure": self.failure}
 
 
 def _percent(ratio: float) -> str:

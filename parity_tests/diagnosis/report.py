@@ -9,7 +9,6 @@ from parity_tests.diagnosis.examine import Examination, Row
 from parity_tests.diagnosis.findings import COLUMNS, UNEXPLAINED, Cell, Finding, findings
 from parity_tests.diagnosis.own_gradient import OwnGradient
 from parity_tests.diagnosis.reproduction import Source, reproduction
-from parity_tests.report.json_numbers import comparison_json
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,10 @@ class Report:
         """The comparisons with Keras, scene by scene."""
         return self.examination.rows
 
+    def reproduction(self, finding: Finding) -> str:
+        """Return a program that shows a finding, or "" if there is none."""
+        return reproduction(finding, self.examination.architecture, self.source, self.seed)
+
     def to_json(self) -> dict[str, Any]:
         """Return the report as numbers and texts that ``json.dumps`` takes, with the same keys whatever is found."""
         architecture = self.examination.architecture
@@ -62,11 +65,11 @@ class Report:
             "activations": list(architecture.activations),
             "dtype": architecture.dtype,
             "seed": self.seed,
-            "findings": [asdict(finding) | {"reproduction": reproduction(self, finding)} for finding in self.findings],
+            "findings": [asdict(finding) | {"reproduction": self.reproduction(finding)} for finding in self.findings],
             "own_gradient": {"agrees": self.own_gradient.agrees, "text": self.own_gradient.text},
             "table": {scene: {stage: asdict(cell) for stage, cell in row.items()} for scene, row in self.cells.items()},
             "comparisons": [
-                {"scene": row.name, "tensor": tensor} | comparison_json(comparison)
+                {"scene": row.name, "tensor": tensor} | comparison.to_json()
                 for row in self.rows
                 for tensor, comparison in row.comparisons.items()
             ],
@@ -134,5 +137,5 @@ def text_lines(report: Report) -> list[str]:
         lines += [f"     {finding.evidence}"] if finding.evidence else []
     if not report.findings:
         return [*lines, "  All that it offers agrees with Keras."]
-    program = reproduction(report, report.findings[0]).splitlines()
+    program = report.reproduction(report.findings[0]).splitlines()
     return [*lines, "", "  To see finding 1:", "", *(f"    {line}" for line in program)] if program else lines

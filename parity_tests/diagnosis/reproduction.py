@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from parity_tests.diagnosis.findings import SIDE_EFFECTS, Finding
 from parity_tests.diagnosis.judge import Architecture, keras_trace
 from parity_tests.diagnosis.observe import gradients_from_backward as gradients_from_backward  # for the programs
 from parity_tests.diagnosis.situations import Array, Situation, situations
@@ -11,12 +12,7 @@ from parity_tests.implementations.conventions import Conventions
 from parity_tests.implementations.loading import LOADED
 from parity_tests.reference.sgd import SGDSettings
 
-if TYPE_CHECKING:
-    from parity_tests.diagnosis.findings import Finding
-    from parity_tests.diagnosis.report import Report
-
-# findings that are no differences
-NO_NUMBERS = ("random results", "inputs modified", "weights modified", "exception", "float64 leaks")
+NO_NUMBERS = {*SIDE_EFFECTS} - {"float32 sums"}  # findings that are no differences
 DTYPES = {"float64 leaks": "float32", "float32 sums": "float64"}  # of the batch; otherwise the network's own
 CALLS = {  # of the others: network.method(at.x, at.t)
     "outputs": "network.outputs(at.x)",
@@ -55,15 +51,19 @@ def source_of(implementation: Any, sizes: Sequence[int], conventions: Convention
     return Source(tuple(imports), f"adapt({arguments})")
 
 
-def reproduction(report: "Report", finding: "Finding") -> str:
-    """Return the program, or "" if the finding is not tied to a situation, or the report does not know the source."""
-    source = report.source
+def reproduction(finding: Finding, architecture: Architecture, source: Source | None, seed: int) -> str:
+    """Return the program, or "" if the finding is not tied to a situation, or the source is not known.
+
+    Args:
+        finding: what the program shows.
+        architecture: that of the network.
+        source: how to get at the network.
+        seed: seed of weights and batches.
+    """
     if source is None or not finding.scene:
         return ""
-    if finding.stage == "steps":
-        imports, lines = _training(report, finding, source.factory)
-    else:
-        imports, lines = _batch(report, finding, source.factory)
+    lines_of = _training if finding.stage == "steps" else _batch
+    imports, lines = lines_of(finding, architecture, source.factory, seed)
     return "\n".join([*sorted({*source.imports, *imports}), *lines])
 
 
@@ -73,15 +73,13 @@ def keras_tensors(situation: Situation, activations: Sequence[str]) -> dict[str,
     return keras_trace(Architecture(sizes, tuple(activations), dtype), situation)
 
 
-def _batch(report: "Report", finding: "Finding", factory: str) -> tuple[list[str], list[str]]:
+def _batch(finding: Finding, architecture: Architecture, factory: str, seed: int) -> tuple[list[str], list[str]]:
     """Return the imports and the lines that call one method in the situation of the finding."""
-    architecture = report.examination.architecture
-    names = [situation.name for situation in situations(architecture.sizes, report.seed)]
-    number, dtype = names.index(finding.scene), DTYPES.get(finding.name, architecture.dtype)
+    cases = situations(architecture.sizes, seed)
+    number = [situation.name for situation in cases].index(finding.scene)
+    dtype = DTYPES.get(finding.name, architecture.dtype)
     needed = ["gradients_from_backward"] if finding.method == "backward" else []
-    lines = [
-        f'at = situations({architecture.sizes}, seed={report.seed})[{number}].astype("{dtype}")  # {finding.scene}'
-    ]
+    lines = [f'at = situations({architecture.sizes}, seed={seed})[{number}].astype("{dtype}")  # {finding.scene}']
     if finding.name not in NO_NUMBERS:
         needed.append("keras_tensors")
         expected = f'keras_tensors(at, {_quoted(architecture.activations)})["{finding.tensor}"]'
@@ -90,13 +88,13 @@ def _batch(report: "Report", finding: "Finding", factory: str) -> tuple[list[str
     imports += [f"from parity_tests.diagnosis.reproduction import {', '.join(needed)}"] if needed else []
     call = CALLS.get(finding.method, f"network.{finding.method}(at.x, at.t)")
     lines += [f"network = {factory}()", "network.set_weights(at.weights)"]
-    if report.examination.observations[number].situation.earlier:
+    if cases[number].earlier:
         earlier = call.replace("at.x, at.t", "*at.earlier[0]").replace("at.x", "at.earlier[0][0]")
         lines[-1] += f"; {earlier}; network.set_weights(at.weights)"
     return imports, [*lines, *_observation(finding, call)]
 
 
-def _observation(finding: "Finding", call: str) -> list[str]:
+def _observation(finding: Finding, call: str) -> list[str]:
     """Return the lines that call the method and print what it does."""
     if finding.name == "inputs modified":
         argument = f"at.{finding.tensor}"
@@ -118,12 +116,9 @@ def _observation(finding: "Finding", call: str) -> list[str]:
     return [_print("yours:", call + part, finding)]
 
 
-def _training(report: "Report", finding: "Finding", factory: str) -> tuple[list[str], list[str]]:
+def _training(finding: Finding, architecture: Architecture, factory: str, seed: int) -> tuple[list[str], list[str]]:
     """Return the imports and the lines that train up to the step of the finding."""
-    architecture, changed = (
-        report.examination.architecture,
-        _changes(report.examination.architecture.settings._asdict()),
-    )
+    changed = _changes(architecture.settings._asdict())
     step, parameter = finding.tensor.removeprefix("step ").split(": ")
     i, dtype = architecture.parameters.index(parameter), architecture.dtype
     imports = ["from parity_tests.diagnosis.judge import Architecture, keras_steps"]
@@ -132,14 +127,14 @@ def _training(report: "Report", finding: "Finding", factory: str) -> tuple[list[
     settings = f", SGDSettings({changed})" if changed else ""
     shape = f'{architecture.sizes}, {_quoted(architecture.activations)}, "{dtype}"'
     return imports, [
-        f'steps = observe_steps({factory}, {architecture.sizes}, "{dtype}", {report.seed})[:{step}]',
+        f'steps = observe_steps({factory}, {architecture.sizes}, "{dtype}", {seed})[:{step}]',
         f"architecture = Architecture({shape}{settings})",
         _print("Keras:", f"keras_steps(architecture, steps)[-1][{i}]", finding),
         _print("yours:", f"steps[-1].after[{i}]", finding),
     ]
 
 
-def _print(label: str, array: str, finding: "Finding") -> str:
+def _print(label: str, array: str, finding: Finding) -> str:
     """Return a line that prints the deciding entry of an array, or its dtype or shape if that is what differs."""
     if finding.name == "float64 leaks":
         return f'print("expected: float32; yours:", {array}.dtype)'

@@ -22,7 +22,7 @@ from parity_tests.diagnosis.digits import DigitsResult
 from parity_tests.diagnosis.examine import examine
 from parity_tests.diagnosis.own_gradient import check_own_gradient
 from parity_tests.diagnosis.report import Report, make_report, with_checks
-from parity_tests.diagnosis.reproduction import reproduction, source_of
+from parity_tests.diagnosis.reproduction import source_of
 from parity_tests.implementations.adapters import adapt
 from parity_tests.implementations.conventions import Conventions
 from parity_tests.implementations.protocol import NotOffered
@@ -258,7 +258,7 @@ def test_reproductions_run_as_pasted(network: type, capsys: pytest.CaptureFixtur
     report = report_on(network)
     assert report.agrees == (network is Net)
     for finding in report.findings:
-        program = reproduction(report, finding)
+        program = report.reproduction(finding)
         assert len(program.splitlines()) <= 10
         assert max(map(len, program.splitlines())) <= 140
         if finding.name == "exception":
@@ -278,7 +278,7 @@ def test_random_results_come_first(
     report = report_on(network)
     assert report.findings[0].name == "random results"
     assert report.findings[0].what.startswith(f"Results are random: {methods} of two fresh networks")
-    program = reproduction(report, report.findings[0])
+    program = report.reproduction(report.findings[0])
     assert max(map(len, program.splitlines())) <= 140
     exec(program, {})
     assert capsys.readouterr().out == "the same twice: False\n"
@@ -301,13 +301,13 @@ def check_numbers(finding: Any, out: str) -> None:
 
 def test_reproduction_of_another_shape(capsys: pytest.CaptureFixture[str]) -> None:
     report = report_on(OnlyStep)
-    exec(reproduction(report, replace(report.findings[0], index=None)), {})
+    exec(report.reproduction(replace(report.findings[0], index=None)), {})
     assert capsys.readouterr().out in ("Keras: (6, 5)\nyours: (6, 5)\n", "Keras: (5,)\nyours: (5,)\n")
 
 
 def test_no_reproduction_without_a_situation() -> None:
     report = report_on(WrongNet)
-    assert reproduction(report, replace(report.findings[0], scene="")) == ""
+    assert report.reproduction(replace(report.findings[0], scene="")) == ""
 
 
 def test_a_method_that_raises_is_not_called_not_offered() -> None:
@@ -410,7 +410,7 @@ def test_page(network: type, tmp_path: Path) -> None:
     assert {"situations", "situation-a-usual-batch", "glossary-bound", "environment-date"} <= set(page.ids)
     assert ("findings" in page.ids) == (network is WrongNet)
     for finding in report.findings:
-        for text in (finding.what, finding.remedy, finding.evidence, reproduction(report, finding)):
+        for text in (finding.what, finding.remedy, finding.evidence, report.reproduction(finding)):
             assert text in page.text
     assert "✗" in page.text if network is WrongNet else "✓ All that it offers agrees with Keras." in page.text
     assert "<b>" not in content

@@ -5,7 +5,6 @@ import zlib
 from parity_tests.comparison import first_failure
 from parity_tests.diagnosis.findings import COLUMNS, Cell, Finding
 from parity_tests.diagnosis.report import Report
-from parity_tests.diagnosis.reproduction import reproduction
 from parity_tests.report.environment import environment
 from parity_tests.report.glossary import NETWORK, glossary
 from parity_tests.report.html import Markup, contents, definitions, document, escape, fragment, link, section, table
@@ -95,7 +94,7 @@ def _finding(report: Report, i: int, prefix: str) -> Markup:
     """Return what differs, what to change, where it shows, and a program that shows it."""
     finding: Finding = report.findings[i]
     number = "?" if finding.name == "unexplained" else str(i + 1)
-    program = reproduction(report, finding)
+    program = report.reproduction(finding)
     parts = [f"<h3>{number}. {escape(finding.what)}</h3><p>{escape(finding.remedy)}</p>"]
     parts += [f'<p class="faint">{escape(finding.evidence)}</p>'] if finding.evidence else []
     parts += [f"<details><summary>A program that shows it</summary>{_code(program)}</details>"] if program else []

@@ -16,7 +16,6 @@ from parity_tests.checks.registry import CHECKS, SHARED, run, runs
 from parity_tests.comparison import Comparison, compare_traces, first_failure
 from parity_tests.reference.cases import ARTICLE, SEED, Case, bounded_trace, keras_trace
 from parity_tests.report.environment import environment
-from parity_tests.report.json_numbers import comparison_json
 from scratch import gradient_check
 from scratch.datasets import mnist
 from scratch.ops import BACKENDS
@@ -194,7 +193,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "environment": environment(),
         "checks": [_check_json(result) for result in report.results],
         "tensors": [
-            {"backend": backend, "tensor": row.name} | comparison_json(row) | {"rms": ours, "keras_rms": theirs}
+            {"backend": backend, "tensor": row.name} | row.to_json() | {"rms": ours, "keras_rms": theirs}
             for backend in (BACKENDS if report.is_complete else ())
             for row, ours, theirs in tensor_results(backend)
         ],
@@ -218,6 +217,6 @@ def _check_json(result: CheckResult) -> dict[str, Any]:
         "seed": result.seed,
         "command": result.command,
         "comparisons": len(result.comparisons),
-        "worst": {"name": result.worst.name} | comparison_json(result.worst),
+        "worst": {"name": result.worst.name} | result.worst.to_json(),
         "failures": [row.failure for row in result.comparisons if row.failure],
     }

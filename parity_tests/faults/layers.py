@@ -57,7 +57,7 @@ def weight_gradient_of_absolute_inputs(dout: Array, x: Array, W: Array, need_dx:
 
 @planted_fault(numpy_ops, "dense_backward", caught_by="trace")
 def kernel_not_transposed(dout: Array, x: Array, W: Array, need_dx: bool) -> Gradients:
-    """The gradient flows back through W instead of Wᵀ in a square layer, through rows in reverse order in others."""
+    """The gradient flows back through W, or its rows in the wrong order, instead of through Wᵀ."""
     wrong = W.T if W.shape[0] == W.shape[1] else W[::-1]
     return dense_backward(dout, x, wrong, need_dx)
 

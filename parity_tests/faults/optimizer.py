@@ -65,7 +65,7 @@ def momentum_negated(self: Any, name: str, W: Array, dW: Array) -> None:
 @planted_fault(optimizers.SGD, "update", caught_by="updates")
 @update
 def momentum_dampened(self: Any, name: str, W: Array, dW: Array) -> None:
-    """Momentum is dampened: v ← m·v − (1 − m)·lr·dW."""
+    """Momentum is dampened: v ← m·v − (1 − m)·η·dW."""
     decay(self, W)
     v = velocity(self, name, W)
     v[...] = self.momentum * v - (1 - self.momentum) * self.learning_rate * dW

@@ -13,8 +13,7 @@ import numpy as np
 
 from keras_impl.convert import copy_weights
 from keras_impl.data import Batches
-
-Samples = tuple[np.ndarray, np.ndarray]
+from scratch.article import Samples
 
 
 class ProcessBatches(Batches):

@@ -22,12 +22,12 @@ import keras
 import numpy as np
 from jax.experimental import multihost_utils
 
+from scratch.article import Samples
 from scratch.cli.terminal import run_command
 
 START_TIMEOUT = 50  # seconds within which all processes must be started
 HEARTBEAT_TIMEOUT = 30  # seconds without a heartbeat after which a process counts as lost
 LOCAL_OPTIONS = ("process_id", "data", "plot", "history", "save", "quiet")  # may differ between processes
-Samples = tuple[np.ndarray, np.ndarray]
 
 
 def run(options: argparse.Namespace, train: Callable[[], int]) -> int:

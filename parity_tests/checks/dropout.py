@@ -8,13 +8,13 @@ import numpy as np
 
 from keras_impl.frameworks import to_numpy
 from parity_tests.comparison import Comparison, compare, equal, same
+from parity_tests.reference.error_model import Rounding
 from scratch.layers import Dropout, Input
 from scratch.models import Sequential
 
 RATES = (0.125, 0.3, 0.5)
 SHAPE = (200, 500)
-N = 200 * 500
-U = 2.0**-24
+U = Rounding("float32").u
 
 
 @lru_cache

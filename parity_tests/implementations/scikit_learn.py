@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from parity_tests.implementations.construct import DEFAULT_SIZES
 from parity_tests.implementations.protocol import Array, CannotRunError, NotOffered
 
 
@@ -24,7 +25,7 @@ class ScikitLearnNetwork:
     def __init__(self, network: Any, sizes: Sequence[int] | None):
         if not hasattr(network, "partial_fit") or not hasattr(network, "hidden_layer_sizes"):
             raise CannotRunError(f"Of scikit-learn, only MLPClassifier can be tested; got {type(network).__name__}.")
-        self.network = network if hasattr(network, "coefs_") else initialized(network, sizes or (20, 16, 12, 5))
+        self.network = network if hasattr(network, "coefs_") else initialized(network, sizes or DEFAULT_SIZES[0])
         self.calls = {"outputs": "predict_proba", "loss": "partial_fit, loss_", "step": "partial_fit"}
         if network.solver == "sgd":
             self.step = self._step

@@ -1,13 +1,22 @@
 """Damage the content of files at random, and repeatably: each function is given a random generator."""
 
 import copy
+import faulthandler
 import io
 import random
+import resource
+import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+
+SECONDS = 2.0  # of processor time, to read one file
+TIMEOUT = 120  # seconds after which the process ends itself; the machine may be busy
 
 NESTED_LISTS = "replace by nested lists"  # marks a value of a JSON tree; see damage_json_text
 
@@ -119,3 +128,20 @@ def unzipped(archive: bytes) -> dict[str, bytes]:
     """Return the entries of a zip archive."""
     with zipfile.ZipFile(io.BytesIO(archive)) as file:
         return {name: file.read(name) for name in file.namelist()}
+
+
+@contextmanager
+def limited_time() -> Iterator[None]:
+    """Fail if the ``with`` block takes too much processor time; end the process if it hangs."""
+    faulthandler.dump_traceback_later(TIMEOUT, exit=True)
+    start = time.process_time()
+    yield
+    spent = time.process_time() - start
+    faulthandler.cancel_dump_traceback_later()
+    assert spent < SECONDS, f"{spent:.1f} s for one file"
+
+
+def limit_memory(allocated: int) -> None:
+    """Let this process allocate no more bytes than these, in addition to those that it has."""
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + allocated, size + allocated))

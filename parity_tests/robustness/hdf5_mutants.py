@@ -10,29 +10,23 @@ so that the test knows which mutant ended the process.
 The arrays are not compared with h5py's: one changed byte, in the free list of a local heap, makes libhdf5 1.14 loop.
 """
 
-import faulthandler
 import io
 import json
 import random
-import resource
 import struct
-import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import h5py
 import numpy as np
 
-from parity_tests.robustness.damage import damage_bytes
+from parity_tests.robustness.damage import damage_bytes, limit_memory, limited_time
 from parity_tests.robustness.fuzz import make_model
 from scratch.saving import weights
 from scratch.saving.hdf5_reader import read_datasets
 
-SECONDS = 2.0  # of processor time, for one mutant
 MEMORY = 200_000_000  # bytes that reading may allocate
-TIMEOUT = 120  # seconds after which the process ends itself; the machine may be busy
 SIGNATURES = [
     b"TREE",
     b"SNOD",
@@ -208,15 +202,12 @@ def fractal_heap_mutants(base: Base) -> Iterator[bytes]:
 
 def check_mutant(content: bytes) -> str:
     """Read one mutant within the limits, and return whether it was ``read`` or ``rejected``."""
-    faulthandler.dump_traceback_later(TIMEOUT, exit=True)
-    start, message, arrays = time.process_time(), None, {}
-    try:
-        arrays = read_datasets(content)
-    except ValueError as error:
-        message = str(error)
-    spent = time.process_time() - start
-    faulthandler.cancel_dump_traceback_later()
-    assert spent < SECONDS, f"{spent:.1f} s for one mutant"
+    message, arrays = None, {}
+    with limited_time():
+        try:
+            arrays = read_datasets(content)
+        except ValueError as error:
+            message = str(error)
     assert message is None or message.isprintable(), message
     assert sum(array.nbytes for array in arrays.values()) <= len(content)
     for array in arrays.values():
@@ -227,18 +218,17 @@ def check_mutant(content: bytes) -> str:
     return "read" if message is None else "rejected"
 
 
-def limit_memory() -> None:
+def prepare() -> None:
     """Check the valid files, for which all modules are imported, and limit the memory that mutants may take."""
     for base in make_files():
         assert check_mutant(base.content) == ("read" if base.name in ("model", "earliest") else "rejected")
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
+    limit_memory(MEMORY)
 
 
 def main(first: int, count: int) -> None:
     """Read the mutants of these seeds, and print how many of each file were read and how many rejected."""
     bases = make_files()
-    limit_memory()
+    prepare()
     results: Counter[str] = Counter()
     for seed in range(first, first + count):
         base = bases[seed % len(bases)]
@@ -251,7 +241,7 @@ def main(first: int, count: int) -> None:
 def main_fractal_heaps() -> None:
     """Read the mutants of the fractal heaps, and print how many of each file were read and how many rejected."""
     bases = make_files()
-    limit_memory()
+    prepare()
     results: Counter[str] = Counter()
     for base in bases:
         for i, mutant in enumerate(fractal_heap_mutants(base)):

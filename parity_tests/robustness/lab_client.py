@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -107,14 +106,3 @@ class Tab:
         message = self.socket.recv(timeout=120)
         assert isinstance(message, bytes)
         return unpack(message)
-
-
-def small_mnist(folder: Path, train: int = 600, test: int = 200) -> Path:
-    """Write the first digits of MNIST, or of its sample, to a file, and return its path."""
-    from scratch.datasets import mnist
-
-    data = mnist.load()
-    (x_train, y_train), (x_test, y_test) = data.train, data.test
-    path = folder / "digits.npz"
-    np.savez(path, x_train=x_train[:train], y_train=y_train[:train], x_test=x_test[:test], y_test=y_test[:test])
-    return path

@@ -67,16 +67,17 @@ def test_every_byte_of_fractal_heaps() -> None:
 READERS = {
     "crash": ("lambda content: os.kill(os.getpid(), 11)", "exit status -11 at mutant 5:"),
     "endless loop": ("lambda content: any(False for _ in iter(int, 1))", "exit status 1 at mutant 5:.*Timeout"),
-    "slow": ("lambda content: sum(range(10**7)) and {}", "exit status 1 at mutant 5:.*s for one mutant"),
+    "slow": ("lambda content: sum(range(10**7)) and {}", "exit status 1 at mutant 5:.*s for one file"),
     "memory": ("lambda content: bytearray(300_000_000)", "exit status 1 at mutant 5:.*MemoryError"),
     "other error": ("lambda content: 1 // 0", "exit status 1 at mutant 5:.*ZeroDivisionError"),
 }
 PLANT = """
-limit_memory = hdf5_mutants.limit_memory
+from parity_tests.robustness import damage
+prepare = hdf5_mutants.prepare
 def plant():
-    limit_memory()
+    prepare()
     hdf5_mutants.read_datasets = {reader}
-hdf5_mutants.limit_memory, hdf5_mutants.SECONDS, hdf5_mutants.TIMEOUT = plant, {seconds}, {timeout}
+hdf5_mutants.prepare, damage.SECONDS, damage.TIMEOUT = plant, {seconds}, {timeout}
 """
 
 

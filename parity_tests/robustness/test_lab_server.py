@@ -20,8 +20,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from parity_tests.robustness.lab_client import Lab, LabFailedError, Tab, small_mnist
+from parity_tests.conftest import save_some
+from parity_tests.robustness.lab_client import Lab, LabFailedError, Tab
 from scratch.cli import main
+from scratch.datasets import mnist
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def words(folder: Path) -> list[str]:
-    return ["--data", str(small_mnist(folder))]
+def words(folder: Path, digits: mnist.Dataset) -> list[str]:
+    return ["--data", save_some(digits, folder / "digits.npz", train=600, test=200)]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from parity_tests.checking import check_implementation
+from parity_tests.diagnosis.formulas import STAGES
 from parity_tests.diagnosis.report import Report
 from parity_tests.implementations.conventions import Conventions
 from parity_tests.implementations.loading import load
@@ -20,7 +21,6 @@ from parity_tests.showcase import adapters
 
 LABELS = Conventions(targets="labels")
 NESTEROV = {"momentum": 0.9, "nesterov": True}
-STAGES = ("outputs", "loss", "gradients", "steps")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Conversion: models and weights from scratch to Keras and back, and what has no counterpart."""
+"""Conversion: models and weights from scratch to Keras and back, and what has no counterpart.
+
+The layers of Keras that neither a conversion nor a file supports are listed in ``test_keras_unsupported``.
+"""
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
@@ -7,8 +10,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from keras import layers as kl
 
 import keras_impl
+from keras_impl.convert import compile_arguments
 from keras_impl.frameworks import FRAMEWORK
 from parity_tests.reference.cases import SPARSE, Case
 from scratch import initializers, layers, losses
@@ -140,44 +145,6 @@ class Mine(layers.Layer):
         ),
         (
             keras_impl.to_scratch,
-            lambda: keras.Sequential([keras.layers.GaussianDropout(0.5, name="drop")]),
-            "The layer 'drop' is a 'GaussianDropout'",
-        ),
-        (
-            keras_impl.to_scratch,
-            lambda: keras.Sequential([keras.layers.Dense(3, "gelu", name="d")]),
-            r"The layer 'd' \(Dense\): Unknown activation 'gelu'",
-        ),
-        (
-            keras_impl.to_scratch,
-            lambda: keras.Sequential(
-                [keras.layers.Dense(3, kernel_regularizer=keras.regularizers.OrthogonalRegularizer(), name="d")]
-            ),
-            r"The layer 'd' \(Dense\) has kernel_regularizer='OrthogonalRegularizer'",
-        ),
-        (
-            keras_impl.to_scratch,
-            lambda: keras.Sequential([keras.layers.ReLU(max_value=6.0, name="r")]),
-            r"The layer 'r' \(ReLU\) has max_value=6.0",
-        ),
-        (keras_impl.to_scratch, lambda: keras.Sequential([keras.layers.Softmax(axis=1, name="s")]), "has axis=1"),
-        (
-            keras_impl.to_scratch,
-            lambda: keras.Sequential([keras.layers.Dense(3, activity_regularizer="l2", name="d")]),
-            r"The layer 'd' \(Dense\) has activity_regularizer='L2'",
-        ),
-        (
-            keras_impl.to_scratch,
-            lambda: keras.Sequential([keras.layers.Dense(3, trainable=False, name="d")]),
-            r"The layer 'd' \(Dense\) has trainable=False",
-        ),
-        (
-            keras_impl.to_scratch,
-            lambda: keras.Sequential([keras.layers.Dense(3, dtype="mixed_float16", name="d")]),
-            r"The layer 'd' \(Dense\) has dtype=.*'mixed_float16'",
-        ),
-        (
-            keras_impl.to_scratch,
             lambda: keras.Sequential([keras.layers.Dense(3, lambda x: 2 * x, name="d")]),
             r"The layer 'd' \(Dense\) has activation='<lambda>'",
         ),
@@ -203,3 +170,100 @@ class Mine(layers.Layer):
 def test_models_without_a_counterpart(convert: Any, model: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         convert(model())
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    """A function of the user, whose name is that of Keras's."""
+    return x
+
+
+class Dense(kl.Dense):
+    """A layer of the user, whose name is that of Keras's."""
+
+
+class NoConfig(kl.Layer):
+    """A layer of the user that Keras cannot describe."""
+
+    def __init__(self, value: object, **common: str) -> None:
+        super().__init__(**common)
+        self.value = value
+
+    def call(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (
+            lambda: kl.Dense(2, relu, name="d"),
+            r"layer 'd' \(Dense\) has activation='relu', which is not a fun",
+        ),
+        (lambda: kl.Dense(2, kl.ReLU(name="r"), name="d"), r"layer 'd' \(Dense\) has activation='<ReLU name=r"),
+        (
+            lambda: Dense(2, name="d"),
+            "layer 'd' is a 'Dense' of 'parity_tests.parity.test_conversion'.*does not support",
+        ),
+        (lambda: NoConfig(object(), name="n"), r"layer 'n' \(NoConfig\) has no config"),
+        (lambda: kl.Dense(2, bias_initializer=keras.initializers.RandomNormal(stddev=-1.0), name="d"), "got -1.0"),
+    ],
+)
+def test_layers_of_the_user_and_initializers_that_scratch_does_not_have(layer: type[kl.Layer], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        keras_impl.to_scratch(keras.Sequential([layer()]))
+    assert "\n" not in str(error.value)
+
+
+def test_losses_and_optimizers_that_keras_does_not_have() -> None:
+    class MyLoss(losses.CategoricalCrossentropy):
+        pass
+
+    class MyOptimizer(SGD):
+        pass
+
+    for optimizer, loss, message in (
+        (SGD(), MyLoss(), "The loss is a MyLoss, which has no counterpart in Keras"),
+        (
+            MyOptimizer(),
+            losses.CategoricalCrossentropy(),
+            "The optimizer is a MyOptimizer, which has no counterpart in Keras",
+        ),
+    ):
+        model = Sequential([layers.Dense(2)])
+        model.compile(optimizer, loss)
+        with pytest.raises(ValueError, match=message):
+            keras_impl.to_keras(model)
+
+
+def test_dtype_of_input_does_not_matter() -> None:
+    theirs = keras.Sequential([keras.Input((3,), dtype="uint8"), kl.Dense(2)])
+    ours = keras_impl.to_scratch(theirs)
+    assert (ours.input_shape, ours.dtype) == ((None, 3), np.float32)
+
+
+def own_initializer(shape: tuple[int, ...], dtype: Any = None) -> Any:
+    """Return ones: an initializer of the user that scratch does not have."""
+    return keras.ops.ones(shape, dtype)
+
+
+def test_initializer_of_built_model_does_not_matter() -> None:
+    theirs = keras.Sequential([keras.Input((3,)), kl.Dense(2, kernel_initializer=own_initializer)])
+    ours = keras_impl.to_scratch(theirs)
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_more_layers_than_an_archive_holds() -> None:
+    model = Sequential([layers.Input((2,)), *(layers.Activation("relu") for _ in range(130))])
+    assert len(keras_impl.to_scratch(keras_impl.to_keras(model)).layers) == 130
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_compile_arguments(run_eagerly: bool) -> None:
+    model = Sequential([layers.Dense(2, "softmax", dtype="float64")])
+    model.compile(SGD(0.1, 0.5), "sparse_categorical_crossentropy", metrics=["acc"], run_eagerly=run_eagerly)
+    arguments = compile_arguments(model)
+    assert (float(arguments["optimizer"].learning_rate), arguments["optimizer"].momentum) == (np.float32(0.1), 0.5)
+    assert (type(arguments["loss"]).__name__, arguments["loss"].dtype) == ("SparseCategoricalCrossentropy", "float64")
+    assert [metric.name for metric in arguments["metrics"]] == ["acc"]
+    assert arguments["run_eagerly"] is run_eagerly

@@ -2,26 +2,13 @@
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
-from collections.abc import Sequence
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
 from parity_tests.diagnosis.evidence import BatchScene, stage_of
 from parity_tests.diagnosis.examine import examine
-from parity_tests.diagnosis.formulas import (
-    STAGES,
-    Array,
-    Formulas,
-    Pass,
-    Settings,
-    Tensors,
-    forward,
-    layers_of,
-    run,
-    sgd,
-)
+from parity_tests.diagnosis.formula_network import FormulaNetwork
+from parity_tests.diagnosis.formulas import STAGES, Formulas, Settings, sgd
 from parity_tests.diagnosis.mistakes import MISTAKES, Mistake
 from parity_tests.diagnosis.observe import Observation
 from parity_tests.diagnosis.situations import situations
@@ -47,48 +34,6 @@ QUICK = (
 )
 
 
-class ReferenceNetwork:
-    """The reference network as an implementation under test."""
-
-    def __init__(self, formulas: Formulas, activations: Sequence[str]):
-        self.formulas, self.activations = formulas, activations
-        self.weights = [a for i, o in pairwise(SIZES) for a in (np.zeros((i, o)), np.zeros(o))]
-        self.states: list[dict[str, Array]] = [{} for _ in self.weights]
-        self.earlier: list[Array] = [np.zeros(()) for _ in self.weights]  # the sum of earlier gradients
-        self.first: list[Pass] = []
-
-    def get_weights(self) -> list[Array]:
-        return list(self.weights)
-
-    def set_weights(self, weights: Sequence[Array]) -> None:
-        self.weights = list(weights)
-
-    def tensors(self, x: Array, t: Array, rate: float = 0.0) -> Tensors:
-        if not self.first or len(self.first[0].x) != len(x):
-            self.first = forward(self.formulas, layers_of(self.activations), self.weights, x)
-        return run(self.formulas, self.activations, self.weights, x, t, self.first, rate)
-
-    def outputs(self, x: Array) -> Array:
-        targets = np.eye(SIZES[-1])[np.zeros(len(x), int)]
-        return self.tensors(x, targets)[f"dense_{len(SIZES) - 2}/out"]
-
-    def loss(self, x: Array, t: Array) -> float:
-        return float(self.tensors(x, t)["loss"])
-
-    def gradients(self, x: Array, t: Array, rate: float = 0.0) -> list[Array]:
-        tensors = self.tensors(x, t, rate)
-        now = [tensors[f"dense_{i}/d{key}"] for i in range(len(self.activations)) for key in "Wb"]
-        earlier, self.earlier = self.earlier, [a + b for a, b in zip(self.earlier, now, strict=True)]
-        return [self.formulas.accumulate(dW, summed) for dW, summed in zip(now, earlier, strict=True)]
-
-    def step(self, x: Array, t: Array, rate: float) -> None:
-        layers, gradients = layers_of(self.activations), self.gradients(x, t, rate)
-        for i, (dW, state) in enumerate(zip(gradients, self.states, strict=True)):
-            state["samples"] = np.asarray(len(x))
-            W = self.weights[i]
-            self.weights[i] = self.formulas.update(layers[i // 2], "Wb"[i % 2], W, dW, state, rate)
-
-
 def names_found(mistake: Mistake, settings: Settings = Settings()) -> set[str]:  # noqa: B008 (immutable)
     """Return what is found in a reference network with a mistake in all layers, and with those that make it show."""
     hidden = next((kind for kind in ("sigmoid", "tanh") if mistake.name.startswith(f"{kind}_")), "relu")
@@ -99,7 +44,7 @@ def names_found(mistake: Mistake, settings: Settings = Settings()) -> set[str]: 
         made = BY_NAME[name]
         wrong = made.applied(wrong, *made.values[:1])
     declared = settings._asdict() if settings != Settings() else {}
-    diagnosis = examine(lambda: ReferenceNetwork(wrong, (hidden, hidden, "softmax")), **declared).diagnosis
+    diagnosis = examine(lambda: FormulaNetwork(wrong, SIZES, (hidden, hidden, "softmax")), **declared).diagnosis
     assert not diagnosis.unexplained
     return {explanation.mistake.name for explanation in diagnosis.explanations}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from parity_tests.diagnosis.formula_network import FormulaNetwork
 from parity_tests.diagnosis.formulas import Formulas
 from parity_tests.diagnosis.mistakes import MISTAKES
 from parity_tests.implementations.adapters import adapt
@@ -75,11 +76,10 @@ def test_readme_shows_every_implementation() -> None:
         assert re.search(rf"{cells}[^|]* \| {adapter_lines(entry.network)} \|", readme), entry.name
 
 
-def test_network_of_formulas_trains_as_the_same_network_in_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accuracy, "SIZES", (20, 16, 5))
+def test_network_of_formulas_trains_as_the_same_network_in_numpy() -> None:
     rng = np.random.default_rng(0)
     x, t = rng.normal(size=(8, 20)), np.eye(5)[rng.integers(5, size=8)]
-    networks = accuracy.FormulaNetwork(Formulas()), adapt(book.LayeredNet, (20, 16, 5))()
+    networks = FormulaNetwork(Formulas(), (20, 16, 5), accuracy.ACTIVATIONS), adapt(book.LayeredNet, (20, 16, 5))()
     weights = [rng.normal(size=W.shape) for W in networks[0].get_weights()]
     for network in networks:
         network.set_weights([W.copy() for W in weights])

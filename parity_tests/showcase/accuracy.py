@@ -1,13 +1,10 @@
 """Accuracies of networks with one mistake beside Keras's: on real digits, most mistakes do not show."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-
-import numpy as np
+from collections.abc import Iterator
 
 from parity_tests.diagnosis.digits import SIZES, DigitsResult, train_on_digits
-from parity_tests.diagnosis.formulas import Array, Formulas, forward, layers_of, run
+from parity_tests.diagnosis.formula_network import FormulaNetwork
+from parity_tests.diagnosis.formulas import Formulas
 from parity_tests.diagnosis.judge import Architecture
 from parity_tests.diagnosis.mistakes import MISTAKES
 from parity_tests.implementations.conventions import Conventions
@@ -27,37 +24,13 @@ SHOWN = (
 )
 
 
-@dataclass
-class FormulaNetwork:
-    """A network that computes with given formulas, right ones or mistaken ones, in float64."""
-
-    formulas: Formulas
-
-    def __post_init__(self) -> None:
-        self.set_weights([np.zeros(shape) for pair in pairwise(SIZES) for shape in (pair, pair[1:])])
-
-    def get_weights(self) -> list[Array]:
-        return [W.copy() for W in self.weights]
-
-    def set_weights(self, weights: Sequence[Array]) -> None:
-        self.weights = list(weights)
-        self.states: list[dict[str, Array]] = [{} for _ in weights]
-
-    def outputs(self, x: Array) -> Array:
-        return forward(self.formulas, layers_of(ACTIVATIONS), self.weights, x)[-1].out
-
-    def step(self, x: Array, t: Array, learning_rate: float) -> None:
-        tensors = run(self.formulas, ACTIVATIONS, self.weights, x, t, rate=learning_rate)
-        for i, (W, state) in enumerate(zip(self.weights, self.states, strict=True)):
-            layer, key = layers_of(ACTIVATIONS)[i // 2], "Wb"[i % 2]
-            gradient = tensors[f"dense_{layer.index}/d{key}"]
-            state["samples"] = np.asarray(len(x))
-            self.weights[i] = self.formulas.update(layer, key, W, gradient, state, learning_rate)
-
-
 def trained(formulas: Formulas, digits: Dataset, seed: int = 0) -> DigitsResult:
     """Return the accuracy of a network with these formulas, and Keras's."""
-    return train_on_digits(lambda: FormulaNetwork(formulas), SIZES, Conventions(), ARCHITECTURE, digits, seed)
+
+    def network() -> FormulaNetwork:
+        return FormulaNetwork(formulas, SIZES, ACTIVATIONS)
+
+    return train_on_digits(network, SIZES, Conventions(), ARCHITECTURE, digits, seed)
 
 
 def accuracy_table(digits: Dataset) -> Iterator[str]:

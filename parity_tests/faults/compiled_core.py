@@ -99,8 +99,8 @@ planted_in_kernel(
 )
 planted_in_kernel(
     micro_kernel,
-    "columns = min(C.columns, vectors * lanes)",
-    "columns = min(C.columns, vectors * lanes) if C.columns > vectors * lanes else max(1, C.columns - 1)",
+    "width = min(C.columns, vectors * lanes)",
+    "width = min(C.columns, vectors * lanes) if C.columns > vectors * lanes else max(1, C.columns - 1)",
     name="last_columns_left_out",
     mistake="A product leaves out the last columns if their number is not a multiple of the vector width.",
 )
@@ -108,18 +108,40 @@ planted_in_kernel(
     micro_kernel,
     """
     for r in range(min(height, count - group * height)):
-        for j in range(columns):
+        for j in range(width):
             to = place + r * ldc + j
             put(out, to, get(out, to) + get(edge, r * vectors * lanes + j))
     """,
     """
     for r in range(min(height, count - group * height - 1)):
-        for j in range(columns):
+        for j in range(width):
             to = place + r * ldc + j
             put(out, to, get(out, to) + get(edge, r * vectors * lanes + j))
     """,
     name="last_row_left_out",
     mistake="A product leaves out its last row.",
+)
+planted_in_kernel(
+    gemm,
+    "start += panels * columns.to_panel",
+    "start += columns.to_panel",
+    name="panels_read_twice",
+    mistake="A product reads the second of four panels of B again in place of the fifth.",
+)
+planted_in_kernel(
+    sparsity,
+    """
+    for i in range(whole if k < last else i0, i1, GROUP):
+        for r in range(GROUP):
+            put(values, (i - i0) * KC + (k - k0) * GROUP + r, get(A, k * M + min(i + r, i1 - 1)))
+    """,
+    """
+    for i in range(whole, i1, GROUP):
+        for r in range(GROUP):
+            put(values, (i - i0) * KC + (k - k0) * GROUP + r, get(A, k * M + min(i + r, i1 - 1)))
+    """,
+    name="last_terms_not_packed",
+    mistake="The last terms of a dense product are those of an earlier one if their number is not a multiple of four.",
 )
 planted_in_kernel(
     sparsity,

@@ -35,7 +35,7 @@ OpenBLAS 206.
 import math
 import threading
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import config
@@ -43,17 +43,16 @@ from numpy.typing import NDArray
 
 from scratch.kernels import threads
 from scratch.kernels.arrays import clear, copy
-from scratch.kernels.jit import Bool, Int, kernel, subroutine
-from scratch.kernels.micro_kernel import Output, add_groups, add_narrow_groups, add_narrow_pairs, add_pairs
+from scratch.kernels.jit import Bool, Int, inlined, kernel, subroutine
+from scratch.kernels.micro_kernel import Output, add_groups, add_groups_to_panel, add_pairs, add_pairs_to_panel
 from scratch.kernels.packing import (
-    MAX_NARROW_PANELS,
-    PANEL,
+    MAX_COLUMNS,
     VECTORS,
     Columns,
     Factor,
     Tile,
     pack_columns,
-    packed_width,
+    packed,
     rows_are_finite,
 )
 from scratch.kernels.parameters import aligned
@@ -69,6 +68,9 @@ MAX_ROWS = 512  # of C that are computed together: with more, C leaves the cache
 # Of a product that is two sums.  A layer with more units, 256 for each of two threads, may be partitioned by units.
 MIN_SPLIT_TERMS, MAX_SPLIT_COLUMNS = 512, 511
 NO_BIAS = {np.dtype(dtype): np.empty(0, dtype) for dtype in ("float32", "float64")}
+
+
+_panel_columns: Any = inlined(panel_columns)
 
 
 class Bias(NamedTuple):
@@ -142,7 +144,7 @@ def _tile_shape(M: int, N: int) -> tuple[int, int]:
     if M >= N:
         tiles = max(config.NUMBA_NUM_THREADS, math.ceil(M / MAX_ROWS))
         return GROUP * math.ceil(M / tiles / GROUP), N
-    return M, PANEL * math.ceil(N / config.NUMBA_NUM_THREADS / PANEL)
+    return M, MAX_COLUMNS * math.ceil(N / config.NUMBA_NUM_THREADS / MAX_COLUMNS)
 
 
 def run_tile(A: Factor, B: Factor, bias: Bias, split: int, tile: Tile, out: Array) -> None:
@@ -160,7 +162,7 @@ def run_tile_in_buffer(A: Factor, B: Factor, bias: Bias, split: Int, tile: Tile,
     """Compute one tile of A B + bias, of which the first ``split`` terms are one sum and the others another."""
     (i0, i1, j0, j1), K, N = tile, A.data.shape[0 if A.is_transposed else 1], out.shape[1]
     numbers = (i1 - i0) * (j1 - j0) if split < K else 0
-    space = workspace(buffer, min(K, KC) * packed_width(j1 - j0, out), numbers, out)
+    space = workspace(buffer, min(K, KC) * _panel_columns(j1 - j0), numbers, out)
     C = Output(vector_view(out, np.int64(0), out.size), i0 * N + j0, N, j1 - j0)
     product_tile(A, B, bias, (np.int64(0), split, tile), C, space)
     if split < K:
@@ -191,8 +193,8 @@ def product_tile(A: Factor, B: Factor, bias: Bias, part: tuple[Int, Int, Tile], 
         space: of this thread.
     """
     first, last, (i0, i1, j0, j1) = part
-    N, width = B.data.shape[0 if B.is_transposed else 1], packed_width(j1 - j0, C.data)
-    in_place = not B.is_transposed and i1 - i0 < MIN_ROWS_TO_PACK and (j1 - j0) % PANEL == 0
+    N, lanes = B.data.shape[0 if B.is_transposed else 1], VECTOR_BYTES // C.data.itemsize
+    in_place = not B.is_transposed and i1 - i0 < MIN_ROWS_TO_PACK and (j1 - j0) % MAX_COLUMNS == 0
     for r in range(i1 - i0):
         if bias.start < 0:
             clear(C.data, C.start + r * C.ldc, j1 - j0)
@@ -207,10 +209,10 @@ def product_tile(A: Factor, B: Factor, bias: Bias, part: tuple[Int, Int, Tile], 
         for k in range(first, last, KC):
             end = min(k + KC, last)
             if in_place:
-                columns = Columns(vector_view(B.data, k * N, (end - k) * N), j0, N, width)
+                columns = Columns(vector_view(B.data, k * N, (end - k) * N), j0, N, lanes, j1 - j0)
                 is_finite = i1 - i0 >= MIN_ROWS_TO_SKIP and rows_are_finite(columns, end - k)
             else:
-                columns = Columns(space.columns, np.int64(0), np.int64(0), width)
+                columns = packed(space.columns, np.int64(0), end - k, j1 - j0)
                 is_finite = pack_columns(B, (k, end, j0, j1), columns)
             add_product(A, Block(i, i_end, k, end), is_finite, columns, part_of_C, space)
 
@@ -248,19 +250,20 @@ def add_product(A: Factor, block: Block, may_skip: Bool, columns: Columns, C: Ou
     for i in range(i0, i1, MC):
         end = min(i + MC, i1)
         height = pack_rows(A.data, A.is_transposed, Block(i, end, k0, k1), may_skip, rows)
-        panel, j, is_packed = columns.start, 0, columns.ldb == 0
+        # Three panels at once are as fast as one after the other for groups of four rows, and faster for pairs.
+        least = (VECTORS - 1 if height == PAIR else VECTORS) * lanes
+        j, start = 0, columns.start
         while j < columns.width:
             part = Output(C.data, C.start + (i - i0) * C.ldc + j, C.ldc, C.columns - j)
-            is_wide = columns.width - j > MAX_NARROW_PANELS * lanes
-            NR = VECTORS * lanes if is_wide else lanes
-            place = panel, NR if is_packed else columns.ldb
+            is_wide = columns.width - j >= least
             if is_wide and height == PAIR:
-                add_pairs(rows, end - i, columns.data, place, edge, part)
+                add_pairs(rows, end - i, columns, start, edge, part)
             elif is_wide:
-                add_groups(rows, end - i, columns.data, place, edge, part)
+                add_groups(rows, end - i, columns, start, edge, part)
             elif height == PAIR:
-                add_narrow_pairs(rows, end - i, columns.data, place, edge, part)
+                add_pairs_to_panel(rows, end - i, columns, start, edge, part)
             else:
-                add_narrow_groups(rows, end - i, columns.data, place, edge, part)
-            panel += (k1 - k0) * NR if is_packed else NR
-            j += NR
+                add_groups_to_panel(rows, end - i, columns, start, edge, part)
+            panels = VECTORS if is_wide else 1
+            start += panels * columns.to_panel
+            j += panels * lanes

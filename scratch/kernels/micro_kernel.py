@@ -1,6 +1,6 @@
-"""The micro-kernel of the matrix product: some packed rows of A times one panel of B.
+"""The micro-kernel of the matrix product: some packed rows of A times some panels of B.
 
-One call loads one row of a panel for each term, multiplies it by one number of each row of A, and keeps all sums in
+It loads one row of each panel for each term, multiplies it by one number of each row of A, and keeps all sums in
 registers::
 
                       B[k, j:]      b0       b1       b2       b3      vectors of 16 float32 (or 8 float64) numbers
@@ -9,8 +9,8 @@ registers::
     A[i + 1, k]    "            │ sum 4  │ sum 5  │ sum 6  │ sum 7  │   sum += A[i + r, k] * b
                                 └────────┴────────┴────────┴────────┘
 
-It is written once, for groups of two or four rows and for panels of four vectors or one: constants, for which LLVM
-unrolls the loops.
+It is written once, for groups of two or four rows and for four panels or one: constants, for which LLVM unrolls the
+loops.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.kernels.jit import Int, subroutine
-from scratch.kernels.packing import VECTORS
+from scratch.kernels.packing import VECTORS, Columns
 from scratch.kernels.simd import VECTOR_BYTES, add, fma, get, load, put, registers, splat, store
 from scratch.kernels.sparsity import GROUP, KC, PAIR, PackedRows
 
@@ -44,21 +44,20 @@ class Output(NamedTuple):
 
 
 def _micro_kernel(height: int, vectors: int) -> Callable[..., None]:
-    """Return the micro-kernel for groups of ``height`` rows of A and panels of so many vectors."""
+    """Return the micro-kernel for groups of ``height`` rows of A and so many panels, each one vector wide."""
     tile = height * vectors
 
     @subroutine
-    def add_panel(rows: PackedRows, count: int, B: Array, panel: tuple[Int, Int], edge: Array, C: Output) -> None:
-        """Add to C the product of ``count`` packed rows of A with a panel of B.
+    def add_panels(rows: PackedRows, count: int, columns: Columns, start: Int, edge: Array, C: Output) -> None:
+        """Add to C the product of ``count`` packed rows of A with the panels of B that begin at ``start``.
 
-        ``panel`` is where its first row begins, and the distance of two rows.  What would be beyond the last row or
-        column of C is written to ``edge`` first.
+        What would be beyond the last row or column of C is written to ``edge`` first.
         """
-        terms, values, counts, (start, ldb) = rows.terms, rows.values, rows.counts, panel
+        terms, values, counts, (B, _, to_row, to_panel, _) = rows.terms, rows.values, rows.counts, columns
         out, place, ldc, lanes = C.data, C.start, C.ldc, VECTOR_BYTES // B.itemsize
-        columns = min(C.columns, vectors * lanes)
+        width = min(C.columns, vectors * lanes)
         zero = splat(B.dtype.type(0))
-        whole = count // height if columns == vectors * lanes else 0
+        whole = count // height if width == vectors * lanes else 0
         sums, b = registers(zero, tile), registers(zero, vectors)
         for group in range((count + height - 1) // height):
             first = group * KC
@@ -67,7 +66,7 @@ def _micro_kernel(height: int, vectors: int) -> Callable[..., None]:
             for n in range(first, first + get(counts, group)):
                 k = np.int64(get(terms, n))
                 for v in range(vectors):
-                    b[v] = load(B, start + k * ldb + v * lanes)
+                    b[v] = load(B, start + k * to_row + v * to_panel)
                 for r in range(height):
                     a = splat(get(values, height * n + r))
                     for v in range(vectors):
@@ -81,13 +80,13 @@ def _micro_kernel(height: int, vectors: int) -> Callable[..., None]:
                         store(edge, (r * vectors + v) * lanes, total)
             if group >= whole:
                 for r in range(min(height, count - group * height)):
-                    for j in range(columns):
+                    for j in range(width):
                         to = place + r * ldc + j
                         put(out, to, get(out, to) + get(edge, r * vectors * lanes + j))
             place += height * ldc
 
-    return add_panel
+    return add_panels
 
 
 add_pairs, add_groups = _micro_kernel(PAIR, VECTORS), _micro_kernel(GROUP, VECTORS)
-add_narrow_pairs, add_narrow_groups = _micro_kernel(PAIR, 1), _micro_kernel(GROUP, 1)
+add_pairs_to_panel, add_groups_to_panel = _micro_kernel(PAIR, 1), _micro_kernel(GROUP, 1)

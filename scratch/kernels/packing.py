@@ -1,15 +1,14 @@
 """Packing a block of B for the matrix product: columns in panels, each of them contiguous.
 
-A panel is ``VECTORS`` vectors wide, 64 columns of float32 with AVX-512; one or two vectors of columns that remain are
-panels of one vector.  Rows are filled up with zeros, so that the micro-kernel always loads whole vectors.  A block with
-3 rows and 80 columns, for panels of 64 and 16::
+A panel is one vector wide, 16 columns of float32 with AVX-512; the micro-kernel reads four panels at once, or one.
+Rows are filled up with zeros, so that it always loads whole vectors.  A block with 3 rows and 40 columns::
 
-    data   │ row 0: columns 0 to 63 │ row 1 │ row 2 │ row 0: columns 64 to 79 │ row 1 │ row 2 │
-           └─────────────── first panel ────────────┴───────────── second panel ──────────────┘
+    data   │ row 0: columns 0 to 15 │ row 1 │ row 2 │ row 0: columns 16 to 31 │ row 1 │ row 2 │ row 0: 32 to 39, 0, 0 …
+           └───────────── first panel ──────────────┴───────────── second panel ──────────────┘
 
-A block's rows of a panel take at most 34 KiB.  A third of MNIST's pixels are zero in all samples of a batch; their rows
-of W are never read, and the others stay in an L1 cache of 32 KiB while all rows of A are multiplied by them.  Rows of B
-that are 1,024 bytes apart, where they lie, would fall into a quarter of the cache.
+A block's rows of four panels take at most 34 KiB.  A third of MNIST's pixels are zero in all samples of a batch; their
+rows of W are never read, and the others stay in an L1 cache of 32 KiB while all rows of A are multiplied by them.  Rows
+of B that are 1,024 bytes apart, where they lie, would fall into a quarter of the cache.
 """
 
 from typing import NamedTuple
@@ -19,14 +18,25 @@ from numpy.typing import NDArray
 
 from scratch.kernels.arrays import clear
 from scratch.kernels.jit import Bool, Int, inlined, subroutine
-from scratch.kernels.simd import VECTOR_BYTES, add, fma, get, load, nonzero_lanes, put, registers, splat, store
+from scratch.kernels.simd import (
+    VECTOR_BYTES,
+    add,
+    fma,
+    get,
+    interleave,
+    load,
+    nonzero_lanes,
+    put,
+    registers,
+    splat,
+    store,
+)
 
 Array = NDArray[np.floating]
 Tile = tuple[Int, Int, Int, Int]  # i0, i1, j0, j1: rows i0 to i1 - 1, columns j0 to j1 - 1 of a matrix
-VECTORS = 4  # of a panel
-MAX_NARROW_PANELS = 2  # the last columns are panels of one vector if so many suffice
-PANEL = VECTORS * VECTOR_BYTES // 4  # columns of a panel of float32; a multiple of those of a float64 panel
-TRANSPOSED_ROWS = 16  # float32 numbers in a cache line
+MAX_LANES = VECTOR_BYTES // 4  # of a vector of float32
+VECTORS = 4  # panels that the micro-kernel reads at once
+MAX_COLUMNS = VECTORS * VECTOR_BYTES // 4  # columns of so many panels of float32; a multiple of those of float64
 
 
 class Factor(NamedTuple):
@@ -37,18 +47,20 @@ class Factor(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Some rows and columns of B: packed, one panel after the other, or where they are.
+    """Some rows and columns of B: packed, or where they are.
 
     Attributes:
         data: 1-D array that contains them.
-        start: where the first row begins.
-        ldb: leading dimension of B, the distance of two rows, if they are not packed; else 0.
-        width: number of columns, rounded up to whole vectors.
+        start: where the first row of the first panel begins.
+        to_row: distance of two rows of a panel.
+        to_panel: distance of two panels.
+        width: number of columns, rounded up to whole panels.
     """
 
     data: Array
     start: Int
-    ldb: Int
+    to_row: Int
+    to_panel: Int
     width: Int
 
 
@@ -63,70 +75,66 @@ def pieces(tile: Tile, columns: Int) -> tuple[Int, Int]:
 
 
 @inlined
-def packed_width(N: Int, like: Array) -> Int:
-    """Return how many numbers N packed columns of the dtype of ``like`` take in each row."""
-    lanes = VECTOR_BYTES // like.itemsize
-    panel, rest = VECTORS * lanes, N % (VECTORS * lanes)
-    return N - rest + (panel if rest > MAX_NARROW_PANELS * lanes else (rest + lanes - 1) // lanes * lanes)
+def packed(data: Array, before: Int, rows: Int, columns: Int) -> Columns:
+    """Return some rows and columns that are packed in ``data``, after ``before`` rows of other blocks."""
+    lanes = VECTOR_BYTES // data.itemsize
+    width = (columns + lanes - 1) // lanes * lanes
+    return Columns(data, before * width, lanes, rows * lanes, width)
 
 
 @subroutine
-def pack_columns(B: Factor, tile: Tile, packed: Columns) -> bool:
+def pack_columns(B: Factor, tile: Tile, columns: Columns) -> bool:
     """Pack rows k0 to k1 - 1, columns j0 to j1 - 1 of B, and return whether they hold neither infinity nor NaN.
 
     Args:
         B: (K, N).
         tile: k0, k1, j0, j1.
-        packed: receives them.
+        columns: receives them.
     """
-    k0, k1, j0, j1 = tile
-    data, start = packed.data, packed.start
-    lanes, j = VECTOR_BYTES // data.itemsize, 0
-    while j < packed.width:
-        NR = VECTORS * lanes if packed.width - j >= VECTORS * lanes else lanes
-        columns = min(NR, j1 - j0 - j)
-        end = start + (k1 - k0) * NR
-        if columns < NR:
-            clear(data, start, end - start)
-        part = k0, k1, j0 + j, j0 + j + columns
-        if B.is_transposed:
-            _pack_transposed(B.data, part, NR, data, start)
-        else:
-            _pack_panel(B.data, part, NR, data, start)
-        start = end
-        j += NR
-    return is_finite(data, packed.start, start)
+    (k0, k1, _, _), data, start = tile, columns.data, columns.start
+    if B.is_transposed:
+        _pack_transposed(B.data, tile, columns)
+    else:
+        _pack_rows(B.data, tile, columns)
+    return is_finite(data, start, start + (k1 - k0) * columns.width)
 
 
 @subroutine
-def _pack_panel(B: Array, tile: Tile, NR: Int, data: Array, start: Int) -> None:
-    """Pack rows k0 to k1 - 1, columns j0 to j1 - 1 of B (K, N) as rows of NR numbers."""
-    k0, k1, j0, j1 = tile
-    N, lanes = B.shape[1], VECTOR_BYTES // B.itemsize
-    whole = (j1 - j0) // lanes * lanes
+def _pack_rows(B: Array, tile: Tile, columns: Columns) -> None:
+    """Pack some columns of B (K, N)."""
+    (k0, k1, j0, j1), (data, start, lanes, to_panel, _) = tile, columns
+    N, whole = B.shape[1], (j1 - j0) // lanes
+    rest, last = j1 - j0 - whole * lanes, start + whole * to_panel
     for k in range(k0, k1):
-        place, source = start + (k - k0) * NR, k * N + j0
-        for j in range(0, whole, lanes):
-            store(data, place + j, load(B, source + j))
-        for j in range(whole, j1 - j0):
-            put(data, place + j, get(B, source + j))
+        place, source = start + (k - k0) * lanes, k * N + j0
+        for panel in range(whole):
+            store(data, place + panel * to_panel, load(B, source + panel * lanes))
+    if rest > 0:
+        clear(data, last, to_panel)
+        for k in range(k0, k1):
+            place, source = last + (k - k0) * lanes, k * N + j1 - rest
+            for j in range(rest):
+                put(data, place + j, get(B, source + j))
 
 
 @subroutine
-def _pack_transposed(B: Array, tile: Tile, NR: Int, data: Array, start: Int) -> None:
-    """Pack columns of a transposed matrix: B (N, K).
-
-    A loop over k alone would use one number of each cache line that it reads before it comes back for the next.  So
-    ``TRANSPOSED_ROWS`` rows of B are packed together, which uses every number of a line.
-    """
-    k0, k1, j0, j1 = tile
+def _pack_transposed(B: Array, tile: Tile, columns: Columns) -> None:
+    """Pack some columns of a transposed matrix: B (N, K); ``lanes`` rows of B become a panel, in squares."""
+    (k0, k1, j0, j1), (data, start, lanes, to_panel, _) = tile, columns
     K = B.shape[1]
-    for j in range(j0, j1, TRANSPOSED_ROWS):
-        count = min(TRANSPOSED_ROWS, j1 - j)
-        for k in range(k0, k1):
-            place = start + (k - k0) * NR + j - j0
+    for j in range(j0, j1, lanes):
+        count, whole = min(lanes, j1 - j), k0
+        if count < lanes:
+            clear(data, start, to_panel)
+        else:
+            whole = k1 - (k1 - k0) % lanes
+        for k in range(k0, whole, lanes):
+            interleave(B, (j * K + k, K), MAX_LANES, 1, data, (start + (k - k0) * lanes, lanes))
+        for k in range(whole, k1):
+            place = start + (k - k0) * lanes
             for c in range(count):
                 put(data, place + c, get(B, (j + c) * K + k))
+        start += to_panel
 
 
 @subroutine
@@ -149,9 +157,9 @@ def is_finite(numbers: Array, start: Int, end: Int) -> bool:
 @subroutine
 def rows_are_finite(columns: Columns, count: Int) -> bool:
     """Return whether ``count`` rows of B that are not packed hold neither infinity nor NaN."""
-    rows, length = (1, count * columns.width) if columns.ldb == columns.width else (count, columns.width)
+    rows, length = (1, count * columns.width) if columns.to_row == columns.width else (count, columns.width)
     for r in range(rows):
-        start = columns.start + r * columns.ldb
+        start = columns.start + r * columns.to_row
         if not is_finite(columns.data, start, start + length):
             return False
     return True

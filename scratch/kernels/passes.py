@@ -38,7 +38,7 @@ from scratch.kernels.job import (
 )
 from scratch.kernels.masks import Masks, drop
 from scratch.kernels.micro_kernel import Output
-from scratch.kernels.packing import Columns, Factor, Tile, pack_columns, packed_width, pieces
+from scratch.kernels.packing import Factor, Tile, pack_columns, packed, pieces
 from scratch.kernels.plan import UPDATE_COLUMNS, UPDATE_ROWS, UPDATE_STEP
 from scratch.kernels.simd import get, matrix_view, put, vector_view
 from scratch.kernels.sparsity import GROUP, KC, Block
@@ -223,27 +223,20 @@ def _update(rule: Rule, state: State, layer: Layer, batch: Batch, tile: Tile, ch
     n, (i0, i1, j0, j1) = batch.n, tile
     x = matrix_view(state.activations, layer.x + chunk * layer.x_step, n, layer.inputs)
     dz = matrix_view(state.activations, layer.dz, n, layer.units)
-    columns, width = j1 - j0, packed_width(j1 - j0, state.activations)
+    columns = j1 - j0
     is_finite: Bool = np.bool_(True)
     for k in range(0, n, KC):
-        part = k, min(k + KC, n), j0, j1
-        is_finite &= pack_columns(
-            Factor(dz, np.bool_(False)), part, Columns(space.columns, k * width, np.int64(0), width)
-        )
+        last = min(k + KC, n)
+        block = packed(space.columns, k, last - k, columns)
+        is_finite &= pack_columns(Factor(dz, np.bool_(False)), (k, last, j0, j1), block)
     for i in range(i0, i1, UPDATE_ROWS):
         end = min(i + UPDATE_ROWS, i1)
         clear(space.numbers, np.int64(0), (end - i) * columns)
         C = Output(space.numbers, np.int64(0), columns, columns)
         for k in range(0, n, KC):
-            block = Block(i, end, k, min(k + KC, n))
-            add_product(
-                Factor(x, np.bool_(True)),
-                block,
-                is_finite,
-                Columns(space.columns, k * width, np.int64(0), width),
-                C,
-                space,
-            )
+            last = min(k + KC, n)
+            block = packed(space.columns, k, last - k, columns)
+            add_product(Factor(x, np.bool_(True)), Block(i, end, k, last), is_finite, block, C, space)
         use_gradient(rule, batch.step, state, layer, (i, end, j0, j1), space)
     if chunk == 0 and layer.b >= 0:
         column_sums(dz, space.sums, space.numbers)

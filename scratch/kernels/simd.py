@@ -16,6 +16,7 @@ matrix products of ``gemm``, which are written with this type.
 
 from typing import Any
 
+import numpy as np
 from llvmlite import binding, ir
 from numba import config, types
 from numba.core import cgutils, errors
@@ -203,6 +204,50 @@ def registers(typing_context: Any, like: Any, count: Any) -> Any:
         return builder.bitcast(place, context.get_value_type(like).as_pointer())
 
     return types.CPointer(like)(like, count), generate
+
+
+@intrinsic(prefer_literal=True)
+def interleave(typing_context: Any, A: Any, rows: Any, most: Any, block: Any, out: Any, places: Any) -> Any:
+    """Copy a vector of each of some rows, block by block: the first block of each row, the second of each row, ….
+
+    With blocks of one number and as many rows as a vector has lanes, this transposes a square matrix.  Vectors are
+    shuffled as often as the number of rows can be halved, like the two halves of a deck of cards::
+
+        a0 a1 a2 a3    →    a0 c0 a1 c1    a2 c2 a3 c3    →    a0 b0 c0 d0    a1 b1 c1 d1    …
+        b0 b1 b2 b3         b0 d0 b1 d1    b2 d2 b3 d3
+        c0 c1 c2 c3
+        d0 d1 d2 d3
+
+    Args:
+        typing_context: Numba's.
+        A: C-contiguous array.
+        rows: where the first row begins, and the distance of two rows.
+        most: number of rows, a power of two, or as many as a vector has blocks, if these are fewer; a constant.
+        block: length of a block; a constant.
+        out: C-contiguous array; receives as many vectors as there are rows.
+        places: where the first of them is written, and the distance of two.
+    """
+    lanes, size = Vector(A.dtype).lanes, block.literal_value
+    count = min(most.literal_value, lanes // size)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def address(kind: Any, array: Any, places: Any, i: int) -> Any:
+            start, distance = (builder.extract_value(places, n) for n in range(2))
+            return _pointer(context, builder, kind, array, builder.add(start, builder.mul(distance, distance.type(i))))
+
+        align = A.dtype.bitwidth // 8
+        vectors = [builder.load(address(A, arguments[0], arguments[1], i), align=align) for i in range(count)]
+        order = np.arange(2 * lanes).reshape(2, -1, size).swapaxes(0, 1).reshape(2, -1)  # blocks of two, in turns
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), lanes), half.tolist()) for half in order]
+        for _ in range(count.bit_length() - 1):
+            pairs = zip(vectors[: count // 2], vectors[count // 2 :], strict=True)
+            vectors = [builder.shuffle_vector(*pair, mask) for pair in pairs for mask in masks]
+        for i, vector in enumerate(vectors):
+            builder.store(vector, address(out, arguments[4], arguments[5], i), align=align)
+        return context.get_dummy_value()
+
+    two = types.UniTuple(types.int64, 2)
+    return types.void(A, two, most, block, out, two), generate
 
 
 @intrinsic

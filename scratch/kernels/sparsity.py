@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from scratch.kernels.arrays import clear
 from scratch.kernels.jit import Bool, Int, inlined, subroutine
-from scratch.kernels.simd import VECTOR_BYTES, count_bits, get, load, lowest_bit, nonzero_lanes, put
+from scratch.kernels.simd import VECTOR_BYTES, count_bits, get, interleave, load, lowest_bit, nonzero_lanes, put
 
 Array = NDArray[np.floating]
 Words = NDArray[np.uint64]
@@ -177,18 +177,41 @@ def _pack_pairs_of_columns(A: Array, block: Block, packed: PackedRows) -> None:
 @subroutine
 def _pack_groups(A: Array, is_transposed: Bool, block: Block, packed: PackedRows) -> None:
     """Pack all terms of each group of four rows."""
-    last, count = block.i1 - 1, block.k1 - block.k0
-    counts, terms, values = packed.counts, packed.terms, packed.values
-    to_row, to_term = (1, A.shape[1]) if is_transposed else (A.shape[1], 1)
-    for i in range(block.i0, block.i1, GROUP):
-        g = (i - block.i0) // GROUP
-        counts[g] = count
-        first = i * to_row + block.k0 * to_term
-        b, c, d = min(1, last - i) * to_row, min(2, last - i) * to_row, min(3, last - i) * to_row
+    count = block.k1 - block.k0
+    for g in range((block.i1 - block.i0 + GROUP - 1) // GROUP):
+        put(packed.counts, g, count)
         for k in range(count):
-            n, a = g * KC + k, first + k * to_term
-            put(terms, n, np.uint8(k))
-            put(values, GROUP * n, get(A, a))
-            put(values, GROUP * n + 1, get(A, a + b))
-            put(values, GROUP * n + 2, get(A, a + c))
-            put(values, GROUP * n + 3, get(A, a + d))
+            put(packed.terms, g * KC + k, np.uint8(k))
+    if is_transposed:
+        _pack_groups_of_columns(A, block, packed.values)
+    else:
+        _pack_groups_of_rows(A, block, packed.values)
+
+
+@subroutine
+def _pack_groups_of_rows(A: Array, block: Block, values: Array) -> None:
+    """Pack the values of each group of four rows: the first of each, the second of each, …."""
+    (i0, i1, k0, k1), K, lanes = block, A.shape[1], VECTOR_BYTES // A.itemsize
+    for i in range(i0, i1, GROUP):
+        place = (i - i0) * KC
+        whole = k1 - (k1 - k0) % lanes if i + GROUP <= i1 else k0
+        for k in range(k0, whole, lanes):
+            interleave(A, (i * K + k, K), GROUP, 1, values, (place + (k - k0) * GROUP, lanes))
+        for k in range(whole, k1):
+            for r in range(GROUP):
+                put(values, place + (k - k0) * GROUP + r, get(A, min(i + r, i1 - 1) * K + k))
+
+
+@subroutine
+def _pack_groups_of_columns(A: Array, block: Block, values: Array) -> None:
+    """Do as ``_pack_groups_of_rows`` for groups of four columns: four numbers of each row."""
+    (i0, i1, k0, k1), M, lanes = block, A.shape[1], VECTOR_BYTES // A.itemsize
+    rows = lanes // GROUP
+    whole, last = i1 - (i1 - i0) % lanes, k1 - (k1 - k0) % rows
+    for k in range(k0, last, rows):
+        for i in range(i0, whole, lanes):
+            interleave(A, (k * M + i, M), GROUP, GROUP, values, ((i - i0) * KC + (k - k0) * GROUP, GROUP * KC))
+    for k in range(k0, k1):
+        for i in range(whole if k < last else i0, i1, GROUP):
+            for r in range(GROUP):
+                put(values, (i - i0) * KC + (k - k0) * GROUP + r, get(A, k * M + min(i + r, i1 - 1)))

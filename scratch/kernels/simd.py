@@ -191,6 +191,18 @@ def add(typing_context: Any, a: Any, b: Any) -> Any:
     return a(a, b), generate
 
 
+@intrinsic
+def either(typing_context: Any, a: Any, b: Any) -> Any:
+    """Return a vector that is zero in the lanes in which both vectors are: the bits of both."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits = ir.VectorType(ir.IntType(a.dtype.bitwidth), a.lanes)
+        both = builder.or_(*(builder.bitcast(vector, bits) for vector in arguments))
+        return builder.bitcast(both, arguments[0].type)
+
+    return a(a, b), generate
+
+
 @intrinsic(prefer_literal=True)
 def registers(typing_context: Any, like: Any, count: Any) -> Any:
     """Return ``count`` zero vectors; where every index is a constant once loops are unrolled, they are registers."""

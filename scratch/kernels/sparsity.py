@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from scratch.kernels.arrays import clear
 from scratch.kernels.jit import Bool, Int, inlined, subroutine
-from scratch.kernels.simd import VECTOR_BYTES, count_bits, get, interleave, load, lowest_bit, nonzero_lanes, put
+from scratch.kernels.simd import VECTOR_BYTES, count_bits, either, get, interleave, load, lowest_bit, nonzero_lanes, put
 
 Array = NDArray[np.floating]
 Words = NDArray[np.uint64]
@@ -92,15 +92,18 @@ def pack_rows(A: Array, is_transposed: Bool, block: Block, may_skip: Bool, packe
 
 
 @inlined
-def _nonzero(numbers: Array, start: Int, count: Int) -> np.uint64:
-    """Return a word that tells which of up to 64 numbers are not zero."""
-    lanes, word = VECTOR_BYTES // numbers.itemsize, np.uint64(0)
-    whole = count // lanes * lanes
-    for v in range(0, whole, lanes):
-        word |= nonzero_lanes(load(numbers, start + v)) << np.uint64(v)
-    for i in range(whole, count):
-        word |= np.uint64(get(numbers, start + i) != 0) << np.uint64(i)
-    return word
+def _nonzero(A: Array, first: Int, second: Int, count: Int) -> np.uint64:
+    """Return a word that tells at which of up to 64 places one of two rows is not zero."""
+    lanes, word = VECTOR_BYTES // A.itemsize, np.uint64(0)
+    if first + count < lanes:
+        for i in range(count):
+            word |= np.uint64((get(A, first + i) != 0) | (get(A, second + i) != 0)) << np.uint64(i)
+        return word
+    for v in range(0, count - lanes, lanes):
+        word |= nonzero_lanes(either(load(A, first + v), load(A, second + v))) << np.uint64(v)
+    start = count - lanes  # of the last vector, which overlaps with what is before it
+    last = nonzero_lanes(either(load(A, first + start), load(A, second + start)))
+    return word | (last << np.uint64(start) if start > 0 else last >> np.uint64(-start))
 
 
 @subroutine
@@ -111,7 +114,7 @@ def _scan_pairs(A: Array, block: Block, words: Words) -> int:
         second = min(i + 1, block.i1 - 1)
         for k in range(block.k0, block.k1, WORD):
             count = min(WORD, block.k1 - k)
-            word = _nonzero(A, i * K + k, count) | _nonzero(A, second * K + k, count)
+            word = _nonzero(A, i * K + k, second * K + k, count)
             put(words, n, word)
             found += count_bits(word)
             n += 1
@@ -145,7 +148,7 @@ def _scan_columns(A: Array, block: Block, words: Words) -> int:
     M, n, found = A.shape[1], 0, 0
     for k in range(block.k0, block.k1):
         for i in range(block.i0, block.i1, WORD):
-            word = _nonzero(A, k * M + i, min(WORD, block.i1 - i))
+            word = _nonzero(A, k * M + i, k * M + i, min(WORD, block.i1 - i))
             word = (word | (word >> ONE)) & EVEN_BITS
             put(words, n, word)
             found += count_bits(word)

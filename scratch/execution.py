@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from scratch.kernels.single_steps import SingleSteps
 
 # Upper limits of one call: steps, outputs, multiplications of the forward pass, and bytes of Dropout's masks.  Together
-# they keep a call below a few hundredths of a second, so that Ctrl-C, progress bars and backups do not wait for it.
-MAX_STEPS, MAX_OUTPUTS, MAX_MULTIPLICATIONS, MAX_MASKS = 1 << 12, 1 << 17, 1 << 30, 1 << 22
+# they keep a call below a tenth of a second, so that Ctrl-C, progress bars and backups do not wait for it.
+MAX_STEPS, MAX_OUTPUTS, MAX_MULTIPLICATIONS, MAX_MASKS = 1 << 12, 1 << 17, 1 << 31, 1 << 22
 
 
 TrainStep = Callable[..., tuple[float, Array]]  # x, y[, sample_weight] → loss and outputs from before the update
@@ -124,7 +124,7 @@ class FusedSteps(LayerByLayer):
         loss, optimizer = self.network.loss, self.network.optimizer
         assert loss is not None
         assert optimizer is not None
-        rows = [self.row_numbers[batch] for batch in batches]
+        rows = [self.row_numbers[batch] if isinstance(batch, slice) else batch for batch in batches]
         order, size = np.concatenate(rows), len(rows[0])
         y = self.y.take(order, axis=0)  # for rows, a third of the time of self.y[order]
         t = loss.smooth(loss.targets(y, fused.classes, fused.dtype))

@@ -55,7 +55,7 @@ planted_in_kernel(
     passes,
     """
     if chunk == 0 and layer.b >= 0:
-        column_sums(dz, space.sums, space.numbers)
+        sum_columns(dz, space.sums, space.numbers)
         use_bias_gradient(rule, batch.step, state, layer, space)
     """,
     "pass",

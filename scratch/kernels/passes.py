@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.kernels import Rule
-from scratch.kernels.arrays import clear, column_sums, copy
+from scratch.kernels.arrays import clear, copy, sum_columns
 from scratch.kernels.elementwise import activate, activation_gradient, softmax_cross_entropy
 from scratch.kernels.gemm import Bias, add_product, add_sums, product_tile
 from scratch.kernels.jit import Bool, Int, inlined, subroutine
@@ -239,7 +239,7 @@ def _update(rule: Rule, state: State, layer: Layer, batch: Batch, tile: Tile, ch
             add_product(Factor(x, np.bool_(True)), Block(i, end, k, last), is_finite, block, C, space)
         use_gradient(rule, batch.step, state, layer, (i, end, j0, j1), space)
     if chunk == 0 and layer.b >= 0:
-        column_sums(dz, space.sums, space.numbers)
+        sum_columns(dz, space.sums, space.numbers)
         use_bias_gradient(rule, batch.step, state, layer, space)
 
 

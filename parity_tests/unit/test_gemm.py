@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from parity_tests.reference.error_model import Rounding
 from scratch.kernels.gemm import MIN_PARALLEL_WORK, MIN_ROWS_TO_PACK, MIN_ROWS_TO_SKIP, Bias, product, run_tile, split_k
-from scratch.kernels.packing import MAX_COLUMNS, Factor
+from scratch.kernels.packing import NR, Factor
 from scratch.kernels.sparsity import KC, MC
 
 Operands = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # A (M, K), B (K, N), bias (N,)
@@ -90,12 +90,12 @@ def test_a_term_counts_if_any_row_of_a_pair_is_not_zero(M: int, is_transposed: b
 
 @pytest.mark.parametrize("is_transposed", [False, True])
 @pytest.mark.parametrize("M", [MIN_ROWS_TO_SKIP, MIN_ROWS_TO_PACK])
-@pytest.mark.parametrize("column", [0, MAX_COLUMNS - 1, MAX_COLUMNS, 2 * MAX_COLUMNS - 1])
+@pytest.mark.parametrize("column", [0, NR - 1, NR, 2 * NR - 1])
 def test_infinity_in_any_panel_counts(column: int, M: int, is_transposed: bool) -> None:
     """The product reads B where it is if A has few rows, else, and if B is transposed, it packs it."""
-    A, B = np.ones((M, 8), np.float32), np.ones((8, 2 * MAX_COLUMNS), np.float32)
+    A, B = np.ones((M, 8), np.float32), np.ones((8, 2 * NR), np.float32)
     A[:, 3], B[3, column] = 0, np.inf
-    expected = np.full((len(A), 2 * MAX_COLUMNS), 7, np.float32)
+    expected = np.full((len(A), 2 * NR), 7, np.float32)
     expected[:, column] = np.nan
     np.testing.assert_array_equal(product(A, np.ascontiguousarray(B.T).T if is_transposed else B), expected)
 

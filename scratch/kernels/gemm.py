@@ -5,18 +5,18 @@
                             columns of a tile
                           ┌────┬────┬────┬──┐
                           │    │    │    │  │
-       KC terms        KC │    packed B     │  panels of NR columns; a panel is contiguous, for the L1 cache
+       KC terms        KC │    packed B     │  NR columns: four panels, each contiguous, one vector wide
                           │    │    │    │  │
       ┌──────────┐        ├────┼────┼────┼──┤
      2├──────────┤       2├────┼────┼────┼──┤
-     2├──────────┤       2├────┼────┼────┼──┤  C: the micro-kernel adds to 2 (or 4) rows of a panel
+     2├──────────┤       2├────┼────┼────┼──┤  C: the micro-kernel adds to 2 (or 4) rows of NR columns
       │          │        │    │    │    │  │
     A: MC rows, packed    └────┴────┴────┴──┘
     in pairs (``sparsity``)
 
 The loops, from the outermost: parts of C of up to 512 rows, which stay in the caches; blocks of KC terms, for which B
-is packed; blocks of MC rows, for which A is packed; panels; groups of two or four rows, which ``micro_kernel``
-multiplies by a panel.
+is packed; blocks of MC rows, for which A is packed; NR columns, or one panel at a time of the last ones; groups of two
+or four rows, which ``micro_kernel`` multiplies by them.
 
 A number of C is the sum of its bias and of one partial sum per block of KC terms, each in the order of k.  Terms that
 are left out are exactly zero, so its bits depend neither on the tile that contains it, nor on the number of threads,
@@ -46,7 +46,7 @@ from scratch.kernels.arrays import clear, copy
 from scratch.kernels.jit import Bool, Int, inlined, kernel, subroutine
 from scratch.kernels.micro_kernel import Output, add_groups, add_groups_to_panel, add_pairs, add_pairs_to_panel
 from scratch.kernels.packing import (
-    MAX_COLUMNS,
+    NR,
     VECTORS,
     Columns,
     Factor,
@@ -144,7 +144,7 @@ def _tile_shape(M: int, N: int) -> tuple[int, int]:
     if M >= N:
         tiles = max(config.NUMBA_NUM_THREADS, math.ceil(M / MAX_ROWS))
         return GROUP * math.ceil(M / tiles / GROUP), N
-    return M, MAX_COLUMNS * math.ceil(N / config.NUMBA_NUM_THREADS / MAX_COLUMNS)
+    return M, NR * math.ceil(N / config.NUMBA_NUM_THREADS / NR)
 
 
 def run_tile(A: Factor, B: Factor, bias: Bias, split: int, tile: Tile, out: Array) -> None:
@@ -194,7 +194,7 @@ def product_tile(A: Factor, B: Factor, bias: Bias, part: tuple[Int, Int, Tile], 
     """
     first, last, (i0, i1, j0, j1) = part
     N, lanes = B.data.shape[0 if B.is_transposed else 1], VECTOR_BYTES // C.data.itemsize
-    in_place = not B.is_transposed and i1 - i0 < MIN_ROWS_TO_PACK and (j1 - j0) % MAX_COLUMNS == 0
+    in_place = not B.is_transposed and i1 - i0 < MIN_ROWS_TO_PACK and (j1 - j0) % NR == 0
     for r in range(i1 - i0):
         if bias.start < 0:
             clear(C.data, C.start + r * C.ldc, j1 - j0)
@@ -241,7 +241,7 @@ def add_product(A: Factor, block: Block, may_skip: Bool, columns: Columns, C: Ou
         A: (M, K).
         block: of A; the terms are those of the packed rows of B, at most ``KC``.
         may_skip: whether B is finite there, so that terms may be left out.
-        columns: of B; if they are not packed, the width is a multiple of a panel's.
+        columns: of B; if they are not packed, the width is a multiple of NR.
         C: as many rows as the block.
         space: of this thread.
     """

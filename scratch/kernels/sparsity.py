@@ -15,8 +15,8 @@ are visited with ``lowest_bit``.  A block with 4 rows and 5 terms; ``.`` is zero
     row 3      . e f . .    ┘  0 1 1 0 0   |: 0 1 1 0 0    1 2       d e  . f           counts[1] = 2
 
 A block with few zeros is packed in groups of four rows with all their terms: each number of B that is loaded then
-serves four rows.  Measured on one core of an AMD EPYC (Zen 5): 10 µs for a batch of 100 digits and 11 µs for its
-transpose, where the products take 60 and 55 µs.
+serves four rows.  Measured on one core of an AMD EPYC (Zen 4): 14 µs for a batch of 100 digits and 20 µs for its
+transpose; without zeros 15 µs each, and 22 and 43 number by number.
 """
 
 from typing import NamedTuple

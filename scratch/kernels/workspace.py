@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.kernels.jit import Int, inlined
-from scratch.kernels.packing import MAX_COLUMNS
+from scratch.kernels.packing import NR
 from scratch.kernels.simd import buffer_view
 from scratch.kernels.sparsity import GROUP, KC, MC, PAIR, WORD, PackedRows
 from scratch.utils import CACHE_LINE, aligned_empty
@@ -22,7 +22,7 @@ from scratch.utils import CACHE_LINE, aligned_empty
 Array = NDArray[np.floating]
 Bytes = NDArray[np.uint8]
 GROUPS, WORDS, TERMS, VALUES = MC // PAIR, MC * KC // WORD, MC // PAIR * KC, MC * KC  # of a packed block of A
-EDGE = GROUP * MAX_COLUMNS
+EDGE = GROUP * NR
 
 
 class Workspace(NamedTuple):
@@ -50,8 +50,8 @@ def buffer_for(dtype: np.dtype[np.floating], columns: int, numbers: int = 0, sum
 
 
 def panel_columns(columns: int) -> int:
-    """Return how many numbers so many packed columns take in each row, at most."""
-    return (columns + MAX_COLUMNS - 1) // MAX_COLUMNS * MAX_COLUMNS
+    """Return how many numbers so many packed columns take in each row, at most, with those that may be read besides."""
+    return (columns + NR - 1) // NR * NR
 
 
 def aligned(size: int) -> int:

@@ -127,17 +127,16 @@ def _pack_transposed(B: Array, tile: Tile, columns: Columns) -> None:
     (k0, k1, j0, j1), (data, start, lanes, to_panel, _) = tile, columns
     K = B.shape[1]
     for j in range(j0, j1, lanes):
-        count, whole = min(lanes, j1 - j), k0
-        if count < lanes:
-            clear(data, start, to_panel)
+        count = min(lanes, j1 - j)
+        if count == lanes and k1 - k0 >= lanes:
+            for k in range(k0, k1, lanes):
+                first = min(k, k1 - lanes)  # the last square overlaps with the one before
+                interleave(B, (j * K + first, K), MAX_LANES, 1, data, (start + (first - k0) * lanes, lanes))
         else:
-            whole = k1 - (k1 - k0) % lanes
-        for k in range(k0, whole, lanes):
-            interleave(B, (j * K + k, K), MAX_LANES, 1, data, (start + (k - k0) * lanes, lanes))
-        for k in range(whole, k1):
-            place = start + (k - k0) * lanes
-            for c in range(count):
-                put(data, place + c, get(B, (j + c) * K + k))
+            clear(data, start, to_panel)
+            for k in range(k0, k1):
+                for c in range(count):
+                    put(data, start + (k - k0) * lanes + c, get(B, (j + c) * K + k))
         start += to_panel
 
 

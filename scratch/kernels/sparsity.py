@@ -197,12 +197,14 @@ def _pack_groups_of_rows(A: Array, block: Block, values: Array) -> None:
     (i0, i1, k0, k1), K, lanes = block, A.shape[1], VECTOR_BYTES // A.itemsize
     for i in range(i0, i1, GROUP):
         place = (i - i0) * KC
-        whole = k1 - (k1 - k0) % lanes if i + GROUP <= i1 else k0
-        for k in range(k0, whole, lanes):
-            interleave(A, (i * K + k, K), GROUP, 1, values, (place + (k - k0) * GROUP, lanes))
-        for k in range(whole, k1):
-            for r in range(GROUP):
-                put(values, place + (k - k0) * GROUP + r, get(A, min(i + r, i1 - 1) * K + k))
+        if i + GROUP <= i1 and k1 - k0 >= lanes:
+            for k in range(k0, k1, lanes):
+                first = min(k, k1 - lanes)  # the last vectors overlap with those before
+                interleave(A, (i * K + first, K), GROUP, 1, values, (place + (first - k0) * GROUP, lanes))
+        else:
+            for k in range(k0, k1):
+                for r in range(GROUP):
+                    put(values, place + (k - k0) * GROUP + r, get(A, min(i + r, i1 - 1) * K + k))
 
 
 @subroutine

@@ -145,10 +145,17 @@ planted_in_kernel(
 )
 planted_in_kernel(
     sparsity,
-    "word |= np.uint64(get(numbers, start + i) != 0) << np.uint64(i)",
-    "word |= np.uint64(get(numbers, start + i) > 0) << np.uint64(i)",
+    "word |= np.uint64((get(A, first + i) != 0) | (get(A, second + i) != 0)) << np.uint64(i)",
+    "word |= np.uint64((get(A, first + i) > 0) | (get(A, second + i) > 0)) << np.uint64(i)",
     name="negative_terms_skipped",
     mistake="The sparse product skips negative numbers as if they were zero.",
+)
+planted_in_kernel(
+    sparsity,
+    "return word | (last << np.uint64(start) if start > 0 else last >> np.uint64(-start))",
+    "return word",
+    name="last_vector_not_scanned",
+    mistake="The sparse product takes the last terms of a row for zeros.",
 )
 planted_in_kernel(
     sparsity,
@@ -159,8 +166,8 @@ planted_in_kernel(
 )
 planted_in_kernel(
     sparsity,
-    "word = _nonzero(A, i * K + k, count) | _nonzero(A, second * K + k, count)",
-    "word = _nonzero(A, i * K + k, count)",
+    "word = _nonzero(A, i * K + k, second * K + k, count)",
+    "word = _nonzero(A, i * K + k, i * K + k, count)",
     name="second_row_not_scanned",
     mistake="The sparse product does not look at the second of two rows.",
 )

@@ -91,7 +91,7 @@ class Evaluator(TrainableNetwork):
             callback_list.on_test_batch_end(step - 1, model.metric_values())
             if self.stop_evaluating:
                 break
-        logs = model.metric_values()
+        logs = model.metric_values() if step else {}  # the generator of a validation may have ended
         callback_list.on_test_end(logs)
         return logs
 

@@ -37,6 +37,7 @@ class _Passes:
 
     def __init__(self, total: int, limit: int | None, argument: str) -> None:
         self.total, self.limit = total, None if limit is None else check_integer(argument, limit)
+        self.argument = argument
         self.steps = total if self.limit is None else self.limit
         self.rows: list[Any] = []
 
@@ -104,7 +105,8 @@ class StreamSource(_Passes):
     """Batches of a generator, or of an object with ``__len__`` and ``__getitem__`` such as Keras's ``PyDataset``.
 
     Args:
-        stream: yields or returns batches.
+        stream: yields or returns batches.  The first is read at once, since it shows the shape of a sample; that of a
+            data set is read again in its turn, because ``on_epoch_begin`` may change the batches.
         check: checks a batch.
         steps: batches per epoch; a generator, which has no end, needs it.
         argument: the name of ``steps`` in error messages.
@@ -123,10 +125,10 @@ class StreamSource(_Passes):
             super().__init__(check_integer(argument, steps), None, argument)
         else:
             super().__init__(len(stream), steps, argument)
-        self.first: Data | None = None if self.total == 0 else self._take(0)
-        if self.first is None:
+        first = None if self.total == 0 else self._take(0)
+        if first is None:
             raise ValueError("The generator or data set must give at least one batch; got none.")
-        self.x_shape = self.first.x.shape
+        self.x_shape, self.first = first.x.shape, first if self.is_generator else None
 
     def arrays(self, prefix: str) -> dict[str, Any]:
         """Return nothing that a backup could check: see ``FitState.data``."""
@@ -151,18 +153,20 @@ class StreamSource(_Passes):
 
     def evaluation(self, count: int) -> Iterator[Data]:
         """Yield the batches in order, one at a time: ``count`` is 1, as no ``batch_size`` is known."""
+        self.begin_epoch()
         for i in range(min(self.steps, self.total)):
             batch = self.batch(i)
             if batch is None:
+                ended = f"The generator has ended after {i} of {self.argument}={self.steps} batches"
+                warn_user(f"{ended}{'' if i else ', so this validation has no values'}; let it yield more.")
                 return
             yield batch
+        self.end_epoch()
 
     def batch(self, i: int) -> Data | None:
         """Return batch i of a data set, or the next one of a generator; None if that has ended."""
-        if self.first is not None and (self.is_generator or i == 0):
-            batch, self.first = self.first, None
-            return batch
-        return self._take(i)
+        batch, self.first = self.first or self._take(i), None
+        return batch
 
     def _take(self, i: int) -> Data | None:
         try:

@@ -88,7 +88,9 @@ class Trainer(Evaluator):
             ValueError: if an argument is wrong; nothing is changed then.
 
         Warns:
-            UserWarning: once, if the loss is not finite: the epoch, the batch, and the first tensor that is not finite.
+            UserWarning: once, if the loss is not finite: the epoch, the batch, and the first tensor that is not finite;
+                if a generator ends early.  An epoch without a batch ends the training, and a validation without a
+                batch has no values.
         """
         epochs = check_integer("epochs", epochs)
         initial_epoch = check_integer("initial_epoch", initial_epoch, minimum=0)
@@ -127,9 +129,11 @@ class Trainer(Evaluator):
             while state.epoch < epochs:
                 epoch = state.epoch
                 self._run_epoch(state, source, train_function, callback_list)
+                if state.step == 0:  # a generator had ended before this epoch
+                    break
+                source.end_epoch()
                 if validation and validates(epoch + 1, frequency):
                     self._validate(state, validation, callback_list)
-                source.end_epoch()
                 state.end_epoch(source.offset_after(state))
                 callback_list.on_epoch_end(epoch, state.logs)
                 if self.stop_training:

@@ -85,6 +85,72 @@ def test_histories_and_weights_agree(name: str) -> None:
         np.testing.assert_allclose(W, V, rtol=0, atol=1e-5)
 
 
+def permuted_batches(program: Any) -> Any:
+    """Return a data set that permutes its rows before every epoch, and logs what is called."""
+
+    class Permuted(program.utils.PyDataset):
+        def __init__(self) -> None:
+            super().__init__()
+            self.log: list[Any] = []
+            self.rows = np.arange(40)
+
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, i: int) -> tuple[np.ndarray, ...]:
+            self.log.append(i)
+            rows = self.rows[SIZE * i : SIZE * i + SIZE]
+            return X[rows], LABELS[rows]
+
+        def on_epoch_begin(self) -> None:
+            self.log.append("begin")
+            self.rows = np.roll(self.rows, 7)
+
+        def on_epoch_end(self) -> None:
+            self.log.append("end")
+
+    return Permuted()
+
+
+def test_the_hooks_of_a_data_set() -> None:
+    """Both programs read batches first that show the shapes; then hooks and batches have one order."""
+    ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])
+    results, logs = [], []
+    for program, model in ((scratch, ours), (keras, keras_impl.to_keras(ours))):
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        sets = [permuted_batches(program) for _ in range(4)]
+        history = model.fit(sets[0], epochs=3, shuffle=False, verbose=0, validation_data=sets[1]).history
+        results.append([*history.values(), model.evaluate(sets[2], verbose=0), model.predict(sets[3], verbose=0)])
+        logs.append([data.log[data.log.index("begin") :] for data in sets])
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-5)
+    epoch = ["begin", 0, 1, 2, 3, "end"]
+    assert logs[0] == [epoch * 3, epoch * 3, epoch, epoch]
+    # Before each validation but the first, Keras also ends an epoch that has not begun.
+    assert logs[1] == [epoch * 3, [*epoch, *["end", *epoch] * 2], epoch, epoch]
+
+
+def test_streams_that_end_early() -> None:
+    """Both programs warn; what was evaluated before counts."""
+    ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])
+    results = []
+    for model in (ours, keras_impl.to_keras(ours)):
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        found = []
+        for call in (
+            lambda m: m.evaluate((batch(i)[:2] for i in range(3)), steps=10, verbose=0),
+            lambda m: m.predict((batch(i)[:2] for i in range(3)), steps=10, verbose=0),
+            lambda m: m.fit(
+                (batch(i)[:2] for i in range(3)), steps_per_epoch=2, epochs=2, shuffle=False, verbose=0
+            ).history["loss"],
+        ):
+            with pytest.warns(UserWarning, match=r"(ran out of data|generator has)"):
+                found.append(call(model))
+        results.append(found)
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("validation", [{}, {"validation_data": (X, LABELS), "validation_freq": 2}], ids=["none", "2"])
 def test_csv_files_have_the_same_columns(validation: dict[str, Any], tmp_path: Path) -> None:
     ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])

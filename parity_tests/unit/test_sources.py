@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scratch.callbacks import BackupAndRestore, LambdaCallback
+from scratch.callbacks import BackupAndRestore, EarlyStopping, LambdaCallback, LearningRateScheduler
 from scratch.layers import Dense
 from scratch.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError
 from scratch.models import Sequential, load_model
@@ -203,7 +203,7 @@ def test_generator_data_set_and_arrays_train_alike(backend: str, weighted: bool)
     models[2].fit(stream(*arrays), epochs=2, steps_per_epoch=5, verbose=0, **validation)
     assert weights(models[0]) == weights(models[1]) == weights(models[2])
     assert models[0].history.history == models[1].history.history == models[2].history.history
-    assert (data.taken, data.epochs) == ([*range(5), *range(5)], 2)
+    assert (data.taken, data.epochs) == ([0, *range(5), *range(5)], 2)
     expected = models[0].evaluate(**named, batch_size=5, verbose=0)
     assert models[0].evaluate(Batches(*arrays), verbose=0) == expected
     assert models[0].evaluate(stream(*arrays), steps=5, verbose=0) == expected
@@ -217,15 +217,23 @@ def test_a_data_set_is_notified_around_the_batches_of_every_epoch() -> None:
         def on_epoch_end(self) -> None:
             self.taken.append("end")
 
-    data = Recorder(X, Y)
-    new_model().fit(data, epochs=2, shuffle=False, verbose=0)
-    assert data.taken == [0, "begin", 1, 2, 3, 4, "end", "begin", 0, 1, 2, 3, 4, "end"]  # the first shows the shapes
+    epoch = ["begin", 0, 1, 2, 3, 4, "end"]
+    data, validation, model = Recorder(X, Y), Recorder(X, Y), new_model()
+    model.fit(data, epochs=2, shuffle=False, verbose=0, validation_data=validation)
+    assert data.taken == validation.taken == [0, *epoch, *epoch]  # the first shows the shapes
+    for method in (model.evaluate, model.predict):
+        data = Recorder(X, Y)
+        method(data, verbose=0)
+        assert data.taken == [0, *epoch]
+    shared = Recorder(X, Y)
+    model.fit(shared, shuffle=False, verbose=0, validation_data=shared)
+    assert shared.taken == [0, 0, *epoch, *epoch]
 
 
 def test_the_batches_of_a_data_set_are_shuffled() -> None:
     data = Batches(X, Y)
     new_model().fit(data, epochs=3, verbose=0)
-    epochs = [data.taken[i : i + 5] for i in (0, 5, 10)]
+    epochs = [data.taken[i : i + 5] for i in (1, 6, 11)]
     assert [sorted(epoch) for epoch in epochs] == [list(range(5))] * 3
     assert len({tuple(epoch) for epoch in epochs}) > 1
 
@@ -242,6 +250,49 @@ def test_a_generator_that_ends_early() -> None:
     with pytest.warns(UserWarning, match=r"^The generator has no more batches, so the epoch ends early") as warned:
         model.fit((batch for batch in [(X[:5], Y[:5])] * 3), steps_per_epoch=2, epochs=2, verbose=0)
     assert (model.optimizer.iterations, len(warned)) == (3, 1)
+
+
+def test_a_training_whose_generator_has_ended_ends() -> None:
+    logs: list[dict[str, float]] = []
+    spy = LambdaCallback(on_epoch_end=lambda epoch, given: logs.append(dict(given)), on_train_end=logs.append)
+    rates = LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1))
+    model = new_model()
+    with pytest.warns(UserWarning, match=r"^The generator has no more batches, so the epoch ends early"):
+        history = model.fit(
+            iter([(X[:5], Y[:5])] * 3), epochs=5, verbose=0, callbacks=[rates, spy], steps_per_epoch=2
+        ).history
+    assert history["learning_rate"] == [0.1, 0.05]
+    assert len(set(history["loss"])) == 2
+    assert model.history.epoch == [0, 1]
+    assert logs[-1] == logs[-2] == {name: values[-1] for name, values in history.items()}
+
+
+@pytest.mark.parametrize("method", ["evaluate", "predict"])
+def test_a_generator_that_ends_in_an_evaluation(method: str) -> None:
+    batches, model = [(X[:5], Y[:5])] * 3, new_model()
+    with pytest.warns(UserWarning, match=r"^The generator has ended after 3 of steps=10 batches; let it yield more.$"):
+        found = getattr(model, method)(iter(batches), steps=10, verbose=0)
+    np.testing.assert_array_equal(found, getattr(model, method)(iter(batches), steps=3, verbose=0))
+
+
+def test_a_validation_without_a_batch_has_no_values() -> None:
+    """No epoch looks better than one that was evaluated: the best weights are those of such an epoch."""
+    model, weights_of_epochs = new_model(), []
+    spy = LambdaCallback(on_epoch_end=lambda epoch, logs: weights_of_epochs.append(weights(model)))
+    stopping = EarlyStopping(patience=9, restore_best_weights=True)
+    options: dict[str, Any] = {"epochs": 4, "verbose": 0, "callbacks": [spy, stopping]}
+    with pytest.warns(UserWarning, match="val_loss|generator") as warned:
+        fit = model.fit(X, Y, validation_data=iter([(X[:5], Y[:5])] * 5), validation_steps=2, **options)
+    assert [len(fit.history[name]) for name in ("loss", "val_loss")] == [4, 3]
+    assert fit.history["val_loss"][2] == min(fit.history["val_loss"]) > 0
+    assert stopping.best_epoch == 2
+    assert weights(model) == weights_of_epochs[2]
+    texts = [str(warning.message) for warning in warned if "generator" in str(warning.message)]
+    assert texts == [
+        "The generator has ended after 1 of validation_steps=2 batches; let it yield more.",
+        "The generator has ended after 0 of validation_steps=2 batches, so this validation has no values; "
+        "let it yield more.",
+    ]
 
 
 def call(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Unpack
 
 import numpy as np
 
+from scratch import utils
 from scratch.checks import check_integer, check_number
 from scratch.dropped_names import renamed
 from scratch.layer import Common, Layer
@@ -50,8 +51,9 @@ class Dropout(Layer):
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None = None) -> None:
         """Set the number of masks to 0, and draw the seed if none was given."""
-        super().build(input_shape)
-        seed = (rng or np.random.default_rng()).integers(1 << 32) if self.seed is None else self.seed
+        rng = rng or utils.spawn_generator()
+        super().build(input_shape, rng)
+        seed = rng.integers(1 << 32) if self.seed is None else self.seed
         self.state["masks"] = np.array([seed, 0], np.uint32)
 
     def forward(self, x: Array, training: bool = False) -> Array:

@@ -156,7 +156,8 @@ class Evaluator(TrainableNetwork):
 
         Args:
             x: samples (N, …).
-            training: whether to compute as the next training step would; nothing in the model changes.
+            training: whether to compute as a training step does: each call draws new masks of ``Dropout``, and updates
+                the moving statistics of ``BatchNormalization``.
 
         Raises:
             ValueError: if x is not a batch of finite numbers of the right shape.
@@ -167,6 +168,8 @@ class Evaluator(TrainableNetwork):
             if training:
                 model = self.detached()
                 out = model.forward(batch, **accepted(model.forward, training=True))
+                for key, array in self.state.items():
+                    array[...] = model.state[key]
             else:
                 out = Inference(self, len(batch), 1).predict(batch)
             return out.copy()  # a linear layer returns x itself

@@ -197,3 +197,32 @@ def test_predict_takes_the_same_streams() -> None:
         results.append([model.predict(x, verbose=0, **given) for x, given in options])
     for mine, keras_output in zip(*results, strict=True):
         np.testing.assert_allclose(mine, keras_output, rtol=0, atol=1e-6)
+
+
+def test_calls_as_in_training() -> None:
+    """Each call draws another mask, and updates the moving statistics: values near 1, in five calls."""
+    layers = scratch.layers
+    ours = scratch.Sequential([layers.BatchNormalization(momentum=0.5, input_shape=(4,)), layers.Dropout(0.5)])
+    theirs = keras_impl.to_keras(ours)
+    for model in (ours, theirs):
+        outputs = [np.asarray(model(X, training=True)) for _ in range(5)]
+        assert np.std(outputs, axis=0).max() > 0.5
+    for W, V in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(W, V, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("program", [scratch, keras])
+def test_a_layer_without_a_model_follows_the_seed(program: Any) -> None:
+    """Also, a model's initial weights do not depend on the Dropout of another one."""
+    masks, kernels = [], []
+    for _ in range(2):
+        program.utils.set_random_seed(0)
+        masks.append(np.asarray(program.layers.Dropout(0.5)(np.ones((1, 99), "float32"), training=True)))
+    np.testing.assert_array_equal(*masks)
+    if program is keras:
+        return  # where every layer draws from one generator
+    for hidden in ([], [scratch.layers.Dropout(0.5)]):
+        program.utils.set_random_seed(0)
+        program.Sequential([program.Input((4,)), *hidden])
+        kernels.append(program.Sequential([program.layers.Dense(3, input_shape=(4,))]).get_weights()[0])
+    np.testing.assert_array_equal(*kernels)

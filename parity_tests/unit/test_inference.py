@@ -81,10 +81,12 @@ def test_a_call_gives_the_bits_of_the_layers(n: int, dtype: str, calls: list[int
     out = model(x[:n])
     assert calls == [n]
     np.testing.assert_array_equal(model.predict_on_batch(x[:n]), out, strict=True)
+    twin = copy.deepcopy(model)
     in_training = model(x[:n], training=True)  # with Dropout
     model.run_eagerly = True
     np.testing.assert_array_equal(out, model(x[:n]), strict=True)
-    np.testing.assert_array_equal(in_training, model(x[:n], training=True), strict=True)
+    np.testing.assert_array_equal(in_training, twin(x[:n], training=True), strict=True)
+    assert not np.array_equal(in_training, model(x[:n], training=True))  # the next mask
     assert not np.array_equal(out, in_training)
     assert calls == [n, n]
 

@@ -91,6 +91,10 @@ class Evaluator(TrainableNetwork):
             callback_list.on_test_batch_end(step - 1, model.metric_values())
             if self.stop_evaluating:
                 break
+        if self.fit_state is None:  # otherwise the metrics are those of the training
+            with self.lock:
+                for own, mean in zip(self.running_means(), model.running_means(), strict=True):
+                    own.set_state(mean.get_state())
         logs = model.metric_values() if step else {}  # the generator of a validation may have ended
         callback_list.on_test_end(logs)
         return logs

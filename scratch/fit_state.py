@@ -45,7 +45,6 @@ class FitState:
     nonfinite_loss_reported: bool = False
     generator: Any = None
     options: dict[str, str] = field(default_factory=dict)
-    _means: list[tuple[float, float]] = field(default_factory=list)  # restored at the beginning of the epoch
 
     def __post_init__(self) -> None:
         self.generator = self.model.rng.bit_generator.state
@@ -57,12 +56,9 @@ class FitState:
         return f"validation after {epoch}" if self.validating else f"{epoch}, batch {self.step + 1}"
 
     def begin_epoch(self) -> None:
-        """Record the generator before the order is drawn, and restore the running means of a resumed epoch."""
+        """Record the generator before the order is drawn."""
         if self.offset == 0:
             self.generator = self.model.rng.bit_generator.state
-        for mean, (total, count) in zip(self.model.running_means(), self._means, strict=False):
-            mean.total, mean.count = total, count
-        self._means = []
 
     def end_epoch(self, offset: int) -> None:
         """Advance to the beginning of the next epoch, which begins with that batch of a pass."""
@@ -74,7 +70,6 @@ class FitState:
         """Return the complete state of the training as numbers, texts, lists, dicts and arrays."""
         model, optimizer = self.model, self.model.optimizer
         assert optimizer is not None
-        means = [[mean.total, mean.count] for mean in model.running_means()] if self.step else []
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -86,7 +81,7 @@ class FitState:
             "iterations": optimizer.iterations,
             "learning_rate": optimizer.learning_rate if optimizer.schedule is None else None,
             "generator": self.generator,
-            "means": means,
+            "means": [mean.get_state() for mean in model.running_means()],
             "callbacks": [callback.get_state() for callback in self.stateful_callbacks()],
         }
 
@@ -107,7 +102,11 @@ class FitState:
         if optimizer.schedule is None:
             optimizer.learning_rate = check_number("learning_rate", state["learning_rate"])
         model.rng.bit_generator.state = self.generator = state["generator"]
-        self._means = [(float(total), check_number("count", count)) for total, count in state["means"]]
+        for mean, saved in zip(model.running_means(), state["means"], strict=False):
+            if isinstance(saved, list):  # version 0.1 saved total and count, and nothing before the first step
+                saved = dict(zip(("total", "count"), saved, strict=True))
+            check_number("count", saved["count"])
+            mean.set_state(saved)
         for callback, saved in zip(self.stateful_callbacks(), state["callbacks"], strict=True):
             callback.set_state(saved)
         self.epoch, self.step = (check_integer(name, state[name], minimum=0) for name in ("epoch", "step"))

@@ -31,6 +31,23 @@ class Mean:
         self.total: float = 0.0
         self.count: float = 0
 
+    def get_state(self) -> dict[str, Any]:
+        """Return the state, which a backup saves and ``evaluate`` within ``fit`` keeps apart: all but the callables.
+
+        A subclass with attributes other than numbers, texts, lists, dicts and arrays overrides this method.
+        """
+        return {name: value for name, value in vars(self).items() if not callable(value)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what ``get_state`` returned."""
+        vars(self).update(state)
+
+    def detached(self) -> Self:
+        """Return a copy whose state is its own."""
+        new = copy.copy(self)
+        new.set_state(copy.deepcopy(self.get_state()))
+        return new
+
     def add(self, total: float, count: float) -> None:
         """Add ``count`` values whose sum is ``total``."""
         self.total += total
@@ -246,7 +263,7 @@ def get(
         if name in names:
             raise ValueError(f"The metric {name!r} is listed twice in metrics.")
         is_known = any(metric is other for other, _, _ in found)  # listed in both
-        found.append((copy.copy(metric) if is_known else metric, name, is_weighted))
+        found.append((metric.detached() if is_known else metric, name, is_weighted))
     for metric, name, is_weighted in found:
         metric.name, metric.weighted = name, is_weighted
     return [metric for metric, _, _ in found]

@@ -195,7 +195,7 @@ class TrainableNetwork(Network):
     def detached(self) -> Self:
         """Return a shallow copy that shares the parameters and has metrics of its own."""
         detached = super().detached()
-        detached.metrics = [copy.copy(metric) for metric in self.metrics]
+        detached.metrics = [metric.detached() for metric in self.metrics]
         detached.mean_loss = Mean("loss")
         return detached
 

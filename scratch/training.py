@@ -147,7 +147,8 @@ class Trainer(Evaluator):
         self, state: FitState, source: Source, train_function: TrainFunction, callback_list: CallbackList
     ) -> None:
         """Train on all batches of one epoch, or of the rest of it after a restart."""
-        self.reset_metrics()
+        if state.step == 0:  # otherwise a resumed epoch, whose running means are restored
+            self.reset_metrics()
         state.begin_epoch()
         callback_list.on_epoch_begin(state.epoch, {})
         source.begin_epoch()

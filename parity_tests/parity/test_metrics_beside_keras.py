@@ -71,3 +71,41 @@ def test_files_in_both_directions(name: str, tmp_path: Path) -> None:
     back = keras.models.load_model(tmp_path / "ours.keras")
     back.run_eagerly = FRAMEWORK == "tensorflow"
     np.testing.assert_allclose(back.evaluate(X, y, verbose=0), theirs.evaluate(X, y, verbose=0), rtol=0, atol=1e-5)
+
+
+def recall_of_class_0(program: Any) -> Any:
+    """Return a metric of the user, for either program, whose state is an array that ``reset_state`` clears in place."""
+
+    class Recall0(program.metrics.Metric):
+        def __init__(self, name: str = "recall0") -> None:
+            self.counts = np.zeros(2)
+            super().__init__(name=name)
+
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            of_class = np.asarray(y_true).reshape(-1) == 0
+            self.counts += [(np.argmax(y_pred, axis=-1)[of_class] == 0).sum(), of_class.sum()]
+
+        def result(self) -> float:
+            return float(self.counts[0] / max(self.counts[1], 1))
+
+        def reset_state(self) -> None:
+            self.counts[:] = 0
+
+    return Recall0()
+
+
+def test_a_metric_with_a_state_of_its_own() -> None:
+    """``evaluate`` in a callback leaves that of ``fit`` alone; at other times the object holds the value afterwards."""
+    ours = models.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))], backend="numpy")
+    theirs, y = keras_impl.to_keras(ours), np.arange(50) % 3
+    results = []
+    for program, model in ((scratch, ours), (keras, theirs)):
+        metric = recall_of_class_0(program)
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=[metric], run_eagerly=True)
+        history = model.fit(X, y, batch_size=20, epochs=2, shuffle=False, verbose=0).history["recall0"]
+        value = model.evaluate(X[:30], y[:30], verbose=0)[1]
+        assert metric.result() == value > 0
+        results.append([*history, value])
+    np.testing.assert_allclose(*results, rtol=0, atol=1e-5)
+    for weight, theirs_weight in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, theirs_weight, rtol=0, atol=1e-5)

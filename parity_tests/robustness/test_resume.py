@@ -24,6 +24,7 @@ from scratch.callbacks import (
 )
 from scratch.layers import BatchNormalization, Dense, Dropout, Input
 from scratch.losses import Loss
+from scratch.metrics import Metric
 from scratch.models import Sequential, load_model
 from scratch.optimizers import SGD, Adagrad, Adam, Optimizer, RMSprop
 from scratch.optimizers.schedules import ExponentialDecay
@@ -313,3 +314,50 @@ def test_files_do_not_hold_the_number_of_masks(backend: str, blobs: Data, tmp_pa
     fit(model, blobs, epochs=1, shuffle=False)
     expected = [W.tobytes() for W in model.get_weights()]
     assert [result == expected for result in results] == [True, False]
+
+
+class Recall0(Metric):
+    """A metric whose state is not only a total and a count; ``reset_state`` clears an array in place."""
+
+    def __init__(self, name: str = "recall0") -> None:
+        self.counts = np.zeros(2)
+        super().__init__(name)
+
+    def update_state(self, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> None:
+        of_class = y_true[:, 0] == 1
+        self.counts += [(y_pred[of_class].argmax(axis=1) == 0).sum(), of_class.sum()]
+
+    def result(self) -> float:
+        return float(self.counts[0] / max(self.counts[1], 1))
+
+    def reset_state(self) -> None:
+        super().reset_state()
+        self.counts[:] = 0
+
+
+def with_recall() -> Sequential:
+    model = new_model()
+    model.compile(SGD(0.1), "categorical_crossentropy", metrics=[Recall0(), lambda y, p: (y - p) ** 2])
+    return model
+
+
+@pytest.mark.parametrize("evaluates", [False, True])
+def test_a_metric_with_a_state_of_its_own_is_resumed(evaluates: bool, blobs: Data, tmp_path: Path) -> None:
+    def evaluate(model: Sequential) -> LambdaCallback:
+        return LambdaCallback(on_train_batch_end=lambda batch, logs: evaluates and model.evaluate(*blobs, verbose=0))
+
+    whole, resumed, first = with_recall(), with_recall(), with_recall()
+    expected = fit(whole, blobs)
+    interrupt(first, blobs, evaluate(first), BackupAndRestore(tmp_path, save_freq=1), at=(1, 2))
+    assert fit(resumed, blobs, evaluate(resumed), BackupAndRestore(tmp_path, save_freq=1)).history == expected.history
+    assert 0 < expected.history["recall0"][1] < 1
+
+
+def test_a_metric_that_a_backup_cannot_hold_is_refused_before_the_training(blobs: Data, tmp_path: Path) -> None:
+    model, metric = new_model(), Recall0()
+    metric.seen = {object()}  # type: ignore[attr-defined]
+    model.compile("sgd", "categorical_crossentropy", metrics=[metric])
+    with pytest.raises(ValueError, match=r"^get_state\(\) must return numbers, texts, lists, dicts and arrays; got \{"):
+        fit(model, blobs, BackupAndRestore(tmp_path))
+    assert model.optimizer is not None
+    assert model.optimizer.iterations == 0

@@ -216,4 +216,4 @@ def batches_can_be_joined(network: Network, x: Array | Pixels) -> bool:
     """Return whether one call may compute several batches: x is read in place, and every metric is additive."""
     from scratch.kernels.fused_step import reads
 
-    return reads(x) and all(declared(metric, "additive", "update_state") for metric in network.metrics)
+    return reads(x) and all(declared(metric, "additive", "update_state", "values") for metric in network.metrics)

@@ -14,8 +14,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scratch.checks import check_list, check_name, check_number
+from scratch.checks import check_list, check_name, check_number, check_same_length
 from scratch.losses import Loss
+from scratch.sample_weights import weights_of
 from scratch.utils import Array, constructor_arguments
 
 
@@ -89,18 +90,19 @@ class Metric(Mean):
         raise NotImplementedError(f"The metric {type(self).__name__} must define values(y_true, y_pred).")
 
     def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
-        """Add a batch: the mean of each sample's values, times its weight (N,) if there are weights."""
-        values = np.asarray(self.values(np.asarray(y_true), np.asarray(y_pred)))
+        """Add a batch: the mean of each sample's values, times its weight, (N,) or (N, 1), if there are weights."""
+        y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+        values, weights = np.asarray(self.values(y_true, y_pred)), weights_of(y_true, sample_weight)
         if values.dtype == object:
             raise ValueError(f"The metric {self.name!r} must return numbers; got {values.reshape(-1)[0]!r}.")
-        self.add_values(values.reshape(len(values), -1).mean(axis=1) if values.ndim > 1 else values, sample_weight)
+        self.add_values(values.reshape(len(values), -1).mean(axis=1) if values.ndim > 1 else values, weights)
 
-    def add_values(self, values: Array, sample_weight: Array | None) -> None:
+    def add_values(self, values: Array, weights: Array | None) -> None:
         """Add one value per sample; with weights the mean is Σ weight·value / Σ weight."""
-        if sample_weight is None:
+        if weights is None:
             self.add(float(values.sum(dtype=np.float64)), values.size)
         else:
-            self.add(float(np.sum(values * sample_weight)), float(np.sum(sample_weight)))
+            self.add(float(np.sum(values * weights)), float(np.sum(weights)))
 
 
 class CategoricalAccuracy(Metric):
@@ -113,9 +115,9 @@ class CategoricalAccuracy(Metric):
     def __init__(self, name: str = "categorical_accuracy") -> None:
         super().__init__(name)
 
-    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
-        """Add a batch: y_true (…, C), y_pred (…, C)."""
-        self.add_values(np.argmax(y_true, axis=-1) == np.argmax(y_pred, axis=-1), sample_weight)
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """Return 1 for each right prediction (…,); y_true (…, C), y_pred (…, C)."""
+        return np.equal(np.argmax(y_true, axis=-1), np.argmax(y_pred, axis=-1))
 
 
 class SparseCategoricalAccuracy(CategoricalAccuracy):
@@ -127,10 +129,10 @@ class SparseCategoricalAccuracy(CategoricalAccuracy):
     def __init__(self, name: str = "sparse_categorical_accuracy") -> None:
         super().__init__(name)
 
-    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
-        """Add a batch: y_true (…,) or (…, 1), y_pred (…, C)."""
+    def values(self, y_true: Array, y_pred: Array) -> Array:
+        """Return 1 for each right prediction (…,); y_true (…,) or (…, 1), y_pred (…, C)."""
         largest = np.argmax(y_pred, axis=-1)
-        self.add_values(np.reshape(y_true, largest.shape) == largest, sample_weight)
+        return np.equal(np.reshape(y_true, largest.shape), largest)
 
 
 class BinaryAccuracy(Metric):
@@ -213,16 +215,16 @@ def _function(name: str) -> Callable[[ArrayLike, ArrayLike], Array]:
     """Return a metric as a function on arrays; ``compile`` takes it in place of the class."""
 
     def metric(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
-        mean, values = METRICS[name](), []
-        for truth, outputs in zip(np.asarray(y_true), np.asarray(y_pred), strict=True):
-            mean.reset_state()
-            mean.update_state(truth[None], outputs[None])
-            values.append(mean.result())
-        return np.array(values)
+        truth, outputs = np.asarray(y_true), np.asarray(y_pred)
+        check_same_length("y_true", truth, "y_pred", outputs)
+        values = np.asarray(METRICS[name]().values(truth, outputs))
+        # As in Keras, the answers of a sample stay apart, and its errors are averaged.
+        return values.astype(float) if values.dtype == bool else np.asarray(values.mean(axis=-1))
 
     metric.__name__ = metric.__qualname__ = name
     metric.__doc__ = (
-        f"Return the value of each sample (N,) for predictions y_pred (N, C): ``{METRICS[name].__name__}``."
+        f"Return the value of each sample (N,), or for binary_accuracy of each answer (N, C), of y_pred (N, C): "
+        f"``{METRICS[name].__name__}``."
     )
     return metric
 

@@ -11,7 +11,7 @@ import pytest
 
 import keras_impl
 import scratch
-from keras_impl.frameworks import FRAMEWORK
+from keras_impl.frameworks import FRAMEWORK, to_numpy
 from scratch import models
 from scratch.ops import BACKENDS
 
@@ -100,12 +100,38 @@ def test_a_metric_with_a_state_of_its_own() -> None:
     theirs, y = keras_impl.to_keras(ours), np.arange(50) % 3
     results = []
     for program, model in ((scratch, ours), (keras, theirs)):
-        metric = recall_of_class_0(program)
-        model.compile("sgd", "sparse_categorical_crossentropy", metrics=[metric], run_eagerly=True)
+        metric, accuracy = recall_of_class_0(program), program.metrics.SparseCategoricalAccuracy()
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=[metric, accuracy], run_eagerly=True)
         history = model.fit(X, y, batch_size=20, epochs=2, shuffle=False, verbose=0).history["recall0"]
-        value = model.evaluate(X[:30], y[:30], verbose=0)[1]
-        assert metric.result() == value > 0
-        results.append([*history, value])
+        values = model.evaluate(X[:30], y[:30], verbose=0)[1:]
+        assert values == [metric.result(), float(accuracy.result())]
+        assert min(values) > 0
+        results.append([*history, *values])
     np.testing.assert_allclose(*results, rtol=0, atol=1e-5)
     for weight, theirs_weight in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(weight, theirs_weight, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(50,), (50, 1)])
+def test_weights_of_a_metric_are_one_number_per_sample(shape: tuple[int, ...]) -> None:
+    weights, answers = np.linspace(0, 1, 50).reshape(shape), np.hstack([SIDES, 1 - SIDES])
+    results = []
+    for program in (scratch, keras):
+        values = []
+        for name in ("CategoricalAccuracy", "SparseCategoricalAccuracy", "BinaryAccuracy", "MeanSquaredError"):
+            metric = getattr(program.metrics, name)()
+            truth = SIDES if name.startswith("Sparse") else answers
+            metric.update_state(truth, answers[::-1] * 0.75, sample_weight=weights)
+            values.append(float(metric.result()))
+        results.append(values)
+    np.testing.assert_allclose(*results, rtol=0, atol=1e-6)
+
+
+def test_metrics_as_functions() -> None:
+    answers, y = np.hstack([SIDES, 1 - SIDES]), np.arange(50) % 2
+    for name in scratch.metrics.METRICS:
+        truth = y if name.startswith("sparse") else answers
+        for targets, outputs in ((truth, answers[::-1] * 0.75), (truth[:1], answers[:1])):
+            ours, theirs = (getattr(program.metrics, name)(targets, outputs) for program in (scratch, keras))
+            assert ours.shape == tuple(theirs.shape)
+            np.testing.assert_allclose(ours, to_numpy(theirs), rtol=0, atol=1e-6)

@@ -7,7 +7,7 @@ from typing import Unpack
 
 import numpy as np
 
-from scratch.checks import check_number
+from scratch.checks import check_boolean, check_number
 from scratch.initializers import ones, zeros
 from scratch.layer import Common, Layer, WeightShapes
 from scratch.utils import Array, Shape
@@ -48,10 +48,10 @@ class BatchNormalization(Layer):
     ) -> None:
         if axis != -1:
             raise ValueError(f"axis must be -1, the last axis, the only one that scratch supports; got {axis!r}.")
-        self.axis = axis
+        self.axis = int(axis)
         self.momentum = check_number("momentum", momentum, 0, 1)
         self.epsilon = check_number("epsilon", epsilon)
-        self.center, self.scale = center, scale
+        self.center, self.scale = check_boolean("center", center), check_boolean("scale", scale)
         super().__init__(**common)
 
     def weight_shapes(self, input_shape: Shape) -> WeightShapes:

@@ -52,6 +52,13 @@ def check_number(argument: str, value: object, minimum: float = 0.0, maximum: fl
     raise ValueError(f"{argument} must be a finite number{limits}; got {value!r}.")
 
 
+def check_boolean(argument: str, value: object) -> bool:
+    """Return True, False, 1 or 0, also of NumPy, as a bool, or raise a ``ValueError`` that names the argument."""
+    if isinstance(value, int | np.integer | np.bool_) and value in (0, 1):
+        return bool(value)
+    raise ValueError(f"{argument} must be True or False; got {value!r}.")
+
+
 def check_list(argument: str, value: Sequence[T] | None) -> list[T]:
     """Return a list or tuple as a list and None as an empty list, or raise a ``ValueError``."""
     if value is None:

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 from scratch import initializers, regularizers
 from scratch.activation_layers import ELU, LeakyReLU
 from scratch.batch_normalization import BatchNormalization
-from scratch.checks import check_integer, check_name, check_sample_shape
+from scratch.checks import check_boolean, check_integer, check_name, check_sample_shape
 from scratch.dropout import Dropout
 from scratch.dropped_names import renamed
 from scratch.layer import ACTIVATIONS, Common, Layer, WeightShapes
@@ -170,13 +170,13 @@ class Dense(Layer):
         **common: Unpack[Common],
     ) -> None:
         self.units = check_integer("units", units)
-        self.use_bias = use_bias
+        self.use_bias = check_boolean("use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
         super().__init__(activation, **common)
-        penalties = {"W": self.kernel_regularizer, "b": self.bias_regularizer if use_bias else None}
+        penalties = {"W": self.kernel_regularizer, "b": self.bias_regularizer if self.use_bias else None}
         self.regularizers = {key: penalty for key, penalty in penalties.items() if penalty is not None}
 
     @property

@@ -117,7 +117,7 @@ class CategoricalAccuracy(Metric):
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Return 1 for each right prediction (…,); y_true (…, C), y_pred (…, C)."""
-        return np.equal(np.argmax(y_true, axis=-1), np.argmax(y_pred, axis=-1))
+        return np.asarray(np.argmax(y_true, axis=-1) == np.argmax(y_pred, axis=-1))
 
 
 class SparseCategoricalAccuracy(CategoricalAccuracy):
@@ -132,7 +132,7 @@ class SparseCategoricalAccuracy(CategoricalAccuracy):
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Return 1 for each right prediction (…,); y_true (…,) or (…, 1), y_pred (…, C)."""
         largest = np.argmax(y_pred, axis=-1)
-        return np.equal(np.reshape(y_true, largest.shape), largest)
+        return np.asarray(np.reshape(y_true, largest.shape) == largest)
 
 
 class BinaryAccuracy(Metric):

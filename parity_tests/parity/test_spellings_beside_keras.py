@@ -2,6 +2,7 @@
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -113,3 +114,83 @@ def test_kernel_and_bias() -> None:
         layer = program.layers.Dense(3, use_bias=False)
         layer(X)
         assert layer.bias is None
+
+
+FLAGS: dict[str, Any] = {  # of a part of the model below
+    "use_bias": lambda program, flag: {"layer": program.layers.Dense(3, use_bias=flag)},
+    "center": lambda program, flag: {"layer": program.layers.BatchNormalization(center=flag)},
+    "scale": lambda program, flag: {"layer": program.layers.BatchNormalization(axis=np.int64(-1), scale=flag)},
+    "nesterov": lambda program, flag: {"optimizer": program.optimizers.SGD(momentum=0.5, nesterov=flag)},
+    "amsgrad": lambda program, flag: {"optimizer": program.optimizers.Adam(amsgrad=flag)},
+    "centered": lambda program, flag: {"optimizer": program.optimizers.RMSprop(centered=flag)},
+    "from_logits": lambda program, flag: {"loss": program.losses.CategoricalCrossentropy(from_logits=flag)},
+    "staircase": lambda program, flag: {
+        "optimizer": program.optimizers.SGD(
+            program.optimizers.schedules.ExponentialDecay(np.float32(0.5), np.int64(2), np.float64(0.5), flag)
+        )
+    },
+    "boundaries": lambda program, flag: {
+        "optimizer": program.optimizers.SGD(
+            program.optimizers.schedules.PiecewiseConstantDecay([np.int64(flag)], list(np.float32([0.5, 0.25])))
+        )
+    },
+}
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+@pytest.mark.filterwarnings("ignore:.*received `from_logits=True`")
+@pytest.mark.parametrize("flag", [0, 1, np.bool_(True), np.int8(0)])
+@pytest.mark.parametrize("name", FLAGS)
+def test_flags_and_numbers_of_numpy_are_saved(name: str, flag: Any, tmp_path: Path) -> None:
+    """Both programs train, save and load the model; Keras loads the file of scratch, too."""
+    histories, loaded = [], []
+    for program in (scratch, keras):
+        parts = {"loss": "categorical_crossentropy", "optimizer": "sgd", **FLAGS[name](program, flag)}
+        layers = [
+            program.layers.Dense(3),
+            parts.pop("layer", program.layers.Dense(3)),
+            program.layers.Activation("softmax"),
+        ]
+        model = program.Sequential([program.Input((4,)), *layers])
+        model.set_weights([np.resize([1.0, 0.5, 0.25, 0.75], np.shape(W)) for W in model.get_weights()])
+        model.compile(**parts)
+        histories.append(model.fit(X, Y, 2, epochs=2, shuffle=False, verbose=0).history["loss"])
+        model.save(tmp_path / f"{program.__name__}.keras")
+        loaded.append(program.models.load_model(tmp_path / f"{program.__name__}.keras"))
+    loaded.append(keras.models.load_model(tmp_path / "scratch.keras"))
+    np.testing.assert_allclose(*histories, rtol=0, atol=1e-5)
+    expected = loaded[0].evaluate(X, Y, verbose=0)
+    for model in loaded:
+        assert model.evaluate(X, Y, verbose=0) == pytest.approx(expected, abs=1e-5)
+
+
+def test_keys_of_class_weight_are_integers_of_any_type() -> None:
+    losses = []
+    for keys in ((0, 1, 2), (0.0, 1.0, 2.0), np.unique([0.0, 1.0, 2.0]), (False, True, 2)):
+        weights = dict(zip(keys, (1.0, 3.0, 0.5), strict=True))
+        for model in compiled("sparse_categorical_crossentropy", None):
+            model.set_weights([np.eye(4, 3), np.zeros(3)])
+            labels = np.arange(8, dtype="float32") % 3
+            history = model.fit(X, labels, shuffle=False, verbose=0, class_weight=weights).history
+            losses.append(history["loss"][0])
+    np.testing.assert_allclose(losses, losses[0], rtol=0, atol=1e-6)
+
+
+def test_a_lambda_callback_without_a_function() -> None:
+    for program, model in zip((scratch, keras), compiled("mse", None), strict=True):
+        callback = program.callbacks.LambdaCallback(on_epoch_end=None, on_train_end=None)
+        assert model.fit(X, Y, epochs=2, verbose=0, callbacks=[callback]).epoch == [0, 1]
+
+
+def test_a_plateau_cannot_reduce_a_schedule() -> None:
+    """Keras raises the same exception at the first plateau, scratch before the first epoch."""
+    epochs: list[int] = []
+    for program in (scratch, keras):
+        schedule = program.optimizers.schedules.ExponentialDecay(0.1, 100, 0.9)
+        model = program.Sequential([program.Input((4,)), program.layers.Dense(3)])
+        model.compile(program.optimizers.SGD(schedule), "mse")
+        plateau = program.callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=10.0)
+        count = program.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(epoch))
+        with pytest.raises(TypeError, match=r"(ReduceLROnPlateau cannot reduce|created with a `LearningRateSchedule`)"):
+            model.fit(X, Y, epochs=5, verbose=0, callbacks=[plateau, count])
+    assert epochs == [0, 1]  # of Keras

@@ -1,15 +1,19 @@
 """Invalid arguments raise one sentence that names the argument, and change nothing."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from scratch import initializers, losses, metrics, optimizers
-from scratch.callbacks import EarlyStopping, LambdaCallback
+from scratch.callbacks import CSVLogger, EarlyStopping, LambdaCallback
 from scratch.layers import ACTIVATIONS, Activation, Dense, Flatten, Input, ReLU
 from scratch.models import Sequential
 from scratch.optimizers import SGD
+from scratch.optimizers.schedules import ExponentialDecay
+from scratch.sample_weights import weights_of
 from scratch.utils import set_random_seed, to_categorical
 
 X, Y = np.ones((6, 4)), np.eye(3)[[0, 1, 2, 0, 1, 2]]
@@ -254,3 +258,29 @@ def test_optimizer_belongs_to_one_model() -> None:
     with pytest.raises(ValueError, match=r"^The optimizer holds the state of another model"):
         second.compile(optimizer, "categorical_crossentropy")
     assert second.optimizer is not optimizer
+
+
+@pytest.mark.parametrize("value", [None, 2, "no", 1.0, np.array([True])])
+@pytest.mark.parametrize(
+    ("name", "create"),
+    [
+        ("use_bias", lambda value: Dense(3, use_bias=value)),
+        ("nesterov", lambda value: SGD(nesterov=value)),
+        ("staircase", lambda value: ExponentialDecay(0.1, 10, 0.5, value)),
+    ],
+)
+def test_flags(name: str, create: Any, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} must be True or False; got "):
+        create(value)
+
+
+@pytest.mark.parametrize("separator", [";;", "", None])
+def test_a_separator_is_one_character(separator: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^separator must be one character, such as ',' or ';'; got "):
+        CSVLogger(tmp_path / "log.csv", separator)
+
+
+@pytest.mark.parametrize("key", ["a", 0.5, -1, -1.0, float("nan"), float("inf"), None])
+def test_a_key_of_class_weight_is_a_class(key: Any) -> None:
+    with pytest.raises(ValueError, match=r"^each class of class_weight must be an integer, 0 or more; got "):
+        weights_of(np.arange(3), class_weight={key: 1.0})

@@ -212,7 +212,7 @@ def test_an_output_at_the_threshold_counts_as_a_0() -> None:
 
 
 def test_functions_of_metrics_take_as_many_targets_as_predictions() -> None:
-    with pytest.raises(ValueError, match="^y_true and y_pred must hold the same number"):
+    with pytest.raises(ValueError, match=r"^y_true and y_pred must hold the same number"):
         metrics.mean_squared_error(T, Y[:1])
 
 

@@ -159,14 +159,15 @@ class LambdaCallback(Callback):
     """A callback made of functions: ``LambdaCallback(on_epoch_end=lambda epoch, logs: print(logs))``.
 
     Args:
-        **functions: for each event, such as ``on_epoch_end``, the function to call.
+        **functions: for each event, such as ``on_epoch_end``, the function to call, or None.
 
     Raises:
         TypeError: if an event is unknown; the message lists the known ones.
     """
 
-    def __init__(self, **functions: Callable[..., Any]) -> None:
+    def __init__(self, **functions: Callable[..., Any] | None) -> None:
         for event, function in functions.items():
             if event not in EVENTS:
                 raise TypeError(f"LambdaCallback has no event {event!r}: choose from {', '.join(EVENTS)}.")
-            setattr(self, event, function)
+            if function is not None:
+                setattr(self, event, function)

@@ -26,10 +26,15 @@ class CSVLogger(Callback):
         append: whether to append to an existing file instead of replacing it.
 
     Raises:
+        ValueError: if ``separator`` is not one character.
         FileError: during ``fit``, if the file cannot be written.
     """
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
+        try:
+            csv.writer(io.StringIO(), delimiter=separator)
+        except (TypeError, ValueError):
+            raise ValueError(f"separator must be one character, such as ',' or ';'; got {separator!r}.") from None
         self.filename, self.separator, self.append = filename, separator, append
         self._columns: list[str] = []
         self._start = 0  # size of the file, in bytes, before this run's first line

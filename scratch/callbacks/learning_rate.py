@@ -118,8 +118,18 @@ class ReduceLROnPlateau(Monitor):
         vars(self).update(state)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Reset the state, so that the object can be used for several calls of ``fit``."""
+        """Reset the state, so that the object can be used for several calls of ``fit``.
+
+        Raises:
+            TypeError: if the learning rate follows a schedule.
+        """
         super().on_train_begin(logs)
+        optimizer = self.model.optimizer
+        if optimizer.schedule is not None:
+            raise TypeError(
+                f"ReduceLROnPlateau cannot reduce the learning rate of this {type(optimizer).__name__}, which follows "
+                f"its {type(optimizer.schedule).__name__}; create the optimizer with a number as learning_rate."
+            )
         self._reset()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

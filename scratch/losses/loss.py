@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops
-from scratch.checks import check_array, check_name, check_number, check_same_length
+from scratch.checks import check_array, check_boolean, check_name, check_number, check_same_length
 from scratch.utils import Array, Shape, constructor_arguments, overridden
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "none")
@@ -161,8 +161,8 @@ class Crossentropy(Loss):
         reduction: str | None = "sum_over_batch_size",
     ) -> None:
         super().__init__(reduction, label_smoothing)
-        self.from_logits = from_logits
-        if from_logits:
+        self.from_logits = check_boolean("from_logits", from_logits)
+        if self.from_logits:
             self.op = self.of_logits.op
 
     def for_logits(self) -> Loss:

@@ -5,7 +5,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from scratch.checks import check_number
+from scratch.checks import check_boolean, check_number
 from scratch.kernels import Rule
 from scratch.optimizers.optimizer import BELOW_ONE, Optimizer, Options, State
 from scratch.optimizers.schedules import LearningRateSchedule
@@ -46,7 +46,7 @@ class Adam(Optimizer):
         self.beta_1 = check_number("beta_1", beta_1, 0, BELOW_ONE)
         self.beta_2 = check_number("beta_2", beta_2, 0, BELOW_ONE)
         self.epsilon = check_number("epsilon", epsilon)
-        self.amsgrad = amsgrad
+        self.amsgrad = check_boolean("amsgrad", amsgrad)
 
     @property
     def fused_rule(self) -> Rule | None:

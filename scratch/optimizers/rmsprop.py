@@ -5,7 +5,7 @@ from typing import Unpack
 
 import numpy as np
 
-from scratch.checks import check_number
+from scratch.checks import check_boolean, check_number
 from scratch.kernels import Rule
 from scratch.optimizers.optimizer import Optimizer, Options, State
 from scratch.optimizers.schedules import LearningRateSchedule
@@ -46,7 +46,7 @@ class RMSprop(Optimizer):
         self.rho = check_number("rho", rho, 0, 1)
         self.momentum = check_number("momentum", momentum, 0, 1)
         self.epsilon = check_number("epsilon", epsilon)
-        self.centered = centered
+        self.centered = check_boolean("centered", centered)
 
     @property
     def fused_rule(self) -> Rule | None:

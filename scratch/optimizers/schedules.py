@@ -10,7 +10,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from scratch.checks import check_list, check_name, check_number
+from scratch.checks import check_boolean, check_list, check_name, check_number
+
+
+def _number(argument: str, value: object) -> float:
+    """Return a number of Python that is 0 or more; an integer, also of NumPy, stays one in ``get_config``."""
+    number = check_number(argument, value)
+    return int(number) if isinstance(value, int | np.integer) else number
 
 
 class LearningRateSchedule:
@@ -48,10 +54,10 @@ class ExponentialDecay(LearningRateSchedule):
         self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
     ) -> None:
         self.initial_learning_rate = check_number("initial_learning_rate", initial_learning_rate)
-        self.decay_steps = decay_steps
+        self.decay_steps = _number("decay_steps", decay_steps)
         self.decay_rate = check_number("decay_rate", decay_rate)
-        self.staircase = staircase
-        if check_number("decay_steps", decay_steps) == 0:
+        self.staircase = check_boolean("staircase", staircase)
+        if self.decay_steps == 0:
             raise ValueError(f"Argument `decay_steps` must be > 0. Received: decay_steps={decay_steps}")
 
     def __call__(self, step: int) -> float:
@@ -74,17 +80,15 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     """
 
     def __init__(self, boundaries: Sequence[float], values: Sequence[float]) -> None:
-        self.boundaries, self.values = check_list("boundaries", boundaries), check_list("values", values)
+        self.boundaries = [_number("each entry of boundaries", step) for step in check_list("boundaries", boundaries)]
+        self.values = [_number("each entry of values", value) for value in check_list("values", values)]
         if len(self.boundaries) != len(self.values) - 1:
             raise ValueError(
                 "The length of boundaries should be 1 less than the length of values. Received: "
                 f"boundaries={boundaries} of length {len(self.boundaries)}, and values={values} of length "
                 f"{len(self.values)}."
             )
-        for value in self.values:
-            check_number("each entry of values", value)
-        steps = [check_number("each entry of boundaries", boundary) for boundary in self.boundaries]
-        if steps != sorted(set(steps)):
+        if self.boundaries != sorted(set(self.boundaries)):
             raise ValueError(f"boundaries must increase from entry to entry; got {boundaries}.")
 
     def __call__(self, step: int) -> float:

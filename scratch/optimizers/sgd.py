@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Unpack
 
-from scratch.checks import check_number
+from scratch.checks import check_boolean, check_number
 from scratch.kernels import Rule
 from scratch.optimizers.optimizer import Optimizer, Options, State
 from scratch.optimizers.schedules import LearningRateSchedule
@@ -36,7 +36,7 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(learning_rate, *positional, **options)
         self.momentum = check_number("momentum", momentum, 0, 1)
-        self.nesterov = nesterov
+        self.nesterov = check_boolean("nesterov", nesterov)
 
     @property
     def v(self) -> dict[str, Array]:

@@ -97,12 +97,12 @@ class Metric(Mean):
             raise ValueError(f"The metric {self.name!r} must return numbers; got {values.reshape(-1)[0]!r}.")
         self.add_values(values.reshape(len(values), -1).mean(axis=1) if values.ndim > 1 else values, weights)
 
-    def add_values(self, values: Array, weights: Array | None) -> None:
+    def add_values(self, values: Array, sample_weight: Array | None) -> None:
         """Add one value per sample; with weights the mean is Σ weight·value / Σ weight."""
-        if weights is None:
+        if sample_weight is None:
             self.add(float(values.sum(dtype=np.float64)), values.size)
         else:
-            self.add(float(np.sum(values * weights)), float(np.sum(weights)))
+            self.add(float(np.sum(values * sample_weight)), float(np.sum(sample_weight)))
 
 
 class CategoricalAccuracy(Metric):

@@ -77,6 +77,11 @@ class Network(LayerStack):
         if of_logits := self.loss_of_logits(loss):
             loss, y = of_logits, self.last_layer.z
         value, penalty = loss.forward(y, t), self.penalty()
+        if np.ndim(value):
+            raise ValueError(
+                f"forward of the loss {type(loss).__name__} must return one number, such as self.reduce(losses); "
+                f"got shape {np.shape(value)}."
+            )
         return loss, value + value.dtype.type(penalty) if penalty else value
 
     def loss_of_logits(self, loss: Loss) -> Loss | None:

@@ -110,6 +110,43 @@ def test_a_function_of_the_user_has_no_gradient() -> None:
     assert network.loss is None
 
 
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
+@pytest.mark.parametrize("weights", [None, np.linspace(0, 2, len(X))])
+def test_a_loss_of_the_user_as_the_error_describes_it(weights: np.ndarray | None, reduction: str) -> None:
+    class Squares(losses.Loss):
+        def forward(self, y: np.ndarray, t: np.ndarray) -> np.ndarray:
+            self.difference = y - t
+            return self.reduce((self.difference**2).mean(axis=1))
+
+        def backward(self) -> np.ndarray:
+            return self.reduce_gradient(2 * self.difference / self.difference.shape[1])
+
+    own, known = model(), model()
+    own.compile("sgd", Squares(reduction))
+    known.compile("sgd", losses.MeanSquaredError(reduction))
+    known.set_weights(own.get_weights())
+    histories = [m.fit(X, ANSWERS, sample_weight=weights, shuffle=False, verbose=0).history for m in (own, known)]
+    assert histories[0]["loss"] == pytest.approx(histories[1]["loss"])
+    np.testing.assert_allclose(own.get_weights()[0], known.get_weights()[0], rtol=1e-6)
+
+
+def test_a_loss_that_is_not_reduced() -> None:
+    class Squares(losses.Loss):
+        def forward(self, y: np.ndarray, t: np.ndarray) -> np.ndarray:
+            return ((y - t) ** 2).mean(axis=1)
+
+        def backward(self) -> np.ndarray:
+            raise AssertionError
+
+    network = model()
+    network.compile("sgd", Squares())
+    for method in (network.fit, network.evaluate):
+        with pytest.raises(
+            ValueError, match=r"^forward of the loss Squares must return one number, such as self\.redu"
+        ):
+            method(X, ANSWERS, verbose=0)
+
+
 def test_a_metric_by_name_class_object_and_function() -> None:
     def farthest(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         return np.abs(y_true - y_pred[:, 0]).max()

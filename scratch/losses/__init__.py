@@ -83,7 +83,8 @@ def get(loss: Any) -> Loss:
     if callable(loss) and globals().get(name) is not loss:
         raise ValueError(
             f"The loss {name} is a function, of which scratch cannot compute the gradient: derive a class from "
-            "scratch.losses.Loss with forward(y, t), the losses, and backward(), their gradient with respect to y."
+            "scratch.losses.Loss with forward(y, t), which returns self.reduce(losses) for the losses (N,), and "
+            "backward(), which returns self.reduce_gradient(dy) for their gradients (N, C) with respect to y."
         )
     classes = {known.__name__: key for key, known in LOSSES.items()}
     known = {**ALIASES, **classes}.get(name.lower() if name.isupper() else name, name if callable(loss) else loss)

@@ -66,8 +66,7 @@ class Loss:
 
     def backward(self) -> Array:
         """Return the gradient (N, C) of the last ``forward`` with respect to y; without a reduction, of the sum."""
-        dy = self._compute("backward")
-        return dy / len(self.y) if self.reduction == "sum_over_batch_size" else dy
+        return self.reduce_gradient(self._compute("backward"))
 
     def _compute(self, direction: str) -> Array:
         options = {name: getattr(self, name) for name in self.op_options}
@@ -95,6 +94,10 @@ class Loss:
             return losses
         total = losses.sum(dtype=np.float64) / (len(losses) if self.reduction == "sum_over_batch_size" else 1)
         return np.asarray(total, dtype=losses.dtype)
+
+    def reduce_gradient(self, dy: Array) -> Array:
+        """Return the gradient (N, C) of what ``reduce`` returned, for the gradients dy of the samples' losses."""
+        return dy / len(dy) if self.reduction == "sum_over_batch_size" else dy
 
     def reduce_batches(self, losses: Array, size: int) -> list[float]:
         """Return the mean of each batch of ``size`` samples; the last batch may have fewer.

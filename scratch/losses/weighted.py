@@ -51,4 +51,4 @@ class WeightedLoss(Loss):
         """Return the gradient (N, C) of the last ``forward``: each sample's row times its weight."""
         dy: Array = self.loss.backward()
         dy = dy * self.sample_weight.astype(dy.dtype).reshape(-1, *[1] * (dy.ndim - 1))
-        return dy / len(self.y) if self.reduction == "sum_over_batch_size" else dy
+        return self.reduce_gradient(dy)

@@ -9,15 +9,17 @@ To add a metric, derive a class from ``Metric`` with ``values``, and enter it in
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scratch import losses
 from scratch.checks import check_list, check_name, check_number, check_same_length
 from scratch.losses import Loss
 from scratch.sample_weights import weights_of
-from scratch.utils import Array, constructor_arguments
+from scratch.utils import Array, constructor_arguments, snake_case
 
 
 class Mean:
@@ -188,12 +190,15 @@ class MeanMetricWrapper(Metric):
 
     Args:
         fn: (y_true, y_pred) → values (N,) or (N, …), or one number for the batch; y_true is as passed to ``fit``.
-        name: the name in logs and history; default: the function's.
+            Smaller values of a loss are better.
+        name: the name in logs and history; default: the function's, in snake case.
     """
 
     def __init__(self, fn: Callable[[Array, Array], ArrayLike], name: str | None = None) -> None:
-        super().__init__(getattr(fn, "__name__", type(fn).__name__) if name is None else name)
+        super().__init__(snake_case(getattr(fn, "__name__", type(fn).__name__)) if name is None else name)
         self.fn = fn
+        if isinstance(fn, Loss) or any(fn is getattr(losses, loss) for loss in losses.LOSSES):
+            self.direction = "down"
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Call the function."""
@@ -245,30 +250,34 @@ def get(
     """Return metric objects for names, classes, functions or objects; first ``metrics``, then the ``weighted`` ones.
 
     ``'accuracy'`` and ``'acc'`` stand for the metric that fits the loss, or for ``BinaryAccuracy`` if the model ends in
-    a single unit, as in Keras.
+    a single unit, as in Keras.  Of several metrics with one name, the second is called ``accuracy_1``, or among the
+    weighted ones ``weighted_accuracy``.
 
     Raises:
-        ValueError: if a name is unknown (the message lists the known names) or listed twice, or a metric takes other
-            targets than the loss.
+        ValueError: if a name is unknown (the message lists the known names), or a metric takes other targets than the
+            loss.
     """
     fitting = BinaryAccuracy if units == 1 else SparseCategoricalAccuracy if loss.sparse else CategoricalAccuracy
     found: list[tuple[Metric, str, bool]] = []
     plain, heavy = _listed(metrics), _listed(weighted)
     for i, entry in enumerate([*plain, *heavy]):
         metric, is_weighted, names = _metric(entry, fitting), i >= len(plain), [name for _, name, _ in found]
-        name = f"weighted_{metric.name}" if is_weighted and metric.name in names else metric.name
+        name = _unique(f"weighted_{metric.name}" if is_weighted and metric.name in names else metric.name, names)
         if metric.sparse not in (None, loss.sparse) and units != 1:
             raise ValueError(
                 f"The metric {name!r} and the loss take different targets (labels or one-hot rows): "
                 "use 'accuracy', which fits either loss."
             )
-        if name in names:
-            raise ValueError(f"The metric {name!r} is listed twice in metrics.")
         is_known = any(metric is other for other, _, _ in found)  # listed in both
         found.append((metric.detached() if is_known else metric, name, is_weighted))
     for metric, name, is_weighted in found:
         metric.name, metric.weighted = name, is_weighted
     return [metric for metric, _, _ in found]
+
+
+def _unique(name: str, names: Sequence[str]) -> str:
+    """Return the name, with the first number that makes it differ from the names if it is one of them."""
+    return next(new for i in count() if (new := f"{name}_{i}" if i else name) not in names)
 
 
 def _listed(metrics: Any) -> list[Any]:
@@ -279,10 +288,10 @@ def _listed(metrics: Any) -> list[Any]:
 
 def _metric(entry: Any, fitting: type[Metric]) -> Metric:
     """Return the object for an entry of ``compile(metrics=[…])``; ``fitting`` is the class for ``'accuracy'``."""
+    if inspect.isclass(entry) and issubclass(entry, Metric | Loss):
+        entry = entry()
     if isinstance(entry, Metric):
         return entry
-    if inspect.isclass(entry) and issubclass(entry, Metric):
-        return entry()
     name = str(getattr(entry, "__name__", entry))
     if callable(entry) and globals().get(name) is not entry:
         return MeanMetricWrapper(entry)

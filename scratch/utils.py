@@ -61,8 +61,8 @@ def clear_session() -> None:
 
 
 def snake_case(class_name: str) -> str:
-    """Convert a class name to snake case as Keras does: ``Dense`` → ``dense``, ``ReLU`` → ``re_lu``."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", class_name)
+    """Convert a name to snake case as Keras does: ``ReLU`` → ``re_lu``, ``<lambda>`` → ``lambda``."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W", "", class_name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 

@@ -194,3 +194,44 @@ def test_a_plateau_cannot_reduce_a_schedule() -> None:
         with pytest.raises(TypeError, match=r"(ReduceLROnPlateau cannot reduce|created with a `LearningRateSchedule`)"):
             model.fit(X, Y, epochs=5, verbose=0, callbacks=[plateau, count])
     assert epochs == [0, 1]  # of Keras
+
+
+def metrics_of(program: Any) -> dict[str, dict[str, list[Any]]]:
+    """Return arguments of ``compile`` for either program."""
+
+    class MyMetric:
+        def __call__(self, y_true: Any, y_pred: Any) -> Any:
+            return y_pred[:, 0]
+
+    def farthestOf(y_true: Any, y_pred: Any) -> Any:  # noqa: N802 (a name in camel case)
+        return y_pred[:, 1]
+
+    losses = program.losses
+    return {
+        "functions": {"metrics": [MyMetric(), farthestOf, lambda y_true, y_pred: y_pred[:, 2]]},
+        "lambdas": {"metrics": [lambda y_true, y_pred: y_pred[:, 0], lambda y_true, y_pred: y_pred[:, 1]]},
+        "losses": {"metrics": [losses.mean_squared_error, losses.MeanSquaredError(), losses.MeanAbsoluteError]},
+        "twice": {"metrics": ["accuracy", "accuracy", "acc"]},
+        "twice weighted": {"metrics": ["mse"], "weighted_metrics": ["mse", "mse", "accuracy"]},
+    }
+
+
+@pytest.mark.parametrize("name", metrics_of(scratch))
+def test_names_of_metrics_in_the_history(name: str) -> None:
+    histories = []
+    for program, model in zip((scratch, keras), compiled("mse", None), strict=True):
+        model.set_weights([np.eye(4, 3), np.zeros(3)])
+        model.compile("sgd", "mse", **metrics_of(program)[name])
+        histories.append(model.fit(X, Y, shuffle=False, verbose=0).history)
+    assert list(histories[0]) == list(histories[1])
+    for key, values in histories[0].items():
+        np.testing.assert_allclose(values, histories[1][key], rtol=0, atol=1e-6)
+
+
+def test_smaller_values_of_a_loss_are_better() -> None:
+    for program, model in zip((scratch, keras), compiled("mse", None), strict=True):
+        losses = program.losses
+        model.compile("sgd", "mse", metrics=[losses.mean_squared_error, losses.MeanAbsoluteError()])
+        for name in ("mean_squared_error", "mean_absolute_error"):
+            stopping = program.callbacks.EarlyStopping(name, patience=1)
+            assert len(model.fit(X, Y, epochs=4, verbose=0, callbacks=[stopping]).epoch) == 4

@@ -131,10 +131,6 @@ COMPILE = [
         f"Unknown metric 'auc': choose one of accuracy, acc, {KNOWN_METRICS}",
     ),
     (
-        lambda: classifier().compile("sgd", "categorical_crossentropy", metrics=["accuracy"] * 2),
-        "The metric 'accuracy' is listed twice",
-    ),
-    (
         lambda: classifier().compile("sgd", "categorical_crossentropy", metrics=["sparse_categorical_accuracy"]),
         "The metric 'sparse_categorical_accuracy' and the loss take different targets .*: use 'accuracy'",
     ),

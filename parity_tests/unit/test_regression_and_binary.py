@@ -223,7 +223,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     assert vars(loaded.loss) == vars(network.loss)
     assert [(type(m), m.name) for m in loaded.metrics] == [(type(m), m.name) for m in network.metrics]
     network.compile("sgd", "mse", metrics=[lambda t, y: y])
-    with pytest.warns(UserWarning, match=r"^The metric '<lambda>' is a function, .*; call compile again after"):
+    with pytest.warns(UserWarning, match=r"^The metric 'lambda' is a function, .*; call compile again after"):
         network.save(tmp_path / "m.keras")
     assert load_model(tmp_path / "m.keras").optimizer is None
 
@@ -240,7 +240,7 @@ def test_names_of_metrics() -> None:
             return y_true
 
     assert metrics.MeanMetricWrapper(np.add).name == "add"
-    assert metrics.MeanMetricWrapper(Callable()).name == "Callable"
+    assert metrics.MeanMetricWrapper(Callable()).name == "callable"
     assert metrics.MeanMetricWrapper(np.add, "sum").name == "sum"
 
 

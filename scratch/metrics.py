@@ -91,13 +91,18 @@ class Metric(Mean):
         """Return one value per sample (N,), or several (N, …), for a batch of targets and outputs (N, C)."""
         raise NotImplementedError(f"The metric {type(self).__name__} must define values(y_true, y_pred).")
 
-    def update_state(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> None:
+    def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Add a batch: the mean of each sample's values, times its weight, (N,) or (N, 1), if there are weights."""
-        y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
-        values, weights = np.asarray(self.values(y_true, y_pred)), weights_of(y_true, sample_weight)
+        truth, outputs = np.asarray(y_true), np.asarray(y_pred)
+        values, weights = np.asarray(self.values(truth, outputs)), weights_of(truth, sample_weight)
         if values.dtype == object:
             raise ValueError(f"The metric {self.name!r} must return numbers; got {values.reshape(-1)[0]!r}.")
         self.add_values(values.reshape(len(values), -1).mean(axis=1) if values.ndim > 1 else values, weights)
+
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Add a batch, as ``update_state``, and return the mean so far."""
+        self.update_state(y_true, y_pred, sample_weight)
+        return self.result()
 
     def add_values(self, values: Array, sample_weight: Array | None) -> None:
         """Add one value per sample; with weights the mean is Σ weight·value / Σ weight."""

@@ -135,3 +135,24 @@ def test_metrics_as_functions() -> None:
             ours, theirs = (getattr(program.metrics, name)(targets, outputs) for program in (scratch, keras))
             assert ours.shape == tuple(theirs.shape)
             np.testing.assert_allclose(ours, to_numpy(theirs), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", None])
+@pytest.mark.parametrize(
+    "name", ["MeanSquaredError", "MeanAbsoluteError", "BinaryCrossentropy", "CategoricalCrossentropy"]
+)
+def test_losses_on_arrays(name: str, reduction: str | None) -> None:
+    """Of one sample, and of samples with weights."""
+    truth, outputs, weights = np.eye(3), np.eye(3)[[0, 0, 2]] * 0.75 + 0.125, np.array([1.0, 2.0, 0.5])
+    ours, theirs = (getattr(program.losses, name)(reduction=reduction) for program in (scratch, keras))
+    for arguments in ((truth[0], outputs[1]), (truth[0].tolist(), outputs[1].tolist()), (truth, outputs, weights)):
+        expected = to_numpy(theirs(*arguments))
+        assert ours(*arguments).shape == expected.shape
+        np.testing.assert_allclose(ours(*arguments), expected, rtol=1e-5)
+
+
+def test_a_call_of_a_metric_adds_a_batch() -> None:
+    metrics = [program.metrics.CategoricalAccuracy() for program in (scratch, keras)]
+    for outputs in (np.eye(3), np.eye(3)[[0, 0, 2]]):
+        ours, theirs = (float(metric(np.eye(3), outputs, np.array([1.0, 2.0, 3.0]))) for metric in metrics)
+        assert ours == pytest.approx(theirs)

@@ -111,7 +111,7 @@ def test_invalid_inputs_without_targets(x: Any, message: str) -> None:
         (lambda: CategoricalCrossentropy()(Y, X), r"y_true must be one-hot rows of 4"),
         (lambda: CategoricalCrossentropy()(Y, y_with(np.nan)), "y_pred must hold finite numbers"),
         (lambda: CategoricalCrossentropy()(Y[:3], Y), "y_true and y_pred must hold the same number"),
-        (lambda: CategoricalCrossentropy()(LABELS, LABELS), r"The loss expects outputs of shape \(None, units\)"),
+        (lambda: CategoricalCrossentropy()(Y[None], Y[None]), r"The loss expects outputs of shape \(None, units\)"),
         (lambda: CategoricalCrossentropy().check_targets(LABELS, (None, 3)), "y must be one-hot rows of 3"),
         (lambda: SparseCategoricalCrossentropy().check_targets(Y, (None, 3)), "y must be one label per sample"),
     ],

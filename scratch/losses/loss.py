@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops
 from scratch.checks import check_array, check_boolean, check_name, check_number, check_same_length
+from scratch.sample_weights import weights_of
 from scratch.utils import Array, Shape, constructor_arguments, overridden
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "none")
@@ -130,17 +131,29 @@ class Loss:
         """Return the t (N, units) of ``forward`` for checked targets y."""
         return y.reshape(len(y), units).astype(dtype)
 
-    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
-        """Return the loss of a batch of predictions (N, C), in their dtype (float32 for integers).
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
+        """Return the loss of a batch, in the dtype of the predictions (float32 for integers).
+
+        Args:
+            y_true: targets, as the loss requires.
+            y_pred: predictions (N, C), or of one sample (C,).
+            sample_weight: factor of the loss of each sample (N,).
 
         Raises:
             ValueError: as ``check_targets``, and if ``y_pred`` is not a batch of finite numbers.
         """
         y = check_array("y_pred", y_pred)
+        if y.ndim == 1:
+            return self(np.asarray(y_true)[np.newaxis], y[np.newaxis], sample_weight).reshape(())
         y = y if y.dtype.kind == "f" else y.astype(np.float32)
         truth = self.check_targets(y_true, (None, *y.shape[1:]), "y_true")
         check_same_length("y_true", truth, "y_pred", y)
-        return self.forward(y, self.targets(truth, y.shape[1], y.dtype))
+        weights = weights_of(truth, sample_weight)
+        if weights is None:
+            return self.forward(y, self.targets(truth, y.shape[1], y.dtype))
+        from scratch.losses.weighted import WeightedLoss  # which is derived from this class
+
+        return WeightedLoss(self, weights).forward(y, self.targets(truth, y.shape[1], y.dtype))
 
 
 class Crossentropy(Loss):

@@ -149,7 +149,20 @@ class Evaluator(TrainableNetwork):
     def test_on_batch(
         self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, return_dict: bool = False
     ) -> float | list[float] | Logs:
-        """Evaluate one batch; return what ``evaluate`` returns."""
+        """Evaluate one batch.
+
+        Args:
+            x: samples (N, …).
+            y: one-hot rows (N, units) or labels (N,), as the loss requires.
+            sample_weight: factor of the loss of each sample (N,).
+            return_dict: whether to return a dict by name.
+
+        Returns:
+            What ``evaluate`` returns.
+
+        Raises:
+            ValueError: if an argument is wrong.
+        """
         data = self.checked(x, y, sample_weight, "test_on_batch")
         self.build(data.x.shape)
         source = ArraySource(data, len(data.x), None, "steps")
@@ -179,7 +192,11 @@ class Evaluator(TrainableNetwork):
             return out.copy()  # a linear layer returns x itself
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
-        """Return the outputs for one batch."""
+        """Return the outputs (N, units) for one batch x (N, …).
+
+        Raises:
+            ValueError: if x is not a batch of finite numbers of the right shape.
+        """
         return self(x)
 
     def _callback_list(

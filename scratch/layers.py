@@ -165,8 +165,8 @@ class Dense(Layer):
         use_bias: bool = True,
         kernel_initializer: str | initializers.Initializer = "glorot_uniform",
         bias_initializer: str | initializers.Initializer = "zeros",
-        kernel_regularizer: str | regularizers.L1L2 | None = None,
-        bias_regularizer: str | regularizers.L1L2 | None = None,
+        kernel_regularizer: str | regularizers.L1L2 | type[regularizers.L1L2] | None = None,
+        bias_regularizer: str | regularizers.L1L2 | type[regularizers.L1L2] | None = None,
         **common: Unpack[Common],
     ) -> None:
         self.units = check_integer("units", units)

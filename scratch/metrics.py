@@ -1,7 +1,7 @@
 """Metrics (評価関数): running means over the samples of an epoch.
 
-Every prediction has the same weight, so a short last batch counts less than a full one.  During training a prediction
-is the one made before its batch's update (``keras/src/metrics/reduction_metrics.py``).
+Every sample has the same weight (``weighted_metrics``: its own), so a short last batch counts less than a full one.
+During training a prediction is the one made before its batch's update (``keras/src/metrics/reduction_metrics.py``).
 
 To add a metric, derive a class from ``Metric`` with ``values``, and enter it in ``METRICS``.
 """

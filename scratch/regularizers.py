@@ -3,6 +3,8 @@
 Source: ``keras/src/regularizers/regularizers.py``.
 """
 
+import inspect
+
 import numpy as np
 
 from scratch.checks import check_name, check_number
@@ -53,12 +55,14 @@ l1, l2, l1_l2 = L1, L2, L1L2
 REGULARIZERS: dict[str, type[L1L2]] = {"l1": L1, "l2": L2, "l1l2": L1L2, "L1": L1, "L2": L2, "L1L2": L1L2}
 
 
-def get(regularizer: str | L1L2 | None) -> L1L2 | None:
-    """Return a new regularizer with that name; an instance and None are returned unchanged.
+def get(regularizer: str | L1L2 | type[L1L2] | None) -> L1L2 | None:
+    """Return a new regularizer for a name or a class; an instance and None are returned unchanged.
 
     Raises:
         ValueError: if the name is unknown; the message lists the known names.
     """
     if regularizer is None or isinstance(regularizer, L1L2):
         return regularizer
+    if inspect.isclass(regularizer) and issubclass(regularizer, L1L2):
+        return regularizer()
     return REGULARIZERS[check_name("regularizer", regularizer, REGULARIZERS)]()

@@ -185,9 +185,22 @@ class Trainer(Evaluator):
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> float | list[float] | Logs:
-        """Take one training step; return what ``evaluate`` returns, from before the update.
+        """Take one training step.
 
         In a callback of ``fit``, the running means of the epoch stay as they are.
+
+        Args:
+            x: samples (N, …).
+            y: one-hot rows (N, units) or labels (N,), as the loss requires.
+            sample_weight: factor of the loss of each sample (N,).
+            class_weight: factor of the loss of a sample by its class; 1 for other classes.
+            return_dict: whether to return a dict by name.
+
+        Returns:
+            What ``evaluate`` returns, from before the update.
+
+        Raises:
+            ValueError: if an argument is wrong; nothing is changed then.
         """
         samples, targets = self.check_data(x, y, "train_on_batch")
         weights = weights_of(targets, sample_weight, class_weight)

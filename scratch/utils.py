@@ -15,18 +15,7 @@ from numpy.typing import ArrayLike
 
 from scratch.checks import Array as Array
 from scratch.checks import Shape as Shape
-from scratch.checks import (  # noqa: F401  (older programs import them from here)
-    check_array,
-    check_dtype,
-    check_integer,
-    check_labels,
-    check_list,
-    check_name,
-    check_number,
-    check_numeric,
-    check_same_length,
-    check_sample_shape,
-)
+from scratch.checks import check_integer, check_labels, check_list, check_numeric
 from scratch.py_dataset import PyDataset as PyDataset
 
 CACHE_LINE = 64  # bytes; a multiple of the cache line of every processor that NumPy has wheels for
@@ -111,7 +100,7 @@ def normalize(x: ArrayLike, axis: int = -1, order: float = 2) -> Array:
         order: 2 for the Euclidean norm, 1 for the sum of magnitudes.
 
     Returns:
-        A new array of x's shape; float64, or float32 for float32.
+        A new array of x's shape; float64 for integers, otherwise of x's dtype.
     """
     array = check_numeric("x", x)
     norm = np.linalg.norm(array, order, axis, keepdims=True)

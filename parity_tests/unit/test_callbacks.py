@@ -18,6 +18,7 @@ from scratch.callbacks import (
     LambdaCallback,
     ModelCheckpoint,
     ProgbarLogger,
+    ReduceLROnPlateau,
     TerminateOnNaN,
 )
 from scratch.callbacks.callback import BATCH_EVENTS
@@ -308,3 +309,10 @@ def test_a_callback_that_is_called_last_may_stand_first(model: Sequential, blobs
     others = [LambdaCallback(on_epoch_end=lambda epoch, logs, name=name: found.append(name)) for name in "ab"]
     model.fit(*blobs, verbose=0, callbacks=[Last(), *others])
     assert found == ["a", "b", "last"]
+
+
+@pytest.mark.parametrize("callback_class", [EarlyStopping, ReduceLROnPlateau])
+def test_a_warning_names_the_line_that_calls_fit(callback_class: Any, model: Sequential, blobs: Data) -> None:
+    with pytest.warns(UserWarning, match="which is not available") as warned:
+        model.fit(*blobs, verbose=0, callbacks=[callback_class("val_loss")])
+    assert warned[0].filename == __file__

@@ -107,3 +107,8 @@ def test_penalties_are_summed_in_float64() -> None:
 def test_a_factor_is_named_in_its_error(name: str) -> None:
     with pytest.raises(ValueError, match=f"^{name} must be"):
         L1L2(**{name: -1.0})
+
+
+def test_a_class_stands_for_its_defaults() -> None:
+    layer = Dense(3, kernel_regularizer=regularizers.L2, bias_regularizer=regularizers.L1)
+    assert (layer.kernel_regularizer.l2, layer.bias_regularizer.l1) == (0.01, 0.01)

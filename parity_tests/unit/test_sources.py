@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scratch.callbacks import BackupAndRestore, EarlyStopping, LambdaCallback, LearningRateScheduler
+from scratch.callbacks import BackupAndRestore, EarlyStopping, LambdaCallback, LearningRateScheduler, ModelCheckpoint
 from scratch.layers import Dense
 from scratch.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError
 from scratch.models import Sequential, load_model
@@ -275,18 +275,19 @@ def test_a_generator_that_ends_in_an_evaluation(method: str) -> None:
     np.testing.assert_array_equal(found, getattr(model, method)(iter(batches), steps=3, verbose=0))
 
 
-def test_a_validation_without_a_batch_has_no_values() -> None:
-    """No epoch looks better than one that was evaluated: the best weights are those of such an epoch."""
+def test_a_validation_without_a_batch_has_no_values(tmp_path: Path) -> None:
+    """No epoch looks better than one that was evaluated: the best weights and file are those of such an epoch."""
     model, weights_of_epochs = new_model(), []
     spy = LambdaCallback(on_epoch_end=lambda epoch, logs: weights_of_epochs.append(weights(model)))
     stopping = EarlyStopping(patience=9, restore_best_weights=True)
-    options: dict[str, Any] = {"epochs": 4, "verbose": 0, "callbacks": [spy, stopping]}
+    checkpoint = ModelCheckpoint(tmp_path / "best.keras", save_best_only=True)
+    options: dict[str, Any] = {"epochs": 4, "verbose": 0, "callbacks": [spy, stopping, checkpoint]}
     with pytest.warns(UserWarning, match="val_loss|generator") as warned:
         fit = model.fit(X, Y, validation_data=iter([(X[:5], Y[:5])] * 5), validation_steps=2, **options)
     assert [len(fit.history[name]) for name in ("loss", "val_loss")] == [4, 3]
     assert fit.history["val_loss"][2] == min(fit.history["val_loss"]) > 0
     assert stopping.best_epoch == 2
-    assert weights(model) == weights_of_epochs[2]
+    assert weights(model) == weights(load_model(tmp_path / "best.keras")) == weights_of_epochs[2]
     texts = [str(warning.message) for warning in warned if "generator" in str(warning.message)]
     assert texts == [
         "The generator has ended after 1 of validation_steps=2 batches; let it yield more.",

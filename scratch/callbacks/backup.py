@@ -10,7 +10,6 @@ import copy
 import json
 import os
 import time
-import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from scratch.files import FileError, make_folder
 from scratch.layer import Layer
 from scratch.layer_stack import LayerStack
 from scratch.saving.npz import read_arrays, write_arrays
-from scratch.utils import Array, print_now
+from scratch.utils import Array, print_now, warn_user
 
 State = dict[str, Any]
 REFERENCE = "$array"  # key in the JSON for an array that is stored beside it
@@ -166,7 +165,7 @@ class BackupAndRestore(Callback):
             if file is self.previous:
                 os.replace(file, self.latest)
                 if problem:
-                    warnings.warn(f"{problem} Resuming from the previous backup.", stacklevel=2)
+                    warn_user(f"{problem} Resuming from the previous backup.")
             return saved
         if problem:
             raise FileError(f"{problem} Delete the folder {self.folder} to start again.")

@@ -1,13 +1,12 @@
 """``EarlyStopping``: end ``fit`` when a monitored value has stopped improving."""
 
 import sys
-import warnings
 from typing import Any
 
 from scratch.callbacks.callback import Logs
 from scratch.callbacks.monitor import Monitor
 from scratch.checks import check_integer, check_number
-from scratch.utils import Array, print_now
+from scratch.utils import Array, print_now, warn_user
 
 
 class EarlyStopping(Monitor):
@@ -96,9 +95,8 @@ class EarlyStopping(Monitor):
     def _monitored_value(self, logs: Logs) -> float | None:
         value = logs.get(self.monitor)
         if value is None:
-            warnings.warn(
+            warn_user(
                 f"Early stopping conditioned on metric `{self.monitor}` which is not available. "
-                f"Available metrics are: {','.join(logs)}",
-                stacklevel=2,
+                f"Available metrics are: {','.join(logs)}"
             )
         return value

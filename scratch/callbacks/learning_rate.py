@@ -1,6 +1,5 @@
 """Callbacks that set the learning rate at the beginning or at the end of an epoch."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from scratch.callbacks.callback import Callback, Logs
 from scratch.callbacks.monitor import Monitor
 from scratch.checks import check_integer, check_number
-from scratch.utils import print_now
+from scratch.utils import print_now, warn_user
 
 
 class LearningRateScheduler(Callback):
@@ -138,10 +137,9 @@ class ReduceLROnPlateau(Monitor):
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         value = logs.get(self.monitor)
         if value is None:
-            warnings.warn(
+            warn_user(
                 f"Learning rate reduction is conditioned on metric `{self.monitor}` which is not available. "
-                f"Available metrics are: {','.join(logs)}.",
-                stacklevel=2,
+                f"Available metrics are: {','.join(logs)}."
             )
             return
         if self.cooldown_counter > 0:

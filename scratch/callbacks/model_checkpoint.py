@@ -2,7 +2,6 @@
 
 import os
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from scratch.callbacks.monitor import Monitor
 from scratch.checks import check_number
 from scratch.files import check_writable, make_folder, named
 from scratch.saving import archive, weights
-from scratch.utils import print_now
+from scratch.utils import print_now, warn_user
 
 
 class ModelCheckpoint(Monitor):
@@ -142,8 +141,8 @@ class ModelCheckpoint(Monitor):
             return True
         value = logs.get(self.monitor)
         if value is None:
-            warnings.warn(f"Can save best model only with {self.monitor} available.", stacklevel=2)
-            return True
+            warn_user(f"Can save best model only with {self.monitor} available.")
+            return self.best is None  # the best model so far is not overwritten
         best = "None" if self.best is None else f"{self.best:.5f}"
         if not self.improves(value, self.best):
             self._print(epoch, f"{self.monitor} did not improve from {best}")

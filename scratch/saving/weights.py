@@ -9,7 +9,6 @@ names such as ``dense_2/W``.
 
 import os
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from scratch.optimizers import Optimizer
 from scratch.saving import hdf5, npz
 from scratch.saving.config import Description
 from scratch.saving.zips import read_entries
-from scratch.utils import Array, Shape, snake_case
+from scratch.utils import Array, Shape, snake_case, warn_user
 
 OPTIMIZER = "optimizer/vars"
 ARCHIVE_ENTRY = "model.weights.h5"  # in a .keras archive
@@ -193,10 +192,9 @@ def _restore_optimizer(model: Network, optimizer: Optimizer, arrays: Mapping[str
     params = model.params
     keys, first = [key for _, key in optimizer.state_order(params)], len(optimizer.numbers)
     if len(arrays) not in (first, first + len(keys)):
-        warnings.warn(
+        warn_user(
             f"The file has {len(arrays)} optimizer variables, but the model's optimizer has {first + len(keys)}: the "
-            "optimizer's state is not loaded.",
-            stacklevel=2,
+            "optimizer's state is not loaded."
         )
         return
     state = {f"{OPTIMIZER}/{i}": key for i, key in enumerate(keys, start=first)} if len(arrays) > first else {}

@@ -210,7 +210,10 @@ class Layer:
     def _initial_arrays(self, shapes: WeightShapes, rng: np.random.Generator) -> dict[str, Array]:
         arrays = {}
         for key, (shape, initializer) in shapes.items():
-            W = np.asarray(initializer(shape, rng), self.dtype)
+            try:
+                W = np.asarray(initializer(shape, rng), self.dtype)
+            except ValueError as error:
+                raise ValueError(f"The initializer of {key!r} in layer {self.name!r} failed: {error}") from error
             if W.shape != shape:
                 raise ValueError(f"The initializer of {key!r} in layer {self.name!r} must give {shape}; got {W.shape}.")
             arrays[key] = utils.aligned_empty(shape, W.dtype)

@@ -98,9 +98,16 @@ class LayerStack(Layer):
     def _share_lock(self, model: "LayerStack") -> None:
         """Let this model and one of its layers use the same lock, since training either changes the same parameters."""
         if any(isinstance(layer, LayerStack) for layer in self._layers):
-            model.lock = self.lock
+            model.set_lock(self.lock)
         else:
             self.lock = model.lock
+
+    def set_lock(self, lock: "threading.RLock") -> None:
+        """Replace the lock of this model and of the models within it."""
+        self.lock = lock
+        for layer in self._layers:
+            if isinstance(layer, LayerStack):
+                layer.set_lock(lock)
 
     def pop(self) -> Layer:
         """Remove and return the last layer.

@@ -191,7 +191,8 @@ class Network(LayerStack):
         return {name: value for name, value in vars(self).items() if name not in ("lock", "fit_state")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, lock=threading.RLock(), fused=None)  # whose buffers need one lock
+        vars(self).update(state, fused=None)  # whose buffers need one lock
+        self.set_lock(threading.RLock())
         if self.optimizer is not None and self.optimizer.owner is None:
             self.optimizer.owner = self
 

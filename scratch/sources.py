@@ -5,7 +5,7 @@ A source gives the steps of an epoch (``epoch``), the function that trains on th
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -202,8 +202,16 @@ class StreamSteps:
         return train_function([slice(None)])
 
 
-def is_stream(x: Any) -> bool:
-    """Return whether x is a generator or a data set of batches instead of an array."""
+def is_stream(x: Any, argument: str = "x") -> bool:
+    """Return whether x is a generator or a data set of batches instead of an array.
+
+    Raises:
+        ValueError: if x is a dict of arrays, which Keras takes for models with several inputs.
+    """
+    if isinstance(x, Mapping):
+        raise ValueError(
+            f"{argument} must be an array, a generator or a data set of batches; got a dict: pass its array."
+        )
     if isinstance(x, list | tuple | Pixels | str) or hasattr(x, "__array__"):
         return False
     return hasattr(x, "__next__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
@@ -259,7 +267,7 @@ def validation_source(
     """Return the source of the validation: of what was split off, ``Data``, or of what the user passed to ``fit``."""
     if validation_data is None:
         return None
-    if is_stream(validation_data):
+    if is_stream(validation_data, "validation_data"):
         found: Source = stream_source(model, validation_data, None, (None, None), steps, "validation_steps")
     else:
         if not isinstance(validation_data, Data):

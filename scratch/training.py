@@ -103,6 +103,8 @@ class Trainer(Evaluator):
             data, part = self._training_data(x, y, weights, validation_split if validation_data is None else 0)
             source = ArraySource(data, batch_size_or_default(batch_size, len(data.x), *steps), *steps)
             validation_data = part if validation_data is None else validation_data
+        if validation_batch_size is not None:
+            check_integer("validation_batch_size", validation_batch_size)
         size = batch_size if validation_batch_size is None else validation_batch_size
         validation = validation_source(self, validation_data, source, size, validation_steps)
         callback_list = self._callback_list(callbacks, verbose, epochs=epochs, steps=source.steps)

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import random
 import re
 import sys
 import warnings
@@ -25,7 +26,7 @@ _names: Counter[str] = Counter()
 
 
 def set_random_seed(seed: int) -> None:
-    """Seed the generator from which models and layers created later draw their own generators.
+    """Seed the generator from which models and layers created later draw their own, and those of Python and NumPy.
 
     The same seed gives the same bits in every run on the same machine.
 
@@ -37,6 +38,8 @@ def set_random_seed(seed: int) -> None:
     """
     global _generator
     _generator = np.random.default_rng(check_integer("seed", seed, minimum=0))
+    random.seed(int(seed))
+    np.random.seed(int(seed) % (1 << 32))  # noqa: NPY002  (for programs that use it, as in Keras)
 
 
 def spawn_generator() -> np.random.Generator:

@@ -2,6 +2,7 @@
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +236,14 @@ def test_smaller_values_of_a_loss_are_better() -> None:
         for name in ("mean_squared_error", "mean_absolute_error"):
             stopping = program.callbacks.EarlyStopping(name, patience=1)
             assert len(model.fit(X, Y, epochs=4, verbose=0, callbacks=[stopping]).epoch) == 4
+
+
+@pytest.mark.parametrize("program", [scratch, keras])
+def test_the_seed_is_also_that_of_python_and_numpy(program: Any) -> None:
+    draws = []
+    for _ in range(2):
+        program.utils.set_random_seed(3)
+        draws.append((random.random(), np.random.rand()))  # noqa: NPY002
+    random.seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    assert draws == [(random.random(), np.random.rand())] * 2  # noqa: NPY002

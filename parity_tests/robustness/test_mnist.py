@@ -196,3 +196,15 @@ def test_the_checksums_are_those_of_mnist(all_digits: mnist.Dataset) -> None:
     assert all_digits.source.startswith("MNIST, 60,000 + 10,000 digits, from ")
     sums = [mnist.md5(array) for array in (*all_digits.train, *all_digits.test)]
     assert sums == [mnist.CHECKSUMS[key] for key in formats.KEYS]
+
+
+def test_the_default_of_keras(arrays: Arrays, isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name is that of a file in Keras's cache, unless the working directory has such a file."""
+    write_npz(isolated / ".keras/datasets/mnist.npz", arrays)
+    monkeypatch.chdir(isolated)
+    np.testing.assert_array_equal(mnist.load_data("mnist.npz")[0][0], arrays["x_train"])
+    Path("mnist.npz").write_bytes(b"damaged")
+    with pytest.raises(FileError, match=r"^mnist\.npz "):
+        mnist.load_data("mnist.npz")
+    with pytest.raises(FileError, match=r"^other\.npz does not exist"):
+        mnist.load_data("other.npz")

@@ -120,6 +120,8 @@ def test_files(tmp_path: Path) -> None:
 
 def test_a_layer_with_an_unsupported_shape_leaves_the_model_unchanged() -> None:
     model = Sequential([Dense(2, input_shape=(3,))])
-    with pytest.raises(ValueError, match=r"^Orthogonal is for kernels, .* got the shape \(4,\): choose another one\.$"):
-        model.add(Dense(4, bias_initializer="orthogonal"))
+    with pytest.raises(
+        ValueError, match=r"^The initializer of 'b' in layer 'last' failed: Orthogonal is for kernels, "
+    ):
+        model.add(Dense(4, bias_initializer="orthogonal", name="last"))
     assert [W.shape for W in model.get_weights()] == [(3, 2), (2,)]

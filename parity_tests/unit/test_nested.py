@@ -1,6 +1,7 @@
 """A model as a layer of another model: shared weights, gradients, summary, files, backups."""
 
 import copy
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,13 @@ def test_the_accuracy_of_a_model_that_is_not_built_depends_on_the_units_of_its_l
         model = Sequential([Sequential([Dense(5), Dense(units, "sigmoid")]), Dropout(0.1)])
         model.compile("sgd", "mean_squared_error", metrics=["accuracy"])
         assert [type(metric) for metric in model.metrics] == [expected]
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_the_models_of_a_copy_share_one_lock(duplicate: Callable[[Sequential], Sequential]) -> None:
+    inner = Sequential([Sequential([Dense(3)]), Dense(2)])
+    model = Sequential([Input((4,)), Sequential([Dense(3)]), inner])
+    for outer in (model, duplicate(model)):
+        nested = [outer.layers[0], outer.layers[1], outer.layers[1].layers[0]]
+        assert all(part.lock is outer.lock for part in nested)
+    assert duplicate(model).lock is not model.lock

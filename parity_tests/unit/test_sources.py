@@ -325,6 +325,15 @@ def call(value: Any) -> Any:
         ),
         ((lambda: stream(X, Y), {"steps_per_epoch": 0}), "steps_per_epoch must be an integer, 1 or more; got 0"),
         ((X, Y, {"steps_per_epoch": 0}), "steps_per_epoch must be an integer, 1 or more; got 0"),
+        (
+            (X, Y, {"validation_data": (X, Y), "validation_batch_size": 0}),
+            "validation_batch_size must be an integer, 1 or more; got 0",
+        ),
+        (({"x": X}, Y), "x must be an array, a generator or a data set of batches; got a dict"),
+        (
+            (X, Y, {"validation_data": {"x": X}}),
+            "validation_data must be an array, a generator or a data set of batches",
+        ),
         ((X, Y, {"validation_freq": 0}), "validation_freq must be an integer, 1 or more; got 0"),
         ((X, Y, {"validation_freq": [1, 2.5]}), "each epoch of validation_freq must be an integer, 1 or more; got 2.5"),
         ((X, Y, {"validation_data": (X,)}), r"validation_data must be a pair \(x, y\), or a triple with weights; got"),
@@ -433,6 +442,8 @@ def test_predict_takes_generators_and_data_sets(backend: str) -> None:
     for data in (X, Batches(X)):
         with pytest.raises(ValueError, match=r"^steps must be an integer, 1 or more; got 0"):
             model.predict(data, steps=0, verbose=0)
+    with pytest.raises(ValueError, match=r"^x must be an array, .*; got a dict: pass its array\.$"):
+        model.predict({"x": X}, verbose=0)
     with pytest.raises(ValueError, match=r"^The generator or data set must give at least one batch; got none.$"):
         model.predict(iter([]), steps=1, verbose=0)
     with pytest.raises(ValueError, match=r"^Layer 'dense.*' expects input of shape \(None, 4\); got \(None, 3\)"):

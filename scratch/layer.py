@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops, utils
 from scratch.checks import check_array, check_dtype, check_integer, check_name, check_sample_shape
-from scratch.dropped_names import refuse_keras_methods, refuse_unknown_arguments
+from scratch.dropped_names import refuse_in_constructor, refuse_keras_methods
 from scratch.initializers import Initializer
 from scratch.regularizers import L1L2
 from scratch.utils import Array, Shape, auto_name
@@ -79,7 +79,7 @@ class Layer:
         dtype: DTypeLike | None = None,
         **unknown: object,
     ) -> None:
-        refuse_unknown_arguments(type(self).__name__, unknown, *(cls.__name__ for cls in type(self).__mro__))
+        refuse_in_constructor(self, unknown)
         self._activation = _checked_activation(activation)
         if input_dim is not None:
             if input_shape is not None:

@@ -51,11 +51,22 @@ class Input(Layer):
         shape: shape without the batch axis, for example ``(784,)``.
         dtype: float32 (default) or float64.
         name: name of the entry.
+        batch_shape: the same with the batch axis, ``(None, 784)``, in place of ``shape``.
     """
 
     def __init__(
-        self, shape: tuple[int, ...], dtype: DTypeLike | None = None, name: str | None = None, **unknown: Any
+        self,
+        shape: tuple[int, ...] | None = None,
+        dtype: DTypeLike | None = None,
+        name: str | None = None,
+        *,
+        batch_shape: tuple[int | None, ...] | None = None,
+        **unknown: Any,
     ) -> None:
+        if batch_shape is not None:
+            if shape is not None or not isinstance(batch_shape, tuple | list) or tuple(batch_shape[:1]) != (None,):
+                raise ValueError(f"Pass shape, or batch_shape such as (None, 784); got {shape!r} and {batch_shape!r}.")
+            shape = tuple(batch_shape[1:])  # type: ignore[arg-type]
         check_sample_shape("shape", shape)  # None is allowed as the input_shape of other layers
         super().__init__(input_shape=shape, dtype=dtype, name=name, **unknown)
 
@@ -72,9 +83,9 @@ class InputLayer(Input):
         input_shape: tuple[int, ...] | None = None,
         **unknown: Any,
     ) -> None:
-        if (shape is None) == (input_shape is None):
+        if shape is not None and input_shape is not None:
             raise ValueError(f"Pass shape or input_shape; got {shape!r} and {input_shape!r}.")
-        super().__init__(shape or input_shape or (), dtype, name, **unknown)
+        super().__init__(input_shape if shape is None else shape, dtype, name, **unknown)
 
 
 class Flatten(Layer):

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from scratch import losses
 from scratch.checks import check_list, check_name, check_number, check_same_length
+from scratch.dropped_names import refuse_in_constructor
 from scratch.losses import Loss
 from scratch.sample_weights import weights_of
 from scratch.utils import Array, constructor_arguments, snake_case
@@ -78,6 +79,10 @@ class Metric(Mean):
     sparse: ClassVar[bool | None] = None
     direction = "unknown"
 
+    def __init__(self, name: str = "mean", **unknown: object) -> None:
+        refuse_in_constructor(self, unknown)
+        super().__init__(name)
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments with which the constructor creates such a metric."""
         return constructor_arguments(self)
@@ -119,8 +124,8 @@ class CategoricalAccuracy(Metric):
     sparse = False
     direction = "up"
 
-    def __init__(self, name: str = "categorical_accuracy") -> None:
-        super().__init__(name)
+    def __init__(self, name: str = "categorical_accuracy", **unknown: object) -> None:
+        super().__init__(name, **unknown)
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Return 1 for each right prediction (…,); y_true (…, C), y_pred (…, C)."""
@@ -133,8 +138,8 @@ class SparseCategoricalAccuracy(CategoricalAccuracy):
     additive = True  # declared again, since a subclass does not inherit it
     sparse = True
 
-    def __init__(self, name: str = "sparse_categorical_accuracy") -> None:
-        super().__init__(name)
+    def __init__(self, name: str = "sparse_categorical_accuracy", **unknown: object) -> None:
+        super().__init__(name, **unknown)
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Return 1 for each right prediction (…,); y_true (…,) or (…, 1), y_pred (…, C)."""
@@ -153,8 +158,8 @@ class BinaryAccuracy(Metric):
     sparse = False
     direction = "up"
 
-    def __init__(self, name: str = "binary_accuracy", threshold: float = 0.5) -> None:
-        super().__init__(name)
+    def __init__(self, name: str = "binary_accuracy", threshold: float = 0.5, **unknown: object) -> None:
+        super().__init__(name, **unknown)
         self.threshold = check_number("threshold", threshold, 0, 1)
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
@@ -168,8 +173,8 @@ class MeanSquaredError(Metric):
     sparse = False
     direction = "down"
 
-    def __init__(self, name: str = "mean_squared_error") -> None:
-        super().__init__(name)
+    def __init__(self, name: str = "mean_squared_error", **unknown: object) -> None:
+        super().__init__(name, **unknown)
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Return the squares (N, C)."""
@@ -182,8 +187,8 @@ class MeanAbsoluteError(Metric):
     sparse = False
     direction = "down"
 
-    def __init__(self, name: str = "mean_absolute_error") -> None:
-        super().__init__(name)
+    def __init__(self, name: str = "mean_absolute_error", **unknown: object) -> None:
+        super().__init__(name, **unknown)
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Return the distances (N, C)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scratch.checks import check_integer, check_name
+from scratch.dropped_names import refuse_unknown_arguments
 from scratch.files import write_bytes
 
 FORMATS = (".png", ".svg")
@@ -17,10 +18,13 @@ def plot_model(
     model: Any,
     to_file: str | os.PathLike[str] = "model.png",
     show_shapes: bool = False,
+    show_dtype: bool = False,
     show_layer_names: bool = False,
     rankdir: str = "TB",
+    *,
     dpi: int = 200,
     show_layer_activations: bool = False,
+    **unknown: object,
 ) -> Path:
     """Draw the layers of a model, from input to output, with graphviz's ``dot`` if it is installed, else Matplotlib.
 
@@ -28,18 +32,22 @@ def plot_model(
         model: a ``Sequential``.
         to_file: the file; ends in ``.png`` or ``.svg``.
         show_shapes: whether to add the shape of each layer's output; the model must be built.
+        show_dtype: must be False.
         show_layer_names: whether to add the name of each layer.
         rankdir: ``'TB'`` from top to bottom, ``'LR'`` from left to right (by ``dot`` only).
         dpi: pixels per inch of a PNG.
         show_layer_activations: whether to add the activation functions.
+        **unknown: Keras's further arguments, with its defaults.
 
     Returns:
         The path of the file.
 
     Raises:
+        TypeError: if there is another argument.
         ValueError: if an argument is wrong, or shapes are wanted of a model that is not built.
         FileError: (a ``ValueError``) if the file cannot be written; an existing file is kept.
     """
+    refuse_unknown_arguments("plot_model", {"show_dtype": show_dtype, **unknown}, "plot_model")
     path = Path(to_file)
     suffix = check_name("ending of to_file", path.suffix.lower(), FORMATS)
     check_name("rankdir", rankdir, ("TB", "LR"))

@@ -147,7 +147,8 @@ def print_now(text: str, end: str = "\n") -> None:
 
 def constructor_arguments(described: object) -> dict[str, Any]:
     """Return the arguments of an object's constructor, from attributes of these names: its ``get_config``."""
-    return {name: getattr(described, name) for name in inspect.signature(type(described)).parameters}
+    arguments = inspect.signature(type(described)).parameters.items()
+    return {name: getattr(described, name) for name, argument in arguments if argument.kind != argument.VAR_KEYWORD}
 
 
 def overridden(instance: object, base: type, *methods: str) -> bool:

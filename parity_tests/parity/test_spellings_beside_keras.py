@@ -3,6 +3,7 @@
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,17 @@ def test_lists_of_one_input_and_one_output(kind: type, built: bool) -> None:
 
 
 @pytest.mark.parametrize("program", [scratch, keras])
-def test_defaults_of_arguments_that_scratch_lacks(program: Any) -> None:
+def test_defaults_of_arguments_that_scratch_lacks(program: Any, tmp_path: Path) -> None:
+    model = program.Sequential([program.Input(batch_shape=(None, 4)), program.layers.Dense(3)])
+    functions = {
+        "Loss": program.losses.MeanSquaredError,
+        "Crossentropy": program.losses.BinaryCrossentropy,
+        "SparseCategoricalCrossentropy": program.losses.SparseCategoricalCrossentropy,
+        "Metric": program.metrics.BinaryAccuracy,
+        "LearningRateSchedule": partial(program.optimizers.schedules.ExponentialDecay, 0.1, 10, 0.5),
+        # Keras needs pydot to draw.
+        "plot_model": partial(scratch.utils.plot_model, model, tmp_path / "m.svg") if program is scratch else dict,
+    }
     for owner, arguments in DEFAULTS.items():
         for name, values in arguments.items():
             for value in values:
@@ -82,10 +93,26 @@ def test_defaults_of_arguments_that_scratch_lacks(program: Any) -> None:
                     program.Sequential().compile("sgd", "mse", **{name: value})
                 elif owner == "summary":
                     program.Sequential().summary(60, print_fn=str, **{name: value})
+                elif owner in functions:
+                    functions[owner](**{name: value})
                 else:
                     module = program.optimizers if owner == "Optimizer" else program.layers
                     first = {"Dense": [3], "Dropout": [0.5], "Input": [(3,)]}.get(owner, [])
                     getattr(module, owner.replace("Optimizer", "Adam"))(*first, **{name: value})
+
+
+def test_classes_from_configs_of_keras() -> None:
+    for module, names in (
+        ("losses", ["MeanSquaredError", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"]),
+        ("metrics", ["BinaryAccuracy", "MeanAbsoluteError"]),
+    ):
+        for name in names:
+            ours, theirs = (getattr(getattr(program, module), name) for program in (scratch, keras))
+            config = theirs().get_config() | {"dtype": None}
+            assert type(ours.from_config(config)) is ours
+            assert ours().get_config().items() <= config.items()
+            with pytest.raises(TypeError, match=f"^scratch's {name} has no argument 'other'"):
+                ours(other=1)
 
 
 @pytest.mark.parametrize("built", [True, False])

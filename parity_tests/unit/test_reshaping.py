@@ -57,7 +57,15 @@ def test_rescaling() -> None:
         (lambda: Rescaling(1, float("inf")), r"^offset must be a finite number; got inf\.$"),
         (lambda: Dense(2, input_dim=0), "^input_dim must be an integer, 1 or more; got 0"),
         (lambda: Dense(2, input_dim=3, input_shape=(3,)), r"^Pass input_shape or input_dim; got \(3,\) and 3\.$"),
-        (lambda: InputLayer(), r"^Pass shape or input_shape; got None and None\.$"),
+        (lambda: InputLayer(), r"^shape must be a tuple such as \(784,\), the shape of one sample; got None\.$"),
+        (
+            lambda: Input(batch_shape=(8, 3)),
+            r"^Pass shape, or batch_shape such as \(None, 784\); got None and \(8, 3\)\.$",
+        ),
+        (
+            lambda: Input((3,), batch_shape=(None, 3)),
+            r"^Pass shape, or batch_shape such as \(None, 784\); got \(3,\) and",
+        ),
         (lambda: InputLayer((3,), input_shape=(3,)), r"^Pass shape or input_shape; got \(3,\) and \(3,\)\.$"),
         (lambda: InputLayer(input_shape=()), "^shape must be a tuple such as"),
     ],

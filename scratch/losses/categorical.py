@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from scratch.checks import check_array, check_labels
+from scratch.dropped_names import refuse_in_constructor
 from scratch.losses.loss import Crossentropy, Loss, units_of
 from scratch.utils import Array, Shape
 
@@ -78,7 +79,10 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     op = "sparse_categorical_crossentropy"
     sparse = True
 
-    def __init__(self, from_logits: bool = False, reduction: str | None = "sum_over_batch_size") -> None:
+    def __init__(
+        self, from_logits: bool = False, reduction: str | None = "sum_over_batch_size", **unknown: object
+    ) -> None:
+        refuse_in_constructor(self, unknown)
         super().__init__(from_logits, reduction=reduction)
 
     @property

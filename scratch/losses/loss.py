@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops
 from scratch.checks import check_array, check_boolean, check_name, check_number, check_same_length
+from scratch.dropped_names import refuse_in_constructor
 from scratch.sample_weights import weights_of
 from scratch.utils import Array, Shape, constructor_arguments, overridden
 
@@ -175,7 +176,9 @@ class Crossentropy(Loss):
         from_logits: bool = False,
         label_smoothing: float = 0.0,
         reduction: str | None = "sum_over_batch_size",
+        **unknown: object,
     ) -> None:
+        refuse_in_constructor(self, unknown)
         super().__init__(reduction, label_smoothing)
         self.from_logits = check_boolean("from_logits", from_logits)
         if self.from_logits:

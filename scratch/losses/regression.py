@@ -3,6 +3,7 @@
 Formulas: ``keras/src/losses/losses.py``.
 """
 
+from scratch.dropped_names import refuse_in_constructor
 from scratch.losses.loss import Loss
 
 
@@ -15,7 +16,8 @@ class MeanSquaredError(Loss):
 
     op = "mean_squared_error"
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size") -> None:
+    def __init__(self, reduction: str | None = "sum_over_batch_size", **unknown: object) -> None:
+        refuse_in_constructor(self, unknown)
         super().__init__(reduction)
 
 
@@ -28,5 +30,6 @@ class MeanAbsoluteError(Loss):
 
     op = "mean_absolute_error"
 
-    def __init__(self, reduction: str | None = "sum_over_batch_size") -> None:
+    def __init__(self, reduction: str | None = "sum_over_batch_size", **unknown: object) -> None:
+        refuse_in_constructor(self, unknown)
         super().__init__(reduction)

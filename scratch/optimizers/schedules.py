@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from scratch.checks import check_boolean, check_list, check_name, check_number
+from scratch.dropped_names import refuse_in_constructor
 
 
 def _number(argument: str, value: object) -> float:
@@ -51,8 +52,14 @@ class ExponentialDecay(LearningRateSchedule):
     """
 
     def __init__(
-        self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool = False,
+        **unknown: object,
     ) -> None:
+        refuse_in_constructor(self, unknown)
         self.initial_learning_rate = check_number("initial_learning_rate", initial_learning_rate)
         self.decay_steps = _number("decay_steps", decay_steps)
         self.decay_rate = check_number("decay_rate", decay_rate)
@@ -79,7 +86,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         ValueError: if the numbers of boundaries and values do not fit, or one of them is out of range.
     """
 
-    def __init__(self, boundaries: Sequence[float], values: Sequence[float]) -> None:
+    def __init__(self, boundaries: Sequence[float], values: Sequence[float], **unknown: object) -> None:
+        refuse_in_constructor(self, unknown)
         self.boundaries = [_number("each entry of boundaries", step) for step in check_list("boundaries", boundaries)]
         self.values = [_number("each entry of values", value) for value in check_list("values", values)]
         if len(self.boundaries) != len(self.values) - 1:

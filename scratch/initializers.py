@@ -9,7 +9,7 @@ the weights instead of the seed.
 import math
 import sys
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -24,7 +24,7 @@ DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
 TRUNCATED_STDDEV = 0.87962566103423978
 
 
-class ConfiguredInitializer:
+class ConfiguredInitializer(utils.Configured):
     """Base of the initializers below: a call, ``get_config`` and ``repr``; ``_draw`` is the formula of each."""
 
     seed: int | None = None
@@ -42,10 +42,6 @@ class ConfiguredInitializer:
     def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Return the initial values, drawn from ``rng``."""
         raise NotImplementedError
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return utils.constructor_arguments(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.get_config().items())})"

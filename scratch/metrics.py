@@ -8,7 +8,7 @@ To add a metric, derive a class from ``Metric`` with ``values``, and enter it in
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, ClassVar, Self
 
@@ -20,7 +20,7 @@ from scratch.checks import check_list, check_name, check_number, check_same_leng
 from scratch.dropped_names import refuse_in_constructor
 from scratch.losses import Loss
 from scratch.sample_weights import weights_of
-from scratch.utils import Array, constructor_arguments, snake_case
+from scratch.utils import Array, Configured, snake_case
 
 
 class Mean:
@@ -62,7 +62,7 @@ class Mean:
         return self.total / self.count if self.count else 0.0
 
 
-class Metric(Mean):
+class Metric(Mean, Configured):
     """Base class: the mean of a value that each sample has.
 
     Attributes:
@@ -82,15 +82,6 @@ class Metric(Mean):
     def __init__(self, name: str = "mean", **unknown: object) -> None:
         refuse_in_constructor(self, unknown)
         super().__init__(name)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments with which the constructor creates such a metric."""
-        return constructor_arguments(self)
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Return a new metric with the arguments that ``get_config`` returned."""
-        return cls(**config)
 
     def values(self, y_true: Array, y_pred: Array) -> Array:
         """Return one value per sample (N,), or several (N, …), for a batch of targets and outputs (N, C)."""

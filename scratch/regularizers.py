@@ -8,10 +8,10 @@ import inspect
 import numpy as np
 
 from scratch.checks import check_name, check_number
-from scratch.utils import Array
+from scratch.utils import Array, Configured
 
 
-class L1L2:
+class L1L2(Configured):
     """The penalty l1·Σ|W| + l2·ΣW² of a parameter W; its gradient is l1·sign(W) + 2·l2·W.
 
     Args:

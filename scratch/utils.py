@@ -7,9 +7,9 @@ import re
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -145,10 +145,18 @@ def print_now(text: str, end: str = "\n") -> None:
         print(text, end=end, flush=hasattr(sys.stdout, "flush"))
 
 
-def constructor_arguments(described: object) -> dict[str, Any]:
-    """Return the arguments of an object's constructor, from attributes of these names: its ``get_config``."""
-    arguments = inspect.signature(type(described)).parameters.items()
-    return {name: getattr(described, name) for name, argument in arguments if argument.kind != argument.VAR_KEYWORD}
+class Configured:
+    """Base class of objects that the arguments of their constructor describe: attributes of the same names."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments with which the constructor creates such an object."""
+        names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names if hasattr(self, name)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return a new object with the arguments that ``get_config`` returned."""
+        return cls(**config)
 
 
 def overridden(instance: object, base: type, *methods: str) -> bool:

@@ -274,3 +274,17 @@ def test_the_seed_is_also_that_of_python_and_numpy(program: Any) -> None:
     random.seed(3)
     np.random.seed(3)  # noqa: NPY002
     assert draws == [(random.random(), np.random.rand())] * 2  # noqa: NPY002
+
+
+def test_configs_of_initializers_and_regularizers() -> None:
+    for module, name, arguments in (
+        ("regularizers", "L1", {"l1": 0.5}),
+        ("regularizers", "L2", {"l2": 0.5}),
+        ("regularizers", "L1L2", {"l1": 0.5, "l2": 0.25}),
+        ("initializers", "HeNormal", {"seed": 3}),
+        ("initializers", "Constant", {"value": 0.5}),
+    ):
+        ours, theirs = (getattr(getattr(program, module), name) for program in (scratch, keras))
+        config = ours(**arguments).get_config()
+        assert config.items() <= theirs(**arguments).get_config().items()
+        assert ours.from_config(config).get_config() == config

@@ -1,8 +1,7 @@
 """``Loss``: what all losses share."""
 
-from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -11,12 +10,12 @@ from scratch import ops
 from scratch.checks import check_array, check_boolean, check_name, check_number, check_same_length
 from scratch.dropped_names import refuse_in_constructor
 from scratch.sample_weights import weights_of
-from scratch.utils import Array, Shape, constructor_arguments, overridden
+from scratch.utils import Array, Configured, Shape, overridden
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "none")
 
 
-class Loss:
+class Loss(Configured):
     """Base class: a function of outputs y (N, C) and targets t (N, C), and its gradient with respect to y.
 
     Attributes:
@@ -51,15 +50,6 @@ class Loss:
         A subclass does not inherit the rule: see ``scratch.fusion``.
         """
         return None
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments with which the constructor creates such a loss."""
-        return constructor_arguments(self)
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Return a new loss with the arguments that ``get_config`` returned."""
-        return cls(**config)
 
     def forward(self, y: Array, t: Array) -> Array:
         """Return the loss of a batch: a scalar of y's dtype, or one loss per sample (N,) without a reduction."""

@@ -3,15 +3,15 @@
 The formulas are those of ``keras/src/optimizers/schedules/learning_rate_schedule.py``, computed in float32 as there.
 """
 
-import inspect
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from scratch.checks import check_boolean, check_list, check_name, check_number
 from scratch.dropped_names import refuse_in_constructor
+from scratch.utils import Configured
 
 
 def _number(argument: str, value: object) -> float:
@@ -20,22 +20,12 @@ def _number(argument: str, value: object) -> float:
     return int(number) if isinstance(value, int | np.integer) else number
 
 
-class LearningRateSchedule:
+class LearningRateSchedule(Configured):
     """Base class of schedules: a function of the number of steps so far that returns the learning rate of the next."""
 
     def __call__(self, step: int) -> float:
         """Return the learning rate after ``step`` steps."""
         raise NotImplementedError(f"{type(self).__name__} must override __call__.")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        names = inspect.signature(type(self)).parameters
-        return {name: getattr(self, name) for name in names if hasattr(self, name)}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Return a schedule with the arguments that ``get_config`` returned."""
-        return cls(**config)
 
 
 class ExponentialDecay(LearningRateSchedule):

@@ -2,13 +2,12 @@
 
 These tables describe what a file holds: ``scratch.saving`` reads and writes files with them, and ``keras_impl.convert``
 converts models.  A new layer needs one entry here; which of its attributes a resumed training must have as before is in
-the class attribute ``Layer.settings``.  A new activation, initializer, loss, metric or optimizer needs no entry if
-scratch gives it the name that it has in Keras.  The settings of a loss or an optimizer are the arguments of its
-constructor.
+the class attribute ``Layer.settings``.  A new activation, initializer, loss, metric, optimizer or schedule needs no
+entry if scratch gives it the name that it has in Keras: its settings are the arguments of its constructor.
 """
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from scratch import initializers, layers, losses, metrics, optimizers, regularizers
@@ -90,14 +89,15 @@ def _write_rate(optimizer: optimizers.Optimizer, key: str) -> Json:
 
 
 def _read_numbers(value: Json) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        raise ValueError("expected a list of numbers")
-    return [_read_scalar(number) for number in value]
+    return [_read_scalar(number) for number in _read_list(value)]
 
 
 def _write_regularizer(layer: layers.Dense, key: str) -> Json:
     regularizer = getattr(layer, key)
     return None if regularizer is None else write(REGULARIZERS, regularizer, f"The {key}")
+
+
+READERS: dict[Any, Any] = {bool: _read_boolean, Sequence[float]: _read_numbers}  # by the annotation of an argument
 
 
 def _constructor_settings(class_: type) -> dict[str, Setting]:
@@ -109,7 +109,7 @@ def _constructor_settings(class_: type) -> dict[str, Setting]:
     for name, argument in inspect.signature(class_).parameters.items():
         if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
             continue
-        read_value = _read_boolean if argument.annotation is bool else _read_scalar
+        read_value = READERS.get(argument.annotation, _read_scalar)
         settings[name] = Setting(read_value, required=argument.default is argument.empty)
     return settings
 
@@ -257,20 +257,9 @@ LAYERS: Table = {
         fixed={"trainable": True, "axis": -1},
     ),
 }
-NUMBERS = Setting(_read_numbers)
 SCHEDULES: Table = {
-    "ExponentialDecay": KerasClass(
-        "keras.optimizers.schedules",
-        optimizers.schedules.ExponentialDecay,
-        _constructor_settings(optimizers.schedules.ExponentialDecay),
-        ignored=("name",),
-    ),
-    "PiecewiseConstantDecay": KerasClass(
-        "keras.optimizers.schedules",
-        optimizers.schedules.PiecewiseConstantDecay,
-        {"boundaries": NUMBERS, "values": NUMBERS},
-        ignored=("name",),
-    ),
+    name: KerasClass("keras.optimizers.schedules", schedule, _constructor_settings(schedule), ignored=("name",))
+    for name, schedule in optimizers.schedules.SCHEDULES.items()
 }
 OPTIMIZERS: Table = {
     optimizer.__name__: KerasClass(

@@ -36,11 +36,11 @@ class Mean:
         self.count: float = 0
 
     def get_state(self) -> dict[str, Any]:
-        """Return the state, which a backup saves and ``evaluate`` within ``fit`` keeps apart: all but the callables.
+        """Return the state, which a backup saves and ``evaluate`` within ``fit`` keeps apart: all but the functions.
 
         A subclass with attributes other than numbers, texts, lists, dicts and arrays overrides this method.
         """
-        return {name: value for name, value in vars(self).items() if not callable(value)}
+        return {name: value for name, value in vars(self).items() if isinstance(value, Mean) or not callable(value)}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what ``get_state`` returned."""

@@ -24,7 +24,7 @@ from scratch.callbacks import (
 )
 from scratch.layers import BatchNormalization, Dense, Dropout, Input
 from scratch.losses import Loss
-from scratch.metrics import Metric
+from scratch.metrics import CategoricalAccuracy, Metric
 from scratch.models import Sequential, load_model
 from scratch.optimizers import SGD, Adagrad, Adam, Optimizer, RMSprop
 from scratch.optimizers.schedules import ExponentialDecay
@@ -353,11 +353,39 @@ def test_a_metric_with_a_state_of_its_own_is_resumed(evaluates: bool, blobs: Dat
     assert 0 < expected.history["recall0"][1] < 1
 
 
-def test_a_metric_that_a_backup_cannot_hold_is_refused_before_the_training(blobs: Data, tmp_path: Path) -> None:
+@pytest.mark.parametrize("attribute", [{object()}, CategoricalAccuracy()])
+def test_a_metric_that_a_backup_cannot_hold_is_refused_before_the_training(
+    attribute: Any, blobs: Data, tmp_path: Path
+) -> None:
     model, metric = new_model(), Recall0()
-    metric.seen = {object()}  # type: ignore[attr-defined]
+    metric.attribute = attribute  # type: ignore[attr-defined]
     model.compile("sgd", "categorical_crossentropy", metrics=[metric])
-    with pytest.raises(ValueError, match=r"^get_state\(\) must return numbers, texts, lists, dicts and arrays; got \{"):
+    with pytest.raises(
+        ValueError, match=r"^get_state\(\) must return numbers, texts, lists, dicts and arrays; got [{<]"
+    ):
         fit(model, blobs, BackupAndRestore(tmp_path))
     assert model.optimizer is not None
     assert model.optimizer.iterations == 0
+
+
+def test_a_metric_within_a_metric_is_not_changed_by_evaluate(blobs: Data) -> None:
+    class Outer(Metric):
+        def __init__(self) -> None:
+            self.inner = CategoricalAccuracy()
+            super().__init__("outer")
+
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            self.inner.update_state(y_true, y_pred)
+
+        def result(self) -> float:
+            return self.inner.result()
+
+        def reset_state(self) -> None:
+            super().reset_state()
+            self.inner.reset_state()
+
+    model = new_model()
+    model.compile("sgd", "categorical_crossentropy", metrics=[Outer(), "accuracy"])
+    evaluate = LambdaCallback(on_train_batch_end=lambda batch, logs: model.evaluate(*blobs, verbose=0))
+    history = fit(model, blobs, evaluate).history
+    assert history["outer"] == history["accuracy"]

@@ -152,7 +152,11 @@ ARCHIVES: dict[str, tuple[Change, str]] = {
     ),
     "no loss": (
         with_config(lambda c: c["compile_config"].pop("loss")),
-        "Expected the class_name and the config of the loss; got None",
+        "Unknown loss '': choose one of categorical_crossentropy, ",
+    ),
+    "two losses": (
+        with_config(lambda c: c["compile_config"].update(loss=["mse", "mae"])),
+        "Expected the class_name and the config of the loss; got a list",
     ),
     "loss without reduction": (
         with_config(lambda c: c["compile_config"]["loss"]["config"].update(reduction="none")),

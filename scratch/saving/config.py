@@ -197,7 +197,10 @@ def _read_compile_arguments(config: Json) -> CompileArguments | None:
     for key, value in config.items():
         if key not in (*CompileArguments._fields, *EXECUTION_OPTIONS) and value not in (None, []):
             raise ValueError(f"The model was compiled with {key}={short_repr(value)}, which scratch does not support.")
-    if config.get("loss", "") is None:
+    loss = config.get("loss", "")
+    while isinstance(loss, list) and len(loss) == 1:  # as Keras takes the loss of the only output
+        loss = loss[0]
+    if loss is None:
         warn_user("The model was compiled without a loss, which scratch needs; call compile after loading.")
         return None
     metrics, weighted = (_unwrapped(config.get(name) or []) for name in ("metrics", "weighted_metrics"))
@@ -209,7 +212,7 @@ def _read_compile_arguments(config: Json) -> CompileArguments | None:
         raise ValueError(f"run_eagerly must be true or false; got {short_repr(run_eagerly)}.")
     return CompileArguments(
         read(OPTIMIZERS, config.get("optimizer"), "optimizer"),
-        losses.get(_read_name_or_entry(LOSSES, _unwrapped([config.get("loss")])[0], "loss")),
+        losses.get(_read_name_or_entry(LOSSES, loss, "loss")),
         [_read_name_or_entry(METRICS, metric, "metric") for metric in metrics],
         [_read_name_or_entry(METRICS, metric, "metric") for metric in weighted],
         run_eagerly,
@@ -217,7 +220,7 @@ def _read_compile_arguments(config: Json) -> CompileArguments | None:
 
 
 def _unwrapped(listed: Json) -> Json:
-    """Return the list in a list, or in several, as Keras takes the loss and the metrics of the only output."""
+    """Return the list in a list, or in several, as Keras takes the metrics of the only output."""
     while isinstance(listed, list) and len(listed) == 1 and isinstance(listed[0], list):
         listed = listed[0]
     return listed

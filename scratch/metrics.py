@@ -103,7 +103,8 @@ class Metric(Mean, Configured):
     def add_values(self, values: Array, sample_weight: Array | None) -> None:
         """Add one value per sample; with weights the mean is Σ weight·value / Σ weight."""
         if sample_weight is None:
-            self.add(float(values.sum(dtype=np.float64)), values.size)
+            total = np.count_nonzero(values) if values.dtype == bool else values.sum(dtype=np.float64)
+            self.add(float(total), values.size)
         else:
             self.add(float(np.sum(values * sample_weight)), float(np.sum(sample_weight)))
 

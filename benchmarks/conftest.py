@@ -52,8 +52,16 @@ def is_timed(config: pytest.Config) -> bool:
     return not config.option.benchmark_disable or config.option.benchmark_enable
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Apply the mark ``parametrize_timed(name, values, untimed)``: untimed, some values would repeat the same work."""
+    for mark in metafunc.definition.iter_markers("parametrize_timed"):
+        name, values, untimed = mark.args
+        metafunc.parametrize(name, values if is_timed(metafunc.config) else untimed)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Disable timing for the whole suite."""
+    """Disable timing for the whole suite, and register the mark of ``pytest_generate_tests``."""
+    config.addinivalue_line("markers", "parametrize_timed(name, values, untimed): other parameters if not timed")
     is_chosen = config.option.benchmark_enable or config.option.benchmark_only
     if is_whole_suite(config) and not is_chosen:
         config.option.benchmark_disable = True  # pytest-benchmark reads the option after this hook

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.conftest import is_timed
 from benchmarks.measurement import programs
 from benchmarks.measurement.results import Results
 from benchmarks.measurement.runner import LocalRunner
@@ -20,12 +19,7 @@ from benchmarks.tasks import Task, article_task
 from benchmarks.variants import VARIANTS, Variant
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Choose the programs: untimed, one small program stands for all."""
-    if "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", ["cached", "keras"] if is_timed(metafunc.config) else ["cached"])
-
-
+@pytest.mark.parametrize_timed("kind", ["cached", "keras"], ["cached"])
 def test_peak_memory(benchmark: Any, clock: Any, program: Callable, kind: str) -> None:
     runs = []
 

@@ -9,18 +9,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.conftest import is_timed
 from benchmarks.measurement import programs
 from benchmarks.measurement.runner import LocalRunner
 from benchmarks.measurement.worker import Worker
 from benchmarks.peers.registry import SCRATCH
 from benchmarks.tasks import Task
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Choose the programs: untimed, one small program stands for all."""
-    if "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", ["cold", "cached", "keras"] if is_timed(metafunc.config) else ["cached"])
 
 
 @pytest.mark.parametrize("module", ["scratch", "keras"])
@@ -53,6 +46,7 @@ def test_first_step(benchmark: Any, clock: Any, timed: bool, article: Task, star
         benchmark.pedantic(first_step, rounds=3, warmup_rounds=0 if start == "cold" else 1)
 
 
+@pytest.mark.parametrize_timed("kind", ["cold", "cached", "keras"], ["cached"])
 def test_whole_program(benchmark: Any, clock: Any, program: Callable, kind: str) -> None:
     programs.check_same_result(program("cached"), program(kind))
     benchmark.group = "whole program"

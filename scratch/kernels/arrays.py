@@ -65,5 +65,5 @@ def sum_columns(x: Array, sums: Array, out: Array) -> None:
 
 @kernel
 def column_sums(x: Array, sums: Array, out: Array) -> None:
-    """Do as ``sum_columns``, called from Python: the fused step, which is compiled with it, does not wait for this."""
+    """Do as ``sum_columns``, for Python; the fused step contains that one, and is used before this is compiled."""
     sum_columns(x, sums, out)

@@ -15,8 +15,8 @@ are visited with ``lowest_bit``.  A block with 4 rows and 5 terms; ``.`` is zero
     row 3      . e f . .    ┘  0 1 1 0 0   |: 0 1 1 0 0    1 2       d e  . f           counts[1] = 2
 
 A block with few zeros is packed in groups of four rows with all their terms: each number of B that is loaded then
-serves four rows.  Measured on one core of an AMD EPYC (Zen 4): 14 µs for a batch of 100 digits and 20 µs for its
-transpose; without zeros 15 µs each, and 22 and 43 number by number.
+serves four rows.  Measured on one core of an AMD EPYC (Zen 4): 14 to 16 µs for a batch of 100 digits and 20 to 21 µs
+for its transpose; without zeros 15 and 16 µs, and 22 and 43 number by number.
 """
 
 from typing import NamedTuple

@@ -139,12 +139,12 @@ class Loss(Configured):
         y = y if y.dtype.kind == "f" else y.astype(np.float32)
         truth = self.check_targets(y_true, (None, *y.shape[1:]), "y_true")
         check_same_length("y_true", truth, "y_pred", y)
-        weights = weights_of(truth, sample_weight)
+        t, weights = self.targets(truth, y.shape[1], y.dtype), weights_of(truth, sample_weight)
         if weights is None:
-            return self.forward(y, self.targets(truth, y.shape[1], y.dtype))
+            return self.forward(y, t)
         from scratch.losses.weighted import WeightedLoss  # which is derived from this class
 
-        return WeightedLoss(self, weights).forward(y, self.targets(truth, y.shape[1], y.dtype))
+        return WeightedLoss(self, weights).forward(y, t)
 
 
 class Crossentropy(Loss):

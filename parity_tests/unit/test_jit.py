@@ -27,7 +27,7 @@ assert (softmax_forward(x[:, :1]) == 1).all()
 print("compiled" if compile_time.seconds else "from the cache")
 """
 COMPILING = re.compile(
-    r"Compiling the numerical kernels for this processor \(5 to 7 seconds\): "
+    r"Compiling the numerical kernels for this processor \(4 to 6 seconds\): "
     r"(.* has no machine code for them yet|they are not stored on disk)\."
 )
 HOMES = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA")

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scratch.kernels.jit import Int, subroutine
+from scratch.kernels.jit import Int, unrolled
 from scratch.kernels.packing import VECTORS, Columns
 from scratch.kernels.simd import VECTOR_BYTES, add, fma, get, load, put, registers, splat, store
 from scratch.kernels.sparsity import GROUP, KC, PAIR, PackedRows
@@ -47,7 +47,7 @@ def _micro_kernel(height: int, vectors: int) -> Callable[..., None]:
     """Return the micro-kernel for groups of ``height`` rows of A and so many panels, each one vector wide."""
     tile = height * vectors
 
-    @subroutine
+    @unrolled
     def add_panels(rows: PackedRows, count: int, columns: Columns, start: Int, edge: Array, C: Output) -> None:
         """Add to C the product of ``count`` packed rows of A with the panels of B that begin at ``start``.
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.kernels.arrays import clear
-from scratch.kernels.jit import Bool, Int, inlined, subroutine
+from scratch.kernels.jit import Bool, Int, inlined, subroutine, unrolled
 from scratch.kernels.simd import (
     VECTOR_BYTES,
     add,
@@ -140,7 +140,7 @@ def _pack_transposed(B: Array, tile: Tile, columns: Columns) -> None:
         start += to_panel
 
 
-@subroutine
+@unrolled
 def is_finite(numbers: Array, start: Int, end: Int) -> bool:
     """Return whether whole vectors of a 1-D array hold neither infinity nor NaN: 0·∞ and 0·NaN are NaN."""
     lanes = VECTOR_BYTES // numbers.itemsize

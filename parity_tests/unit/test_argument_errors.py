@@ -9,9 +9,9 @@ import pytest
 
 from scratch import initializers, losses, metrics, optimizers
 from scratch.callbacks import CSVLogger, EarlyStopping, LambdaCallback
-from scratch.layers import ACTIVATIONS, Activation, Dense, Flatten, Input, ReLU
+from scratch.layers import ACTIVATIONS, Activation, BatchNormalization, Dense, Flatten, Input, ReLU
 from scratch.models import Sequential
-from scratch.optimizers import SGD
+from scratch.optimizers import SGD, Adam, RMSprop
 from scratch.optimizers.schedules import ExponentialDecay
 from scratch.sample_weights import weights_of
 from scratch.utils import set_random_seed, to_categorical
@@ -262,6 +262,11 @@ def test_optimizer_belongs_to_one_model() -> None:
     [
         ("use_bias", lambda value: Dense(3, use_bias=value)),
         ("nesterov", lambda value: SGD(nesterov=value)),
+        ("amsgrad", lambda value: Adam(amsgrad=value)),
+        ("centered", lambda value: RMSprop(centered=value)),
+        ("center", lambda value: BatchNormalization(center=value)),
+        ("scale", lambda value: BatchNormalization(scale=value)),
+        ("from_logits", lambda value: losses.CategoricalCrossentropy(from_logits=value)),
         ("staircase", lambda value: ExponentialDecay(0.1, 10, 0.5, value)),
     ],
 )

@@ -11,9 +11,12 @@ import pytest
 
 import scratch
 from scratch.dropped_names import METHODS, MODULES
-from scratch.layers import Dense, Dropout, Input, Layer, LeakyReLU, ReLU
+from scratch.layers import Dense, Dropout, Input, InputLayer, Layer, LeakyReLU, ReLU
 from scratch.models import Sequential
+from scratch.optimizers import schedules
 
+LOSS_CLASSES = ["CategoricalCrossentropy", "BinaryCrossentropy", "MeanSquaredError", "MeanAbsoluteError"]
+METRIC_CLASSES = ["CategoricalAccuracy", "BinaryAccuracy", "MeanSquaredError", "MeanAbsoluteError", "Metric"]
 X, Y = np.ones((4, 3)), np.eye(2)[[0, 1, 0, 1]]
 
 
@@ -147,9 +150,20 @@ def test_the_functional_interface_is_refused() -> None:
         Dense(3, name="dense")(Input((8,), name="input_layer"))
 
 
-def test_an_unknown_argument_names_the_class() -> None:
-    with pytest.raises(TypeError, match=r"^scratch's ReLU has no argument 'max_value'\.$"):
-        ReLU(max_value=6)
+@pytest.mark.parametrize(
+    ("owner", "arguments"),
+    [
+        (ReLU, {}),
+        (InputLayer, {"shape": (3,)}),
+        *((getattr(scratch.losses, name), {}) for name in LOSS_CLASSES),
+        *((getattr(scratch.metrics, name), {}) for name in METRIC_CLASSES),
+        (schedules.ExponentialDecay, {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5}),
+        (schedules.PiecewiseConstantDecay, {"boundaries": [1], "values": [0.1, 0.01]}),
+    ],
+)
+def test_an_unknown_argument_names_the_class(owner: type, arguments: dict[str, object]) -> None:
+    with pytest.raises(TypeError, match=rf"^scratch's {owner.__name__} has no argument 'other'\.$"):
+        owner(**arguments, other=6)
 
 
 def test_a_key_of_the_history() -> None:

@@ -164,6 +164,7 @@ def test_layer_without_a_model_uses_the_numpy_operations() -> None:
 def test_input_attributes() -> None:
     layer = Input((4,), dtype="float64", name="pixels")
     assert (layer.batch_input_shape, layer.dtype, layer.name) == ((None, 4), np.float64, "pixels")
+    assert Input(batch_shape=(None, 4, 3)).batch_input_shape == (None, 4, 3)
 
 
 def test_batch_of_the_right_dtype_is_not_copied(rng: np.random.Generator) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from scratch import losses
 from scratch.layers import Activation, Dense, Softmax
 from scratch.losses import CategoricalCrossentropy, Loss, SoftmaxCrossEntropy, SparseCategoricalCrossentropy
 from scratch.metrics import (
@@ -273,3 +274,24 @@ def test_the_values_of_a_metric_are_added_in_float64() -> None:
     metric = MeanMetricWrapper(lambda y, out: np.array([2**24, 1, 1], np.float32), name="mine")
     metric.update_state(np.zeros(3), np.zeros(3))
     assert metric.total == 2**24 + 2
+
+
+def test_called_losses_and_metrics_weight_the_samples() -> None:
+    loss, weights = CategoricalCrossentropy(reduction="sum"), [2, 0]
+    assert float(loss(T, Y, weights)) == pytest.approx(-2 * np.log(0.95))
+    assert float(loss(T[0], Y[0], 2)) == pytest.approx(-2 * np.log(0.95))  # one sample, as in Keras
+    metric = MeanSquaredError()
+    assert metric(T, Y, weights) == pytest.approx(0.05**2 * 2 / 3)
+    assert metric(T, Y) == pytest.approx((2 * 0.005 + 0.005 + 1.46) / 3 / 4)
+
+
+def test_a_metric_of_a_loss_is_to_fall() -> None:
+    for fn in (losses.categorical_crossentropy, CategoricalCrossentropy()):
+        assert MeanMetricWrapper(fn).direction == "down"
+    assert MeanMetricWrapper(categorical_accuracy).direction != "down"
+
+
+def test_a_loss_function_takes_the_options_of_its_class() -> None:
+    logits = np.array([[0.0, 1.0, 2.0]])
+    expected = CategoricalCrossentropy(from_logits=True)(T[:1], logits)
+    np.testing.assert_array_equal(losses.categorical_crossentropy(T[:1], logits, from_logits=True), [expected])

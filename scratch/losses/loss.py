@@ -128,14 +128,15 @@ class Loss(Configured):
         Args:
             y_true: targets, as the loss requires.
             y_pred: predictions (N, C), or of one sample (C,).
-            sample_weight: factor of the loss of each sample (N,).
+            sample_weight: factor of the loss of each sample (N,), a number for one sample.
 
         Raises:
             ValueError: as ``check_targets``, and if ``y_pred`` is not a batch of finite numbers.
         """
         y = check_array("y_pred", y_pred)
         if y.ndim == 1:
-            return self(np.asarray(y_true)[np.newaxis], y[np.newaxis], sample_weight).reshape(())
+            weights = None if sample_weight is None else np.ravel(sample_weight)
+            return self(np.asarray(y_true)[np.newaxis], y[np.newaxis], weights).reshape(())
         y = y if y.dtype.kind == "f" else y.astype(np.float32)
         truth = self.check_targets(y_true, (None, *y.shape[1:]), "y_true")
         check_same_length("y_true", truth, "y_pred", y)

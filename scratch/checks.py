@@ -107,14 +107,11 @@ def check_array(argument: str, value: ArrayLike, dtype: np.dtype[Any] | None = N
 
 
 def _clearly_finite(array: Array, dtype: np.dtype[Any]) -> bool:
-    """Return whether a sum is finite, which proves in one pass that every term is.
-
-    It is the sum of squares, which BLAS computes on all cores, unless ``np.vdot`` would copy the array.
-    """
+    """Return whether the sum is finite, which proves in one pass that every term is."""
     if array.dtype.itemsize > dtype.itemsize:
         return False
     with np.errstate(over="ignore", invalid="ignore"):
-        return math.isfinite(np.vdot(array, array) if array.flags.c_contiguous else array.sum())
+        return math.isfinite(array.sum())
 
 
 def _first_nonfinite(array: Array, dtype: np.dtype[Any]) -> tuple[float, tuple[int, ...]]:

@@ -5,9 +5,9 @@ and optimized five times.  Here a function that only kernels call is kept as LLV
 linked with all of its parts, optimized, and translated to machine code once.  Besides, functions that allocate no
 memory skip two thirds of Numba's passes over Python code, and the types of operations are found once for all functions.
 
-LLVM unrolls a loop only where its trip count is a small constant and the function asks for it (``unrolled``).  For some
-processors (Zen 4) it would unroll every other loop to hundreds of instructions: twice the time for machine code, and
-kernels that are 2 % slower.
+LLVM unrolls loops only in functions that need it to keep vectors in registers (``jit.unrolled``).  Left to itself, it
+unrolls every loop, for some processors to hundreds of instructions.  On Zen 4 machine code then takes twice as long, and
+an epoch 2 % longer.
 
 Measured for all kernels of a training (AMD EPYC, Zen 4): 4.6 s, of which LLVM takes a third; without remembering types,
 0.5 s more.
@@ -44,6 +44,8 @@ class _KernelLibrary(JITCodeLibrary):
     Numba does both for every function: one five levels below a kernel would be copied and optimized five times.
     """
 
+    unrolls = False
+
     def finalize(self) -> None:
         """Link all parts, optimize them together, and create the machine code."""
         parts: dict[Any, None] = dict.fromkeys(self._linking_libraries)
@@ -62,10 +64,10 @@ class _KernelLibrary(JITCodeLibrary):
         builder = self._pass_builder()
         builder.getModulePassManager().run(self._final_module, builder)
 
-    def _pass_builder(self, *, unrolls: bool = False) -> Any:
+    def _pass_builder(self) -> Any:
         """Return what builds LLVM's passes for this processor."""
         options = llvm.create_pipeline_tuning_options(speed_level=3)
-        options.loop_unrolling, options.loop_interleaving = unrolls, False
+        options.loop_unrolling, options.loop_interleaving = self.unrolls, False
         return llvm.create_pass_builder(self._codegen._tm, options)
 
 
@@ -92,10 +94,12 @@ class _PartLibrary(_KernelLibrary):
 class _UnrolledLibrary(_PartLibrary):
     """The intermediate code of a part of kernels, in which loops over small constant ranges are unrolled."""
 
+    unrolls = True
+
     def _optimize_functions(self, ll_module: Any) -> None:
         super()._optimize_functions(ll_module)
         for function in ll_module.functions:
-            builder = self._pass_builder(unrolls=True)
+            builder = self._pass_builder()
             builder.getFunctionPassManager().run(function, builder)
 
 

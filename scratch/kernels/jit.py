@@ -90,7 +90,7 @@ def subroutine(function: F) -> F:
 
 
 def unrolled(function: F) -> F:
-    """Compile like ``subroutine``, and unroll the loops whose trip count is a small constant."""
+    """Compile like ``subroutine``, and unroll loops over small constant ranges; others stay loops."""
     return _part(function, FMA, UnrollingCompiler)
 
 

@@ -6,7 +6,7 @@ A local variable of this type is one register, or several where the processor's 
     sums = registers(zero, 8)                  # eight vectors, which LLVM keeps in registers
     for k in range(terms):
         row = load(B, k * ldb)                 # 16 float32 numbers of a 1-D array
-        for r in range(8):                     # unrolled, as 8 is a constant
+        for r in range(8):                     # unrolled (see ``jit``), as 8 is a constant
             sums[r] = fma(splat(A[r * lda + k]), row, sums[r])
 
 Without it, Numba does not know that an array of sums does not overlap with A or B, so it stores the sums in memory

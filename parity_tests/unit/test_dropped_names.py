@@ -12,11 +12,11 @@ import pytest
 import scratch
 from scratch.dropped_names import METHODS, MODULES
 from scratch.layers import Dense, Dropout, Input, InputLayer, Layer, LeakyReLU, ReLU
+from scratch.losses import LOSSES
+from scratch.metrics import METRICS, Metric
 from scratch.models import Sequential
 from scratch.optimizers import schedules
 
-LOSS_CLASSES = ["CategoricalCrossentropy", "BinaryCrossentropy", "MeanSquaredError", "MeanAbsoluteError"]
-METRIC_CLASSES = ["CategoricalAccuracy", "BinaryAccuracy", "MeanSquaredError", "MeanAbsoluteError", "Metric"]
 X, Y = np.ones((4, 3)), np.eye(2)[[0, 1, 0, 1]]
 
 
@@ -155,8 +155,7 @@ def test_the_functional_interface_is_refused() -> None:
     [
         (ReLU, {}),
         (InputLayer, {"shape": (3,)}),
-        *((getattr(scratch.losses, name), {}) for name in LOSS_CLASSES),
-        *((getattr(scratch.metrics, name), {}) for name in METRIC_CLASSES),
+        *((owner, {}) for owner in (*LOSSES.values(), *METRICS.values(), Metric)),
         (schedules.ExponentialDecay, {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5}),
         (schedules.PiecewiseConstantDecay, {"boundaries": [1], "values": [0.1, 0.01]}),
     ],
@@ -164,6 +163,11 @@ def test_the_functional_interface_is_refused() -> None:
 def test_an_unknown_argument_names_the_class(owner: type, arguments: dict[str, object]) -> None:
     with pytest.raises(TypeError, match=rf"^scratch's {owner.__name__} has no argument 'other'\.$"):
         owner(**arguments, other=6)
+
+
+def test_an_argument_of_keras_has_its_default_only() -> None:
+    with pytest.raises(TypeError, match=r"^scratch's ReLU has no argument 'max_value'\.$"):
+        ReLU(max_value=6)
 
 
 def test_a_key_of_the_history() -> None:

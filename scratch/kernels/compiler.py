@@ -5,10 +5,10 @@ and optimized five times.  Here a function that only kernels call is kept as LLV
 linked with all of its parts, optimized, and translated to machine code once.  Besides, functions that allocate no
 memory skip two thirds of Numba's passes over Python code, and the types of operations are found once for all functions.
 
-LLVM unrolls loops only in functions that need it to keep vectors in registers (``jit.unrolled``).  Left to itself, it
+In such functions LLVM unrolls loops only where vectors are to stay in registers (``jit.unrolled``).  Left to itself, it
 unrolls every loop: on Zen 4, generating machine code then takes 1.2 s instead of 0.6, and an epoch 1 to 2 % longer.
 
-Measured for all kernels of a training (AMD EPYC, Zen 4): 4.6 s, of which LLVM takes a third; without remembering types,
+Measured for all kernels of a training (AMD EPYC, Zen 4): 4.5 s, of which LLVM takes a third; without remembering types,
 0.5 s more.
 """
 
@@ -43,8 +43,6 @@ class _KernelLibrary(JITCodeLibrary):
     Numba does both for every function: one five levels below a kernel would be copied and optimized five times.
     """
 
-    unrolls = False
-
     def finalize(self) -> None:
         """Link all parts, optimize them together, and create the machine code."""
         parts: dict[Any, None] = dict.fromkeys(self._linking_libraries)
@@ -59,6 +57,12 @@ class _KernelLibrary(JITCodeLibrary):
     def _optimize_functions(self, ll_module: Any) -> None:
         ll_module.data_layout = self._codegen._data_layout
 
+
+class _PlainLibrary(_KernelLibrary):
+    """The code of a kernel that allocates no memory: it has no reference counts, so LLVM optimizes it in one round."""
+
+    unrolls = False
+
     def _optimize_final_module(self) -> None:
         builder = self._pass_builder()
         builder.getModulePassManager().run(self._final_module, builder)
@@ -66,11 +70,12 @@ class _KernelLibrary(JITCodeLibrary):
     def _pass_builder(self) -> Any:
         """Return what builds LLVM's passes for this processor."""
         options = llvm.create_pipeline_tuning_options(speed_level=3)
-        options.loop_unrolling, options.loop_interleaving = self.unrolls, False
+        options.loop_unrolling = self.unrolls
+        options.loop_interleaving = False  # several vectors in each round: no faster, and more code
         return llvm.create_pass_builder(self._codegen._tm, options)
 
 
-class _PartLibrary(_KernelLibrary):
+class _PartLibrary(_PlainLibrary):
     """The intermediate code of a part of kernels; it is not optimized and gets no machine code of its own."""
 
     def finalize(self) -> None:
@@ -97,9 +102,10 @@ class _UnrolledLibrary(_PartLibrary):
 
     def _optimize_functions(self, ll_module: Any) -> None:
         super()._optimize_functions(ll_module)
+        builder = self._pass_builder()
+        manager = builder.getFunctionPassManager()
         for function in ll_module.functions:
-            builder = self._pass_builder()
-            builder.getFunctionPassManager().run(function, builder)
+            manager.run(function, builder)
 
 
 class _TypingContext(typing.Context):
@@ -137,6 +143,8 @@ class KernelCompiler(Compiler):
 
 class PlainCompiler(KernelCompiler):
     """Numba's compiler for kernels that allocate no memory, with a third of its passes."""
+
+    library_class = _PlainLibrary
 
     def define_pipelines(self) -> list[PassManager]:
         """Return the passes to run."""

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratch.kernels.arrays import clear
-from scratch.kernels.jit import Bool, Int, inlined, subroutine, unrolled
+from scratch.kernels.jit import Bool, Int, inlined, subroutine
 from scratch.kernels.simd import VECTOR_BYTES, count_bits, either, get, interleave, load, lowest_bit, nonzero_lanes, put
 
 Array = NDArray[np.floating]
@@ -191,7 +191,7 @@ def _pack_groups(A: Array, is_transposed: Bool, block: Block, packed: PackedRows
         _pack_groups_of_rows(A, block, packed.values)
 
 
-@unrolled
+@subroutine
 def _pack_groups_of_rows(A: Array, block: Block, values: Array) -> None:
     """Pack the values of each group of four rows: the first of each, the second of each, …."""
     (i0, i1, k0, k1), K, lanes = block, A.shape[1], VECTOR_BYTES // A.itemsize
@@ -207,7 +207,7 @@ def _pack_groups_of_rows(A: Array, block: Block, values: Array) -> None:
                     put(values, place + (k - k0) * GROUP + r, get(A, min(i + r, i1 - 1) * K + k))
 
 
-@unrolled
+@subroutine
 def _pack_groups_of_columns(A: Array, block: Block, values: Array) -> None:
     """Do as ``_pack_groups_of_rows`` for groups of four columns: four numbers of each row."""
     (i0, i1, k0, k1), M, lanes = block, A.shape[1], VECTOR_BYTES // A.itemsize

@@ -72,6 +72,8 @@ def check_mode(options: argparse.Namespace) -> None:
     if given:
         fix = "belongs to the suite; leave out --implementation" if options.implementation else "needs --implementation"
         raise ValueError(f"--{given[0].replace('_', '-')} {fix}.")
+    if options.implementation and options.data and not options.mnist:
+        raise ValueError("--data needs --mnist: without it, a network of your own is not trained on digits.")
 
 
 def compare_programs(options: argparse.Namespace) -> int:

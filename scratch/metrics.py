@@ -88,12 +88,18 @@ class Metric(Mean, Configured):
         raise NotImplementedError(f"The metric {type(self).__name__} must define values(y_true, y_pred).")
 
     def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
-        """Add a batch: the mean of each sample's values, times its weight, (N,) or (N, 1), if there are weights."""
+        """Add a batch: the mean of each sample's values, times its weight, (N,) or (N, 1), if there are weights.
+
+        With a number as weight, the mean of the batch counts as one sample, as in Keras.
+        """
         truth, outputs = np.asarray(y_true), np.asarray(y_pred)
-        values, weights = np.asarray(self.values(truth, outputs)), weights_of(truth, sample_weight)
+        values = np.asarray(self.values(truth, outputs))
         if values.dtype == object:
             raise ValueError(f"The metric {self.name!r} must return numbers; got {values.reshape(-1)[0]!r}.")
-        self.add_values(values.reshape(len(values), -1).mean(axis=1) if values.ndim > 1 else values, weights)
+        values = values.reshape(len(values), -1).mean(axis=1) if values.ndim > 1 else values
+        if sample_weight is not None and np.ndim(sample_weight) == 0:
+            values, truth, sample_weight = values.mean(keepdims=True), truth[:1], np.reshape(sample_weight, 1)
+        self.add_values(values, weights_of(truth, sample_weight))
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Add a batch, as ``update_state``, and return the mean so far."""

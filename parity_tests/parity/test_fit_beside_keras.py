@@ -21,6 +21,12 @@ WEIGHTS = RNG.uniform(0, 2, 47).astype("float32")
 SIZE = 10
 
 
+def compile_model(model: Any, **named: Any) -> None:
+    """Compile a model of either program; Keras's runs without a graph, whose compilation would take a second."""
+    eagerly = isinstance(model, keras.Sequential)
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=eagerly, **named)
+
+
 def batch(i: int) -> tuple[np.ndarray, ...]:
     return tuple(array[SIZE * i : SIZE * i + SIZE] for array in (X, LABELS, WEIGHTS))
 
@@ -73,7 +79,7 @@ def test_histories_and_weights_agree(name: str) -> None:
     theirs = keras_impl.to_keras(ours)
     results = []
     for program, model in ((scratch, ours), (keras, theirs)):
-        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], weighted_metrics=["accuracy"])
+        compile_model(model, weighted_metrics=["accuracy"])
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*(ran out of data|steps_per_epoch)")
             results.append(model.fit(**arguments(program)[name], epochs=5, shuffle=False, verbose=0))
@@ -117,7 +123,7 @@ def test_the_hooks_of_a_data_set() -> None:
     ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])
     results, logs = [], []
     for program, model in ((scratch, ours), (keras, keras_impl.to_keras(ours))):
-        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        compile_model(model)
         model.evaluate(X, LABELS, verbose=0)  # otherwise Keras on JAX begins an epoch to see what the metrics need
         sets = [permuted_batches(program) for _ in range(4)]
         history = model.fit(sets[0], epochs=3, shuffle=False, verbose=0, validation_data=sets[1]).history
@@ -136,7 +142,7 @@ def test_streams_that_end_early() -> None:
     ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])
     results = []
     for model in (ours, keras_impl.to_keras(ours)):
-        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        compile_model(model)
         found = []
         for call in (
             lambda m: m.evaluate((batch(i)[:2] for i in range(3)), steps=10, verbose=0),
@@ -157,7 +163,7 @@ def test_csv_files_have_the_same_columns(validation: dict[str, Any], tmp_path: P
     ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])
     rows = []
     for program, model in ((scratch, ours), (keras, keras_impl.to_keras(ours))):
-        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        compile_model(model)
         schedule = program.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
         logger = program.callbacks.CSVLogger(str(tmp_path / "log.csv"))
         model.fit(X, LABELS, SIZE, 3, 0, [schedule, logger], shuffle=False, **validation)
@@ -176,7 +182,7 @@ def test_methods_for_one_batch() -> None:
     theirs = keras_impl.to_keras(ours)
     weighted = ["sparse_categorical_accuracy"]
     for model in (ours, theirs):
-        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], weighted_metrics=weighted)
+        compile_model(model, weighted_metrics=weighted)
     for call in (
         lambda m: m.train_on_batch(X, LABELS, sample_weight=WEIGHTS),
         lambda m: m.train_on_batch(X, LABELS, class_weight={0: 2.0}),

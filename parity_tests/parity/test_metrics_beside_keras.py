@@ -128,6 +128,18 @@ def test_weights_of_a_metric_are_one_number_per_sample(shape: tuple[int, ...]) -
     np.testing.assert_allclose(*results, rtol=0, atol=1e-6)
 
 
+def test_one_number_is_the_weight_of_all_samples_of_a_call() -> None:
+    answers = np.hstack([SIDES, 1 - SIDES])
+    for weight in (2, 0.5, np.float32(3), np.array(0.25)):
+        results = []
+        for program in (scratch, keras):
+            metric, loss = program.metrics.MeanSquaredError(), program.losses.MeanSquaredError()
+            metric.update_state(answers, answers * 0.75)
+            found = metric(answers, answers[::-1] * 0.5, sample_weight=weight)
+            results.append([float(found), float(loss(answers, answers[::-1] * 0.5, sample_weight=weight))])
+        np.testing.assert_allclose(*results, rtol=0, atol=1e-6)
+
+
 def test_metrics_as_functions() -> None:
     answers, y = np.hstack([SIDES, 1 - SIDES]), np.arange(50) % 2
     for name in scratch.metrics.METRICS:

@@ -270,6 +270,11 @@ def test_options_of_a_network_need_an_implementation(options: list[str], capsys:
     assert capsys.readouterr().err == f"python -m parity_tests: {options[0]} needs --implementation.\n"
 
 
+def test_data_for_a_network_that_is_not_trained_is_refused(capsys: Capture) -> None:
+    assert main(["--implementation", f"{__name__}:RaisesWhenCalled", "--data", "digits.npz"]) == 2
+    assert capsys.readouterr().err.startswith("python -m parity_tests: --data needs --mnist: without it, ")
+
+
 @pytest.mark.parametrize("options", [["--only", "trace"], ["--backend", "numpy"], ["--slow"]], ids="".join)
 def test_options_of_the_suite_refuse_an_implementation(options: list[str], capsys: Capture) -> None:
     assert main(["--implementation", f"{__name__}:RaisesWhenCalled", *options]) == 2

@@ -180,11 +180,12 @@ def test_flags_and_numbers_of_numpy_are_saved(name: str, flag: Any, tmp_path: Pa
         ]
         model = program.Sequential([program.Input((4,)), *layers])
         model.set_weights([np.resize([1.0, 0.5, 0.25, 0.75], np.shape(W)) for W in model.get_weights()])
-        model.compile(**parts)
+        model.compile(**parts, run_eagerly=program is keras)  # without the time to compile a graph
         histories.append(model.fit(X, Y, 2, epochs=2, shuffle=False, verbose=0).history["loss"])
         model.save(tmp_path / f"{program.__name__}.keras")
         loaded.append(program.models.load_model(tmp_path / f"{program.__name__}.keras"))
     loaded.append(keras.models.load_model(tmp_path / "scratch.keras"))
+    loaded[-1].run_eagerly = True
     np.testing.assert_allclose(*histories, rtol=0, atol=1e-5)
     expected = loaded[0].evaluate(X, Y, verbose=0)
     for model in loaded:
@@ -215,7 +216,7 @@ def test_a_plateau_cannot_reduce_a_schedule() -> None:
     for program in (scratch, keras):
         schedule = program.optimizers.schedules.ExponentialDecay(0.1, 100, 0.9)
         model = program.Sequential([program.Input((4,)), program.layers.Dense(3)])
-        model.compile(program.optimizers.SGD(schedule), "mse")
+        model.compile(program.optimizers.SGD(schedule), "mse", run_eagerly=program is keras)
         plateau = program.callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=10.0)
         count = program.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(epoch))
         with pytest.raises(TypeError, match=r"(ReduceLROnPlateau cannot reduce|created with a `LearningRateSchedule`)"):
@@ -248,7 +249,7 @@ def test_names_of_metrics_in_the_history(name: str) -> None:
     histories = []
     for program, model in zip((scratch, keras), compiled("mse", None), strict=True):
         model.set_weights([np.eye(4, 3), np.zeros(3)])
-        model.compile("sgd", "mse", **metrics_of(program)[name])
+        model.compile("sgd", "mse", **metrics_of(program)[name], run_eagerly=program is keras)
         histories.append(model.fit(X, Y, shuffle=False, verbose=0).history)
     assert list(histories[0]) == list(histories[1])
     for key, values in histories[0].items():
@@ -258,7 +259,8 @@ def test_names_of_metrics_in_the_history(name: str) -> None:
 def test_smaller_values_of_a_loss_are_better() -> None:
     for program, model in zip((scratch, keras), compiled("mse", None), strict=True):
         losses = program.losses
-        model.compile("sgd", "mse", metrics=[losses.mean_squared_error, losses.MeanAbsoluteError()])
+        metrics = [losses.mean_squared_error, losses.MeanAbsoluteError()]
+        model.compile("sgd", "mse", metrics=metrics, run_eagerly=program is keras)
         for name in ("mean_squared_error", "mean_absolute_error"):
             stopping = program.callbacks.EarlyStopping(name, patience=1)
             assert len(model.fit(X, Y, epochs=4, verbose=0, callbacks=[stopping]).epoch) == 4

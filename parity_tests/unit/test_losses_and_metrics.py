@@ -10,6 +10,7 @@ from scratch.metrics import (
     BinaryAccuracy,
     CategoricalAccuracy,
     Mean,
+    MeanAbsoluteError,
     MeanMetricWrapper,
     MeanSquaredError,
     Metric,
@@ -295,3 +296,15 @@ def test_a_loss_function_takes_the_options_of_its_class() -> None:
     logits = np.array([[0.0, 1.0, 2.0]])
     expected = CategoricalCrossentropy(from_logits=True)(T[:1], logits)
     np.testing.assert_array_equal(losses.categorical_crossentropy(T[:1], logits, from_logits=True), [expected])
+
+
+def test_one_number_as_the_weight_of_a_call() -> None:
+    """It multiplies the loss of each sample; in a metric, the batch counts as one sample with that weight (Keras)."""
+    metric, loss = MeanAbsoluteError(), losses.MeanAbsoluteError()
+    zeros, far = np.zeros((4, 2), np.float32), np.tile([4.0, 8.0], (4, 1))
+    metric.update_state(zeros, zeros + 1)
+    assert metric(zeros, far, sample_weight=2) == (4 * 1 + 2 * 6) / (4 + 2)
+    assert loss(zeros, far, sample_weight=0.5) == 3
+    with pytest.raises(ValueError, match="sample_weight must hold finite numbers; got nan"):
+        metric.update_state(zeros, zeros, sample_weight=np.nan)
+    assert metric.count == 6

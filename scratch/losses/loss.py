@@ -128,7 +128,7 @@ class Loss(Configured):
         Args:
             y_true: targets, as the loss requires.
             y_pred: predictions (N, C), or of one sample (C,).
-            sample_weight: factor of the loss of each sample (N,), a number for one sample.
+            sample_weight: factor of the loss of each sample (N,), or one number for all.
 
         Raises:
             ValueError: as ``check_targets``, and if ``y_pred`` is not a batch of finite numbers.
@@ -140,6 +140,8 @@ class Loss(Configured):
         y = y if y.dtype.kind == "f" else y.astype(np.float32)
         truth = self.check_targets(y_true, (None, *y.shape[1:]), "y_true")
         check_same_length("y_true", truth, "y_pred", y)
+        if sample_weight is not None and np.ndim(sample_weight) == 0:
+            sample_weight = np.full(len(y), sample_weight)
         t, weights = self.targets(truth, y.shape[1], y.dtype), weights_of(truth, sample_weight)
         if weights is None:
             return self.forward(y, t)

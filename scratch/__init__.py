@@ -3,6 +3,7 @@
 import sys
 
 from scratch import (
+    activations,
     backend,
     callbacks,
     datasets,
@@ -30,6 +31,7 @@ sys.modules["scratch.gradient_check"] = gradients  # the module's old name, whic
 __all__ = [
     "Input",
     "Sequential",
+    "activations",
     "backend",
     "callbacks",
     "datasets",
@@ -46,6 +48,18 @@ __all__ = [
     "utils",
 ]
 dropped_names.refuse_unknown_names(
-    *(sys.modules[__name__], backend, callbacks, datasets, initializers, layers, losses, metrics, models, ops),
+    *(
+        sys.modules[__name__],
+        activations,
+        backend,
+        callbacks,
+        datasets,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        models,
+        ops,
+    ),
     *(optimizers, optimizers.schedules, regularizers, saving, utils),
 )

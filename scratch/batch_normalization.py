@@ -8,7 +8,7 @@ from typing import Unpack
 import numpy as np
 
 from scratch.checks import check_boolean, check_number
-from scratch.initializers import ones, zeros
+from scratch.initializers import Ones, Zeros
 from scratch.layer import Common, Layer, WeightShapes
 from scratch.utils import Array, Shape
 
@@ -57,13 +57,13 @@ class BatchNormalization(Layer):
     def weight_shapes(self, input_shape: Shape) -> WeightShapes:
         """Gamma is 1 and beta 0 at first."""
         units = self._units(input_shape)
-        shapes: WeightShapes = {"gamma": (units, ones)} if self.scale else {}
-        return shapes | ({"beta": (units, zeros)} if self.center else {})
+        shapes: WeightShapes = {"gamma": (units, Ones())} if self.scale else {}
+        return shapes | ({"beta": (units, Zeros())} if self.center else {})
 
     def state_shapes(self, input_shape: Shape) -> WeightShapes:
         """The moving mean is 0 and the moving variance 1 at first."""
         units = self._units(input_shape)
-        return {"moving_mean": (units, zeros), "moving_variance": (units, ones)}
+        return {"moving_mean": (units, Zeros()), "moving_variance": (units, Ones())}
 
     def _units(self, input_shape: Shape) -> tuple[int]:
         if len(input_shape) < 2 or input_shape[-1] is None:

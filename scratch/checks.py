@@ -74,10 +74,18 @@ def check_numeric(argument: str, value: ArrayLike) -> Array:
         array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{argument} must be a rectangular array; got rows of different lengths.") from None
+    if array.dtype == object:
+        array = _from_data_frame(value, array)
     if array.dtype.kind not in "biuf":
-        found = f"dtype {array.dtype}" if array.ndim else type(value).__name__
+        found = f"dtype {array.dtype}" if array.ndim else "None: pass it" if value is None else type(value).__name__
         raise ValueError(f"{argument} must hold real numbers; got {found}.")
     return array
+
+
+def _from_data_frame(value: Any, array: Array) -> Array:
+    """Return a data frame of pandas whose columns are numbers of several dtypes as float64; otherwise the array."""
+    kinds = [getattr(dtype, "kind", "O") for dtype in getattr(value, "dtypes", "O")]
+    return value.to_numpy(np.float64, na_value=np.nan) if set(kinds) <= set("biuf") else array
 
 
 def check_array(argument: str, value: ArrayLike, dtype: np.dtype[Any] | None = None) -> Array:

@@ -2,7 +2,8 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import wraps
 from opcode import opmap
 from types import ModuleType
@@ -29,12 +30,15 @@ OVERRIDDEN = {  # methods that Keras calls if a subclass defines them: what scra
     "predict_step": "predict(x)",
 }
 LISTED = {  # what an error names of a module with many names that are not Keras's
+    "scratch.models": ["Sequential", "load_model", "save_model", "model_from_json", "clone_model"],
     "scratch.utils": ["PyDataset", "clear_session", "normalize", "plot_model", "set_random_seed", "to_categorical"],
     "scratch.backend": ["clear_session", "epsilon", "floatx", "image_data_format"],
 }
 DEFAULTS: dict[str, dict[str, Sequence[object]]] = {  # of arguments that Keras has and scratch lacks, by their owner
     "compile": {"steps_per_execution": [1], "jit_compile": ["auto", False, None], "auto_scale_loss": [True]},
     "summary": {"positions": [None], "layer_range": [None], "expand_nested": [False], "show_trainable": [False]},
+    "save": {"zipped": [None, True], "include_optimizer": [True]},
+    "load_model": {"custom_objects": [None, {}], "safe_mode": [True]},
     "Layer": {"trainable": [True], "activity_regularizer": [None]},
     "Input": {"batch_size": [None], "sparse": [None, False], "tensor": [None], "optional": [False]},
     "Dense": {"kernel_constraint": [None], "bias_constraint": [None], "lora_rank": [None]},
@@ -152,15 +156,29 @@ def unknown_arguments(given: Mapping[str, object], *owners: str) -> list[str]:
     ]
 
 
-def refuse_unknown_arguments(label: str, given: Mapping[str, object], *owners: str) -> None:
-    """Raise a ``TypeError``, which calls the function or class ``label``, if there are ``unknown_arguments``."""
+def refuse_unknown_arguments(
+    label: str, given: Mapping[str, object], *owners: str, arguments: Iterable[str] = ()
+) -> None:
+    """Raise a ``TypeError`` if there are ``unknown_arguments``.
+
+    Args:
+        label: what the error calls the function or class.
+        given: values by name.
+        *owners: the method, or the class and its base classes.
+        arguments: the names that it has, of which the error names one that is spelled like an unknown one.
+    """
     if names := unknown_arguments(given, *owners):
-        raise TypeError(f"scratch's {label} has no argument {', '.join(map(repr, names))}.")
+        meant = get_close_matches(names[0], arguments, 1, 0.8)
+        hint = f"; it has {meant[0]!r}" if meant else ""
+        raise TypeError(f"scratch's {label} has no argument {', '.join(map(repr, names))}{hint}.")
 
 
 def refuse_in_constructor(new: object, given: Mapping[str, object]) -> None:
     """Raise the ``TypeError`` of ``refuse_unknown_arguments`` for the constructor of a new object."""
-    refuse_unknown_arguments(type(new).__name__, given, *(cls.__name__ for cls in type(new).__mro__))
+    if given:
+        classes = type(new).__mro__
+        arguments = [name for cls in classes for name in inspect.signature(cls).parameters]
+        refuse_unknown_arguments(type(new).__name__, given, *(cls.__name__ for cls in classes), arguments=arguments)
 
 
 def renamed(**new_names: str) -> Callable[[F], F]:

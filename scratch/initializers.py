@@ -9,7 +9,7 @@ the weights instead of the seed.
 import math
 import sys
 from collections.abc import Callable
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -241,9 +241,25 @@ CLASSES: tuple[type[ConfiguredInitializer], ...] = (
 )
 INITIALIZERS: dict[str, type[ConfiguredInitializer]] = {utils.snake_case(class_.__name__): class_ for class_ in CLASSES}
 ALIASES = {"normal": "random_normal", "uniform": "random_uniform", "one": "ones", "zero": "zeros"}  # as in Keras
-# Instances, so that ``zeros(shape, rng)`` is a call of a function.
-zeros, ones, random_uniform, random_normal = Zeros(), Ones(), RandomUniform(), RandomNormal()
-glorot_uniform, glorot_normal, he_uniform, he_normal = GlorotUniform(), GlorotNormal(), HeUniform(), HeNormal()
+
+
+class Spelling(NamedTuple):
+    """Another spelling of a class: ``he_normal(seed=1)`` is an object, as in Keras; ``he_normal(shape, rng)`` draws."""
+
+    initializer: type[ConfiguredInitializer]
+
+    def __call__(self, *arguments: Any, **settings: Any) -> Any:
+        """Return an initializer with these settings or, for a shape, an array."""
+        is_shape = "shape" in settings or isinstance(next(iter(arguments), None), tuple | list)
+        return (self.initializer() if is_shape else self.initializer)(*arguments, **settings)
+
+
+glorot_uniform, glorot_normal, he_uniform, he_normal, zeros, ones, random_uniform, random_normal = map(
+    Spelling, CLASSES[:8]
+)
+lecun_uniform, lecun_normal, truncated_normal, variance_scaling, constant, orthogonal, identity = map(
+    Spelling, CLASSES[8:]
+)
 
 
 def get(initializer: str | Initializer | type[ConfiguredInitializer]) -> Initializer:
@@ -252,6 +268,8 @@ def get(initializer: str | Initializer | type[ConfiguredInitializer]) -> Initial
     Raises:
         ValueError: if the name is unknown; the message lists the known names.
     """
+    if isinstance(initializer, Spelling):
+        return cast(Initializer, initializer())
     if isinstance(initializer, type) and issubclass(initializer, ConfiguredInitializer):
         return initializer()
     if callable(initializer):

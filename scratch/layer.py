@@ -4,7 +4,7 @@ A layer maps a batch (N, …) to its output with ``forward`` and sends gradients
 in an activation function; the default is the linear one.
 
 To add an activation function: write ``{name}_forward`` and ``{name}_backward`` in ``ops/numpy_ops.py`` and
-``ops/numba_ops.py``, and enter the name in ``ACTIVATIONS``.
+``ops/numba_ops.py``, and enter the name in ``ACTIVATIONS`` of ``activations``.
 """
 
 import inspect
@@ -15,15 +15,13 @@ from typing import Any, ClassVar, Self, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from scratch import ops, utils
-from scratch.checks import check_array, check_dtype, check_integer, check_name, check_sample_shape
+from scratch import activations, ops, utils
+from scratch.checks import check_array, check_dtype, check_integer, check_sample_shape
 from scratch.dropped_names import refuse_in_constructor, refuse_keras_methods
 from scratch.initializers import Initializer
 from scratch.regularizers import L1L2
 from scratch.utils import Array, Shape, auto_name
 
-# ``ops`` has a _forward and a _backward for each.
-ACTIVATIONS = ("linear", "relu", "sigmoid", "softmax", "tanh", "elu", "leaky_relu", "softplus")
 WeightShapes = dict[str, tuple[tuple[int, ...], Initializer]]
 
 
@@ -32,8 +30,11 @@ def gradient_name(parameter: str) -> str:
     return "/d".join(parameter.rsplit("/", 1))
 
 
-def _checked_activation(name: str | None) -> str:
-    return check_name("activation", "linear" if name is None else name, ACTIVATIONS)
+def found_instead(input_shape: Shape, expected: Shape, fix: str = "") -> str:
+    """Return the end of an error about the shape of an input: the shape, and what to do."""
+    if input_shape == expected[1:]:
+        return f"{input_shape}, one sample: pass a batch, such as x[np.newaxis]."
+    return f"{(None, *input_shape[1:])}.{fix}"
 
 
 class Common(TypedDict, total=False):
@@ -70,7 +71,7 @@ class Layer:
 
     def __init__(
         self,
-        activation: str | None = None,
+        activation: activations.Activation = None,
         /,
         *,
         input_shape: tuple[int, ...] | None = None,
@@ -80,7 +81,7 @@ class Layer:
         **unknown: object,
     ) -> None:
         refuse_in_constructor(self, unknown)
-        self._activation = _checked_activation(activation)
+        self._activation = activations.get(activation)
         if input_dim is not None:
             if input_shape is not None:
                 raise ValueError(f"Pass input_shape or input_dim; got {input_shape!r} and {input_dim!r}.")
@@ -116,15 +117,15 @@ class Layer:
         return self._activation
 
     @activation.setter
-    def activation(self, name: str | None) -> None:
+    def activation(self, new: activations.Activation) -> None:
         # The constructor of a user's class may pass on arguments that it does not name, such as **options.
         cls = next(c for c in type(self).__mro__ if c.__module__.partition(".")[0] == "scratch")
         if "activation" not in inspect.signature(cls).parameters:
             raise AttributeError(
-                f"The activation of the {cls.__name__} {self.name!r} cannot be changed to {name!r}; add an Activation "
+                f"The activation of the {cls.__name__} {self.name!r} cannot be changed to {new!r}; add an Activation "
                 "layer after it."
             )
-        self._activation = _checked_activation(name)
+        self._activation = activations.get(new)
 
     @property
     def options(self) -> dict[str, float]:
@@ -238,7 +239,8 @@ class Layer:
         """
         expected = self.input_shape or self.batch_input_shape
         if expected is not None and input_shape[1:] != expected[1:]:
-            raise ValueError(f"Layer {self.name!r} expects input of shape {expected}; got {(None, *input_shape[1:])}.")
+            found = found_instead(input_shape, expected)
+            raise ValueError(f"Layer {self.name!r} expects input of shape {expected}; got {found}")
         return input_shape
 
     def forward(self, x: Array) -> Array:

@@ -14,13 +14,14 @@ from typing import Any, Unpack
 
 from numpy.typing import DTypeLike
 
-from scratch import initializers, regularizers
+from scratch import activations, initializers, regularizers
 from scratch.activation_layers import ELU, LeakyReLU
+from scratch.activations import ACTIVATIONS
 from scratch.batch_normalization import BatchNormalization
-from scratch.checks import check_boolean, check_integer, check_name, check_sample_shape
+from scratch.checks import check_boolean, check_integer, check_sample_shape
 from scratch.dropout import Dropout
 from scratch.dropped_names import renamed
-from scratch.layer import ACTIVATIONS, Common, Layer, WeightShapes
+from scratch.layer import Common, Layer, WeightShapes, found_instead
 from scratch.reshaping import Rescaling, Reshape
 from scratch.utils import Array, Shape
 
@@ -114,10 +115,10 @@ class Flatten(Layer):
 
 
 class Activation(Layer):
-    """An activation function (活性化関数) by its name.
+    """An activation function (活性化関数).
 
     Args:
-        activation: one of ``ACTIVATIONS``.
+        activation: one of ``ACTIVATIONS``, or a function such as ``activations.relu``.
         **common: ``input_shape``, ``input_dim``, ``name``, ``dtype``.
 
     Raises:
@@ -126,8 +127,8 @@ class Activation(Layer):
 
     fused_rule = "activation"
 
-    def __init__(self, activation: str, **common: Unpack[Common]) -> None:
-        super().__init__(check_name("activation", activation, ACTIVATIONS), **common)
+    def __init__(self, activation: activations.Activation, **common: Unpack[Common]) -> None:
+        super().__init__(activation, **common)
 
 
 class ReLU(Activation):
@@ -172,7 +173,7 @@ class Dense(Layer):
     def __init__(
         self,
         units: int,
-        activation: str | None = None,
+        activation: activations.Activation = None,
         use_bias: bool = True,
         kernel_initializer: str | initializers.Initializer = "glorot_uniform",
         bias_initializer: str | initializers.Initializer = "zeros",
@@ -215,11 +216,10 @@ class Dense(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(N, D) → (N, units)."""
         if len(input_shape) != 2:
-            expected = self.input_shape or self.batch_input_shape or "(None, features)"
-            raise ValueError(
-                f"Layer {self.name!r} expects input of shape {expected}; got {(None, *input_shape[1:])}. "
-                "Put Flatten() before it, or reshape the samples to rows."
-            )
+            known = self.input_shape or self.batch_input_shape or ()
+            expected = f"(None, {known[1]})" if len(known) == 2 else "(None, features)"
+            found = found_instead(input_shape, known, " Put Flatten() before it, or reshape the samples to rows.")
+            raise ValueError(f"Layer {self.name!r} expects input of shape {expected}; got {found}")
         super().compute_output_shape(input_shape)
         return input_shape[0], self.units
 

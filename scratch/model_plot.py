@@ -54,6 +54,8 @@ def plot_model(
     dpi = check_integer("dpi", dpi)
     if show_shapes:
         model.check_built()
+    if not model.layers:
+        raise ValueError(f"plot_model needs a model with layers; {model.name!r} has none: add one.")
     rows = [_text(layer, show_layer_names, show_layer_activations, show_shapes) for layer in model.layers]
     if show_shapes:
         rows.insert(0, f"Input\nShape: {model.input_shape}")

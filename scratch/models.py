@@ -108,7 +108,7 @@ class Sequential(Trainer):
         """Return layers and arguments of ``compile`` as JSON, which ``model_from_json`` of Keras and scratch reads."""
         return saving.config.to_json(self)
 
-    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **unknown: object) -> None:
         """Write the model to a ``.keras`` archive, which ``load_model`` and ``keras.models.load_model`` open.
 
         The archive holds the layers, their weights, the arguments of ``compile`` and the optimizer's state.
@@ -116,15 +116,18 @@ class Sequential(Trainer):
         Args:
             filepath: name of the file; must end in ``.keras``.
             overwrite: whether an existing file may be replaced.
+            **unknown: Keras's further arguments, with its defaults.
 
         Raises:
             FileError: (a ``ValueError``) if the file cannot be written, or if Keras has no counterpart of a layer; an
                 existing file is kept.
+            TypeError: if there is another argument.
 
         Warns:
             UserWarning: if Keras has no counterpart of an argument of ``compile``, such as a metric that is a function
                 of yours: the archive then holds none of these arguments, and ``load_model`` does not compile the model.
         """
+        refuse_unknown_arguments("save", unknown, "save")
         _check_overwrite(filepath, overwrite)
         saving.archive.write(filepath, self)
 
@@ -156,7 +159,17 @@ class Sequential(Trainer):
         saving.weights.load_weights(self, filepath)
 
 
-def load_model(filepath: str | os.PathLike[str], compile: bool = True, backend: str = "numba") -> Sequential:  # noqa: A002
+def save_model(model: Sequential, filepath: str | os.PathLike[str], overwrite: bool = True, **unknown: object) -> None:
+    """Do as ``model.save``."""
+    model.save(filepath, overwrite, **unknown)
+
+
+def load_model(
+    filepath: str | os.PathLike[str],
+    compile: bool = True,  # noqa: A002
+    backend: str = "numba",
+    **unknown: object,
+) -> Sequential:
     """Load a model from a ``.keras`` archive that ``save`` wrote, in scratch or in Keras.
 
     Nothing in the file is executed or unpacked to the disk, and the file's size limits the memory that is taken.
@@ -165,15 +178,18 @@ def load_model(filepath: str | os.PathLike[str], compile: bool = True, backend: 
         filepath: name of the file; must end in ``.keras``.
         compile: whether to compile the model as the saved one was, and to restore the optimizer's state.
         backend: ``'numpy'`` or ``'numba'``.
+        **unknown: Keras's further arguments, with its defaults.
 
     Returns:
         A model that computes what the saved one did.  It is not compiled if the saved one was not.
 
     Raises:
+        TypeError: if there is another argument.
         FileError: (a ``ValueError``) if the file is missing or damaged, or if scratch does not support a layer or a
             setting; the message names it.
         ValueError: if the backend is unknown.
     """
+    refuse_unknown_arguments("load_model", unknown, "load_model")
     description, arrays = saving.archive.read(filepath, with_compile=compile)
     check_name("backend", backend, ops.BACKENDS)  # not an error of the file
     with named(Path(filepath)):

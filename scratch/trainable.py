@@ -38,7 +38,7 @@ class TrainableNetwork(Network):
 
     def compile(
         self,
-        optimizer: str | Optimizer = "sgd",
+        optimizer: str | Optimizer = "rmsprop",
         loss: str | Loss | type[Loss] | Callable[..., Any] | None = None,
         loss_weights: None = None,
         metrics: str | Sequence[str | Metric | type[Metric] | Callable[..., Any]] | None = None,
@@ -75,13 +75,20 @@ class TrainableNetwork(Network):
         if new_loss.reduction == "none":
             raise ValueError("compile needs a loss that is one number per batch; got one with reduction=None.")
         if new_optimizer.owner not in (None, self):
-            raise ValueError("The optimizer holds the state of another model; create a new optimizer.")
+            raise ValueError("The optimizer belongs to another model; create a new one for each model.")
         self._choose_metrics((metrics, weighted_metrics), new_loss, self._units())
         if new_optimizer.owner is None:  # new, or a copy of another model's optimizer, whose state does not apply
             new_optimizer.iterations, new_optimizer.state = 0, {}
         self.optimizer, self.loss, self.run_eagerly = new_optimizer, new_loss, bool(run_eagerly)
         self.optimizer.owner = self
         self.mean_loss, self.history = Mean("loss"), History()
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """``loss`` and, for all metrics, ``compile_metrics``, as in Keras 3; see ``return_dict`` of ``evaluate``."""
+        if self.loss is None:
+            return []
+        return ["loss", "compile_metrics"] if self.metrics else ["loss"]
 
     def _choose_metrics(self, listed: tuple[Any, Any], loss: Loss, units: int | None) -> None:
         """Set the metrics that are listed, plain and weighted, as they fit the loss and the number of outputs."""

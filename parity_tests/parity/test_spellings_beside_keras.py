@@ -9,10 +9,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 import keras_impl
 import scratch
+from keras_impl.frameworks import FRAMEWORK, to_numpy
 from scratch.dropped_names import DEFAULTS
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
@@ -82,6 +84,8 @@ def test_defaults_of_arguments_that_scratch_lacks(program: Any, tmp_path: Path) 
         "Crossentropy": program.losses.BinaryCrossentropy,
         "SparseCategoricalCrossentropy": program.losses.SparseCategoricalCrossentropy,
         "Metric": program.metrics.BinaryAccuracy,
+        "save": partial(model.save, tmp_path / "m.keras"),
+        "load_model": partial(program.models.load_model, tmp_path / "m.keras"),
         "LearningRateSchedule": partial(program.optimizers.schedules.ExponentialDecay, 0.1, 10, 0.5),
         # Keras needs pydot to draw.
         "plot_model": partial(scratch.utils.plot_model, model, tmp_path / "m.svg") if program is scratch else dict,
@@ -289,3 +293,82 @@ def test_configs_of_initializers_and_regularizers() -> None:
         config = ours(**arguments).get_config()
         assert config.items() <= theirs(**arguments).get_config().items()
         assert ours.from_config(config).get_config() == config
+
+
+def test_defaults_of_compile_and_names_of_metrics() -> None:
+    for metrics in (None, ["accuracy"]):
+        ours, theirs = compiled("mse", metrics)
+        for model in (ours, theirs):
+            model.compile(loss="mse", metrics=metrics)
+        assert ours.metrics_names == theirs.metrics_names
+        config = ours.optimizer.get_config()
+        assert type(ours.optimizer).__name__ == type(theirs.optimizer).__name__
+        expected = theirs.optimizer.get_config()
+        for key in ("learning_rate", "rho", "momentum", "epsilon", "centered", "weight_decay", "clipnorm"):
+            assert config[key] == (pytest.approx(expected[key], rel=1e-7) if expected[key] else expected[key])
+    assert scratch.Sequential().metrics_names == keras.Sequential().metrics_names
+
+
+@pytest.mark.parametrize("name", ["relu", "softmax", "sigmoid", "tanh", "elu", "leaky_relu", "softplus"])
+def test_functions_as_activations(name: str) -> None:
+    ours = getattr(scratch.activations, name)(X)
+    np.testing.assert_allclose(ours, to_numpy(getattr(keras.activations, name)(X)), rtol=1e-6, atol=1e-7)
+    functions = [getattr(keras.activations, name)]
+    if FRAMEWORK == "tensorflow":
+        import tensorflow as tf
+
+        functions.append(getattr(tf.nn, name))
+    for function in functions:
+        np.testing.assert_allclose(function(X), ours, rtol=1e-6, atol=1e-7)
+        assert scratch.layers.Dense(3, activation=function).activation == name
+
+
+def test_a_model_is_saved_by_the_function_of_either_program(tmp_path: Path) -> None:
+    ours, theirs = compiled("mse", None)
+    for program, model in ((scratch, ours), (keras, theirs)):
+        program.models.save_model(model, tmp_path / "m.keras", overwrite=True)
+        for loader in (scratch, keras):
+            found = loader.models.load_model(tmp_path / "m.keras", custom_objects={}, safe_mode=True)
+            np.testing.assert_allclose(found.predict(X, verbose=0), ours.predict(X, verbose=0), rtol=1e-6)
+    for name in ("custom_objects", "safe_mode"):
+        with pytest.raises(TypeError, match=f"^scratch's load_model has no argument {name!r}"):
+            scratch.models.load_model(tmp_path / "m.keras", **{name: False})
+    with pytest.raises(TypeError, match=r"^scratch's save has no argument 'include_optimizer'\.$"):
+        scratch.models.save_model(ours, tmp_path / "m.keras", include_optimizer=False)
+
+
+def test_a_data_frame_with_columns_of_several_dtypes() -> None:
+    frame = pd.DataFrame({"a": [0.5, 1.5, 2.5, 3.5], "b": [True, False, True, True], "c": [1, 2, 3, 4]})
+    ours = scratch.Sequential([scratch.layers.Dense(1, input_shape=(3,))])
+    results = []
+    for model in (ours, keras_impl.to_keras(ours)):
+        model.compile("sgd", "mse")
+        history = model.fit(frame, frame["a"], shuffle=False, verbose=0).history["loss"]
+        results.append([*history, *model.predict(frame, verbose=0).ravel()])
+    np.testing.assert_allclose(*results, rtol=1e-5)
+    frame["d"] = list("abcd")
+    with pytest.raises(ValueError, match="x must hold real numbers; got dtype object"):
+        ours.predict(frame)
+    frame["d"] = pd.array([1, None, 2, 3], "Int64")
+    with pytest.raises(ValueError, match=r"x must hold finite numbers; got nan at index \(1, 3\)"):
+        ours.predict(frame)
+
+
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda module: module.he_normal(),
+        lambda module: module.he_normal(seed=1),
+        lambda module: module.random_normal(stddev=0.5),
+        lambda module: module.random_normal(0.25, 0.5),
+        lambda module: module.constant(0.5),
+        lambda module: module.variance_scaling(2.0, mode="fan_out"),
+        *(lambda module, name=name: getattr(module, name) for name in ("zeros", "lecun_uniform", "truncated_normal")),
+        *(lambda module, name=name: getattr(module, name)() for name in ("ones", "orthogonal", "glorot_uniform")),
+    ],
+)
+def test_initializers_in_lower_case(create: Any) -> None:
+    ours, theirs = (program.initializers.get(create(program.initializers)) for program in (scratch, keras))
+    assert type(ours).__name__ == type(theirs).__name__
+    configs = [initializer.get_config() | {"seed": ours.seed} for initializer in (ours, theirs)]
+    assert configs[0].items() <= configs[1].items()  # Keras's HeNormal also names what it is made of

@@ -37,7 +37,7 @@ def y_with(value: float) -> np.ndarray:
 CATEGORICAL: list[tuple[Any, Any, str]] = [
     (np.ones((6, 7)), Y, r"Layer 'dense' expects input of shape \(None, 4\); got \(None, 7\)"),
     (np.ones((6, 2, 2)), Y, r"Layer 'dense' expects input of shape \(None, 4\); got \(None, 2, 2\). Put Flatten\(\)"),
-    (np.ones(4), Y, r"Layer 'dense' expects input of shape \(None, 4\); got \(None,\)"),
+    (np.ones(4), Y, r"Layer 'dense' expects input of shape \(None, 4\); got \(4,\), one sample: pass a batch, "),
     (X, Y[:5], "x and y must hold the same number of samples; got 6 and 5"),
     (X, np.eye(4)[LABELS], r"y must be one-hot rows of 3, one entry per unit; got shape \(6, 4\)"),
     (
@@ -61,7 +61,7 @@ CATEGORICAL: list[tuple[Any, Any, str]] = [
     (X * 1j, Y, "x must hold real numbers; got dtype complex128"),
     (X, Y.astype(str), "y must hold real numbers"),
     ([[1, 2, 3, 4], [1, 2]], Y[:2], "x must be a rectangular array"),
-    (None, Y, "x must hold real numbers; got NoneType"),
+    (None, Y, "x must hold real numbers; got None: pass it"),
     ({1.0}, Y, r"x must be an array, a generator of batches or a utils\.PyDataset; got set\.$"),
     ([X, X], Y, r"x must be one array, the input of this model; got a list of 2 arrays\.$"),
     (X, [[1, 0, 0]], "x and y must hold the same number of samples; got 6 and 1"),

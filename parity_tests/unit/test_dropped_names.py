@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import scratch
+from scratch.callbacks import ModelCheckpoint, ReduceLROnPlateau
 from scratch.dropped_names import METHODS, MODULES
 from scratch.layers import Dense, Dropout, Input, InputLayer, Layer, LeakyReLU, ReLU
 from scratch.losses import LOSSES
@@ -42,7 +43,7 @@ def test_a_module(module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "name", "message"),
     [
-        ("scratch", "activations", "scratch has no activations; it has Input, Sequential, backend, .*, utils"),
+        ("scratch", "constraints", "scratch has no constraints; it has Input, Sequential, activations, .*, utils"),
         (
             "scratch.models",
             "Model",
@@ -83,6 +84,19 @@ def test_a_name_that_a_module_does_not_have(module: str, name: str, message: str
         (lambda: Dense(2, init="uniform"), "Dense has no argument 'init'; Keras 3 calls it 'kernel_initializer'."),
         (lambda: Dropout(p=0.5), "Dropout has no argument 'p'; Keras 3 calls it 'rate'."),
         (lambda: LeakyReLU(alpha=0.2), "LeakyReLU has no argument 'alpha'; Keras 3 calls it 'negative_slope'."),
+        (
+            lambda: ModelCheckpoint("m.keras", period=5),
+            "ModelCheckpoint has no argument 'period'; Keras 3 calls it 'save_freq'.",
+        ),
+        (
+            lambda: ReduceLROnPlateau(epsilon=0),
+            "ReduceLROnPlateau has no argument 'epsilon'; Keras 3 calls it 'min_delta'.",
+        ),
+        (lambda: Dense(2, activaton="relu"), "scratch's Dense has no argument 'activaton'; it has 'activation'."),
+        (
+            lambda: Dropout(0.5, inputshape=(3,)),
+            "scratch's Dropout has no argument 'inputshape'; it has 'input_shape'.",
+        ),
         (lambda: scratch.optimizers.SGD(lr=0.1), "SGD has no argument 'lr'; Keras 3 calls it 'learning_rate'."),
     ],
 )

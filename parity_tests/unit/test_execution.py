@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from parity_tests.unit.trainings import Training, dense_layers, double_first, results, wrap
-from scratch import layer, losses
+from scratch import activations, losses
 from scratch.callbacks import LambdaCallback
 from scratch.fusion import fused_step
 from scratch.layer import Layer
@@ -382,7 +382,7 @@ def test_a_loss_entered_in_the_table_trains_by_its_own_rule(monkeypatch: pytest.
 
 
 def test_an_activation_that_the_compiled_core_lacks_runs_layer_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layer, "ACTIVATIONS", (*layer.ACTIVATIONS, "doubled"))
+    monkeypatch.setattr(activations, "ACTIVATIONS", (*activations.ACTIVATIONS, "doubled"))
     monkeypatch.setattr(numba_ops, "doubled_forward", lambda x: 2 * x, raising=False)
     monkeypatch.setattr(numba_ops, "doubled_backward", lambda dout, out: 2 * dout, raising=False)
     training = Training(lambda: [Dense(8, "doubled"), Dense(3, "softmax")])

@@ -44,8 +44,17 @@ def test_config_and_repr() -> None:
 
 @pytest.mark.parametrize("name", ["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "zeros", "ones"])
 def test_functions_of_a_shape_and_a_generator(name: str) -> None:
-    drawn = getattr(initializers, name)(SHAPE, np.random.default_rng(0))
-    np.testing.assert_array_equal(drawn, initializers.get(name)(SHAPE, np.random.default_rng(0)))
+    function, expected = getattr(initializers, name), initializers.get(name)(SHAPE, np.random.default_rng(0))
+    np.testing.assert_array_equal(function(SHAPE, np.random.default_rng(0)), expected)
+    np.testing.assert_array_equal(function(shape=list(SHAPE), rng=np.random.default_rng(0)), expected)
+    assert repr(function()) == repr(initializers.get(function)) == repr(initializers.get(name))
+
+
+def test_functions_with_settings() -> None:
+    assert repr(initializers.identity(2.0)) == "Identity(gain=2.0)"
+    assert repr(initializers.random_normal(stddev=0.5)) == "RandomNormal(mean=0.0, stddev=0.5, seed=None)"
+    for class_, name in zip(initializers.CLASSES, initializers.INITIALIZERS, strict=True):
+        assert getattr(initializers, name).initializer is class_
 
 
 def test_bits_of_the_default_initializer() -> None:

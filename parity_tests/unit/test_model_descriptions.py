@@ -77,6 +77,8 @@ def test_a_picture_that_is_not_drawn(tmp_path: Path) -> None:
         utils.plot_model(new_model(), tmp_path / "m.gif")
     with pytest.raises(ValueError, match="has no weights yet"):
         utils.plot_model(Sequential([Dense(3)]), tmp_path / "m.png", show_shapes=True)
+    with pytest.raises(ValueError, match="plot_model needs a model with layers; 'empty' has none"):
+        utils.plot_model(Sequential(name="empty"), tmp_path / "m.png")
     with pytest.raises(TypeError, match=r"^scratch's plot_model has no argument 'show_dtype'"):
         utils.plot_model(new_model(), tmp_path / "m.png", False, True)  # Keras's order of the arguments
     with pytest.raises(AttributeError, match=r"^scratch\.utils has no plot_history; it"):

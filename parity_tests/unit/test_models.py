@@ -120,7 +120,7 @@ def test_a_copied_model_owns_its_optimizer(blobs: Data) -> None:
         assert duplicate.optimizer.owner is duplicate
         duplicate.compile(duplicate.optimizer, "categorical_crossentropy")
         assert (duplicate.optimizer.iterations, len(duplicate.optimizer.v)) == (2, 4)
-        with pytest.raises(ValueError, match="The optimizer holds the state of another model"):
+        with pytest.raises(ValueError, match="The optimizer belongs to another model"):
             classifier().compile(duplicate.optimizer, "categorical_crossentropy")
     assert pair[0] is pair[1].optimizer
     assert copy.copy(model).optimizer.owner is model  # it is shared, not copied

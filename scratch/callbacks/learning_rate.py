@@ -8,6 +8,7 @@ import numpy as np
 from scratch.callbacks.callback import Callback, Logs
 from scratch.callbacks.monitor import Monitor
 from scratch.checks import check_integer, check_number
+from scratch.dropped_names import renamed
 from scratch.utils import print_now, warn_user
 
 
@@ -83,6 +84,7 @@ class ReduceLROnPlateau(Monitor):
         ValueError: if an argument has a wrong type or range; at the beginning of ``fit``, as ``Monitor``.
     """
 
+    @renamed(epsilon="min_delta")
     def __init__(
         self,
         monitor: str = "val_loss",

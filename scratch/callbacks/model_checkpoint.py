@@ -9,6 +9,7 @@ from scratch.callbacks.callback import Logs, may_skip_batches
 from scratch.callbacks.frequency import Frequency
 from scratch.callbacks.monitor import Monitor
 from scratch.checks import check_number
+from scratch.dropped_names import renamed
 from scratch.files import check_writable, make_folder, named
 from scratch.saving import archive, weights
 from scratch.utils import print_now, warn_user
@@ -39,6 +40,7 @@ class ModelCheckpoint(Monitor):
             first epoch; the previous file is kept.
     """
 
+    @renamed(period="save_freq")
     def __init__(
         self,
         filepath: str | os.PathLike[str],

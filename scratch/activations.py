@@ -3,47 +3,59 @@
 A layer computes its activation by name, on its backend; ``get`` returns the name for a function.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scratch.checks import check_name
+from scratch.checks import check_name, check_numeric
 from scratch.ops import numpy_ops
 from scratch.utils import Array
 
-Activation = str | Callable[..., Any] | None  # what layers take
+ActivationLike = str | Callable[..., Any] | None  # what layers take
 # ``ops`` has a _forward and a _backward for each.
 ACTIVATIONS = ("linear", "relu", "sigmoid", "softmax", "tanh", "elu", "leaky_relu", "softplus")
+MODULES = (("scratch", "activations"), ("keras", "activations"), ("tensorflow", "nn"))  # whose functions layers know
 
 
-def _function(name: str) -> Callable[[ArrayLike], Array]:
+def _function(name: str) -> Callable[..., Array]:
     """Return an activation as a function of an array."""
     forward = getattr(numpy_ops, f"{name}_forward")
 
-    def activation(x: ArrayLike) -> Array:
-        array = np.asarray(x)
-        result: Array = forward(array if array.dtype.kind == "f" else array.astype(np.float32))
+    def activation(x: ArrayLike, **options: float) -> Array:
+        array = check_numeric("x", x)
+        result: Array = forward(array if array.dtype.kind == "f" else array.astype(np.float32), **options)
         return result
 
     activation.__name__ = activation.__qualname__ = name
-    activation.__doc__ = f"Return the activation {name!r} of an array, element by element; softmax of each row."
+    activation.__doc__ = (
+        f"Return {name}(x), in the dtype of x; float32 for integers.  See ``numpy_ops.{name}_forward``."
+    )
     return activation
 
 
-linear, relu, sigmoid, softmax = (_function(name) for name in ACTIVATIONS[:4])
-tanh, elu, leaky_relu, softplus = (_function(name) for name in ACTIVATIONS[4:])
+linear = _function("linear")
+relu = _function("relu")
+sigmoid = _function("sigmoid")
+softmax = _function("softmax")
+tanh = _function("tanh")
+elu = _function("elu")
+leaky_relu = _function("leaky_relu")
+softplus = _function("softplus")
 
 
-def get(activation: Activation) -> str:
-    """Return the name of an activation, for its name, None, or a function of this module, of Keras or of TensorFlow.
+def get(activation: ActivationLike) -> str:
+    """Return the name of an activation, for its name, None, or a function of this module, of Keras or of ``tf.nn``.
 
     Raises:
         ValueError: if there is no such activation; the message lists the names.
     """
-    package = (getattr(activation, "__module__", None) or "").partition(".")[0]
-    if callable(activation) and package in ("scratch", "keras", "tensorflow"):  # such as tf.nn.relu
-        name = getattr(activation, "__name__", "").removesuffix("_v2")
-        activation = name if name in ACTIVATIONS else activation
+    if callable(activation):
+        for package, module in MODULES:
+            functions = getattr(sys.modules.get(package), module, None)
+            for name in ACTIVATIONS:
+                if getattr(functions, name, None) is activation:
+                    return name
     return check_name("activation", "linear" if activation is None else activation, ACTIVATIONS)

@@ -22,7 +22,7 @@ def check_name(kind: str, name: object, known: Collection[str]) -> str:
         return name
     if not callable(name):
         raise ValueError(f"Unknown {kind} {name!r}: choose one of {', '.join(known)}.")
-    given = getattr(name, "__name__", type(name).__name__)  # of a function or class, such as tf.nn.relu
+    given = getattr(name, "__name__", type(name).__name__)  # of a function or class
     if hasattr(name, "compute_output_shape"):  # a layer
         fix = "list the layer in the model, after this one"
     elif given.lower() in known:
@@ -71,21 +71,22 @@ def check_list(argument: str, value: Sequence[T] | None) -> list[T]:
 def check_numeric(argument: str, value: ArrayLike) -> Array:
     """Return ``value`` as an array of real numbers, without a copy, or raise a ``ValueError``."""
     try:
-        array = np.asarray(value)
+        array = np.asarray(_data_frame_as_array(value) if hasattr(value, "columns") else value)
     except ValueError:
         raise ValueError(f"{argument} must be a rectangular array; got rows of different lengths.") from None
-    if array.dtype == object:
-        array = _from_data_frame(value, array)
     if array.dtype.kind not in "biuf":
-        found = f"dtype {array.dtype}" if array.ndim else "None: pass it" if value is None else type(value).__name__
+        kind = f"None: pass {argument}" if value is None else type(value).__name__
+        found = f"dtype {array.dtype}" if array.ndim else kind
         raise ValueError(f"{argument} must hold real numbers; got {found}.")
     return array
 
 
-def _from_data_frame(value: Any, array: Array) -> Array:
-    """Return a data frame of pandas whose columns are numbers of several dtypes as float64; otherwise the array."""
-    kinds = [getattr(dtype, "kind", "O") for dtype in getattr(value, "dtypes", "O")]
-    return value.to_numpy(np.float64, na_value=np.nan) if set(kinds) <= set("biuf") else array
+def _data_frame_as_array(frame: Any) -> Any:
+    """Return a data frame of pandas whose columns are numbers of several dtypes as float64; another one as it is."""
+    dtypes = set(frame.dtypes)
+    is_numeric = {getattr(dtype, "kind", "O") for dtype in dtypes} <= set("biuf")
+    is_mixed = len(dtypes) > 1 or not all(isinstance(dtype, np.dtype) for dtype in dtypes)
+    return frame.to_numpy(np.float64, na_value=np.nan) if is_numeric and is_mixed else frame
 
 
 def check_array(argument: str, value: ArrayLike, dtype: np.dtype[Any] | None = None) -> Array:

@@ -2,8 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from opcode import opmap
 from types import ModuleType
@@ -168,17 +167,30 @@ def refuse_unknown_arguments(
         arguments: the names that it has, of which the error names one that is spelled like an unknown one.
     """
     if names := unknown_arguments(given, *owners):
-        meant = get_close_matches(names[0], arguments, 1, 0.8)
+        from difflib import get_close_matches  # only for an error
+
+        meant = [match for name in names for match in get_close_matches(name, arguments, 1, 0.8)]
         hint = f"; it has {meant[0]!r}" if meant else ""
         raise TypeError(f"scratch's {label} has no argument {', '.join(map(repr, names))}{hint}.")
 
 
 def refuse_in_constructor(new: object, given: Mapping[str, object]) -> None:
     """Raise the ``TypeError`` of ``refuse_unknown_arguments`` for the constructor of a new object."""
-    if given:
-        classes = type(new).__mro__
-        arguments = [name for cls in classes for name in inspect.signature(cls).parameters]
-        refuse_unknown_arguments(type(new).__name__, given, *(cls.__name__ for cls in classes), arguments=arguments)
+    owners = [cls.__name__ for cls in type(new).__mro__]
+    if unknown_arguments(given, *owners):
+        arguments = set(_arguments(type(new))) - given.keys()
+        refuse_unknown_arguments(type(new).__name__, given, *owners, arguments=sorted(arguments))
+
+
+def _arguments(cls: type) -> Iterator[str]:
+    """Yield the names of the arguments of a class of scratch, or derived from one."""
+    for base in cls.__mro__:
+        if base is cls or base.__module__.partition(".")[0] == "scratch":
+            for name, parameter in inspect.signature(base).parameters.items():
+                if parameter.kind is parameter.KEYWORD_ONLY or (
+                    base is cls and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+                ):
+                    yield name
 
 
 def renamed(**new_names: str) -> Callable[[F], F]:

@@ -9,7 +9,7 @@ the weights instead of the seed.
 import math
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -243,23 +243,36 @@ INITIALIZERS: dict[str, type[ConfiguredInitializer]] = {utils.snake_case(class_.
 ALIASES = {"normal": "random_normal", "uniform": "random_uniform", "one": "ones", "zero": "zeros"}  # as in Keras
 
 
-class Spelling(NamedTuple):
+class _Spelling:
     """Another spelling of a class: ``he_normal(seed=1)`` is an object, as in Keras; ``he_normal(shape, rng)`` draws."""
 
-    initializer: type[ConfiguredInitializer]
+    def __init__(self, initializer: type[ConfiguredInitializer]) -> None:
+        self.initializer = initializer
 
     def __call__(self, *arguments: Any, **settings: Any) -> Any:
         """Return an initializer with these settings or, for a shape, an array."""
-        is_shape = "shape" in settings or isinstance(next(iter(arguments), None), tuple | list)
+        is_shape = "shape" in settings or isinstance(next(iter(arguments), None), tuple)
         return (self.initializer() if is_shape else self.initializer)(*arguments, **settings)
 
+    def __repr__(self) -> str:
+        return repr(self.initializer())
 
-glorot_uniform, glorot_normal, he_uniform, he_normal, zeros, ones, random_uniform, random_normal = map(
-    Spelling, CLASSES[:8]
-)
-lecun_uniform, lecun_normal, truncated_normal, variance_scaling, constant, orthogonal, identity = map(
-    Spelling, CLASSES[8:]
-)
+
+glorot_uniform = _Spelling(GlorotUniform)
+glorot_normal = _Spelling(GlorotNormal)
+he_uniform = _Spelling(HeUniform)
+he_normal = _Spelling(HeNormal)
+lecun_uniform = _Spelling(LecunUniform)
+lecun_normal = _Spelling(LecunNormal)
+random_uniform = _Spelling(RandomUniform)
+random_normal = _Spelling(RandomNormal)
+truncated_normal = _Spelling(TruncatedNormal)
+variance_scaling = _Spelling(VarianceScaling)
+orthogonal = _Spelling(Orthogonal)
+identity = _Spelling(Identity)
+zeros = _Spelling(Zeros)
+ones = _Spelling(Ones)
+constant = _Spelling(Constant)
 
 
 def get(initializer: str | Initializer | type[ConfiguredInitializer]) -> Initializer:
@@ -268,7 +281,7 @@ def get(initializer: str | Initializer | type[ConfiguredInitializer]) -> Initial
     Raises:
         ValueError: if the name is unknown; the message lists the known names.
     """
-    if isinstance(initializer, Spelling):
+    if isinstance(initializer, _Spelling):
         return cast(Initializer, initializer())
     if isinstance(initializer, type) and issubclass(initializer, ConfiguredInitializer):
         return initializer()

@@ -32,9 +32,9 @@ def gradient_name(parameter: str) -> str:
 
 def found_instead(input_shape: Shape, expected: Shape, fix: str = "") -> str:
     """Return the end of an error about the shape of an input: the shape, and what to do."""
-    if input_shape == expected[1:]:
+    if len(input_shape) == 1 or input_shape == expected[1:]:
         return f"{input_shape}, one sample: pass a batch, such as x[np.newaxis]."
-    return f"{(None, *input_shape[1:])}.{fix}"
+    return f"{(None, *input_shape[1:])}.{fix if len(input_shape) > 2 else ''}"
 
 
 class Common(TypedDict, total=False):
@@ -71,7 +71,7 @@ class Layer:
 
     def __init__(
         self,
-        activation: activations.Activation = None,
+        activation: activations.ActivationLike = None,
         /,
         *,
         input_shape: tuple[int, ...] | None = None,
@@ -109,7 +109,7 @@ class Layer:
 
     @property
     def activation(self) -> str:
-        """Name of the activation function; None may be assigned for ``'linear'``.
+        """Name of the activation function; a name, a function or None may be assigned.
 
         Raises:
             AttributeError: if it is assigned, and the constructor of the layer's class has no such argument.
@@ -117,12 +117,13 @@ class Layer:
         return self._activation
 
     @activation.setter
-    def activation(self, new: activations.Activation) -> None:
+    def activation(self, new: activations.ActivationLike) -> None:
         # The constructor of a user's class may pass on arguments that it does not name, such as **options.
         cls = next(c for c in type(self).__mro__ if c.__module__.partition(".")[0] == "scratch")
         if "activation" not in inspect.signature(cls).parameters:
+            given = getattr(new, "__name__", new)
             raise AttributeError(
-                f"The activation of the {cls.__name__} {self.name!r} cannot be changed to {new!r}; add an Activation "
+                f"The activation of the {cls.__name__} {self.name!r} cannot be changed to {given!r}; add an Activation "
                 "layer after it."
             )
         self._activation = activations.get(new)
@@ -299,7 +300,7 @@ class Layer:
                 "API, so list the layers in a Sequential model."
             )
         batch = check_array("x", x, self.dtype)
-        self.compute_output_shape((None, *batch.shape[1:]))
+        self.compute_output_shape(batch.shape)
         if not self.built:
             self.build((None, *batch.shape[1:]))
         return self.forward(np.asarray(batch, self.dtype), **utils.accepted(self.forward, training=training))

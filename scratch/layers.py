@@ -127,7 +127,7 @@ class Activation(Layer):
 
     fused_rule = "activation"
 
-    def __init__(self, activation: activations.Activation, **common: Unpack[Common]) -> None:
+    def __init__(self, activation: activations.ActivationLike, **common: Unpack[Common]) -> None:
         super().__init__(activation, **common)
 
 
@@ -154,7 +154,7 @@ class Dense(Layer):
 
     Args:
         units: number of outputs.
-        activation: name of an activation function; ``None`` is the linear one.
+        activation: an activation function, by its name, or such as ``activations.relu``; ``None`` is the linear one.
         use_bias: whether to add b.
         kernel_initializer: initial W: a name, one of ``scratch.initializers``, or a function of ``(shape, rng)``.
         bias_initializer: initial b, likewise.
@@ -173,7 +173,7 @@ class Dense(Layer):
     def __init__(
         self,
         units: int,
-        activation: activations.Activation = None,
+        activation: activations.ActivationLike = None,
         use_bias: bool = True,
         kernel_initializer: str | initializers.Initializer = "glorot_uniform",
         bias_initializer: str | initializers.Initializer = "zeros",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scratch import losses
-from scratch.checks import check_list, check_name, check_number, check_same_length
+from scratch.checks import check_list, check_name, check_number, check_numeric, check_same_length
 from scratch.dropped_names import refuse_in_constructor
 from scratch.losses import Loss
 from scratch.sample_weights import weights_of
@@ -97,7 +97,7 @@ class Metric(Mean, Configured):
         if values.dtype == object:
             raise ValueError(f"The metric {self.name!r} must return numbers; got {values.reshape(-1)[0]!r}.")
         values = values.reshape(len(values), -1).mean(axis=1) if values.ndim > 1 else values
-        if sample_weight is not None and np.ndim(sample_weight) == 0:
+        if sample_weight is not None and check_numeric("sample_weight", sample_weight).ndim == 0:
             values, truth, sample_weight = values.mean(keepdims=True), truth[:1], np.reshape(sample_weight, 1)
         self.add_values(values, weights_of(truth, sample_weight))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from scratch import ops, saving
-from scratch.checks import check_name
+from scratch.checks import check_boolean, check_name
 from scratch.dropped_names import METHODS, refuse_unknown_arguments
 from scratch.files import FileError, named
 from scratch.layer import gradient_name
@@ -190,6 +190,7 @@ def load_model(
         ValueError: if the backend is unknown.
     """
     refuse_unknown_arguments("load_model", unknown, "load_model")
+    check_boolean("compile", compile)  # Keras's second argument is custom_objects
     description, arrays = saving.archive.read(filepath, with_compile=compile)
     check_name("backend", backend, ops.BACKENDS)  # not an error of the file
     with named(Path(filepath)):

@@ -88,7 +88,7 @@ class TrainableNetwork(Network):
         """``loss`` and, for all metrics, ``compile_metrics``, as in Keras 3; see ``return_dict`` of ``evaluate``."""
         if self.loss is None:
             return []
-        return ["loss", "compile_metrics"] if self.metrics else ["loss"]
+        return ["loss"] if self._listed_metrics == (None, None) else ["loss", "compile_metrics"]
 
     def _choose_metrics(self, listed: tuple[Any, Any], loss: Loss, units: int | None) -> None:
         """Set the metrics that are listed, plain and weighted, as they fit the loss and the number of outputs."""

@@ -1,11 +1,16 @@
 """Activation functions of arrays, and the functions that layers take as activations."""
 
+import functools
+import sys
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from scratch import activations
 from scratch.activations import ACTIVATIONS, relu
-from scratch.layers import Activation, Dense
+from scratch.layers import Activation, Dense, Flatten
 from scratch.ops import numpy_ops
 
 X = np.array([[-2.0, -0.5, 0.0, 0.5, 2.0]])
@@ -15,7 +20,7 @@ X = np.array([[-2.0, -0.5, 0.0, 0.5, 2.0]])
 def test_a_function_computes_what_a_layer_computes(name: str) -> None:
     function = getattr(activations, name)
     assert function.__name__ == function.__qualname__ == name
-    assert function.__doc__.startswith(f"Return the activation {name!r} of an array")
+    assert function.__doc__.startswith(f"Return {name}(x), ")
     np.testing.assert_array_equal(function(X), getattr(numpy_ops, f"{name}_forward")(X))
     np.testing.assert_allclose(function(X.tolist()), Activation(name)(X), rtol=1e-6)
 
@@ -36,23 +41,38 @@ def test_layers_take_the_functions_and_know_their_names(name: str) -> None:
     assert dense.activation == Activation(None).activation == "linear"
 
 
-def function(module: str, name: str) -> object:
-    """Return a function that looks as if it were one of another package."""
-
-    def made(x: np.ndarray) -> np.ndarray:
+def test_functions_of_keras_and_tensorflow_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gelu(x: np.ndarray) -> np.ndarray:
         return x
 
-    made.__module__, made.__name__ = module, name
-    return made
+    def softmax_v2(x: np.ndarray) -> np.ndarray:
+        return x
+
+    @functools.wraps(relu)
+    def capped(x: np.ndarray) -> np.ndarray:
+        return np.minimum(relu(x), 6)
+
+    for package, module in (("keras", "activations"), ("tensorflow", "nn")):
+        part = SimpleNamespace(softmax=softmax_v2, gelu=gelu)
+        monkeypatch.setitem(sys.modules, package, SimpleNamespace(**{module: part}))
+        assert activations.get(softmax_v2) == Dense(3, softmax_v2).activation == "softmax"
+        with pytest.raises(ValueError, match=r"^activation must be a name; got gelu: choose one of linear, "):
+            activations.get(gelu)
+        monkeypatch.delitem(sys.modules, package)
+    with pytest.raises(ValueError, match=r"^activation must be a name; got softmax_v2: "):
+        activations.get(softmax_v2)
+    with pytest.raises(ValueError, match=r"^activation must be a name; got relu: pass activation='relu'"):
+        activations.get(capped)
+    with pytest.raises(AttributeError, match="of the Flatten 'flatten' cannot be changed to 'relu'; add an Activation"):
+        Flatten().activation = relu
 
 
-def test_functions_of_keras_and_tensorflow_are_known_by_name() -> None:
-    for module in ("keras.src.activations.activations", "tensorflow.python.ops.nn_ops"):
-        assert activations.get(function(module, "elu")) == "elu"
-        assert activations.get(function(module, "softmax_v2")) == "softmax"
-        with pytest.raises(ValueError, match=r"^activation must be a name; got selu: choose one of linear, "):
-            activations.get(function(module, "selu"))
-    # jax.nn.leaky_relu has another slope, and a function of the user's may be anything.
-    for module in ("jax.nn", "__main__", "kerastuner"):
-        with pytest.raises(ValueError, match=r"^activation must be a name; got leaky_relu: pass activation='leaky_re"):
-            activations.get(function(module, "leaky_relu"))
+@pytest.mark.parametrize("x", [None, 1j, "a", [[1], [1, 2]]])
+def test_other_inputs_are_refused(x: Any) -> None:
+    with pytest.raises(ValueError, match=r"^x must "):
+        relu(x)
+
+
+def test_settings() -> None:
+    np.testing.assert_array_equal(activations.leaky_relu([-2.0, 2.0], negative_slope=0.5), [-1, 2])
+    np.testing.assert_array_equal(activations.elu([-1.0], alpha=2), 2 * activations.elu([-1.0]))

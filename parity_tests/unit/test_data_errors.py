@@ -61,7 +61,7 @@ CATEGORICAL: list[tuple[Any, Any, str]] = [
     (X * 1j, Y, "x must hold real numbers; got dtype complex128"),
     (X, Y.astype(str), "y must hold real numbers"),
     ([[1, 2, 3, 4], [1, 2]], Y[:2], "x must be a rectangular array"),
-    (None, Y, "x must hold real numbers; got None: pass it"),
+    (None, Y, "x must hold real numbers; got None: pass x"),
     ({1.0}, Y, r"x must be an array, a generator of batches or a utils\.PyDataset; got set\.$"),
     ([X, X], Y, r"x must be one array, the input of this model; got a list of 2 arrays\.$"),
     (X, [[1, 0, 0]], "x and y must hold the same number of samples; got 6 and 1"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import scratch
-from scratch.callbacks import ModelCheckpoint, ReduceLROnPlateau
+from scratch.callbacks import ReduceLROnPlateau
 from scratch.dropped_names import METHODS, MODULES
 from scratch.layers import Dense, Dropout, Input, InputLayer, Layer, LeakyReLU, ReLU
 from scratch.losses import LOSSES
@@ -84,9 +84,16 @@ def test_a_name_that_a_module_does_not_have(module: str, name: str, message: str
         (lambda: Dense(2, init="uniform"), "Dense has no argument 'init'; Keras 3 calls it 'kernel_initializer'."),
         (lambda: Dropout(p=0.5), "Dropout has no argument 'p'; Keras 3 calls it 'rate'."),
         (lambda: LeakyReLU(alpha=0.2), "LeakyReLU has no argument 'alpha'; Keras 3 calls it 'negative_slope'."),
+        (lambda: Dropout(0.5, activation="relu"), "scratch's Dropout has no argument 'activation'."),
+        (lambda: Dense(3, comon=1), "scratch's Dense has no argument 'comon'."),
         (
-            lambda: ModelCheckpoint("m.keras", period=5),
-            "ModelCheckpoint has no argument 'period'; Keras 3 calls it 'save_freq'.",
+            lambda: Dense(3, foo=1, kernel_regulariser=1),
+            "scratch's Dense has no argument 'foo', 'kernel_regulariser'; it has 'kernel_regularizer'.",
+        ),
+        (lambda: type("Own", (Dense, dict), {})(3, nam=1), "scratch's Own has no argument 'nam'; it has 'name'."),
+        (
+            lambda: scratch.losses.MeanSquaredError(label_smoothing=0.1),
+            "scratch's MeanSquaredError has no argument 'label_smoothing'.",
         ),
         (
             lambda: ReduceLROnPlateau(epsilon=0),

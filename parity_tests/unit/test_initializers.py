@@ -46,12 +46,15 @@ def test_config_and_repr() -> None:
 def test_functions_of_a_shape_and_a_generator(name: str) -> None:
     function, expected = getattr(initializers, name), initializers.get(name)(SHAPE, np.random.default_rng(0))
     np.testing.assert_array_equal(function(SHAPE, np.random.default_rng(0)), expected)
-    np.testing.assert_array_equal(function(shape=list(SHAPE), rng=np.random.default_rng(0)), expected)
-    assert repr(function()) == repr(initializers.get(function)) == repr(initializers.get(name))
+    np.testing.assert_array_equal(function(shape=SHAPE, rng=np.random.default_rng(0)), expected)
+    assert repr(function()) == repr(function) == repr(initializers.get(function)) == repr(initializers.get(name))
 
 
 def test_functions_with_settings() -> None:
     assert repr(initializers.identity(2.0)) == "Identity(gain=2.0)"
+    assert repr(initializers.he_normal(seed=1)) == "HeNormal(seed=1)"
+    with pytest.raises(ValueError, match=r"value must be a finite number; got \[1, 2\]"):
+        initializers.constant([1, 2])
     assert repr(initializers.random_normal(stddev=0.5)) == "RandomNormal(mean=0.0, stddev=0.5, seed=None)"
     for class_, name in zip(initializers.CLASSES, initializers.INITIALIZERS, strict=True):
         assert getattr(initializers, name).initializer is class_

@@ -9,7 +9,6 @@ from scratch.callbacks.callback import Logs, may_skip_batches
 from scratch.callbacks.frequency import Frequency
 from scratch.callbacks.monitor import Monitor
 from scratch.checks import check_number
-from scratch.dropped_names import renamed
 from scratch.files import check_writable, make_folder, named
 from scratch.saving import archive, weights
 from scratch.utils import print_now, warn_user
@@ -40,7 +39,6 @@ class ModelCheckpoint(Monitor):
             first epoch; the previous file is kept.
     """
 
-    @renamed(period="save_freq")
     def __init__(
         self,
         filepath: str | os.PathLike[str],

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from scratch import ops
-from scratch.checks import check_array, check_boolean, check_name, check_number, check_same_length
+from scratch.checks import check_array, check_boolean, check_name, check_number, check_numeric, check_same_length
 from scratch.dropped_names import refuse_in_constructor
 from scratch.sample_weights import weights_of
 from scratch.utils import Array, Configured, Shape, overridden
@@ -140,7 +140,7 @@ class Loss(Configured):
         y = y if y.dtype.kind == "f" else y.astype(np.float32)
         truth = self.check_targets(y_true, (None, *y.shape[1:]), "y_true")
         check_same_length("y_true", truth, "y_pred", y)
-        if sample_weight is not None and np.ndim(sample_weight) == 0:
+        if sample_weight is not None and check_numeric("sample_weight", sample_weight).ndim == 0:
             sample_weight = np.full(len(y), sample_weight)
         t, weights = self.targets(truth, y.shape[1], y.dtype), weights_of(truth, sample_weight)
         if weights is None:

@@ -48,18 +48,6 @@ __all__ = [
     "utils",
 ]
 dropped_names.refuse_unknown_names(
-    *(
-        sys.modules[__name__],
-        activations,
-        backend,
-        callbacks,
-        datasets,
-        initializers,
-        layers,
-        losses,
-        metrics,
-        models,
-        ops,
-    ),
-    *(optimizers, optimizers.schedules, regularizers, saving, utils),
+    *(sys.modules[__name__], activations, backend, callbacks, datasets, initializers, layers, losses, metrics),
+    *(models, ops, optimizers, optimizers.schedules, regularizers, saving, utils),
 )

@@ -71,7 +71,8 @@ def check_list(argument: str, value: Sequence[T] | None) -> list[T]:
 def check_numeric(argument: str, value: ArrayLike) -> Array:
     """Return ``value`` as an array of real numbers, without a copy, or raise a ``ValueError``."""
     try:
-        array = np.asarray(_data_frame_as_array(value) if hasattr(value, "columns") else value)
+        is_frame = hasattr(value, "columns") and hasattr(value, "dtypes")
+        array = np.asarray(_data_frame_as_array(value) if is_frame else value)
     except ValueError:
         raise ValueError(f"{argument} must be a rectangular array; got rows of different lengths.") from None
     if array.dtype.kind not in "biuf":

@@ -187,7 +187,7 @@ def load_model(
         TypeError: if there is another argument.
         FileError: (a ``ValueError``) if the file is missing or damaged, or if scratch does not support a layer or a
             setting; the message names it.
-        ValueError: if the backend is unknown.
+        ValueError: if the backend is unknown, or ``compile`` is not a boolean.
     """
     refuse_unknown_arguments("load_model", unknown, "load_model")
     check_boolean("compile", compile)  # Keras's second argument is custom_objects

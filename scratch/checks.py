@@ -76,8 +76,8 @@ def check_numeric(argument: str, value: ArrayLike) -> Array:
     except ValueError:
         raise ValueError(f"{argument} must be a rectangular array; got rows of different lengths.") from None
     if array.dtype.kind not in "biuf":
-        kind = f"None: pass {argument}" if value is None else type(value).__name__
-        found = f"dtype {array.dtype}" if array.ndim else kind
+        found = f"dtype {array.dtype}" if array.ndim else type(value).__name__
+        found = f"None: pass {argument}" if value is None else found
         raise ValueError(f"{argument} must hold real numbers; got {found}.")
     return array
 

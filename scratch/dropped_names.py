@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from opcode import opmap
 from types import ModuleType
@@ -155,31 +155,26 @@ def unknown_arguments(given: Mapping[str, object], *owners: str) -> list[str]:
     ]
 
 
-def refuse_unknown_arguments(
-    label: str, given: Mapping[str, object], *owners: str, arguments: Iterable[str] = ()
-) -> None:
-    """Raise a ``TypeError`` if there are ``unknown_arguments``.
-
-    Args:
-        label: what the error calls the function or class.
-        given: values by name.
-        *owners: the method, or the class and its base classes.
-        arguments: the names that it has, of which the error names one that is spelled like an unknown one.
-    """
+def refuse_unknown_arguments(label: str, given: Mapping[str, object], *owners: str) -> None:
+    """Raise a ``TypeError``, which calls the function or class ``label``, if there are ``unknown_arguments``."""
     if names := unknown_arguments(given, *owners):
-        from difflib import get_close_matches  # only for an error
-
-        meant = [match for name in names for match in get_close_matches(name, arguments, 1, 0.8)]
-        hint = f"; it has {meant[0]!r}" if meant else ""
-        raise TypeError(f"scratch's {label} has no argument {', '.join(map(repr, names))}{hint}.")
+        raise _unknown(label, names)
 
 
 def refuse_in_constructor(new: object, given: Mapping[str, object]) -> None:
-    """Raise the ``TypeError`` of ``refuse_unknown_arguments`` for the constructor of a new object."""
-    owners = [cls.__name__ for cls in type(new).__mro__]
-    if unknown_arguments(given, *owners):
-        arguments = set(_arguments(type(new))) - given.keys()
-        refuse_unknown_arguments(type(new).__name__, given, *owners, arguments=sorted(arguments))
+    """Do as ``refuse_unknown_arguments`` for the constructor of a new object; the error also corrects the spelling."""
+    cls = type(new)
+    if names := unknown_arguments(given, *(base.__name__ for base in cls.__mro__)):
+        raise _unknown(cls.__name__, names, sorted(set(_arguments(cls)) - given.keys()))
+
+
+def _unknown(label: str, names: Sequence[str], arguments: Sequence[str] = ()) -> TypeError:
+    """Return the error for unknown arguments; it names one of ``arguments`` that is spelled like one of them."""
+    from difflib import get_close_matches  # only for an error
+
+    meant = [match for name in names for match in get_close_matches(name, arguments, 1, 0.8)]
+    hint = f"; it has {meant[0]!r}" if meant else ""
+    return TypeError(f"scratch's {label} has no argument {', '.join(map(repr, names))}{hint}.")
 
 
 def _arguments(cls: type) -> Iterator[str]:

@@ -281,10 +281,9 @@ def get(initializer: str | Initializer | type[ConfiguredInitializer]) -> Initial
     Raises:
         ValueError: if the name is unknown; the message lists the known names.
     """
-    if isinstance(initializer, _Spelling):
-        return cast(Initializer, initializer())
-    if isinstance(initializer, type) and issubclass(initializer, ConfiguredInitializer):
-        return initializer()
+    class_ = initializer.initializer if isinstance(initializer, _Spelling) else initializer
+    if isinstance(class_, type) and issubclass(class_, ConfiguredInitializer):
+        return class_()
     if callable(initializer):
         return cast(Initializer, initializer)
     names = {class_.__name__: name for name, class_ in INITIALIZERS.items()} | ALIASES

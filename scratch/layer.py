@@ -4,7 +4,7 @@ A layer maps a batch (N, …) to its output with ``forward`` and sends gradients
 in an activation function; the default is the linear one.
 
 To add an activation function: write ``{name}_forward`` and ``{name}_backward`` in ``ops/numpy_ops.py`` and
-``ops/numba_ops.py``, and enter the name in ``ACTIVATIONS`` of ``activations``.
+``ops/numba_ops.py``, and enter the name and its function in ``activations.py``.
 """
 
 import inspect

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import pytest
 
+import keras_impl
 import scratch
 
 MODULES = (
@@ -59,3 +60,18 @@ def test_defaults_are_compared() -> None:
         assert defaults(program.layers.LeakyReLU)["negative_slope"] == 0.3
         assert defaults(program.callbacks.EarlyStopping)["patience"] == 0
     assert len(list(common(scratch.layers, keras.layers))) > 10
+
+
+def test_defaults_of_compile_and_names_of_metrics() -> None:
+    for metrics in (None, [], ["accuracy"]):
+        ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])
+        theirs = keras_impl.to_keras(ours)
+        for model in (ours, theirs):
+            model.compile(loss="mse", metrics=metrics)
+        assert ours.metrics_names == theirs.metrics_names
+        config = ours.optimizer.get_config()
+        assert type(ours.optimizer).__name__ == type(theirs.optimizer).__name__
+        expected = theirs.optimizer.get_config()
+        for key in ("learning_rate", "rho", "momentum", "epsilon", "centered", "weight_decay", "clipnorm"):
+            assert config[key] == (pytest.approx(expected[key], rel=1e-7) if expected[key] else expected[key])
+    assert scratch.Sequential().metrics_names == keras.Sequential().metrics_names

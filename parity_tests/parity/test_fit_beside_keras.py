@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 import keras_impl
@@ -233,3 +234,23 @@ def test_a_layer_without_a_model_follows_the_seed(program: Any) -> None:
         program.Sequential([program.Input((4,)), *hidden])
         kernels.append(program.Sequential([program.layers.Dense(3, input_shape=(4,))]).get_weights()[0])
     np.testing.assert_array_equal(*kernels)
+
+
+def test_a_data_frame_with_columns_of_several_dtypes() -> None:
+    frame = pd.DataFrame({"a": [0.5, 1.5, 2.5, 3.5], "b": [True, False, True, True], "c": [1, 2, 3, 4]})
+    ours = scratch.Sequential([scratch.layers.Dense(1, input_shape=(3,))])
+    results = []
+    for model in (ours, keras_impl.to_keras(ours)):
+        model.compile("sgd", "mse")
+        history = model.fit(frame, frame["a"], shuffle=False, verbose=0).history["loss"]
+        results.append([*history, *model.predict(frame, verbose=0).ravel()])
+    np.testing.assert_allclose(*results, rtol=1e-5)
+    for labels in (list("abcd"), pd.Series(list("abcd")), pd.Series([1, "a", 2, 3]), pd.Categorical(list("abcd"))):
+        with pytest.raises(ValueError, match=r"^y must hold real numbers; got dtype"):
+            ours.fit(frame, labels)
+    frame["d"] = list("abcd")
+    with pytest.raises(ValueError, match="x must hold real numbers; got dtype object"):
+        ours.predict(frame)
+    frame["d"] = pd.array([1, None, 2, 3], "Int64")
+    with pytest.raises(ValueError, match=r"x must hold finite numbers; got nan at index \(1, 3\)"):
+        ours.predict(frame)

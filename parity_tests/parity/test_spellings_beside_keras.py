@@ -9,12 +9,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 
 import keras_impl
 import scratch
-from keras_impl.frameworks import FRAMEWORK, to_numpy
 from scratch.dropped_names import DEFAULTS
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
@@ -29,13 +27,6 @@ def compiled(loss: Any, metrics: Any) -> tuple[scratch.Sequential, keras.Sequent
         model.compile("sgd", loss, metrics=metrics)
     theirs.run_eagerly = True
     return ours, theirs
-
-
-@pytest.mark.parametrize("name", ["normal", "uniform", "one", "zero"])
-def test_short_names_of_initializers(name: str) -> None:
-    ours, theirs = (program.initializers.get(name) for program in (scratch, keras))
-    assert type(ours).__name__ == type(theirs).__name__
-    assert ours.get_config() == theirs.get_config()
 
 
 @pytest.mark.parametrize(
@@ -281,48 +272,6 @@ def test_the_seed_is_also_that_of_python_and_numpy(program: Any) -> None:
     assert draws == [(random.random(), np.random.rand())] * 2  # noqa: NPY002
 
 
-def test_configs_of_initializers_and_regularizers() -> None:
-    for module, name, arguments in (
-        ("regularizers", "L1", {"l1": 0.5}),
-        ("regularizers", "L2", {"l2": 0.5}),
-        ("regularizers", "L1L2", {"l1": 0.5, "l2": 0.25}),
-        ("initializers", "HeNormal", {"seed": 3}),
-        ("initializers", "Constant", {"value": 0.5}),
-    ):
-        ours, theirs = (getattr(getattr(program, module), name) for program in (scratch, keras))
-        config = ours(**arguments).get_config()
-        assert config.items() <= theirs(**arguments).get_config().items()
-        assert ours.from_config(config).get_config() == config
-
-
-def test_defaults_of_compile_and_names_of_metrics() -> None:
-    for metrics in (None, [], ["accuracy"]):
-        ours, theirs = compiled("mse", metrics)
-        for model in (ours, theirs):
-            model.compile(loss="mse", metrics=metrics)
-        assert ours.metrics_names == theirs.metrics_names
-        config = ours.optimizer.get_config()
-        assert type(ours.optimizer).__name__ == type(theirs.optimizer).__name__
-        expected = theirs.optimizer.get_config()
-        for key in ("learning_rate", "rho", "momentum", "epsilon", "centered", "weight_decay", "clipnorm"):
-            assert config[key] == (pytest.approx(expected[key], rel=1e-7) if expected[key] else expected[key])
-    assert scratch.Sequential().metrics_names == keras.Sequential().metrics_names
-
-
-@pytest.mark.parametrize("name", ["relu", "softmax", "sigmoid", "tanh", "elu", "leaky_relu", "softplus"])
-def test_functions_as_activations(name: str) -> None:
-    ours = getattr(scratch.activations, name)(X)
-    np.testing.assert_allclose(ours, to_numpy(getattr(keras.activations, name)(X)), rtol=1e-6, atol=1e-7)
-    functions = [getattr(keras.activations, name)]
-    if FRAMEWORK == "tensorflow":
-        import tensorflow as tf
-
-        functions.append(getattr(tf.nn, name))
-    for function in functions:
-        np.testing.assert_allclose(function(X), ours, rtol=1e-6, atol=1e-7)
-        assert scratch.layers.Dense(3, activation=function).activation == name
-
-
 def test_a_model_is_saved_by_the_function_of_either_program(tmp_path: Path) -> None:
     ours, theirs = compiled("mse", None)
     for program, model in ((scratch, ours), (keras, theirs)):
@@ -335,42 +284,3 @@ def test_a_model_is_saved_by_the_function_of_either_program(tmp_path: Path) -> N
             scratch.models.load_model(tmp_path / "m.keras", **{name: False})
     with pytest.raises(TypeError, match=r"^scratch's save has no argument 'include_optimizer'\.$"):
         scratch.models.save_model(ours, tmp_path / "m.keras", include_optimizer=False)
-
-
-def test_a_data_frame_with_columns_of_several_dtypes() -> None:
-    frame = pd.DataFrame({"a": [0.5, 1.5, 2.5, 3.5], "b": [True, False, True, True], "c": [1, 2, 3, 4]})
-    ours = scratch.Sequential([scratch.layers.Dense(1, input_shape=(3,))])
-    results = []
-    for model in (ours, keras_impl.to_keras(ours)):
-        model.compile("sgd", "mse")
-        history = model.fit(frame, frame["a"], shuffle=False, verbose=0).history["loss"]
-        results.append([*history, *model.predict(frame, verbose=0).ravel()])
-    np.testing.assert_allclose(*results, rtol=1e-5)
-    for labels in (list("abcd"), pd.Series(list("abcd")), pd.Series([1, "a", 2, 3]), pd.Categorical(list("abcd"))):
-        with pytest.raises(ValueError, match=r"^y must hold real numbers; got dtype"):
-            ours.fit(frame, labels)
-    frame["d"] = list("abcd")
-    with pytest.raises(ValueError, match="x must hold real numbers; got dtype object"):
-        ours.predict(frame)
-    frame["d"] = pd.array([1, None, 2, 3], "Int64")
-    with pytest.raises(ValueError, match=r"x must hold finite numbers; got nan at index \(1, 3\)"):
-        ours.predict(frame)
-
-
-@pytest.mark.parametrize(
-    "create",
-    [
-        lambda module: module.he_normal(),
-        lambda module: module.he_normal(seed=1),
-        lambda module: module.random_normal(stddev=0.5),
-        lambda module: module.random_normal(0.25, 0.5),
-        lambda module: module.constant(0.5),
-        lambda module: module.variance_scaling(2.0, mode="fan_out"),
-        *(lambda module, name=name: getattr(module, name) for name in ("zeros", "lecun_uniform", "truncated_normal")),
-        *(lambda module, name=name: getattr(module, name)() for name in ("ones", "orthogonal", "glorot_uniform")),
-    ],
-)
-def test_initializers_in_lower_case(create: Any) -> None:
-    ours, theirs = (program.initializers.get(create(program.initializers)) for program in (scratch, keras))
-    assert type(ours).__name__ == type(theirs).__name__
-    assert ours.get_config().items() <= theirs.get_config().items()  # Keras's HeNormal also names what it is made of

@@ -1,0 +1,68 @@
+"""Activations, initializers and regularizers by their functions, classes and short names, as Keras takes them."""
+
+import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import scratch
+from keras_impl.frameworks import FRAMEWORK, to_numpy
+
+X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+
+
+@pytest.mark.parametrize("name", ["normal", "uniform", "one", "zero"])
+def test_short_names_of_initializers(name: str) -> None:
+    ours, theirs = (program.initializers.get(name) for program in (scratch, keras))
+    assert type(ours).__name__ == type(theirs).__name__
+    assert ours.get_config() == theirs.get_config()
+
+
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda module: module.he_normal(),
+        lambda module: module.he_normal(seed=1),
+        lambda module: module.random_normal(stddev=0.5),
+        lambda module: module.random_normal(0.25, 0.5),
+        lambda module: module.constant(0.5),
+        lambda module: module.variance_scaling(2.0, mode="fan_out"),
+        *(lambda module, name=name: getattr(module, name) for name in ("zeros", "lecun_uniform", "truncated_normal")),
+        *(lambda module, name=name: getattr(module, name)() for name in ("ones", "orthogonal", "glorot_uniform")),
+    ],
+)
+def test_initializers_in_lower_case(create: Any) -> None:
+    ours, theirs = (program.initializers.get(create(program.initializers)) for program in (scratch, keras))
+    assert type(ours).__name__ == type(theirs).__name__
+    assert ours.get_config().items() <= theirs.get_config().items()  # Keras's HeNormal also names what it is made of
+
+
+def test_configs_of_initializers_and_regularizers() -> None:
+    for module, name, arguments in (
+        ("regularizers", "L1", {"l1": 0.5}),
+        ("regularizers", "L2", {"l2": 0.5}),
+        ("regularizers", "L1L2", {"l1": 0.5, "l2": 0.25}),
+        ("initializers", "HeNormal", {"seed": 3}),
+        ("initializers", "Constant", {"value": 0.5}),
+    ):
+        ours, theirs = (getattr(getattr(program, module), name) for program in (scratch, keras))
+        config = ours(**arguments).get_config()
+        assert config.items() <= theirs(**arguments).get_config().items()
+        assert ours.from_config(config).get_config() == config
+
+
+@pytest.mark.parametrize("name", ["relu", "softmax", "sigmoid", "tanh", "elu", "leaky_relu", "softplus"])
+def test_functions_as_activations(name: str) -> None:
+    ours = getattr(scratch.activations, name)(X)
+    np.testing.assert_allclose(ours, to_numpy(getattr(keras.activations, name)(X)), rtol=1e-6, atol=1e-7)
+    functions = [getattr(keras.activations, name)]
+    if FRAMEWORK == "tensorflow":
+        import tensorflow as tf
+
+        functions.append(getattr(tf.nn, name))
+    for function in functions:
+        np.testing.assert_allclose(function(X), ours, rtol=1e-6, atol=1e-7)
+        assert scratch.layers.Dense(3, activation=function).activation == name

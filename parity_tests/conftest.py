@@ -1,8 +1,9 @@
 """Fixtures of all tests: a fresh session for each test, MNIST, small data sets."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,13 @@ from scratch.datasets import mnist
 # Hypothesis draws the same examples in every run, and has no deadline, because the machine may be busy.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("suite")
+
+
+def slow_except(cases: Iterable[Any], *quick: str, name: Callable[[Any], str] = str) -> list[Any]:
+    """Return the cases as parameters of a test, with their names as ids; all but the quick ones are slow."""
+    named = {name(case): case for case in cases}
+    assert named.keys() >= set(quick), f"there is no case {set(quick) - named.keys()}"
+    return [pytest.param(case, id=key, marks=[] if key in quick else pytest.mark.slow) for key, case in named.items()]
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

@@ -39,6 +39,7 @@ def test_scratch_trains_every_variant(task: Task, variant: Variant) -> None:
     check_variant(SCRATCH, task, variant)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [KERAS, KERAS_JAX])
 @pytest.mark.parametrize(
     "name",

@@ -253,6 +253,7 @@ def test_initializer_of_built_model_does_not_matter() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_more_layers_than_an_archive_holds() -> None:
     model = Sequential([layers.Input((2,)), *(layers.Activation("relu") for _ in range(130))])
     assert len(keras_impl.to_scratch(keras_impl.to_keras(model)).layers) == 130

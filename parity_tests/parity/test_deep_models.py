@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from parity_tests.conftest import slow_except
 from keras_impl.frameworks import to_numpy
 from scratch.layers import Dense, Input
 from scratch.models import Sequential, load_model
@@ -18,7 +19,7 @@ from scratch.optimizers import SGD
 from scratch.saving.hdf5_reader import read_datasets
 
 # From 74 layers on, the velocities take more than one node of a B-tree.
-depths = pytest.mark.parametrize("depth", [1, 3, 75, pytest.param(500, marks=pytest.mark.slow)])
+depths = pytest.mark.parametrize("depth", slow_except([1, 3, 75, 500], "1", "3"))
 
 
 def ours(depth: int) -> Sequential:

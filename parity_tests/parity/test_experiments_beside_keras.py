@@ -43,6 +43,7 @@ def test_the_curves_agree(benches: list[Bench]) -> None:
     assert losses[0][1] < losses[0][0] - 0.1  # far more than the tolerance is learned in between
 
 
+@pytest.mark.slow
 def test_one_table_and_one_picture_for_both(
     small: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

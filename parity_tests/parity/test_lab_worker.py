@@ -198,6 +198,7 @@ def worker() -> Iterator[Worker]:
     worker.close()
 
 
+@pytest.mark.slow
 def test_the_process_examines_a_file_survives_its_errors_and_is_started_again(worker: Worker, tmp_path: Path) -> None:
     file = tmp_path / "own.py"
     file.write_text(OWN)

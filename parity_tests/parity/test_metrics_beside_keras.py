@@ -11,6 +11,7 @@ import pytest
 
 import keras_impl
 import scratch
+from parity_tests.conftest import slow_except
 from keras_impl.frameworks import FRAMEWORK, to_numpy
 from scratch import models
 from scratch.ops import BACKENDS
@@ -42,7 +43,7 @@ def compiled(name: str) -> tuple[dict[str, models.Sequential], keras.Sequential]
     return ours, theirs
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", slow_except(CASES, "regression", "questions"))
 def test_history_and_evaluate(name: str) -> None:
     """Fifteen steps on 50 samples.  Values are near 1: the 20 roundings of a step add up to less than 1e-5."""
     ours, theirs = compiled(name)

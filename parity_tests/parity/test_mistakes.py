@@ -5,6 +5,7 @@ import parity_tests.needs_keras  # noqa: F401, I001  (before anything that impor
 import numpy as np
 import pytest
 
+from parity_tests.conftest import slow_except
 from parity_tests.diagnosis.evidence import BatchScene, stage_of
 from parity_tests.diagnosis.examine import examine
 from parity_tests.diagnosis.formula_network import FormulaNetwork
@@ -21,17 +22,7 @@ EQUIVALENT = {  # mistakes that give the same numbers
 }
 SHOWN_BY = {"inputs_as_given": ("inputs_scaled",)}  # mistakes that change nothing without another one
 BY_NAME = {mistake.name: mistake for mistake in MISTAKES}
-QUICK = (
-    "bias_missing",
-    "loss_summed",
-    "gradient_divided_by_constant",
-    "slope_of_other_layer",
-    "softmax_sum_shifted",
-    "inputs_as_given",
-    "weight_gradient_before_slope",
-    "inputs_before_activation",
-    "slope_of_sigmoid",
-)
+QUICK = ("loss_summed", "gradient_divided_by_constant", "weight_gradient_before_slope", "inputs_before_activation")
 
 
 def names_found(mistake: Mistake, settings: Settings = Settings()) -> set[str]:  # noqa: B008 (immutable)
@@ -56,10 +47,7 @@ def settings_for(mistake: Mistake) -> Settings:
     return Settings(0.9, nesterov=mistake.name == "nesterov_ignored", weight_decay=0.1 * ("decay" in mistake.name))
 
 
-@pytest.mark.parametrize(
-    "mistake",
-    [pytest.param(m, id=m.name, marks=[] if m.name in QUICK else pytest.mark.slow) for m in MISTAKES],
-)
+@pytest.mark.parametrize("mistake", slow_except(MISTAKES, *QUICK, name=lambda mistake: mistake.name))
 def test_mistake_is_found(mistake: Mistake) -> None:
     found = names_found(mistake, settings_for(mistake))
     others = SHOWN_BY.get(mistake.name, ())

@@ -270,6 +270,7 @@ def test_reproductions_run_as_pasted(network: type, capsys: pytest.CaptureFixtur
         check_numbers(finding, out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "methods"), [(Dropout, "outputs, loss, gradients"), (StepOnDropout, "step")])
 def test_random_results_come_first(
     network: type, methods: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

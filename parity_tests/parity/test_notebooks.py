@@ -50,6 +50,7 @@ def code_cells(notebook: nbformat.NotebookNode) -> list[str]:
     return [ast.dump(ast.parse(cell.source)) for cell in notebook.cells if cell.cell_type == "code"]
 
 
+@pytest.mark.slow
 def test_it_runs_on_a_few_digits(small: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_PATH", small)
     run(TRUE_FOR_ANY_DIGITS)
@@ -61,6 +62,7 @@ def test_the_numbers_of_the_text() -> None:
     run(TRUE_FOR_ANY_DIGITS + TRUE_FOR_ALL_DIGITS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["raise ValueError('seen too')", "import os; os._exit(3)"])
 def test_a_failure_has_the_outputs_of_the_last_cells(end: str) -> None:
     cells = [nbformat.v4.new_code_cell("print('se' + 'en', flush=True)"), nbformat.v4.new_code_cell(end)]

@@ -47,6 +47,7 @@ def test_a_mistake_is_named_and_raised() -> None:
         check_implementation(BiasAveraged, on_fail="rise")
 
 
+@pytest.mark.slow
 def test_checks_of_the_report() -> None:
     report = check_implementation(BiasAveraged)
     assert report.checks["state"]
@@ -191,6 +192,7 @@ class Strange(ListNet):
         return super().forward(x) ** 1.01 + x.sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("declared", [("relu", "tanh", "softmax"), ("linear", "sigmoid", "linear")])
 def test_declared_activations_of_outputs_that_nothing_explains(declared: tuple[str, ...]) -> None:
     report = check_implementation(Strange, activations=declared)

@@ -27,6 +27,7 @@ def test_loader_returns_what_keras_returns(
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--momentum", "0.5", "--hidden", "12", "--batch-size", "64"]])
 def test_both_programs_print_the_same_training(
     options: list[str], digits: mnist.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -45,6 +45,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:(?s).*You are using a softmax over axis -1 of a tensor of shape")  # of width 1
 @settings(max_examples=EXAMPLES)
 @given(cases().filter(lambda case: case.comparable))

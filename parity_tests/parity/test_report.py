@@ -41,6 +41,7 @@ def small(digits: mnist.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return save_some(digits, tmp_path / "small.npz", train=500, test=200)
 
 
+@pytest.mark.slow
 def test_report_of_agreement(
     small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,7 @@ def test_report_of_agreement(
     assert path.read_text(encoding="utf-8") == content
 
 
+@pytest.mark.slow
 def test_report_of_a_difference(
     small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +180,7 @@ def test_command_of_a_training_has_its_options(
     )
 
 
+@pytest.mark.slow
 def test_trajectories_are_those_of_the_training_that_was_checked(
     digits: mnist.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

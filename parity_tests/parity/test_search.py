@@ -40,6 +40,7 @@ def test_the_search_for_pairs_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [e.mistake.name for e in examined((MASK, "dx = dout")).diagnosis.explanations] == ["slope_left_out"]
 
 
+@pytest.mark.slow
 def test_a_coincidence_in_one_scene_is_no_explanation() -> None:
     """Outputs with four digits: with saturated logits, the right ones without a bias have the same digits."""
     found = examined(("return softmax(self.predict(x))", "return np.round(softmax(self.predict(x)), 4)"))

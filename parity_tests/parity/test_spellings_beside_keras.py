@@ -3,6 +3,7 @@
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
 import random
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -139,43 +140,39 @@ def test_kernel_and_bias() -> None:
         assert layer.bias is None
 
 
-FLAGS: dict[str, Any] = {  # of a part of the model below
-    "use_bias": lambda program, flag: {"layer": program.layers.Dense(3, use_bias=flag)},
-    "center": lambda program, flag: {"layer": program.layers.BatchNormalization(center=flag)},
-    "scale": lambda program, flag: {"layer": program.layers.BatchNormalization(axis=np.int64(-1), scale=flag)},
-    "nesterov": lambda program, flag: {"optimizer": program.optimizers.SGD(momentum=0.5, nesterov=flag)},
-    "amsgrad": lambda program, flag: {"optimizer": program.optimizers.Adam(amsgrad=flag)},
-    "centered": lambda program, flag: {"optimizer": program.optimizers.RMSprop(centered=flag)},
-    "from_logits": lambda program, flag: {"loss": program.losses.CategoricalCrossentropy(from_logits=flag)},
-    "staircase": lambda program, flag: {
-        "optimizer": program.optimizers.SGD(
-            program.optimizers.schedules.ExponentialDecay(np.float32(0.5), np.int64(2), np.float64(0.5), flag)
-        )
-    },
-    "boundaries": lambda program, flag: {
-        "optimizer": program.optimizers.SGD(
-            program.optimizers.schedules.PiecewiseConstantDecay([np.int64(flag)], list(np.float32([0.5, 0.25])))
-        )
-    },
+OPTIMIZERS: dict[str, Callable[[Any, Any], Any]] = {  # by the argument that is a flag
+    "nesterov": lambda optimizers, flag: optimizers.SGD(momentum=0.5, nesterov=flag),
+    "amsgrad": lambda optimizers, flag: optimizers.Adam(amsgrad=flag),
+    "centered": lambda optimizers, flag: optimizers.RMSprop(centered=flag),
+    "staircase": lambda optimizers, flag: optimizers.SGD(
+        optimizers.schedules.ExponentialDecay(np.float32(0.5), np.int64(2), np.float64(0.5), flag)
+    ),
+    "boundaries": lambda optimizers, flag: optimizers.SGD(
+        optimizers.schedules.PiecewiseConstantDecay([np.int64(flag)], list(np.float32([0.5, 0.25])))
+    ),
 }
+
+
+def layers_with_flags(layers: Any, flag: Any) -> list[Any]:
+    """Return layers of either program, whose last outputs are logits if the flag is true."""
+    return [
+        layers.BatchNormalization(axis=np.int64(-1), center=flag, scale=flag),
+        layers.Dense(3, use_bias=flag),
+        layers.Activation("linear" if flag else "softmax"),
+    ]
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 @pytest.mark.parametrize("flag", [0, 1, np.bool_(True), np.int8(0)])
-@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_flags_and_numbers_of_numpy_are_saved(name: str, flag: Any, tmp_path: Path) -> None:
     """Both programs train, save and load the model; Keras loads the file of scratch, too."""
     histories, loaded = [], []
     for program in (scratch, keras):
-        parts = {"loss": "categorical_crossentropy", "optimizer": "sgd", **FLAGS[name](program, flag)}
-        layers = [
-            program.layers.Dense(3),
-            parts.pop("layer", program.layers.Dense(3)),
-            program.layers.Activation("linear" if name == "from_logits" and flag else "softmax"),
-        ]
-        model = program.Sequential([program.Input((4,)), *layers])
+        model = program.Sequential([program.Input((4,)), *layers_with_flags(program.layers, flag)])
         model.set_weights([np.resize([1.0, 0.5, 0.25, 0.75], np.shape(W)) for W in model.get_weights()])
-        model.compile(**parts, run_eagerly=program is keras)  # without the time to compile a graph
+        loss = program.losses.CategoricalCrossentropy(from_logits=flag)
+        model.compile(OPTIMIZERS[name](program.optimizers, flag), loss, run_eagerly=program is keras)
         histories.append(model.fit(X, Y, 2, epochs=2, shuffle=False, verbose=0).history["loss"])
         model.save(tmp_path / f"{program.__name__}.keras")
         loaded.append(program.models.load_model(tmp_path / f"{program.__name__}.keras"))

@@ -23,6 +23,7 @@ def bench(digits: mnist.Dataset) -> Bench:
     return Bench(scratch, (x[:1000], y[:1000]), (x_test[:200], y_test[:200]))
 
 
+@pytest.mark.slow
 def test_every_experiment_prints_a_table_and_draws_a_picture(small: str, tmp_path: Path, capsys: Capture) -> None:
     assert main(["experiments", "--quick", "--data", small, "--folder", str(tmp_path / "new" / "folder")]) == 0
     out, err = capsys.readouterr()
@@ -78,6 +79,7 @@ def test_a_point_of_a_curve_is_the_mean_loss_of_its_steps(bench: Bench) -> None:
     np.testing.assert_array_equal(loss, epochs["loss"])
 
 
+@pytest.mark.slow
 def test_small_weights_give_small_outputs_except_with_he(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(initial_values, "LIMITS", {"relu": (0.0, 1.0)})
     rows = {row[:2]: [float(number) for number in row[2:]] for row in initial_values.run(bench).rows}
@@ -85,6 +87,7 @@ def test_small_weights_give_small_outputs_except_with_he(bench: Bench, monkeypat
     assert rows["relu", "std 0.01"][2] > 2.2 > rows["relu", "He"][2]  # log 10 = 2.30: nothing is learned
 
 
+@pytest.mark.slow
 def test_normalization_trains_from_small_and_large_weights(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_normalization, "STDDEVS", (1.0, 0.001))
     large, small = batch_normalization.run(bench).rows

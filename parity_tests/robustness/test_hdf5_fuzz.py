@@ -41,6 +41,7 @@ def run_seeds(first: int, count: int) -> Counter[str]:
     return run(*(f"main({a}, {b - a})" for a, b in itertools.pairwise(limits)))
 
 
+@pytest.mark.slow
 def test_400_mutants() -> None:
     results = run_seeds(0, 400)
     assert results.total() == 400
@@ -55,6 +56,7 @@ def test_25000_mutants() -> None:
     assert min(results["model read"], results["earliest read"]) > 2000
 
 
+@pytest.mark.slow
 def test_every_byte_of_fractal_heaps() -> None:
     """With h5py, libhdf5 1.14 ends the process at many of these bytes."""
     results = run("main_fractal_heaps()")
@@ -81,6 +83,7 @@ hdf5_mutants.prepare, damage.SECONDS, damage.TIMEOUT = plant, {seconds}, {timeou
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_limits_of_the_process(name: str) -> None:
     reader, message = READERS[name]

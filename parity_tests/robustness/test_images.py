@@ -36,6 +36,7 @@ def seven() -> np.ndarray:
     return np.array(picture)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("light_ink", [False, True])
 def test_photos_are_classified_like_their_originals(
     light_ink: bool,

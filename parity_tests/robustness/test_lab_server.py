@@ -371,6 +371,7 @@ def test_a_killed_lab_that_is_started_again_is_reached_at_the_same_address_with_
             assert tab("tensor", name="dense/W")[1]["value"].tobytes() == before.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_lab_that_trains_with_a_tab_open(
     words: list[str], environment: dict[str, str], number: signal.Signals

@@ -74,6 +74,7 @@ def test_labels_of_another_dtype_are_converted_to_uint8(arrays: Arrays, isolated
     assert is_same(data, arrays)
 
 
+@pytest.mark.slow
 def test_without_a_home_folder_the_sample_is_used(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.path.expanduser", lambda path: path)
     monkeypatch.setattr("pooch.os_cache", lambda name: Path("~", name))

@@ -122,6 +122,7 @@ def check_syntax(script: str) -> None:
     assert done.returncode == 0, f"{script}\n{done.stderr}"
 
 
+@pytest.mark.slow
 @EVERY_README
 def test_python_blocks_run(readme: Path, python: Python, tmp_path: Path) -> None:
     lines = [""] * len(readme.read_text("utf-8").splitlines())
@@ -134,6 +135,7 @@ def test_python_blocks_run(readme: Path, python: Python, tmp_path: Path) -> None
         python(str(script), folder=tmp_path)
 
 
+@pytest.mark.slow
 @EVERY_README
 def test_shell_blocks_run(readme: Path, python: Python, digits: mnist.Dataset, tmp_path: Path) -> None:
     photograph(digits.test[0][0], np.random.default_rng(0)).save(tmp_path / "photo.jpg")

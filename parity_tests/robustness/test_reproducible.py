@@ -96,6 +96,7 @@ def test_unknown_names_of_modules_that_import_on_first_use(module: ModuleType) -
         module.typo  # noqa: B018
 
 
+@pytest.mark.slow
 def test_import_takes_less_than_three_times_as_long_as_numpy() -> None:
     """Compare the best of five imports each, interleaved, because ``import scratch`` includes ``import numpy``.
 

@@ -191,6 +191,7 @@ class SameBits(RuleBasedStateMachine):
         np.testing.assert_equal(default.metric_values(), eager.metric_values())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The loss is not finite")
 def test_models_keep_the_same_bits() -> None:
     run_state_machine_as_test(SameBits, settings=settings(max_examples=150, stateful_step_count=5))

@@ -83,6 +83,7 @@ def damaged(data: bytes, how: str) -> bytes:
     return {"garbage": b"no kernel" * 100, "empty": b"", "half": data[: len(data) // 2]}[how]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["garbage", "empty", "half", "one bit"])
 def test_damaged_entries_cause_one_warning_and_are_replaced(tmp_path: Path, filled_cache: Path, how: str) -> None:
     shutil.copytree(filled_cache, tmp_path, dirs_exist_ok=True)
@@ -97,6 +98,7 @@ def test_damaged_entries_cause_one_warning_and_are_replaced(tmp_path: Path, fill
     assert two_kernels(NUMBA_CACHE_DIR=str(tmp_path)) == ("from the cache", [])
 
 
+@pytest.mark.slow
 def test_entries_that_cannot_be_read_or_written_cause_one_warning_each(tmp_path: Path, filled_cache: Path) -> None:
     shutil.copytree(filled_cache, tmp_path, dirs_exist_ok=True)
     for file in [file for file in tmp_path.rglob("*") if file.is_file()]:
@@ -109,6 +111,7 @@ def test_entries_that_cannot_be_read_or_written_cause_one_warning_each(tmp_path:
     assert "cannot be stored" in warnings[1]
 
 
+@pytest.mark.slow
 def test_an_edit_of_a_source_file_replaces_the_entries(tmp_path: Path) -> None:
     package, cache = copy_of_scratch(tmp_path / "here"), str(tmp_path / "cache")
     assert two_kernels(package, NUMBA_CACHE_DIR=cache) == ("compiled", [])

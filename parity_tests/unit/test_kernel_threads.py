@@ -70,15 +70,18 @@ def threaded_output(program: str, threads: int) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_does_not_change_the_bits() -> None:
     expected = digest(3)
     assert {threaded_output(DIGEST, n) for n in (1, 2, 4)} == {expected}
 
 
+@pytest.mark.slow
 def test_concurrent_trainings_have_the_bits_of_separate_trainings() -> None:
     assert threaded_output(CONCURRENT_TRAININGS, threads=4) == "passed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "when"), START_METHODS)
 def test_child_processes_train_after_or_during_a_training_of_the_parent(method: str, when: str) -> None:
     program = f"method, when = {method!r}, {when!r}\n{CHILD_PROCESSES}"

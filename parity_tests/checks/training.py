@@ -70,7 +70,7 @@ TRAININGS = (
     Training(SMALL, 12, True, SGDSettings(global_clipnorm=0.125)),
     # A large ε limits how much an error of a small gradient grows in a step, which is divided by its size.
     Training(SMALL, 12, True, AdamSettings(epsilon=0.0625)),
-    Training(SMALL, 12, True, AdamSettings(epsilon=0.0625, amsgrad=True, clipvalue=0.0078125)),
+    Training(SMALL, 12, True, AdamSettings(beta_2=0.9375, epsilon=0.0625, amsgrad=True, clipvalue=0.03125)),
     Training(SMALL, 12, True, RMSpropSettings(epsilon=0.0625, weight_decay=0.125)),
     Training(SMALL, 12, True, RMSpropSettings(momentum=0.5, epsilon=0.0625, centered=True, clipnorm=0.125)),
     Training(SMALL, 12, True, AdagradSettings(global_clipnorm=0.125)),

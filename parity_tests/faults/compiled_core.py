@@ -215,10 +215,31 @@ planted_in_kernel(
 )
 planted_in_kernel(
     updates,
-    "v[i] = v[i] * rho + to_square * (dW[i] * dW[i])",
+    "v[i] = v[i] * rho + to_mean * (dW[i] * dW[i])",
     "v[i] = v[i] * rho + dW[i] * dW[i]",
     name="fused_rmsprop_adds_whole_square",
     mistake="RMSprop adds the whole square of the gradient.",
+)
+planted_in_kernel(
+    updates,
+    "s[i] = s[i] if s[i] >= u[i] else u[i]",
+    "s[i] = u[i]",
+    name="fused_amsgrad_ignored",
+    mistake="Adam divides by the present mean of the squares, although amsgrad asks for the largest one.",
+)
+planted_in_kernel(
+    updates,
+    "mean[i] = mean[i] * rho + to_mean * dW[i]",
+    "mean[i] = mean[i] * rho",
+    name="fused_rmsprop_mean_not_subtracted",
+    mistake="Centered RMSprop subtracts nothing, as its mean gradient stays 0.",
+)
+planted_in_kernel(
+    updates,
+    "u[i] = u[i] * momentum + dW[i]",
+    "u[i] = dW[i]",
+    name="fused_rmsprop_momentum_ignored",
+    mistake="The momentum of RMSprop is ignored.",
 )
 planted_in_kernel(
     updates,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scratch import optimizers
-from scratch.kernels import UPDATE_RULES, Rule
+from scratch.kernels import STATE_ARRAYS, UPDATE_RULES, Rule
 from scratch.layers import Dense
 from scratch.models import Sequential
 from scratch.optimizers import SGD, Adagrad, Adam, Optimizer, RMSprop, get
@@ -260,11 +260,20 @@ def test_the_rules_of_the_compiled_core() -> None:
     """What a rule does not read is 0."""
     expected = {
         "adam": (Adam(beta_1=0.5, beta_2=0.25, epsilon=0.125), (0.5, 0.25, 0.125)),
+        "amsgrad": (Adam(beta_1=0.5, beta_2=0.25, epsilon=0.125, amsgrad=True), (0.5, 0.25, 0.125)),
         "rmsprop": (RMSprop(rho=0.5, epsilon=0.125), (0.0, 0.5, 0.125)),
+        "rmsprop_momentum": (RMSprop(rho=0.5, epsilon=0.125, momentum=0.25), (0.25, 0.5, 0.125)),
+        "rmsprop_centered": (RMSprop(rho=0.5, epsilon=0.125, centered=True), (0.0, 0.5, 0.125)),
+        "rmsprop_centered_momentum": (
+            RMSprop(rho=0.5, epsilon=0.125, momentum=0.25, centered=True),
+            (0.25, 0.5, 0.125),
+        ),
         "adagrad": (Adagrad(epsilon=0.125), (0.0, 0.0, 0.125)),
     }
     for name, (optimizer, numbers) in expected.items():
-        assert optimizer.fused_rule == Rule(UPDATE_RULES.index(name), *numbers, False, 0.0, 0.0, 0.0, 0.0)
+        kind = UPDATE_RULES.index(name)
+        assert optimizer.fused_rule == Rule(kind, *numbers, False, 0.0, 0.0, 0.0, 0.0)
+        assert STATE_ARRAYS[kind] == len(optimizer.state_order("W"))
 
 
 def test_a_base_class_has_no_rule() -> None:

@@ -41,8 +41,9 @@ Importing this module does not load Numba.
 
 from typing import NamedTuple
 
-UPDATE_RULES = ("sgd", "momentum", "nesterov", "adam", "rmsprop", "adagrad")
-STATE_ARRAYS = (0, 1, 1, 2, 1, 1)
+RMSPROP_RULES = ("rmsprop", "rmsprop_momentum", "rmsprop_centered", "rmsprop_centered_momentum")
+UPDATE_RULES = ("sgd", "momentum", "nesterov", "adam", "amsgrad", *RMSPROP_RULES, "adagrad")
+STATE_ARRAYS = (0, 1, 1, 2, 3, 1, 2, 2, 3, 1)
 FUSED_ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax")
 
 
@@ -51,7 +52,7 @@ class Rule(NamedTuple):
 
     Attributes:
         kind: index in ``UPDATE_RULES``.
-        momentum: m of SGD, β₁ of Adam.
+        momentum: m of SGD, β₁ of Adam, μ of RMSprop.
         rho: ρ of RMSprop, β₂ of Adam.
         epsilon: ε.
         decays: whether weights decay.

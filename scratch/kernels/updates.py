@@ -1,4 +1,4 @@
-"""Update rules of the optimizers, for a piece of the flat buffers: parameters W, gradients dW, state arrays v and u.
+"""Update rules of the optimizers, for a piece of the flat buffers: parameters W, gradients dW, state arrays v, u and s.
 
 Each rule is the scalar form of what ``update_step`` of an optimizer does with whole arrays, and rounds after every
 operation as NumPy does.  A fused step applies it to a few rows of W, as soon as their gradient has been computed and
@@ -21,22 +21,24 @@ from scratch.kernels.workspace import Workspace
 
 Array = NDArray[np.floating]
 
-SGD, MOMENTUM, NESTEROV, ADAM, RMSPROP, ADAGRAD = range(len(kernels.UPDATE_RULES))
+SGD, MOMENTUM, NESTEROV, ADAM, AMSGRAD, *_, ADAGRAD = range(len(kernels.UPDATE_RULES))
+RMSPROP, RMSPROP_MOMENTUM, RMSPROP_CENTERED, RMSPROP_CENTERED_MOMENTUM = range(AMSGRAD + 1, ADAGRAD)
 
 clips_by_norm = inlined(kernels.clips_by_norm)
 
 
 @subroutine_without_fma
-def apply_update(rule: Rule, step: Step, W: Array, dW: Array, v: Array, u: Array) -> None:
+def apply_update(rule: Rule, step: Step, W: Array, dW: Array, v: Array, u: Array, s: Array) -> None:
     """Update some parameters.
 
     Args:
         rule: of the optimizer.
         step: its learning rate and step size.
         W: 1-D.
-        dW: their gradients (same length); is clipped in place.
+        dW: their gradients (same length); are overwritten.
         v: their first state array; not read by rules that have none.
         u: their second state array, likewise.
+        s: their third state array, likewise.
     """
     number = W.dtype.type
     learning_rate, limit = number(step.learning_rate), number(rule.clipvalue)
@@ -60,30 +62,56 @@ def apply_update(rule: Rule, step: Step, W: Array, dW: Array, v: Array, u: Array
         for i in range(len(W)):
             v[i] = v[i] * momentum - learning_rate * dW[i]
             W[i] += momentum * v[i] - learning_rate * dW[i]
-    else:
-        _apply_adaptive_rule(rule, step, W, dW, v, u)
-
-
-@subroutine_without_fma
-def _apply_adaptive_rule(rule: Rule, step: Step, W: Array, dW: Array, v: Array, u: Array) -> None:
-    """Update some parameters by a rule that divides by the size of their gradients."""
-    number = W.dtype.type
-    learning_rate, epsilon = number(step.learning_rate), number(rule.epsilon)
-    if rule.kind == ADAM:
-        alpha, to_mean, to_square = number(step.size), number(1 - rule.momentum), number(1 - rule.rho)
-        for i in range(len(W)):
-            v[i] += (dW[i] - v[i]) * to_mean
-            u[i] += (dW[i] * dW[i] - u[i]) * to_square
-            W[i] -= v[i] * alpha / (np.sqrt(u[i]) + epsilon)
-    elif rule.kind == RMSPROP:
-        rho, to_square = number(rule.rho), number(1 - rule.rho)
-        for i in range(len(W)):
-            v[i] = v[i] * rho + to_square * (dW[i] * dW[i])
-            W[i] -= learning_rate * dW[i] / np.sqrt(v[i] + epsilon)
+    elif rule.kind == ADAM or rule.kind == AMSGRAD:
+        _apply_adam(rule, step, W, dW, v, u, s)
     elif rule.kind == ADAGRAD:
+        epsilon = number(rule.epsilon)
         for i in range(len(W)):
             v[i] += dW[i] * dW[i]
             W[i] -= learning_rate * dW[i] / np.sqrt(v[i] + epsilon)
+    else:
+        _apply_rmsprop(rule, step, W, dW, v, u, s)
+
+
+@subroutine_without_fma
+def _apply_adam(rule: Rule, step: Step, W: Array, dW: Array, v: Array, u: Array, s: Array) -> None:
+    """Update some parameters by Adam: v is the mean of the gradients, u that of their squares, s the largest u."""
+    number = W.dtype.type
+    alpha, epsilon = number(step.size), number(rule.epsilon)
+    to_mean, to_square = number(1 - rule.momentum), number(1 - rule.rho)
+    for i in range(len(W)):
+        v[i] += (dW[i] - v[i]) * to_mean
+        u[i] += (dW[i] * dW[i] - u[i]) * to_square
+    if rule.kind == AMSGRAD:
+        for i in range(len(W)):
+            s[i] = s[i] if s[i] >= u[i] else u[i]
+        u = s
+    for i in range(len(W)):
+        W[i] -= v[i] * alpha / (np.sqrt(u[i]) + epsilon)
+
+
+@subroutine_without_fma
+def _apply_rmsprop(rule: Rule, step: Step, W: Array, dW: Array, v: Array, u: Array, s: Array) -> None:
+    """Update some parameters by RMSprop: v is the mean of the squares; u and s as in the order of its state."""
+    number = W.dtype.type
+    learning_rate, epsilon, momentum = number(step.learning_rate), number(rule.epsilon), number(rule.momentum)
+    rho, to_mean = number(rule.rho), number(1 - rule.rho)
+    for i in range(len(W)):
+        v[i] = v[i] * rho + to_mean * (dW[i] * dW[i])
+    if rule.kind == RMSPROP or rule.kind == RMSPROP_MOMENTUM:
+        for i in range(len(W)):
+            dW[i] = learning_rate * dW[i] / np.sqrt(v[i] + epsilon)
+    else:
+        mean = s if rule.kind == RMSPROP_CENTERED_MOMENTUM else u
+        for i in range(len(W)):
+            mean[i] = mean[i] * rho + to_mean * dW[i]
+            dW[i] = learning_rate * dW[i] / np.sqrt(v[i] - mean[i] * mean[i] + epsilon)
+    if rule.kind == RMSPROP_MOMENTUM or rule.kind == RMSPROP_CENTERED_MOMENTUM:
+        for i in range(len(W)):
+            u[i] = u[i] * momentum + dW[i]
+            dW[i] = u[i]
+    for i in range(len(W)):
+        W[i] -= dW[i]
 
 
 @subroutine
@@ -164,9 +192,10 @@ def _use_piece(rule: Rule, step: Step, state: State, start: Int, dW: Array) -> N
 @inlined
 def _apply_piece(rule: Rule, step: Step, state: State, start: Int, dW: Array) -> None:
     """Update the parameters that begin at ``start``."""
-    count, second = len(dW), len(state.parameters) + start
-    v, u = vector_view(state.arrays, start, count), vector_view(state.arrays, second, count)
-    apply_update(rule, step, vector_view(state.parameters, start, count), dW, v, u)
+    count, size = len(dW), len(state.parameters)
+    v, u = vector_view(state.arrays, start, count), vector_view(state.arrays, start + size, count)
+    s = vector_view(state.arrays, start + 2 * size, count)
+    apply_update(rule, step, vector_view(state.parameters, start, count), dW, v, u, s)
 
 
 @subroutine

@@ -50,8 +50,8 @@ class Adam(Optimizer):
 
     @property
     def fused_rule(self) -> Rule | None:
-        """The rule by which the fused training step applies this optimizer; None with amsgrad."""
-        return None if self.amsgrad else self._rule("adam", self.beta_1, self.beta_2, self.epsilon)
+        """The rule by which the fused training step applies this optimizer."""
+        return self._rule("amsgrad" if self.amsgrad else "adam", self.beta_1, self.beta_2, self.epsilon)
 
     def state_order(self, keys: Iterable[str]) -> list[tuple[str, str]]:
         """Return m and v of each parameter, called momentum and velocity as in Keras; with amsgrad then each v̂."""

@@ -50,8 +50,9 @@ class RMSprop(Optimizer):
 
     @property
     def fused_rule(self) -> Rule | None:
-        """The rule by which the fused training step applies this optimizer; None with momentum or if centered."""
-        return None if self.momentum > 0 or self.centered else self._rule("rmsprop", rho=self.rho, epsilon=self.epsilon)
+        """The rule by which the fused training step applies this optimizer."""
+        name = "rmsprop" + "_centered" * self.centered + "_momentum" * (self.momentum > 0)
+        return self._rule(name, self.momentum, self.rho, self.epsilon)
 
     def state_order(self, keys: Iterable[str]) -> list[tuple[str, str]]:
         """Return each v, then each u with momentum, then each a if centered; named as in Keras."""

@@ -11,6 +11,8 @@ from parity_tests.checks.accuracy import check_accuracy
 from parity_tests.checks.batches import check_shuffling
 from parity_tests.checks.dropout import check_dropout
 from parity_tests.checks.epoch_reports import check_reports
+from parity_tests.checks.files import check_files
+from parity_tests.checks.functions import check_functions
 from parity_tests.checks.gradients import check_gradients, check_numerical_gradient
 from parity_tests.checks.initial_weights import check_initial_weights
 from parity_tests.checks.labels import check_to_categorical
@@ -18,6 +20,7 @@ from parity_tests.checks.learning_rates import check_learning_rates
 from parity_tests.checks.lock_step import check_layer_training, check_lock_step
 from parity_tests.checks.loss_training import check_loss_training
 from parity_tests.checks.losses import check_losses, check_saturated_softmax
+from parity_tests.checks.metrics import check_metrics
 from parity_tests.checks.networks import ScratchNetworks
 from parity_tests.checks.schedules import check_schedules
 from parity_tests.checks.streams import check_streams
@@ -74,6 +77,9 @@ CHECKS = {
     "adaptive updates": Check(check_adaptive_updates, shared=True),
     "saturated softmax": Check(check_saturated_softmax),
     "losses": Check(check_losses),
+    "files": Check(check_files),
+    "metrics": Check(check_metrics, shared=True),
+    "functions": Check(check_functions, shared=True),
     "to_categorical": Check(check_to_categorical, shared=True),
     "shuffling": Check(check_shuffling),
     "epoch reports": Check(check_reports, fused=True),

@@ -7,6 +7,8 @@ from parity_tests.faults import (  # noqa: F401  (each module enters its faults 
     epochs,
     evaluation,
     execution,
+    files,
+    functions,
     initialization,
     layers,
     learning_rates,

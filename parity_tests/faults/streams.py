@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from parity_tests.faults.catalogue import planted_fault
-from scratch import sources
+from scratch import sources, training
 
 draw, epoch, evaluation = sources.StreamSource.draw, sources._Passes.epoch, sources.StreamSource.evaluation
+validation_source = training.validation_source
 
 
 @planted_fault(sources._Passes, "offset_after", caught_by="streams")
@@ -41,3 +42,25 @@ def steps_ignored(self: Any, count: int) -> Iterator[Any]:
     """Evaluation takes all batches of a data set, whatever ``steps`` is."""
     self.steps = self.total
     return evaluation(self, count)
+
+
+@planted_fault(training, "validates", caught_by="streams")
+def validated_after_each_epoch(epoch: int, frequency: Any) -> bool:
+    """``validation_freq`` has no effect."""
+    return True
+
+
+@planted_fault(training, "validation_source", caught_by="streams")
+def validation_batch_size_ignored(model: Any, data: Any, source: Any, batch_size: Any, steps: Any) -> Any:
+    """A validation has batches of 32 samples, whatever ``validation_batch_size`` is."""
+    return validation_source(model, data, source, None, steps)
+
+
+@planted_fault(sources, "weights_of", caught_by="streams")
+def weights_of_a_stream_ignored(*arguments: Any, **options: Any) -> None:
+    """The weights in the batches of a generator have no effect."""
+
+
+@planted_fault(sources.StreamSource, "_notify", caught_by="streams")
+def hooks_of_a_data_set_not_called(self: Any, hook: str) -> None:
+    """A data set is not told that an epoch begins or ends."""

@@ -54,7 +54,7 @@ class Case:
         inputs: what the batch is like, one of ``INPUTS``.
         loss: the class of the loss, one of ``reference.losses.LOSSES``.
         smoothing: label smoothing of one-hot targets; losses with integer targets have none.
-        between: the class of a layer after the activation of each hidden layer, one of ``reference.layers.LAYERS``.
+        between: the kind of a layer after the activation of each hidden layer, one of ``reference.layers.LAYERS``.
         regularized: whether the loss has penalties for W and b of each Dense layer, ``reference.layers.PENALTIES``.
         classes: whether samples are 2-D and flattened by a Flatten layer, and ReLU and Softmax are layer classes.
         seed: seed of the samples, the labels and the weights.
@@ -185,7 +185,7 @@ class Case:
         of_parameters = (("W", "kernel"), ("b", "bias")) if self.regularized else ()
         regularizers = {f"{name}_regularizer": penalties.L1L2(*PENALTIES[key]) for key, name in of_parameters}
         return [
-            getattr(module, kind)(
+            getattr(module, kind.partition(",")[0])(
                 *arguments[kind](activation) if kind in arguments else (),
                 name=name,
                 **options,

@@ -1,7 +1,8 @@
 """The error model of layers other than Dense; numbers in parentheses are the rules of ``error_model``.
 
 To add a layer that keeps the shape of its input, add one entry to ``LAYERS`` and its settings to ``SETTINGS``: the
-cases have a network with each of them between its Dense layers.
+cases have a network with each of them between its Dense layers.  A key is the class; what follows a comma tells several
+settings of it apart.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,7 @@ import keras
 import numpy as np
 
 from parity_tests.reference.activations import ActivationModel, elu, leaky_relu
-from parity_tests.reference.error_model import LAMBDA, Array, Bounded, Rounding
+from parity_tests.reference.error_model import LAMBDA, Array, Bounded, Rounding, exact
 
 Settings = Mapping[str, Any]
 
@@ -108,9 +109,14 @@ def _normalized(p: Pass, mean: Bounded, variance: Bounded) -> Statistics:
     return Statistics(mean, variance, s, Bounded(centred / value, xn_error))
 
 
+def _gamma(p: Pass) -> Bounded:
+    """Return gamma, or ones if the layer does not scale."""
+    return p.params.get("gamma", exact(np.ones(p.x.value.shape[1])))
+
+
 def _gamma_beta(p: Pass, xn: Bounded) -> Bounded:
     """Return gamma·xn + beta."""
-    gamma, beta, u = p.params["gamma"], p.params["beta"], p.rounding.u
+    gamma, beta, u = _gamma(p), p.params.get("beta", exact(np.zeros(p.x.value.shape[1]))), p.rounding.u
     value = gamma.value * xn.value
     product = Bounded(value, gamma.magnitude * xn.bound + gamma.bound * np.abs(xn.value) + 2 * u * np.abs(value))
     return p.rounding.add(product, beta)
@@ -134,7 +140,7 @@ def batch_normalization_backward(p: Pass, dout: Bounded) -> tuple[Bounded, dict[
     u, n = p.rounding.u, len(p.x.value)
     mean, _, s, xn = _batch_statistics(p)
     h = (p.x.magnitude + mean.magnitude) / s.value
-    gamma = p.params["gamma"]
+    gamma = _gamma(p)
     dxn = dout.value * gamma.value
     dxn_error = dout.bound * gamma.magnitude + np.abs(dout.value) * gamma.bound + 2 * u * np.abs(dxn)
     size, rounding = np.abs(dxn) + dxn_error, p.rounding.gamma(n + 6)
@@ -148,7 +154,8 @@ def batch_normalization_backward(p: Pass, dout: Bounded) -> tuple[Bounded, dict[
     over_samples = (dout.bound * xn.magnitude + np.abs(dout.value) * xn.bound).sum(axis=0)
     dgamma = Bounded((dout.value * xn.value).sum(axis=0), over_samples + rounding * (dout.magnitude * h).sum(axis=0))
     dbeta = Bounded(dout.value.sum(axis=0), dout.bound.sum(axis=0) + rounding * dout.magnitude.sum(axis=0))
-    return p.rounding.underflow(dx), {"gamma": p.rounding.underflow(dgamma), "beta": p.rounding.underflow(dbeta)}
+    gradients = {"gamma": p.rounding.underflow(dgamma), "beta": p.rounding.underflow(dbeta)}
+    return p.rounding.underflow(dx), {key: gradient for key, gradient in gradients.items() if key in p.params}
 
 
 def moved_statistics(p: Pass) -> dict[str, Bounded]:
@@ -169,6 +176,22 @@ def batch_normalization_weights(rng: np.random.Generator, units: int) -> dict[st
         "moving_mean": rng.normal(scale=0.2, size=units),
         "moving_variance": rng.uniform(0.5, 2, units),
     }
+
+
+def normalization(*left_out: str) -> LayerModel:
+    """Return the bounds of a BatchNormalization without some of its weights."""
+
+    def weights(rng: np.random.Generator, units: int) -> dict[str, Array]:
+        drawn = batch_normalization_weights(rng, units)
+        return {key: W for key, W in drawn.items() if key not in left_out}
+
+    return LayerModel(
+        batch_normalization,
+        batch_normalization_backward,
+        batch_normalization_inference,
+        moved_statistics,
+        weights,
+    )
 
 
 def penalty(rounding: Rounding, key: str, W: Bounded) -> Bounded:
@@ -223,20 +246,20 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ELU": {"alpha": 0.7},
     "LeakyReLU": {"negative_slope": 0.45},
     "BatchNormalization": {"momentum": 0.75, "epsilon": 0.01},
+    "BatchNormalization, not scaled": {"momentum": 0.75, "epsilon": 0.01, "scale": False},
+    "BatchNormalization, not centered": {"momentum": 0.75, "epsilon": 0.01, "center": False},
     "Dropout": {"rate": 0.375, "seed": 5},
+    "Reshape": {"target_shape": (-1,)},
     "Rescaling": {"scale": 0.296875, "offset": -1.6875},  # exact in float32, which Keras rounds them to in float64, too
 }
 LAYERS = {
     "ELU": activation(elu, "alpha"),
     "LeakyReLU": activation(leaky_relu, "negative_slope"),
-    "BatchNormalization": LayerModel(
-        batch_normalization,
-        batch_normalization_backward,
-        batch_normalization_inference,
-        moved_statistics,
-        batch_normalization_weights,
-    ),
+    "BatchNormalization": normalization(),
+    "BatchNormalization, not scaled": normalization("gamma"),
+    "BatchNormalization, not centered": normalization("beta"),
     "Dropout": LayerModel(dropout, lambda p, dout: (dropout(p._replace(x=dout)), {})),
+    "Reshape": LayerModel(lambda p: p.x, lambda p, dout: (dout, {})),
     "Rescaling": LayerModel(
         rescaling, lambda p, dout: (_scaled(p.rounding, dout, p.settings["scale"]), {}), inference=rescaling
     ),

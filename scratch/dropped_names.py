@@ -40,7 +40,12 @@ DEFAULTS: dict[str, dict[str, Sequence[object]]] = {  # of arguments that Keras 
     "load_model": {"custom_objects": [None, {}], "safe_mode": [True]},
     "Layer": {"trainable": [True], "activity_regularizer": [None]},
     "Input": {"batch_size": [None], "sparse": [None, False], "tensor": [None], "optional": [False]},
-    "Dense": {"kernel_constraint": [None], "bias_constraint": [None], "lora_rank": [None]},
+    "Dense": {
+        "kernel_constraint": [None],
+        "bias_constraint": [None],
+        "lora_rank": [None],
+        "quantization_config": [None],
+    },
     "Dropout": {"noise_shape": [None]},
     "Flatten": {"data_format": [None]},
     "ReLU": {"max_value": [None], "negative_slope": [0, 0.0], "threshold": [0, 0.0]},

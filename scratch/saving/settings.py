@@ -133,10 +133,6 @@ def loss_table(loss_classes: Iterable[type[losses.Loss]]) -> Table:
     }
 
 
-def _input(batch_shape: tuple[int, ...], name: str, dtype: str) -> layers.Input:
-    return layers.Input(batch_shape, dtype, name)
-
-
 ZEROS, ONES = (make_entry("keras.initializers", name, {}) for name in ("Zeros", "Ones"))
 SCALAR = Setting(_read_scalar)
 BOOLEAN = Setting(_read_boolean)
@@ -167,11 +163,16 @@ REGULARIZERS: Table = {
 }
 
 COMMON = {"name": NAME, "dtype": DTYPE}
+LAYER = KerasClass("keras.layers", layers.Layer, COMMON, fixed={"trainable": True})  # a class of the user
 LAYERS: Table = {
     "InputLayer": KerasClass(
         "keras.layers",
-        _input,
-        {"batch_shape": Setting(read_shape), **COMMON},
+        layers.Input,
+        {
+            "batch_shape": Setting(lambda shape: (None, *read_shape(shape)), lambda layer, _: layer.batch_input_shape),
+            "name": NAME,
+            "dtype": Setting(_read_dtype, lambda layer, _: layer.dtype.name),
+        },
         fixed={"sparse": False, "ragged": False, "optional": False},
     ),
     "Dense": KerasClass(
@@ -235,7 +236,7 @@ LAYERS: Table = {
     "Reshape": KerasClass(
         "keras.layers",
         layers.Reshape,
-        {**COMMON, "target_shape": Setting(_read_list, lambda layer, key: list(getattr(layer, key)))},
+        {**COMMON, "target_shape": Setting(_read_list)},
         fixed={"trainable": True},
     ),
     "Rescaling": KerasClass(

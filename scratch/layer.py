@@ -18,11 +18,11 @@ from numpy.typing import ArrayLike, DTypeLike
 from scratch import activations, ops, utils
 from scratch.checks import check_array, check_dtype, check_integer, check_sample_shape
 from scratch.dropped_names import refuse_in_constructor, refuse_keras_methods
-from scratch.initializers import Initializer
+from scratch.initializers import InitializerFunction
 from scratch.regularizers import L1L2
 from scratch.utils import Array, Shape, auto_name
 
-WeightShapes = dict[str, tuple[tuple[int, ...], Initializer]]
+WeightShapes = dict[str, tuple[tuple[int, ...], InitializerFunction]]
 
 
 def gradient_name(parameter: str) -> str:

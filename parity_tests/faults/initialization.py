@@ -49,7 +49,7 @@ def columns_only_normalized(self: Any, shape: tuple[int, ...], rng: Any) -> Arra
     return self.gain * W / np.linalg.norm(W, axis=0)
 
 
-@planted_fault(initializers.ConfiguredInitializer, "__call__", caught_by="initial weights")
+@planted_fault(initializers.Initializer, "__call__", caught_by="initial weights")
 def seed_of_initializer_ignored(self: Any, shape: tuple[int, ...], rng: Any = None) -> Array:
     """The generator of the model is used although the initializer has a seed."""
     return self._draw(shape, rng)

@@ -58,8 +58,8 @@ def _write_dtype(described: Any, key: str) -> Json:
     return make_entry("keras", "DTypePolicy", {"name": getattr(described, key).name})
 
 
-def _read_initializer(entry: Json) -> initializers.Initializer:
-    initializer: initializers.Initializer = read(INITIALIZERS, entry, "initializer")
+def _read_initializer(entry: Json) -> initializers.InitializerFunction:
+    initializer: initializers.InitializerFunction = read(INITIALIZERS, entry, "initializer")
     return initializer
 
 

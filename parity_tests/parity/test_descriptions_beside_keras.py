@@ -34,6 +34,25 @@ def test_config_in_both_directions() -> None:
     assert scratch.Sequential.from_config(theirs.get_config()).get_config()["layers"] == model.get_config()["layers"]
 
 
+@pytest.mark.parametrize("program", [scratch, keras])
+def test_arguments_of_descriptions(program: Any) -> None:
+    model = program.Sequential([program.layers.Dense(3)], name="m")
+    text = model.to_json(indent=2, sort_keys=True)
+    assert text.startswith('{\n  "class_name": "Sequential",\n  "compile_config": {},\n  "config": {\n')
+    for objects in (None, {}):
+        assert program.models.model_from_json(text, objects).name == "m"
+        assert program.Sequential.from_config(model.get_config(), objects).name == "m"
+
+
+def test_custom_objects_are_refused() -> None:
+    for function, described in ((model_from_json, "{}"), (scratch.Sequential.from_config, {})):
+        message = rf"^scratch's {function.__name__} has no argument 'custom_objects'\.$"
+        with pytest.raises(TypeError, match=message):
+            function(described, {"Mine": scratch.layers.Dense})
+        with pytest.raises(TypeError, match="'custom_objects'"):
+            function(described, "numpy")  # the backend is a keyword
+
+
 LAYERS: dict[str, Callable[[Any], Any]] = {  # of either program, by what the config contains
     "Dense": lambda program: program.layers.Dense(3),
     "Dense with arguments": lambda program: program.layers.Dense(

@@ -62,8 +62,8 @@ class Description(NamedTuple):
     compile_arguments: CompileArguments | None
 
 
-def to_json(model: Network) -> str:
-    """Return the config.json of a model.
+def to_json(model: Network, **options: Any) -> str:
+    """Return the config.json of a model; the options are arguments of ``json.dumps``.
 
     Raises:
         ValueError: if the model has too many layers or too long names, or as ``write_model``.
@@ -79,7 +79,7 @@ def to_json(model: Network) -> str:
         entry["compile_config"] = write_compile_arguments(model)
     except ValueError as error:
         warn_user(f"{error} The arguments of compile are left out; call compile again after loading.")
-    text = json.dumps(entry)
+    text = json.dumps(entry, **options)
     _check_size(text)
     return text
 

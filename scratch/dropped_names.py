@@ -22,6 +22,7 @@ METHODS = {  # of a model
     "predict_proba": "predict(x)",
     "fit_generator": "fit(generator, …)",
     "evaluate_generator": "evaluate(generator, …)",
+    "predict_generator": "predict(generator, …)",
 }
 OVERRIDDEN = {  # methods that Keras calls if a subclass defines them: what scratch calls
     "call": "forward(x) and backward(dout)",

@@ -196,6 +196,14 @@ def test_keys_of_class_weight_are_integers_of_any_type() -> None:
     np.testing.assert_allclose(losses, losses[0], rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("program", [scratch, keras])
+def test_the_old_argument_of_leaky_relu(program: Any) -> None:
+    with pytest.warns(UserWarning, match=r"^Argument `alpha` is deprecated\. Use `negative_slope` instead\.$"):
+        layer = program.layers.LeakyReLU(alpha=0.25)
+    assert layer.negative_slope == 0.25
+    np.testing.assert_array_equal(layer(-X), np.where(X < 0, -X, -X / 4))
+
+
 def test_a_lambda_callback_without_a_function() -> None:
     for program, model in zip((scratch, keras), compiled("mse", None), strict=True):
         callback = program.callbacks.LambdaCallback(on_epoch_end=None, on_train_end=None)

@@ -66,3 +66,33 @@ def test_functions_as_activations(name: str) -> None:
     for function in functions:
         np.testing.assert_allclose(function(X), ours, rtol=1e-6, atol=1e-7)
         assert scratch.layers.Dense(3, activation=function).activation == name
+
+
+@pytest.mark.parametrize(("name", "argument"), [("elu", 0.5), ("leaky_relu", 0.25)])
+def test_arguments_of_activations_by_position(name: str, argument: float) -> None:
+    ours, theirs = (getattr(program.activations, name)(X, argument) for program in (scratch, keras))
+    np.testing.assert_allclose(ours, to_numpy(theirs), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        *(("categorical_crossentropy", arguments) for arguments in ((True,), (True, 0.25), (False, 0.25, -1))),
+        *(("binary_crossentropy", arguments) for arguments in ((True,), (True, 0.25), (False, 0.25, -1))),
+        *(("sparse_categorical_crossentropy", arguments) for arguments in ((True,), (True, None), (False, None, -1))),
+        *((name, ()) for name in ("mean_squared_error", "mean_absolute_error")),
+    ],
+)
+def test_arguments_of_losses_by_position(name: str, arguments: tuple[Any, ...]) -> None:
+    labels = np.arange(8) % 4
+    y_true = labels if name.startswith("sparse") else np.eye(4, dtype="float32")[labels]
+    y_pred = X if arguments[:1] == (True,) else scratch.activations.softmax(X)
+    ours, theirs = (getattr(program.losses, name)(y_true, y_pred, *arguments) for program in (scratch, keras))
+    np.testing.assert_allclose(ours, to_numpy(theirs), rtol=1e-5, atol=1e-6)
+
+
+def test_arguments_of_losses_that_scratch_lacks() -> None:
+    with pytest.raises(TypeError, match=r"^scratch's SparseCategoricalCrossentropy has no argument 'ignore_class'\.$"):
+        scratch.losses.sparse_categorical_crossentropy([0], X[:1], False, 1)
+    with pytest.raises(TypeError, match=r"^scratch's BinaryCrossentropy has no argument 'axis'\.$"):
+        scratch.losses.binary_crossentropy(X[:1], X[:1], axis=0)

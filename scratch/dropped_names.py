@@ -52,8 +52,6 @@ DEFAULTS: dict[str, dict[str, Sequence[object]]] = {  # of arguments that Keras 
     "ReLU": {"max_value": [None], "negative_slope": [0, 0.0], "threshold": [0, 0.0]},
     "Softmax": {"axis": [-1]},
     "BatchNormalization": {
-        **{f"{name}_initializer": ["zeros"] for name in ("beta", "moving_mean")},
-        **{f"{name}_initializer": ["ones"] for name in ("gamma", "moving_variance")},
         **{f"{name}_{kind}": [None] for name in ("beta", "gamma") for kind in ("regularizer", "constraint")},
         "synchronized": [False],
     },

@@ -66,7 +66,12 @@ LAYERS: dict[str, Callable[[Any], Any]] = {  # of either program, by what the co
         dtype="float64",
     ),
     "Activation": lambda program: program.layers.Activation("tanh"),
-    "BatchNormalization": lambda program: program.layers.BatchNormalization(momentum=0.5, scale=False),
+    "BatchNormalization": lambda program: program.layers.BatchNormalization(
+        momentum=0.5,
+        scale=False,
+        beta_initializer=program.initializers.Constant(0.5),
+        moving_variance_initializer="zeros",
+    ),
     "Dropout": lambda program: program.layers.Dropout(0.25, seed=3),
     "ELU": lambda program: program.layers.ELU(0.5),
     "Flatten": lambda program: program.layers.Flatten(),

@@ -140,6 +140,40 @@ def test_kernel_and_bias() -> None:
         assert layer.bias is None
 
 
+BATCH_NORMALIZATIONS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "axis": lambda program: {"axis": 1},
+    "no beta": lambda program: {"center": False},
+    "defaults": lambda program: {
+        "gamma_initializer": program.initializers.Ones(),
+        "moving_mean_initializer": program.initializers.Zeros(),
+    },
+    "initializers": lambda program: {
+        "beta_initializer": program.initializers.Constant(0.5),
+        "gamma_initializer": program.initializers.Constant(0.25),
+        "moving_mean_initializer": "ones",
+        "moving_variance_initializer": program.initializers.Constant(2.0),
+    },
+}
+
+
+@pytest.mark.parametrize("name", BATCH_NORMALIZATIONS)
+def test_arguments_and_attributes_of_batch_normalization(name: str) -> None:
+    """The weights are those of Keras before and after a step."""
+    attributes, found = ("gamma", "beta", "moving_mean", "moving_variance"), []
+    for program in (scratch, keras):
+        layer = program.layers.BatchNormalization(**BATCH_NORMALIZATIONS[name](program))
+        assert [getattr(layer, key) for key in attributes] == [None] * 4
+        model = program.Sequential([program.Input((4,)), layer])
+        model.compile(program.optimizers.SGD(0.5), "mse", run_eagerly=program is keras)
+        before = {f"{key} before": np.array(getattr(layer, key), "float32") for key in attributes}  # NaN for None
+        model.fit(X, X**2, verbose=0)
+        after = {key: np.array(getattr(layer, key), "float32") for key in attributes}
+        found.append(before | after | {"outputs": model.predict(X, verbose=0)})
+    for key, values in found[0].items():
+        np.testing.assert_allclose(values, found[1][key], rtol=1e-5, atol=1e-6, err_msg=key)
+    assert np.isnan(found[0]["beta"]).any() == (name == "no beta")
+
+
 OPTIMIZERS: dict[str, Callable[[Any, Any], Any]] = {  # by the argument that is a flag
     "nesterov": lambda optimizers, flag: optimizers.SGD(momentum=0.5, nesterov=flag),
     "amsgrad": lambda optimizers, flag: optimizers.Adam(amsgrad=flag),

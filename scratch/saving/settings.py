@@ -68,7 +68,7 @@ def _read_seed(value: Json) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _write_initializer(layer: layers.Dense, key: str) -> Json:
+def _write_initializer(layer: layers.Layer, key: str) -> Json:
     """Return the entry of an initializer, or that of zeros for a function of the user that is not needed any more."""
     initializer = getattr(layer, key)
     if type(initializer) in initializers.CLASSES:
@@ -133,7 +133,7 @@ def loss_table(loss_classes: Iterable[type[losses.Loss]]) -> Table:
     }
 
 
-ZEROS, ONES = (make_entry("keras.initializers", name, {}) for name in ("Zeros", "Ones"))
+ZEROS = make_entry("keras.initializers", "Zeros", {})
 SCALAR = Setting(_read_scalar)
 BOOLEAN = Setting(_read_boolean)
 NAME = Setting(_check_name, lambda described, key: _check_name(getattr(described, key)))
@@ -209,11 +209,17 @@ LAYERS: Table = {
     "BatchNormalization": KerasClass(
         "keras.layers",
         layers.BatchNormalization,
-        {**COMMON, "axis": SCALAR, "momentum": SCALAR, "epsilon": SCALAR, "center": BOOLEAN, "scale": BOOLEAN},
+        {
+            **COMMON,
+            "axis": SCALAR,
+            "momentum": SCALAR,
+            "epsilon": SCALAR,
+            "center": BOOLEAN,
+            "scale": BOOLEAN,
+            **{f"{name}_initializer": INITIALIZER for name in ("beta", "gamma", "moving_mean", "moving_variance")},
+        },
         fixed={
             "trainable": True,
-            **{f"{name}_initializer": ZEROS for name in ("beta", "moving_mean")},
-            **{f"{name}_initializer": ONES for name in ("gamma", "moving_variance")},
             **{f"{name}_{kind}": None for name in ("beta", "gamma") for kind in ("regularizer", "constraint")},
             "renorm": False,
             "synchronized": False,

@@ -60,11 +60,11 @@ DEFAULTS: dict[str, dict[str, Sequence[object]]] = {  # of arguments that Keras 
             *("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy"),
             *("mean_squared_error", "mean_absolute_error"),
         ],
-        "dtype": [None],
+        "dtype": [None, "float32"],
     },
     "Crossentropy": {"axis": [-1]},
     "SparseCategoricalCrossentropy": {"ignore_class": [None]},
-    "Metric": {"dtype": [None]},
+    "Metric": {"dtype": [None, "float32"]},
     "LearningRateSchedule": {"name": ["ExponentialDecay", "PiecewiseConstant"]},
     "plot_model": {"show_dtype": [False], "expand_nested": [False], "show_trainable": [False], "splines": ["ortho"]},
     "Optimizer": {

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from scratch import utils
 from scratch.checks import check_integer, check_name, check_number
@@ -29,15 +30,17 @@ class Initializer(utils.Configured):
 
     seed: int | None = None
 
-    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> Array:
-        """Return initial values of that shape, float64, drawn from ``rng`` (default: a new generator) unless seeded.
+    def __call__(
+        self, shape: tuple[int, ...], rng: np.random.Generator | None = None, *, dtype: DTypeLike = np.float64
+    ) -> Array:
+        """Return initial values of that shape and dtype, drawn from ``rng`` (default: a new generator) unless seeded.
 
         Raises:
             ValueError: if the initializer does not support the shape.
         """
         if self.seed is not None:
             rng = np.random.default_rng(self.seed)
-        return self._draw(tuple(shape), rng or utils.spawn_generator())
+        return self._draw(tuple(shape), rng or utils.spawn_generator()).astype(dtype, copy=False)
 
     def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Return the initial values, drawn from ``rng``."""
@@ -241,6 +244,7 @@ CLASSES: tuple[type[Initializer], ...] = (
 )
 INITIALIZERS: dict[str, type[Initializer]] = {utils.snake_case(class_.__name__): class_ for class_ in CLASSES}
 ALIASES = {"normal": "random_normal", "uniform": "random_uniform", "one": "ones", "zero": "zeros"}  # as in Keras
+OrthogonalInitializer, IdentityInitializer = Orthogonal, Identity  # Keras has both names
 
 
 class _Spelling:

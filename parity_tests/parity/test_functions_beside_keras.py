@@ -40,6 +40,14 @@ def test_initializers_in_lower_case(create: Any) -> None:
     assert ours.get_config().items() <= theirs.get_config().items()  # Keras's HeNormal also names what it is made of
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dtypes_of_initial_values(dtype: str) -> None:
+    for name in ("HeNormal", "Zeros", "OrthogonalInitializer", "IdentityInitializer"):
+        ours, theirs = (getattr(program.initializers, name)()((2, 3), dtype=dtype) for program in (scratch, keras))
+        assert ours.dtype == to_numpy(theirs).dtype == dtype
+        assert ours.shape == theirs.shape
+
+
 def test_configs_of_initializers_and_regularizers() -> None:
     for module, name, arguments in (
         ("regularizers", "L1", {"l1": 0.5}),

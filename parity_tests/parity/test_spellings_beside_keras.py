@@ -187,6 +187,17 @@ OPTIMIZERS: dict[str, Callable[[Any, Any], Any]] = {  # by the argument that is 
 }
 
 
+def test_arrays_as_arguments_of_a_schedule() -> None:
+    boundaries, values = np.array([2, 4]), np.array([0.5, 0.25, 0.125])
+    ours, theirs = (
+        program.optimizers.schedules.PiecewiseConstantDecay(boundaries, values) for program in (scratch, keras)
+    )
+    assert [ours(step) for step in range(7)] == [float(theirs(step)) for step in range(7)]
+    assert ours.get_config() == {"boundaries": [2, 4], "values": [0.5, 0.25, 0.125]}
+    with pytest.raises(ValueError, match=r"^each entry of values must be a finite number, 0 or more; got \[0.5\]\.$"):
+        scratch.optimizers.schedules.PiecewiseConstantDecay([], np.array([[0.5]]))
+
+
 def layers_with_flags(layers: Any, flag: Any) -> list[Any]:
     """Return layers of either program, whose last outputs are logits if the flag is true."""
     return [

@@ -6,8 +6,8 @@ Sources: ``leaky_relu.py`` and ``elu.py`` in ``keras/src/layers/activations``; M
 from typing import Unpack
 
 from scratch.checks import check_number
-from scratch.dropped_names import renamed
 from scratch.layer import Common, Layer
+from scratch.utils import warn_user
 
 
 class LeakyReLU(Layer):
@@ -15,16 +15,22 @@ class LeakyReLU(Layer):
 
     Args:
         negative_slope: 0 or more.  The activation ``"leaky_relu"`` has 0.2, as in Keras.
+        alpha: the old name of ``negative_slope``.
         **common: ``input_shape``, ``input_dim``, ``name``, ``dtype``.
 
     Raises:
         ValueError: if ``negative_slope`` is not such a number.
+
+    Warns:
+        UserWarning: if the old name is used.
     """
 
     settings = ("negative_slope",)
 
-    @renamed(alpha="negative_slope")
-    def __init__(self, negative_slope: float = 0.3, **common: Unpack[Common]) -> None:
+    def __init__(self, negative_slope: float = 0.3, *, alpha: float | None = None, **common: Unpack[Common]) -> None:
+        if alpha is not None:
+            warn_user("Argument `alpha` is deprecated. Use `negative_slope` instead.")
+            negative_slope = alpha
         self.negative_slope = check_number("negative_slope", negative_slope)
         super().__init__("leaky_relu", **common)
 

@@ -24,9 +24,9 @@ def _function(name: str) -> Callable[..., Array]:
     """Return an activation as a function of an array."""
     forward = getattr(numpy_ops, f"{name}_forward")
 
-    def activation(x: ArrayLike, **options: float) -> Array:
+    def activation(x: ArrayLike, *arguments: float, **options: float) -> Array:
         array = check_numeric("x", x)
-        result: Array = forward(array if array.dtype.kind == "f" else array.astype(np.float32), **options)
+        result: Array = forward(array if array.dtype.kind == "f" else array.astype(np.float32), *arguments, **options)
         return result
 
     activation.__name__ = activation.__qualname__ = name

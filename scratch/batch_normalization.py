@@ -7,8 +7,9 @@ from typing import Unpack
 
 import numpy as np
 
-from scratch.checks import check_boolean, check_number
-from scratch.initializers import Ones, Zeros
+from scratch import initializers
+from scratch.checks import check_boolean, check_integer, check_number
+from scratch.initializers import InitializerFunction
 from scratch.layer import Common, Layer, WeightShapes
 from scratch.utils import Array, Shape
 
@@ -20,11 +21,15 @@ class BatchNormalization(Layer):
     moving ← momentum·moving + (1 − momentum)·batch.  In inference, mean and variance are the moving statistics.
 
     Args:
-        axis: the axis of the units; must be -1, the last.
+        axis: the axis of the units; must be the last: -1, or 1 for rows (N, D).
         momentum: how much of the moving statistics a step keeps, 0 to 1.
         epsilon: is added to the variance, which may be 0.
         center: whether there is a beta; otherwise nothing is added.
         scale: whether there is a gamma; otherwise the factor is 1.
+        beta_initializer: initial beta: a name, one of ``scratch.initializers``, or a function of ``(shape, rng)``.
+        gamma_initializer: initial gamma, likewise.
+        moving_mean_initializer: initial moving mean, likewise.
+        moving_variance_initializer: initial moving variance, likewise.
         **common: ``input_shape``, ``input_dim``, ``name``, ``dtype``.
 
     Attributes:
@@ -32,7 +37,7 @@ class BatchNormalization(Layer):
         state: ``moving_mean`` and ``moving_variance``, each (D,): weights without a gradient.
 
     Raises:
-        ValueError: if a number is out of range.
+        ValueError: if a number is out of range, or a name is unknown.
     """
 
     settings = ("momentum", "epsilon")
@@ -44,26 +49,64 @@ class BatchNormalization(Layer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
+        beta_initializer: str | InitializerFunction = "zeros",
+        gamma_initializer: str | InitializerFunction = "ones",
+        moving_mean_initializer: str | InitializerFunction = "zeros",
+        moving_variance_initializer: str | InitializerFunction = "ones",
         **common: Unpack[Common],
     ) -> None:
-        if axis != -1:
-            raise ValueError(f"axis must be -1, the last axis, the only one that scratch supports; got {axis!r}.")
-        self.axis = int(axis)
+        self.axis = check_integer("axis", axis, minimum=-1)
         self.momentum = check_number("momentum", momentum, 0, 1)
         self.epsilon = check_number("epsilon", epsilon)
         self.center, self.scale = check_boolean("center", center), check_boolean("scale", scale)
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
         super().__init__(**common)
 
+    @property
+    def gamma(self) -> Array | None:
+        """The parameter gamma, not a copy; None before the layer is built, and without a scale."""
+        return self.params.get("gamma")
+
+    @property
+    def beta(self) -> Array | None:
+        """The parameter beta, not a copy; None before the layer is built, and without a center."""
+        return self.params.get("beta")
+
+    @property
+    def moving_mean(self) -> Array | None:
+        """The moving mean, not a copy; None before the layer is built."""
+        return self.state.get("moving_mean")
+
+    @property
+    def moving_variance(self) -> Array | None:
+        """The moving variance, not a copy; None before the layer is built."""
+        return self.state.get("moving_variance")
+
     def weight_shapes(self, input_shape: Shape) -> WeightShapes:
-        """Gamma is 1 and beta 0 at first."""
+        """Gamma and beta are (D,), as in Keras."""
         units = self._units(input_shape)
-        shapes: WeightShapes = {"gamma": (units, Ones())} if self.scale else {}
-        return shapes | ({"beta": (units, Zeros())} if self.center else {})
+        shapes: WeightShapes = {"gamma": (units, self.gamma_initializer)} if self.scale else {}
+        return shapes | ({"beta": (units, self.beta_initializer)} if self.center else {})
 
     def state_shapes(self, input_shape: Shape) -> WeightShapes:
-        """The moving mean is 0 and the moving variance 1 at first."""
+        """The moving mean and the moving variance are (D,)."""
         units = self._units(input_shape)
-        return {"moving_mean": (units, Zeros()), "moving_variance": (units, Ones())}
+        return {
+            "moving_mean": (units, self.moving_mean_initializer),
+            "moving_variance": (units, self.moving_variance_initializer),
+        }
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """(N, …, D) → (N, …, D)."""
+        if self.axis not in (-1, len(input_shape) - 1):
+            raise ValueError(
+                f"Layer {self.name!r} has axis={self.axis}, which is not the last of inputs of shape {input_shape}: "
+                "pass axis=-1, the only axis that scratch supports."
+            )
+        return super().compute_output_shape(input_shape)
 
     def _units(self, input_shape: Shape) -> tuple[int]:
         if len(input_shape) < 2 or input_shape[-1] is None:

@@ -22,6 +22,7 @@ METHODS = {  # of a model
     "predict_proba": "predict(x)",
     "fit_generator": "fit(generator, …)",
     "evaluate_generator": "evaluate(generator, …)",
+    "predict_generator": "predict(generator, …)",
 }
 OVERRIDDEN = {  # methods that Keras calls if a subclass defines them: what scratch calls
     "call": "forward(x) and backward(dout)",
@@ -40,14 +41,17 @@ DEFAULTS: dict[str, dict[str, Sequence[object]]] = {  # of arguments that Keras 
     "load_model": {"custom_objects": [None, {}], "safe_mode": [True]},
     "Layer": {"trainable": [True], "activity_regularizer": [None]},
     "Input": {"batch_size": [None], "sparse": [None, False], "tensor": [None], "optional": [False]},
-    "Dense": {"kernel_constraint": [None], "bias_constraint": [None], "lora_rank": [None]},
+    "Dense": {
+        "kernel_constraint": [None],
+        "bias_constraint": [None],
+        "lora_rank": [None],
+        "quantization_config": [None],
+    },
     "Dropout": {"noise_shape": [None]},
     "Flatten": {"data_format": [None]},
     "ReLU": {"max_value": [None], "negative_slope": [0, 0.0], "threshold": [0, 0.0]},
     "Softmax": {"axis": [-1]},
     "BatchNormalization": {
-        **{f"{name}_initializer": ["zeros"] for name in ("beta", "moving_mean")},
-        **{f"{name}_initializer": ["ones"] for name in ("gamma", "moving_variance")},
         **{f"{name}_{kind}": [None] for name in ("beta", "gamma") for kind in ("regularizer", "constraint")},
         "synchronized": [False],
     },
@@ -56,11 +60,11 @@ DEFAULTS: dict[str, dict[str, Sequence[object]]] = {  # of arguments that Keras 
             *("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy"),
             *("mean_squared_error", "mean_absolute_error"),
         ],
-        "dtype": [None],
+        "dtype": [None, "float32"],
     },
     "Crossentropy": {"axis": [-1]},
     "SparseCategoricalCrossentropy": {"ignore_class": [None]},
-    "Metric": {"dtype": [None]},
+    "Metric": {"dtype": [None, "float32"]},
     "LearningRateSchedule": {"name": ["ExponentialDecay", "PiecewiseConstant"]},
     "plot_model": {"show_dtype": [False], "expand_nested": [False], "show_trainable": [False], "splines": ["ortho"]},
     "Optimizer": {

@@ -12,32 +12,35 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from scratch import utils
 from scratch.checks import check_integer, check_name, check_number
 from scratch.utils import Array
 
-Initializer = Callable[[tuple[int, ...], np.random.Generator], Array]
+InitializerFunction = Callable[[tuple[int, ...], np.random.Generator], Array]
 MODES = ("fan_in", "fan_out", "fan_avg")
 DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
 # The standard deviation of a standard normal distribution truncated at ±2: dividing by it restores the one asked for.
 TRUNCATED_STDDEV = 0.87962566103423978
 
 
-class ConfiguredInitializer(utils.Configured):
+class Initializer(utils.Configured):
     """Base of the initializers below: a call, ``get_config`` and ``repr``; ``_draw`` is the formula of each."""
 
     seed: int | None = None
 
-    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> Array:
-        """Return initial values of that shape, float64, drawn from ``rng`` (default: a new generator) unless seeded.
+    def __call__(
+        self, shape: tuple[int, ...], rng: np.random.Generator | None = None, *, dtype: DTypeLike = np.float64
+    ) -> Array:
+        """Return initial values of that shape and dtype, drawn from ``rng`` (default: a new generator) unless seeded.
 
         Raises:
             ValueError: if the initializer does not support the shape.
         """
         if self.seed is not None:
             rng = np.random.default_rng(self.seed)
-        return self._draw(tuple(shape), rng or utils.spawn_generator())
+        return self._draw(tuple(shape), rng or utils.spawn_generator()).astype(dtype, copy=False)
 
     def _draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Return the initial values, drawn from ``rng``."""
@@ -60,7 +63,7 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], shape[-1]
 
 
-def _matrix_shape(initializer: ConfiguredInitializer, shape: tuple[int, ...]) -> tuple[int, int]:
+def _matrix_shape(initializer: Initializer, shape: tuple[int, ...]) -> tuple[int, int]:
     if len(shape) != 2:
         name = type(initializer).__name__
         raise ValueError(
@@ -77,7 +80,7 @@ def _truncated_normal(shape: tuple[int, ...], stddev: float, rng: np.random.Gene
     return values * stddev
 
 
-class Constant(ConfiguredInitializer):
+class Constant(Initializer):
     """The same value everywhere."""
 
     def __init__(self, value: float = 0.0) -> None:
@@ -101,7 +104,7 @@ class Ones(Constant):
         super().__init__(1.0)
 
 
-class Identity(ConfiguredInitializer):
+class Identity(Initializer):
     """``gain`` times the identity matrix, with zeros beside or below it if the matrix is not square."""
 
     def __init__(self, gain: float = 1.0) -> None:
@@ -111,7 +114,7 @@ class Identity(ConfiguredInitializer):
         return self.gain * np.eye(*_matrix_shape(self, shape))
 
 
-class RandomUniform(ConfiguredInitializer):
+class RandomUniform(Initializer):
     """A uniform distribution on [``minval``, ``maxval``)."""
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
@@ -123,7 +126,7 @@ class RandomUniform(ConfiguredInitializer):
         return rng.uniform(self.minval, self.maxval, shape)
 
 
-class RandomNormal(ConfiguredInitializer):
+class RandomNormal(Initializer):
     """A normal distribution with that mean and standard deviation."""
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
@@ -140,7 +143,7 @@ class TruncatedNormal(RandomNormal):
         return self.mean + _truncated_normal(shape, self.stddev, rng)
 
 
-class VarianceScaling(ConfiguredInitializer):
+class VarianceScaling(Initializer):
     """A distribution with mean 0 and variance ``scale`` / n, where n counts the inputs, the outputs, or their average.
 
     Args:
@@ -222,7 +225,7 @@ class LecunNormal(VarianceScaling):
         super().__init__(1.0, "fan_in", "truncated_normal", seed)
 
 
-class Orthogonal(ConfiguredInitializer):
+class Orthogonal(Initializer):
     """``gain`` times a random matrix whose columns, or rows if these are fewer, are orthonormal (Saxe et al., 2014)."""
 
     def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
@@ -235,18 +238,19 @@ class Orthogonal(ConfiguredInitializer):
         return self.gain * (Q if rows >= columns else Q.T)
 
 
-CLASSES: tuple[type[ConfiguredInitializer], ...] = (
+CLASSES: tuple[type[Initializer], ...] = (
     *(GlorotUniform, GlorotNormal, HeUniform, HeNormal, Zeros, Ones, RandomUniform, RandomNormal),
     *(LecunUniform, LecunNormal, TruncatedNormal, VarianceScaling, Constant, Orthogonal, Identity),
 )
-INITIALIZERS: dict[str, type[ConfiguredInitializer]] = {utils.snake_case(class_.__name__): class_ for class_ in CLASSES}
+INITIALIZERS: dict[str, type[Initializer]] = {utils.snake_case(class_.__name__): class_ for class_ in CLASSES}
 ALIASES = {"normal": "random_normal", "uniform": "random_uniform", "one": "ones", "zero": "zeros"}  # as in Keras
+OrthogonalInitializer, IdentityInitializer = Orthogonal, Identity  # Keras has both names
 
 
 class _Spelling:
     """Another spelling of a class: ``he_normal(seed=1)`` is an object, as in Keras; ``he_normal(shape, rng)`` draws."""
 
-    def __init__(self, initializer: type[ConfiguredInitializer]) -> None:
+    def __init__(self, initializer: type[Initializer]) -> None:
         self.initializer = initializer
 
     def __call__(self, *arguments: Any, **settings: Any) -> Any:
@@ -275,17 +279,17 @@ ones = _Spelling(Ones)
 constant = _Spelling(Constant)
 
 
-def get(initializer: str | Initializer | type[ConfiguredInitializer]) -> Initializer:
+def get(initializer: str | InitializerFunction | type[Initializer]) -> InitializerFunction:
     """Return a new initializer for a name, ``'he_normal'`` or ``'HeNormal'``, or a class; a function is returned as is.
 
     Raises:
         ValueError: if the name is unknown; the message lists the known names.
     """
     class_ = initializer.initializer if isinstance(initializer, _Spelling) else initializer
-    if isinstance(class_, type) and issubclass(class_, ConfiguredInitializer):
+    if isinstance(class_, type) and issubclass(class_, Initializer):
         return class_()
     if callable(initializer):
-        return cast(Initializer, initializer)
+        return cast(InitializerFunction, initializer)
     names = {class_.__name__: name for name, class_ in INITIALIZERS.items()} | ALIASES
     name = names.get(initializer, initializer) if isinstance(initializer, str) else initializer
     return INITIALIZERS[check_name("initializer", name, INITIALIZERS)]()

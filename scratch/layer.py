@@ -8,7 +8,7 @@ To add an activation function: write ``{name}_forward`` and ``{name}_backward`` 
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, ClassVar, Self, TypedDict
 
@@ -18,11 +18,11 @@ from numpy.typing import ArrayLike, DTypeLike
 from scratch import activations, ops, utils
 from scratch.checks import check_array, check_dtype, check_integer, check_sample_shape
 from scratch.dropped_names import refuse_in_constructor, refuse_keras_methods
-from scratch.initializers import Initializer
+from scratch.initializers import InitializerFunction
 from scratch.regularizers import L1L2
 from scratch.utils import Array, Shape, auto_name
 
-WeightShapes = dict[str, tuple[tuple[int, ...], Initializer]]
+WeightShapes = dict[str, tuple[tuple[int, ...], InitializerFunction]]
 
 
 def gradient_name(parameter: str) -> str:
@@ -315,6 +315,30 @@ class Layer:
         copy = object.__new__(type(self))
         vars(copy).update(vars(self), state={key: array.copy() for key, array in self.state.items()})
         return copy
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as the config of Keras's layer, without weights.
+
+        A subclass with further arguments extends the dict.
+
+        Raises:
+            ValueError: if Keras does not support a value, such as an initializer that is a function of the user.
+        """
+        from scratch.saving import config  # a module above this one: its table has all layers
+
+        return config.write_layer_config(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return a new layer with the arguments that ``get_config`` returned, in scratch or in Keras.
+
+        Raises:
+            ValueError: if scratch does not support a value.
+            TypeError: if there is an unknown argument.
+        """
+        from scratch.saving.config import read_layer_config
+
+        return cls(**read_layer_config(cls, config))
 
     def count_params(self) -> int:
         """Return the number of scalars in all weights.

@@ -99,14 +99,26 @@ class Sequential(Trainer):
         return config
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], backend: str = "numba") -> "Sequential":
-        """Return a new model with the layers of a config that ``get_config`` returned, in scratch or in Keras."""
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, *, backend: str = "numba"
+    ) -> "Sequential":
+        """Return a new model with the layers of a config that ``get_config`` returned, in scratch or in Keras.
+
+        Raises:
+            TypeError: if there are ``custom_objects``.
+            ValueError: if scratch does not support a layer or a setting; the message names it.
+        """
+        refuse_unknown_arguments("from_config", {"custom_objects": custom_objects}, "load_model")
         entry = saving.entries.make_entry("keras", "Sequential", dict(config))
         return from_description(saving.config.read_model(entry, with_compile=False), backend)
 
-    def to_json(self) -> str:
-        """Return layers and arguments of ``compile`` as JSON, which ``model_from_json`` of Keras and scratch reads."""
-        return saving.config.to_json(self)
+    def to_json(self, **options: Any) -> str:
+        """Return layers and arguments of ``compile`` as JSON, which ``model_from_json`` of Keras and scratch reads.
+
+        Args:
+            **options: arguments of ``json.dumps``, such as ``indent=2``.
+        """
+        return saving.config.to_json(self, **options)
 
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **unknown: object) -> None:
         """Write the model to a ``.keras`` archive, which ``load_model`` and ``keras.models.load_model`` open.
@@ -201,12 +213,16 @@ def load_model(
     return model
 
 
-def model_from_json(json_string: str, backend: str = "numba") -> Sequential:
+def model_from_json(
+    json_string: str, custom_objects: Mapping[str, Any] | None = None, *, backend: str = "numba"
+) -> Sequential:
     """Return a new model from the JSON that ``to_json`` returned, in scratch or in Keras; compiled if that one was.
 
     Raises:
+        TypeError: if there are ``custom_objects``.
         ValueError: if it is not such JSON, or scratch does not support a layer or a setting; the message names it.
     """
+    refuse_unknown_arguments("model_from_json", {"custom_objects": custom_objects}, "load_model")
     description = saving.config.from_json(json_string.encode(), with_compile=True)
     model = from_description(description, backend)
     if arguments := description.compile_arguments:
@@ -223,7 +239,7 @@ def clone_model(model: Sequential) -> Sequential:
     Warns:
         UserWarning: as ``save``, if Keras has no counterpart of an argument of ``compile``; the new one then has none.
     """
-    return model_from_json(model.to_json(), model.backend)
+    return model_from_json(model.to_json(), backend=model.backend)
 
 
 def from_description(description: "Description", backend: str = "numba") -> Sequential:

@@ -24,3 +24,6 @@ class PyDataset:
 
     def on_epoch_end(self) -> None:
         """Called after every epoch."""
+
+
+Sequence = PyDataset  # the name that Keras has kept from older versions

@@ -1,5 +1,6 @@
 """Utilities: random seeds, automatic names, one-hot encoding, printing, warnings."""
 
+import collections.abc
 import inspect
 import math
 import random
@@ -7,7 +8,7 @@ import re
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from scratch.checks import Array as Array
 from scratch.checks import Shape as Shape
 from scratch.checks import check_integer, check_labels, check_list, check_numeric
 from scratch.py_dataset import PyDataset as PyDataset
+from scratch.py_dataset import Sequence as Sequence
 
 CACHE_LINE = 64  # bytes; a multiple of the cache line of every processor that NumPy has wheels for
 
@@ -185,7 +187,7 @@ def warn_user(message: str) -> None:
     warnings.warn(message, stacklevel=level)
 
 
-def assign_weights(owner: str, params: dict[str, Array], weights: Sequence[ArrayLike]) -> None:
+def assign_weights(owner: str, params: dict[str, Array], weights: collections.abc.Sequence[ArrayLike]) -> None:
     """Copy new values into all parameters of a layer or model.
 
     Args:

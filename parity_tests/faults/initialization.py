@@ -49,10 +49,10 @@ def columns_only_normalized(self: Any, shape: tuple[int, ...], rng: Any) -> Arra
     return self.gain * W / np.linalg.norm(W, axis=0)
 
 
-@planted_fault(initializers.ConfiguredInitializer, "__call__", caught_by="initial weights")
-def seed_of_initializer_ignored(self: Any, shape: tuple[int, ...], rng: Any = None) -> Array:
+@planted_fault(initializers.Initializer, "__call__", caught_by="initial weights")
+def seed_of_initializer_ignored(self: Any, shape: tuple[int, ...], rng: Any = None, *, dtype: Any = None) -> Array:
     """The generator of the model is used although the initializer has a seed."""
-    return self._draw(shape, rng)
+    return self._draw(shape, rng).astype(dtype)
 
 
 @planted_fault(layers.Dense, "weight_shapes", caught_by="structure")

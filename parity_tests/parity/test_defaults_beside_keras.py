@@ -53,6 +53,13 @@ def test_defaults(module: str) -> None:
     assert found == {name: value for name, value in OTHERS.items() if name.startswith(f"{module}.")}
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_public_names_are_those_of_scratch(module: str) -> None:
+    """A name of Keras is no import from elsewhere, such as ``collections.abc.Sequence``."""
+    for name, ours, _ in common(*map(attrgetter(module), (scratch, keras))):
+        assert ours.__module__.partition(".")[0] == "scratch", name
+
+
 def test_defaults_are_compared() -> None:
     """Keras's own defaults are found, also of a method and of a decorated function."""
     for program in (scratch, keras):

@@ -2,6 +2,9 @@
 
 import parity_tests.needs_keras  # noqa: F401, I001  (before anything that imports Keras)
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -29,6 +32,110 @@ def test_config_in_both_directions() -> None:
     model = scratch.Sequential([scratch.layers.Dense(3, "relu", input_shape=(4,))])
     theirs = keras.Sequential.from_config(model.get_config())
     assert scratch.Sequential.from_config(theirs.get_config()).get_config()["layers"] == model.get_config()["layers"]
+
+
+@pytest.mark.parametrize("program", [scratch, keras])
+def test_arguments_of_descriptions(program: Any) -> None:
+    model = program.Sequential([program.layers.Dense(3)], name="m")
+    text = model.to_json(indent=2, sort_keys=True)
+    assert text.startswith('{\n  "class_name": "Sequential",\n  "compile_config": {},\n  "config": {\n')
+    for objects in (None, {}):
+        assert program.models.model_from_json(text, objects).name == "m"
+        assert program.Sequential.from_config(model.get_config(), objects).name == "m"
+
+
+def test_custom_objects_are_refused() -> None:
+    for function, described in ((model_from_json, "{}"), (scratch.Sequential.from_config, {})):
+        message = rf"^scratch's {function.__name__} has no argument 'custom_objects'\.$"
+        with pytest.raises(TypeError, match=message):
+            function(described, {"Mine": scratch.layers.Dense})
+        with pytest.raises(TypeError, match="'custom_objects'"):
+            function(described, "numpy")  # the backend is a keyword
+
+
+LAYERS: dict[str, Callable[[Any], Any]] = {  # of either program, by what the config contains
+    "Dense": lambda program: program.layers.Dense(3),
+    "Dense with arguments": lambda program: program.layers.Dense(
+        3,
+        "relu",
+        False,
+        program.initializers.HeNormal(seed=1),
+        "ones",
+        program.regularizers.L2(),
+        name="d",
+        dtype="float64",
+    ),
+    "Activation": lambda program: program.layers.Activation("tanh"),
+    "BatchNormalization": lambda program: program.layers.BatchNormalization(
+        momentum=0.5,
+        scale=False,
+        beta_initializer=program.initializers.Constant(0.5),
+        moving_variance_initializer="zeros",
+    ),
+    "Dropout": lambda program: program.layers.Dropout(0.25, seed=3),
+    "ELU": lambda program: program.layers.ELU(0.5),
+    "Flatten": lambda program: program.layers.Flatten(),
+    "InputLayer": lambda program: program.layers.InputLayer((3, 4), dtype="float64"),
+    "LeakyReLU": lambda program: program.layers.LeakyReLU(0.125),
+    "ReLU": lambda program: program.layers.ReLU(),
+    "Rescaling": lambda program: program.layers.Rescaling(0.5, offset=1),
+    "Reshape": lambda program: program.layers.Reshape((2, -1)),
+    "Softmax": lambda program: program.layers.Softmax(),
+}
+
+
+def without_unused(config: Any) -> Any:
+    """Return a config without the settings that only Keras has, none of which has an effect."""
+    if not isinstance(config, dict):
+        return config
+    unused = ("quantization_config", "input_axes", "output_axes", "renorm_clipping", "renorm_momentum")
+    return {key: without_unused(value) for key, value in config.items() if key not in unused}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_configs_of_layers_in_both_directions(name: str) -> None:
+    for program in (scratch, keras):
+        program.backend.clear_session()
+    ours, theirs = (LAYERS[name](program) for program in (scratch, keras))
+    config = ours.get_config()
+    assert config == without_unused(theirs.get_config())
+    assert type(ours).from_config(config).get_config() == config
+    assert type(ours).from_config(theirs.get_config()).get_config() == config
+    assert type(theirs).from_config(config).get_config() == theirs.get_config()
+
+
+@pytest.mark.parametrize("program", [scratch, keras])
+def test_config_of_a_layer_of_the_user(program: Any) -> None:
+    class Scaled(program.layers.Dense):
+        def __init__(self, units: int, factor: float, **options: Any) -> None:
+            super().__init__(units, **options)
+            self.factor = factor
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "factor": self.factor}
+
+    layer = Scaled.from_config(Scaled(3, 0.5, activation="relu", name="s").get_config())
+    assert (type(layer), layer.units, layer.factor, layer.name) == (Scaled, 3, 0.5, "s")
+    assert layer.get_config()["activation"] == "relu"
+    own = type("Own", (program.layers.Layer,), {})(name="o")
+    expected = {key: layer.get_config()[key] for key in ("trainable", "dtype")} | {"name": "o"}
+    assert expected.items() <= own.get_config().items()
+    assert type(own).from_config(own.get_config()).name == "o"
+
+
+def test_a_config_that_scratch_does_not_support() -> None:
+    for config, message in (
+        ({"units": 3, "kernel_constraint": "NonNeg"}, "^The config of the Dense has kernel_constraint='NonNeg', which"),
+        ({"units": 3, "activation": "gelu"}, "^Unknown activation 'gelu'"),
+        (
+            keras.layers.Dense(3, dtype="float16").get_config(),
+            "^The config of the Dense has dtype='DTypePolicy', which",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            scratch.layers.Dense.from_config(config)
+    with pytest.raises(TypeError, match=r"^scratch's Dense has no argument 'factor'\.$"):
+        scratch.layers.Dense.from_config({"units": 3, "factor": 2})
 
 
 @pytest.mark.parametrize("options", [{}, {"axis": 1}, {"axis": -1, "order": 1}])

@@ -98,9 +98,9 @@ def test_histories_and_weights_agree(name: str) -> None:
 def permuted_batches(program: Any) -> Any:
     """Return a data set that permutes its rows before every epoch, and logs what is called."""
 
-    class Permuted(program.utils.PyDataset):
+    class Permuted(program.utils.Sequence):  # another name of PyDataset
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__(workers=1)
             self.log: list[Any] = []
             self.rows = np.arange(40)
 

@@ -40,6 +40,14 @@ def test_initializers_in_lower_case(create: Any) -> None:
     assert ours.get_config().items() <= theirs.get_config().items()  # Keras's HeNormal also names what it is made of
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dtypes_of_initial_values(dtype: str) -> None:
+    for name in ("HeNormal", "Zeros", "OrthogonalInitializer", "IdentityInitializer"):
+        ours, theirs = (getattr(program.initializers, name)()((2, 3), dtype=dtype) for program in (scratch, keras))
+        assert ours.dtype == to_numpy(theirs).dtype == dtype
+        assert ours.shape == theirs.shape
+
+
 def test_configs_of_initializers_and_regularizers() -> None:
     for module, name, arguments in (
         ("regularizers", "L1", {"l1": 0.5}),
@@ -66,3 +74,33 @@ def test_functions_as_activations(name: str) -> None:
     for function in functions:
         np.testing.assert_allclose(function(X), ours, rtol=1e-6, atol=1e-7)
         assert scratch.layers.Dense(3, activation=function).activation == name
+
+
+@pytest.mark.parametrize(("name", "argument"), [("elu", 0.5), ("leaky_relu", 0.25)])
+def test_arguments_of_activations_by_position(name: str, argument: float) -> None:
+    ours, theirs = (getattr(program.activations, name)(X, argument) for program in (scratch, keras))
+    np.testing.assert_allclose(ours, to_numpy(theirs), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        *(("categorical_crossentropy", arguments) for arguments in ((True,), (True, 0.25), (False, 0.25, -1))),
+        *(("binary_crossentropy", arguments) for arguments in ((True,), (True, 0.25), (False, 0.25, -1))),
+        *(("sparse_categorical_crossentropy", arguments) for arguments in ((True,), (True, None), (False, None, -1))),
+        *((name, ()) for name in ("mean_squared_error", "mean_absolute_error")),
+    ],
+)
+def test_arguments_of_losses_by_position(name: str, arguments: tuple[Any, ...]) -> None:
+    labels = np.arange(8) % 4
+    y_true = labels if name.startswith("sparse") else np.eye(4, dtype="float32")[labels]
+    y_pred = X if arguments[:1] == (True,) else scratch.activations.softmax(X)
+    ours, theirs = (getattr(program.losses, name)(y_true, y_pred, *arguments) for program in (scratch, keras))
+    np.testing.assert_allclose(ours, to_numpy(theirs), rtol=1e-5, atol=1e-6)
+
+
+def test_arguments_of_losses_that_scratch_lacks() -> None:
+    with pytest.raises(TypeError, match=r"^scratch's SparseCategoricalCrossentropy has no argument 'ignore_class'\.$"):
+        scratch.losses.sparse_categorical_crossentropy([0], X[:1], False, 1)
+    with pytest.raises(TypeError, match=r"^scratch's BinaryCrossentropy has no argument 'axis'\.$"):
+        scratch.losses.binary_crossentropy(X[:1], X[:1], axis=0)

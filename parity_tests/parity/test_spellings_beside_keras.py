@@ -140,6 +140,40 @@ def test_kernel_and_bias() -> None:
         assert layer.bias is None
 
 
+BATCH_NORMALIZATIONS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "axis": lambda program: {"axis": 1},
+    "no beta": lambda program: {"center": False},
+    "defaults": lambda program: {
+        "gamma_initializer": program.initializers.Ones(),
+        "moving_mean_initializer": program.initializers.Zeros(),
+    },
+    "initializers": lambda program: {
+        "beta_initializer": program.initializers.Constant(0.5),
+        "gamma_initializer": program.initializers.Constant(0.25),
+        "moving_mean_initializer": "ones",
+        "moving_variance_initializer": program.initializers.Constant(2.0),
+    },
+}
+
+
+@pytest.mark.parametrize("name", BATCH_NORMALIZATIONS)
+def test_arguments_and_attributes_of_batch_normalization(name: str) -> None:
+    """The weights are those of Keras before and after a step."""
+    attributes, found = ("gamma", "beta", "moving_mean", "moving_variance"), []
+    for program in (scratch, keras):
+        layer = program.layers.BatchNormalization(**BATCH_NORMALIZATIONS[name](program))
+        assert [getattr(layer, key) for key in attributes] == [None] * 4
+        model = program.Sequential([program.Input((4,)), layer])
+        model.compile(program.optimizers.SGD(0.5), "mse", run_eagerly=program is keras)
+        before = {f"{key} before": np.array(getattr(layer, key), "float32") for key in attributes}  # NaN for None
+        model.fit(X, X**2, verbose=0)
+        after = {key: np.array(getattr(layer, key), "float32") for key in attributes}
+        found.append(before | after | {"outputs": model.predict(X, verbose=0)})
+    for key, values in found[0].items():
+        np.testing.assert_allclose(values, found[1][key], rtol=1e-5, atol=1e-6, err_msg=key)
+    assert np.isnan(found[0]["beta"]).any() == (name == "no beta")
+
+
 OPTIMIZERS: dict[str, Callable[[Any, Any], Any]] = {  # by the argument that is a flag
     "nesterov": lambda optimizers, flag: optimizers.SGD(momentum=0.5, nesterov=flag),
     "amsgrad": lambda optimizers, flag: optimizers.Adam(amsgrad=flag),
@@ -151,6 +185,17 @@ OPTIMIZERS: dict[str, Callable[[Any, Any], Any]] = {  # by the argument that is 
         optimizers.schedules.PiecewiseConstantDecay([np.int64(flag)], list(np.float32([0.5, 0.25])))
     ),
 }
+
+
+def test_arrays_as_arguments_of_a_schedule() -> None:
+    boundaries, values = np.array([2, 4]), np.array([0.5, 0.25, 0.125])
+    ours, theirs = (
+        program.optimizers.schedules.PiecewiseConstantDecay(boundaries, values) for program in (scratch, keras)
+    )
+    assert [ours(step) for step in range(7)] == [float(theirs(step)) for step in range(7)]
+    assert ours.get_config() == {"boundaries": [2, 4], "values": [0.5, 0.25, 0.125]}
+    with pytest.raises(ValueError, match=r"^each entry of values must be a finite number, 0 or more; got \[0.5\]\.$"):
+        scratch.optimizers.schedules.PiecewiseConstantDecay([], np.array([[0.5]]))
 
 
 def layers_with_flags(layers: Any, flag: Any) -> list[Any]:
@@ -194,6 +239,14 @@ def test_keys_of_class_weight_are_integers_of_any_type() -> None:
             history = model.fit(X, labels, shuffle=False, verbose=0, class_weight=weights).history
             losses.append(history["loss"][0])
     np.testing.assert_allclose(losses, losses[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("program", [scratch, keras])
+def test_the_old_argument_of_leaky_relu(program: Any) -> None:
+    with pytest.warns(UserWarning, match=r"^Argument `alpha` is deprecated\. Use `negative_slope` instead\.$"):
+        layer = program.layers.LeakyReLU(alpha=0.25)
+    assert layer.negative_slope == 0.25
+    np.testing.assert_array_equal(layer(-X), np.where(X < 0, -X, -X / 4))
 
 
 def test_a_lambda_callback_without_a_function() -> None:

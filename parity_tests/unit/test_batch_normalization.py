@@ -66,7 +66,8 @@ def test_gradients_of_more_axes_and_of_inference() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"axis": 1}, "^axis must be -1, the last axis, the only one that scratch supports; got 1"),
+        ({"axis": -2}, "^axis must be an integer, -1 or more; got -2"),
+        ({"gamma_initializer": "one_"}, "^Unknown initializer 'one_'"),
         ({"momentum": 1.5}, r"^momentum must be a finite number, between 0 and 1; got 1\.5"),
         ({"epsilon": -1}, "^epsilon must be a finite number, 0 or more; got -1"),
     ],
@@ -74,6 +75,16 @@ def test_gradients_of_more_axes_and_of_inference() -> None:
 def test_invalid_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         BatchNormalization(**arguments)
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(0, (None, 3)), (1, (None, 3, 3)), (2, (None, 3))])
+def test_another_axis_than_the_last(axis: int, shape: tuple[int | None, ...]) -> None:
+    layer = BatchNormalization(axis=axis, name="b")
+    with pytest.raises(
+        ValueError, match=rf"^Layer 'b' has axis={axis}, which is not the last of inputs of shape \(None"
+    ):
+        Sequential([Input(shape[1:]), layer])
+    assert not layer.built
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -12,7 +12,7 @@ import pytest
 import scratch
 from scratch.callbacks import ReduceLROnPlateau
 from scratch.dropped_names import METHODS, MODULES
-from scratch.layers import Dense, Dropout, Input, InputLayer, Layer, LeakyReLU, ReLU
+from scratch.layers import Dense, Dropout, Input, InputLayer, Layer, ReLU
 from scratch.losses import LOSSES
 from scratch.metrics import METRICS, Metric
 from scratch.models import Sequential
@@ -83,7 +83,6 @@ def test_a_name_that_a_module_does_not_have(module: str, name: str, message: str
         (lambda: Dense(output_dim=2), "Dense has no argument 'output_dim'; Keras 3 calls it 'units'."),
         (lambda: Dense(2, init="uniform"), "Dense has no argument 'init'; Keras 3 calls it 'kernel_initializer'."),
         (lambda: Dropout(p=0.5), "Dropout has no argument 'p'; Keras 3 calls it 'rate'."),
-        (lambda: LeakyReLU(alpha=0.2), "LeakyReLU has no argument 'alpha'; Keras 3 calls it 'negative_slope'."),
         (lambda: Dropout(0.5, activation="relu"), "scratch's Dropout has no argument 'activation'."),
         (lambda: Dense(3, comon=1), "scratch's Dense has no argument 'comon'."),
         (

@@ -26,7 +26,7 @@ SHAPE = (300, 200)
 
 
 @pytest.mark.parametrize("class_", initializers.CLASSES)
-def test_names_and_config(class_: type[initializers.ConfiguredInitializer]) -> None:
+def test_names_and_config(class_: type[initializers.Initializer]) -> None:
     [name] = [name for name, known in initializers.INITIALIZERS.items() if known is class_]
     for given in (name, class_.__name__, class_):
         assert type(initializers.get(given)) is class_
@@ -79,7 +79,7 @@ def test_bits_of_the_default_initializer() -> None:
     ],
     ids=repr,
 )
-def test_distributions(initializer: initializers.Initializer, low: float, high: float, std: float) -> None:
+def test_distributions(initializer: initializers.InitializerFunction, low: float, high: float, std: float) -> None:
     W = initializer(SHAPE, np.random.default_rng(0))
     assert W.shape == SHAPE
     assert low <= W.min() <= W.max() <= high

@@ -5,7 +5,6 @@ constructor are what a saved model contains of it.  ``scratch/README.md`` lists 
 """
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -47,22 +46,38 @@ LOSSES: dict[str, type[Loss]] = {
 ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy"}
 
 
-def _function(name: str) -> Callable[..., Array]:
-    """Return the loss of each sample as a function on arrays; ``compile`` takes it in place of the class."""
-
-    def loss(y_true: ArrayLike, y_pred: ArrayLike, **options: Any) -> Array:
-        return LOSSES[name](**options, reduction=None)(y_true, y_pred)
-
-    loss.__name__ = loss.__qualname__ = name
-    loss.__doc__ = f"Return the losses (N,) of predictions y_pred (N, C); options as of ``{LOSSES[name].__name__}``."
-    return loss
+def categorical_crossentropy(
+    y_true: ArrayLike, y_pred: ArrayLike, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Array:
+    """Return the losses (N,) of predictions (N, C) for one-hot rows (N, C); see ``CategoricalCrossentropy``."""
+    return CategoricalCrossentropy(from_logits, label_smoothing, None, axis=axis)(y_true, y_pred)
 
 
-categorical_crossentropy = _function("categorical_crossentropy")
-sparse_categorical_crossentropy = _function("sparse_categorical_crossentropy")
-binary_crossentropy = bce = _function("binary_crossentropy")
-mean_squared_error = mse = _function("mean_squared_error")
-mean_absolute_error = mae = _function("mean_absolute_error")
+def sparse_categorical_crossentropy(
+    y_true: ArrayLike, y_pred: ArrayLike, from_logits: bool = False, ignore_class: None = None, axis: int = -1
+) -> Array:
+    """Return the losses (N,) of predictions (N, C) for labels (N,); see ``SparseCategoricalCrossentropy``."""
+    return SparseCategoricalCrossentropy(from_logits, None, ignore_class=ignore_class, axis=axis)(y_true, y_pred)
+
+
+def binary_crossentropy(
+    y_true: ArrayLike, y_pred: ArrayLike, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Array:
+    """Return the losses (N,) of predictions (N, C) for zeros and ones (N, C); see ``BinaryCrossentropy``."""
+    return BinaryCrossentropy(from_logits, label_smoothing, None, axis=axis)(y_true, y_pred)
+
+
+def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+    """Return the losses (N,) of predictions (N, C) for targets (N, C); see ``MeanSquaredError``."""
+    return MeanSquaredError(None)(y_true, y_pred)
+
+
+def mean_absolute_error(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+    """Return the losses (N,) of predictions (N, C) for targets (N, C); see ``MeanAbsoluteError``."""
+    return MeanAbsoluteError(None)(y_true, y_pred)
+
+
+bce, mse, mae = binary_crossentropy, mean_squared_error, mean_absolute_error
 
 
 def get(loss: Any) -> Loss:

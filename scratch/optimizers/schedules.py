@@ -20,6 +20,11 @@ def _number(argument: str, value: object) -> float:
     return int(number) if isinstance(value, int | np.integer) else number
 
 
+def _numbers(argument: str, values: Sequence[float]) -> list[float]:
+    listed = values.tolist() if isinstance(values, np.ndarray) else values
+    return [_number(f"each entry of {argument}", value) for value in check_list(argument, listed)]
+
+
 class LearningRateSchedule(Configured):
     """Base class of schedules: a function of the number of steps so far that returns the learning rate of the next."""
 
@@ -69,7 +74,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     """η(t) = values[0] up to step boundaries[0], then values[1] up to step boundaries[1], …, then values[-1].
 
     Args:
-        boundaries: numbers of steps, in increasing order.
+        boundaries: numbers of steps, in increasing order, as a list, a tuple or an array.
         values: learning rates of zero or more, one more than there are boundaries.
 
     Raises:
@@ -78,8 +83,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
     def __init__(self, boundaries: Sequence[float], values: Sequence[float], **unknown: object) -> None:
         refuse_in_constructor(self, unknown)
-        self.boundaries = [_number("each entry of boundaries", step) for step in check_list("boundaries", boundaries)]
-        self.values = [_number("each entry of values", value) for value in check_list("values", values)]
+        self.boundaries, self.values = _numbers("boundaries", boundaries), _numbers("values", values)
         if len(self.boundaries) != len(self.values) - 1:
             raise ValueError(
                 "The length of boundaries should be 1 less than the length of values. Received: "

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from scratch import losses
@@ -18,11 +19,13 @@ from scratch.saving.entries import (
     Table,
     make_entry,
     read,
+    read_config,
     short_repr,
     write,
+    write_config,
     write_settings,
 )
-from scratch.saving.settings import DTYPE, LAYERS, LOSSES, METRICS, NAME, OPTIMIZERS, read_shape
+from scratch.saving.settings import DTYPE, LAYER, LAYERS, LOSSES, METRICS, NAME, OPTIMIZERS, read_shape
 from scratch.utils import warn_user
 
 # A Dense layer takes 650 bytes of a config.json, and 810 if Keras writes it.  A parsed config.json takes up to 36 times
@@ -59,8 +62,8 @@ class Description(NamedTuple):
     compile_arguments: CompileArguments | None
 
 
-def to_json(model: Network) -> str:
-    """Return the config.json of a model.
+def to_json(model: Network, **options: Any) -> str:
+    """Return the config.json of a model; the options are arguments of ``json.dumps``.
 
     Raises:
         ValueError: if the model has too many layers or too long names, or as ``write_model``.
@@ -76,7 +79,7 @@ def to_json(model: Network) -> str:
         entry["compile_config"] = write_compile_arguments(model)
     except ValueError as error:
         warn_user(f"{error} The arguments of compile are left out; call compile again after loading.")
-    text = json.dumps(entry)
+    text = json.dumps(entry, **options)
     _check_size(text)
     return text
 
@@ -116,6 +119,26 @@ def write_model(model: Network) -> Json:
         layers.insert(0, _input_layer(model, shape))
         config["build_input_shape"], entry["build_config"] = shape, {"input_shape": shape}
     return entry
+
+
+def write_layer_config(layer: Layer) -> dict[str, Json]:
+    """Return the config of a layer; see ``Layer.get_config``."""
+    return write_config(_keras_class(type(layer)), layer, f"The layer {layer.name!r}")
+
+
+def read_layer_config(layer_class: type[Layer], config: Mapping[str, Json]) -> dict[str, Any]:
+    """Return the arguments of the constructor of a class; see ``Layer.from_config``."""
+    keras_class = _keras_class(layer_class)
+    known = {*keras_class.settings, *keras_class.fixed, *keras_class.ignored}
+    arguments = {key: value for key, value in config.items() if key not in known}  # of the user's class
+    shared = {key: value for key, value in config.items() if key in known}
+    return arguments | read_config(keras_class, shared, f"The config of the {layer_class.__name__}")
+
+
+def _keras_class(layer_class: type[Layer]) -> KerasClass:
+    """Return what Keras's config holds of a class: of the nearest base class, if it is one of the user's."""
+    classes = {keras_class.create: keras_class for keras_class in LAYERS.values()}
+    return next((classes[base] for base in layer_class.__mro__ if base in classes), LAYER)
 
 
 def _write_layer(layer: Layer) -> Json:

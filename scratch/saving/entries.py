@@ -70,9 +70,13 @@ def write(table: Table, described: object, role: str) -> Json:
     """
     for class_name, keras_class in table.items():
         if keras_class.create is type(described):
-            config = write_settings(keras_class.settings, described, role)
-            return make_entry(keras_class.module, class_name, {**config, **keras_class.fixed})
+            return make_entry(keras_class.module, class_name, write_config(keras_class, described, role))
     raise ValueError(f"{role} is a {type(described).__name__}, which has no counterpart in Keras.")
+
+
+def write_config(keras_class: KerasClass, described: object, role: str) -> dict[str, Json]:
+    """Return the config of an object of the class; raises what ``write_settings`` raises."""
+    return {**write_settings(keras_class.settings, described, role), **keras_class.fixed}
 
 
 def write_settings(settings: Mapping[str, Setting], described: object, role: str) -> dict[str, Json]:
@@ -102,19 +106,30 @@ def read(table: Table, entry: Json, role: str) -> Any:
         ValueError: if scratch does not support the class or a setting; the message names it.
     """
     keras_class, config, label = _find_class(table, entry, role)
-    for key, value in config.items():
-        if key not in keras_class.settings and key not in keras_class.ignored and value != keras_class.fixed.get(key):
-            raise ValueError(f"{label} has {key}={short_repr(value)}, which scratch does not support.")
-    arguments = {}
+    arguments = read_config(keras_class, config, label)
     for key, setting in keras_class.settings.items():
-        if key in config:
-            arguments[key] = _read_setting(setting, key, config[key], label)
-        elif setting.required:
+        if setting.required and key not in config:
             raise ValueError(f"{label} has no {key}.")
     try:
         return keras_class.create(**arguments)
     except ValueError as error:
         raise ValueError(f"{label}: {error}") from None
+
+
+def read_config(keras_class: KerasClass, config: Mapping[str, Json], label: str) -> dict[str, Any]:
+    """Return the arguments of the constructor that a config holds.
+
+    Raises:
+        ValueError: if scratch does not support a setting; the message calls the object ``label``.
+    """
+    for key, value in config.items():
+        if key not in keras_class.settings and key not in keras_class.ignored and value != keras_class.fixed.get(key):
+            raise ValueError(f"{label} has {key}={short_repr(value)}, which scratch does not support.")
+    return {
+        key: _read_setting(setting, key, config[key], label)
+        for key, setting in keras_class.settings.items()
+        if key in config
+    }
 
 
 def _find_class(table: Table, entry: Json, role: str) -> tuple[KerasClass, dict[str, Json], str]:

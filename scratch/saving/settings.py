@@ -58,8 +58,8 @@ def _write_dtype(described: Any, key: str) -> Json:
     return make_entry("keras", "DTypePolicy", {"name": getattr(described, key).name})
 
 
-def _read_initializer(entry: Json) -> initializers.Initializer:
-    initializer: initializers.Initializer = read(INITIALIZERS, entry, "initializer")
+def _read_initializer(entry: Json) -> initializers.InitializerFunction:
+    initializer: initializers.InitializerFunction = read(INITIALIZERS, entry, "initializer")
     return initializer
 
 
@@ -68,7 +68,7 @@ def _read_seed(value: Json) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _write_initializer(layer: layers.Dense, key: str) -> Json:
+def _write_initializer(layer: layers.Layer, key: str) -> Json:
     """Return the entry of an initializer, or that of zeros for a function of the user that is not needed any more."""
     initializer = getattr(layer, key)
     if type(initializer) in initializers.CLASSES:
@@ -133,11 +133,7 @@ def loss_table(loss_classes: Iterable[type[losses.Loss]]) -> Table:
     }
 
 
-def _input(batch_shape: tuple[int, ...], name: str, dtype: str) -> layers.Input:
-    return layers.Input(batch_shape, dtype, name)
-
-
-ZEROS, ONES = (make_entry("keras.initializers", name, {}) for name in ("Zeros", "Ones"))
+ZEROS = make_entry("keras.initializers", "Zeros", {})
 SCALAR = Setting(_read_scalar)
 BOOLEAN = Setting(_read_boolean)
 NAME = Setting(_check_name, lambda described, key: _check_name(getattr(described, key)))
@@ -167,11 +163,16 @@ REGULARIZERS: Table = {
 }
 
 COMMON = {"name": NAME, "dtype": DTYPE}
+LAYER = KerasClass("keras.layers", layers.Layer, COMMON, fixed={"trainable": True})  # a class of the user
 LAYERS: Table = {
     "InputLayer": KerasClass(
         "keras.layers",
-        _input,
-        {"batch_shape": Setting(read_shape), **COMMON},
+        layers.Input,
+        {
+            "batch_shape": Setting(lambda shape: (None, *read_shape(shape)), lambda layer, _: layer.batch_input_shape),
+            "name": NAME,
+            "dtype": Setting(_read_dtype, lambda layer, _: layer.dtype.name),
+        },
         fixed={"sparse": False, "ragged": False, "optional": False},
     ),
     "Dense": KerasClass(
@@ -208,11 +209,17 @@ LAYERS: Table = {
     "BatchNormalization": KerasClass(
         "keras.layers",
         layers.BatchNormalization,
-        {**COMMON, "axis": SCALAR, "momentum": SCALAR, "epsilon": SCALAR, "center": BOOLEAN, "scale": BOOLEAN},
+        {
+            **COMMON,
+            "axis": SCALAR,
+            "momentum": SCALAR,
+            "epsilon": SCALAR,
+            "center": BOOLEAN,
+            "scale": BOOLEAN,
+            **{f"{name}_initializer": INITIALIZER for name in ("beta", "gamma", "moving_mean", "moving_variance")},
+        },
         fixed={
             "trainable": True,
-            **{f"{name}_initializer": ZEROS for name in ("beta", "moving_mean")},
-            **{f"{name}_initializer": ONES for name in ("gamma", "moving_variance")},
             **{f"{name}_{kind}": None for name in ("beta", "gamma") for kind in ("regularizer", "constraint")},
             "renorm": False,
             "synchronized": False,
@@ -235,7 +242,7 @@ LAYERS: Table = {
     "Reshape": KerasClass(
         "keras.layers",
         layers.Reshape,
-        {**COMMON, "target_shape": Setting(_read_list, lambda layer, key: list(getattr(layer, key)))},
+        {**COMMON, "target_shape": Setting(_read_list)},
         fixed={"trainable": True},
     ),
     "Rescaling": KerasClass(

@@ -55,11 +55,19 @@ SCENARIOS = (
         lambda module: module.LearningRateScheduler(halved, verbose=1),
         (0.125, 0.0625, 0.0625, 0.03125),
     ),
+    # The loss falls, and a larger one would be better: each epoch but the first is no improvement.
+    Scenario(
+        "ReduceLROnPlateau, mode='max'",
+        SGDSettings(0.125),
+        lambda module: module.ReduceLROnPlateau("loss", factor=0.5, patience=1, mode="max"),
+        (0.125, 0.125, 0.0625, 0.03125),
+    ),
     # Epochs 2 and 3 are no improvement; 4 and 5 cool down; 5 and 6, whose cooldown is over, are no improvement.
     Scenario("ReduceLROnPlateau", SGDSettings(0.125), plateau, (0.125,) * 3 + (0.0625,) * 3 + (0.046875,) * 2),
 )
 # Infinite weights after the first step.
 OVERFLOW = Scenario("TerminateOnNaN", SGDSettings(1e38), lambda module: module.TerminateOnNaN(), (1e38,) * 2)
+ERROR = OVERFLOW._replace(callback=lambda module: module.TerminateOnNaN(raise_error=True))
 
 
 def check_learning_rates(backend: str) -> Iterator[Comparison]:
@@ -71,6 +79,23 @@ def check_learning_rates(backend: str) -> Iterator[Comparison]:
     name = f"{CASE}, {OVERFLOW.name}"
     yield equal(f"{name}: text", ours["text"], theirs["text"])
     yield equal(f"{name}: epochs", ours["epochs"], theirs["epochs"])
+    error = error_of(lambda: train(ERROR, CASE.scratch_model(backend, ERROR.settings), callbacks))
+    yield equal(f"{name}, raise_error=True", error, keras_error())
+
+
+def error_of(train: Callable[[], object]) -> str:
+    """Return the class of the exception that a training raises, and the batch that its message names."""
+    try:
+        train()
+    except RuntimeError as error:
+        return f"{type(error).__name__}: {str(error).partition('.')[0]}"
+    return "none"
+
+
+@lru_cache
+def keras_error() -> str:
+    """Return the exception that Keras raises with ``TerminateOnNaN(raise_error=True)``."""
+    return error_of(lambda: train(ERROR, CASE.keras_model(ERROR.settings), keras.callbacks))
 
 
 def train(scenario: Scenario, model: Any, module: Any) -> dict[str, Any]:

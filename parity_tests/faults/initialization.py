@@ -49,6 +49,37 @@ def columns_only_normalized(self: Any, shape: tuple[int, ...], rng: Any) -> Arra
     return self.gain * W / np.linalg.norm(W, axis=0)
 
 
+@planted_fault(initializers.Constant, "_draw", caught_by="initial weights")
+def constant_of_one(self: Any, shape: tuple[int, ...], rng: Any) -> Array:
+    """Constant takes 1 for its value."""
+    return np.ones(shape)
+
+
+@planted_fault(initializers.Identity, "_draw", caught_by="initial weights")
+def gain_of_identity_ignored(self: Any, shape: tuple[int, ...], rng: Any) -> Array:
+    """Identity ignores its gain."""
+    return np.eye(*shape)
+
+
+@planted_fault(initializers.RandomUniform, "_draw", caught_by="initial weights")
+def uniform_around_zero(self: Any, shape: tuple[int, ...], rng: Any) -> Array:
+    """RandomUniform draws between -maxval and maxval."""
+    return rng.uniform(-self.maxval, self.maxval, shape)
+
+
+@planted_fault(initializers.RandomNormal, "_draw", caught_by="initial weights")
+def mean_of_normal_ignored(self: Any, shape: tuple[int, ...], rng: Any) -> Array:
+    """RandomNormal ignores its mean."""
+    return rng.normal(0, self.stddev, shape)
+
+
+@planted_fault(initializers.HeUniform, "_draw", caught_by="initial weights")
+def glorot_for_he(self: Any, shape: tuple[int, ...], rng: Any) -> Array:
+    """He's initializers have the scale of Glorot's."""
+    limit = np.sqrt(6 / sum(shape))
+    return rng.uniform(-limit, limit, shape)
+
+
 @planted_fault(initializers.Initializer, "__call__", caught_by="initial weights")
 def seed_of_initializer_ignored(self: Any, shape: tuple[int, ...], rng: Any = None, *, dtype: Any = None) -> Array:
     """The generator of the model is used although the initializer has a seed."""

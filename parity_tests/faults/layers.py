@@ -143,6 +143,12 @@ def reshaped_in_column_order(self: Any, x: Array) -> Array:
     return self.activate(np.stack([sample.reshape(self.target_shape, order="F") for sample in x]))
 
 
+@planted_fault(layers.Reshape, "backward", caught_by="trace")
+def gradient_in_column_order(self: Any, dout: Array, *, from_logits: bool = False, need_dx: bool = True) -> Array:
+    """The gradient of Reshape is read column by column, over the samples."""
+    return np.reshape(dout, self.x_shape, order="F")[::-1]
+
+
 @planted_fault(layers.Rescaling, "backward", caught_by="trace")
 def gradient_not_rescaled(self: Any, dout: Array, *, from_logits: bool = False, need_dx: bool = True) -> Array:
     """The gradient passes Rescaling without the factor."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from parity_tests.faults.catalogue import planted_fault
 from scratch.callbacks import LearningRateScheduler, ReduceLROnPlateau, TerminateOnNaN
+from scratch.callbacks.monitor import Monitor
 
 CHECK = "learning rates"
 ON_EPOCH_BEGIN, ON_EPOCH_END = LearningRateScheduler.on_epoch_begin, ReduceLROnPlateau.on_epoch_end
@@ -46,3 +47,15 @@ def patience_exceeded_by_one(self: Any, epoch: int, logs: Any = None) -> None:
 def nan_not_noticed(self: Any, batch: int, logs: Any = None) -> None:
     """NaN is compared with ==, which is never true."""
     self.model.stop_training = logs["loss"] == float("nan")
+
+
+@planted_fault(Monitor, "_sign", caught_by=CHECK)
+def smaller_is_always_better(self: Any) -> int:
+    """``mode`` has no effect: a smaller value is an improvement."""
+    return -1
+
+
+@planted_fault(TerminateOnNaN, "__init__", caught_by=CHECK)
+def error_not_raised(self: Any, raise_error: bool = False) -> None:
+    """``raise_error`` has no effect."""
+    self.raise_error = False

@@ -95,6 +95,21 @@ def statistics_not_differentiated(self: Any, dout: Array, *, from_logits: bool =
     return backward(self, dout)
 
 
+@planted_fault(BatchNormalization, "forward", caught_by="structure")
+def batch_statistics_in_inference(self: Any, x: Array, training: bool = False) -> Array:
+    """Inference normalizes with the statistics of its batch."""
+    return normalize(self, x, training=True)
+
+
+@planted_fault(BatchNormalization, "backward", caught_by="trace")
+def nothing_flows_back_without_gamma(
+    self: Any, dout: Array, *, from_logits: bool = False, need_dx: bool = True
+) -> Array:
+    """A layer that does not scale passes no gradient on."""
+    dx = backward(self, dout)
+    return dx if self.scale else 0 * dx
+
+
 @planted_fault(BatchNormalization, "forward", caught_by="trace")
 def epsilon_outside_the_root(self: Any, x: Array, training: bool = False) -> Array:
     """The deviation is √variance + epsilon."""

@@ -111,7 +111,7 @@ def test_lines_that_a_kernel_no_longer_has_cannot_be_replaced() -> None:
 
 
 def test_catalogue() -> None:
-    assert len(FAULTS) >= 96
+    assert len(FAULTS) >= 200
     assert len([fault for fault in FAULTS if "numpy" not in fault.backends]) >= 20  # in the compiled core
     assert len({fault.name for fault in FAULTS}) == len(FAULTS)
     for fault in FAULTS:

@@ -178,7 +178,7 @@ def differences(path: Path, backends: Sequence[str] = BACKENDS) -> Iterator[tupl
             yield f"{path.stem} on {backend}, {name}", float(difference), float(bound)
 
 
-@pytest.mark.parametrize("path", EACH_PROGRAM if FRAMEWORK == "tensorflow" else EACH_PROGRAM[::3])
+@pytest.mark.parametrize("path", EACH_PROGRAM)
 @pytest.mark.filterwarnings("ignore:Do not pass an `input_(shape|dim)`")  # Keras's advice, which tutorials ignore
 def test_a_program_ends_alike(path: Path) -> None:
     for name, difference, bound in differences(path):

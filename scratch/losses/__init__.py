@@ -54,7 +54,11 @@ def _function(name: str) -> Callable[..., Array]:
         return LOSSES[name](**options, reduction=None)(y_true, y_pred)
 
     loss.__name__ = loss.__qualname__ = name
-    loss.__doc__ = f"Return the losses (N,) of predictions y_pred (N, C); options as of ``{LOSSES[name].__name__}``."
+    targets = "labels y_true (N,) or (N, 1)" if LOSSES[name].sparse else "targets y_true (N, C)"
+    loss.__doc__ = (
+        f"Return one loss per sample (N,) for {targets} and predictions y_pred (N, C).\n\n"
+        f"Formula and options: ``{LOSSES[name].__name__}``.  Source: ``{name}`` of ``keras/src/losses/losses.py``."
+    )
     return loss
 
 

@@ -31,7 +31,8 @@ def _function(name: str) -> Callable[..., Array]:
 
     activation.__name__ = activation.__qualname__ = name
     activation.__doc__ = (
-        f"Return {name}(x), in the dtype of x; float32 for integers.  See ``numpy_ops.{name}_forward``."
+        f"Return {name}(x), in the shape (…) and the dtype of x; float32 for integers.\n\n"
+        f"Formula and options: ``numpy_ops.{name}_forward``.  Source: ``keras/src/activations/activations.py``."
     )
     return activation
 

@@ -1,9 +1,10 @@
 """Initializers (重みの初期値): the distributions of initial weights, with Keras's names, arguments and defaults.
 
 An initializer is called with a shape and a random generator; ``HeNormal(seed=1)`` draws the same values at each call,
-``HeNormal()`` or ``"he_normal"`` draws from the generator of the model.  The formulas are Keras's
-(``keras/src/initializers/random_initializers.py``).  The random numbers are NumPy's, so a comparison with Keras copies
-the weights instead of the seed.
+``HeNormal()`` or ``"he_normal"`` draws from the generator of the model.  The formulas are Keras's: ``Constant``,
+``Zeros``, ``Ones`` and ``Identity`` are in ``keras/src/initializers/constant_initializers.py``, the others in
+``random_initializers.py``.  The random numbers are NumPy's, so a comparison with Keras copies the weights instead of
+the seed.
 """
 
 import math

@@ -46,7 +46,9 @@ __all__ = [
 
 
 class Input(Layer):
-    """The shape of one sample, given as the first entry of a model.
+    """The shape of one sample, given as the first entry of a model: (N, …) → (N, …), unchanged.
+
+    Source: ``Input`` of ``keras/src/layers/core/input_layer.py``.
 
     Args:
         shape: shape without the batch axis, for example ``(784,)``.
@@ -73,7 +75,10 @@ class Input(Layer):
 
 
 class InputLayer(Input):
-    """``Input`` under the name of Keras's class, which also takes the shape as ``input_shape``."""
+    """``Input`` under the name of Keras's class, which also takes the shape as ``input_shape``.
+
+    Source: ``InputLayer`` of ``keras/src/layers/core/input_layer.py``.
+    """
 
     def __init__(
         self,

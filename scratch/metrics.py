@@ -2,6 +2,7 @@
 
 Every sample has the same weight (``weighted_metrics``: its own), so a short last batch counts less than a full one.
 During training a prediction is the one made before its batch's update (``keras/src/metrics/reduction_metrics.py``).
+Formulas: ``accuracy_metrics.py`` and ``regression_metrics.py`` in the same folder.
 
 To add a metric, derive a class from ``Metric`` with ``values``, and enter it in ``METRICS``.
 """
@@ -116,7 +117,10 @@ class Metric(Mean, Configured):
 
 
 class CategoricalAccuracy(Metric):
-    """Share of samples (正答率) whose largest output is at the largest entry of their one-hot row."""
+    """Share of samples (正答率) whose largest output is at the largest entry of their one-hot row.
+
+    The mean of argmax(y_true) == argmax(y_pred): (N, C), (N, C) → a number; ``keras.metrics.CategoricalAccuracy``.
+    """
 
     additive = True
     sparse = False
@@ -131,7 +135,10 @@ class CategoricalAccuracy(Metric):
 
 
 class SparseCategoricalAccuracy(CategoricalAccuracy):
-    """Share of samples whose largest output is at their label."""
+    """Share of samples whose largest output is at their label.
+
+    The mean of y_true == argmax(y_pred), as ``keras.metrics.SparseCategoricalAccuracy``: (N,), (N, C) → a number.
+    """
 
     additive = True  # declared again, since a subclass does not inherit it
     sparse = True
@@ -147,6 +154,8 @@ class SparseCategoricalAccuracy(CategoricalAccuracy):
 
 class BinaryAccuracy(Metric):
     """Share of outputs that are on their target's side of the threshold, as ``keras.metrics.BinaryAccuracy``.
+
+    The mean of y_true == (y_pred > threshold): (N, C), (N, C) → a number.
 
     Args:
         name: the name in logs and history.
@@ -166,7 +175,7 @@ class BinaryAccuracy(Metric):
 
 
 class MeanSquaredError(Metric):
-    """Mean of (y_true − y_pred)², as ``keras.metrics.MeanSquaredError``."""
+    """Mean of (y_true − y_pred)², as ``keras.metrics.MeanSquaredError``: (N, C), (N, C) → a number."""
 
     sparse = False
     direction = "down"
@@ -180,7 +189,7 @@ class MeanSquaredError(Metric):
 
 
 class MeanAbsoluteError(Metric):
-    """Mean of |y_true − y_pred|, as ``keras.metrics.MeanAbsoluteError``."""
+    """Mean of |y_true − y_pred|, as ``keras.metrics.MeanAbsoluteError``: (N, C), (N, C) → a number."""
 
     sparse = False
     direction = "down"
@@ -235,9 +244,12 @@ def _function(name: str) -> Callable[[ArrayLike, ArrayLike], Array]:
         return values.astype(float) if values.dtype == bool else np.asarray(values.mean(axis=-1))
 
     metric.__name__ = metric.__qualname__ = name
+    shape = "output (N, C)" if name == "binary_accuracy" else "sample (N,)"
+    targets = "labels y_true (N,) or (N, 1)" if METRICS[name].sparse else "targets y_true (N, C)"
+    source = "losses/losses.py" if name in losses.LOSSES else "metrics/accuracy_metrics.py"
     metric.__doc__ = (
-        f"Return the value of each sample (N,), or for binary_accuracy of each answer (N, C), of y_pred (N, C): "
-        f"``{METRICS[name].__name__}``."
+        f"Return one value per {shape} for {targets} and predictions y_pred (N, C).\n\n"
+        f"Formula: ``{METRICS[name].__name__}``.  Source: ``{name}`` of ``keras/src/{source}``."
     )
     return metric
 

@@ -33,29 +33,30 @@ STEPS = 3
 
 
 def model_of_everything(module: Any, **options: Any) -> Any:
-    """Return the model in scratch or Keras, compiled; the names of its layers are automatic."""
-    module.utils.clear_session()
+    """Return the model in scratch or Keras, compiled."""
     layers, initializers, regularizers = module.layers, module.initializers, module.regularizers
     inner = [
-        layers.Dense(5, "tanh", kernel_initializer=initializers.VarianceScaling(2.0, "fan_out"), name="inside"),
-        layers.BatchNormalization(center=False, epsilon=0.25),
+        layers.InputLayer(shape=(7,), name="input_layer"),
+        layers.Dense(5, "tanh", kernel_initializer=initializers.VarianceScaling(2.0, "fan_out", seed=3), name="first"),
+        layers.BatchNormalization(center=False, epsilon=0.25, name="inner_normalization"),
     ]
+    penalties = {"kernel_regularizer": regularizers.L1(0.25), "bias_regularizer": regularizers.L1L2(0.5, 0.25)}
     model = module.models.Sequential(
         [
-            layers.InputLayer((4, 6)),
-            layers.Rescaling(0.5, offset=1),
-            layers.Reshape((3, -1)),
-            layers.Flatten(),
-            layers.Dense(7, use_bias=False, kernel_regularizer=regularizers.L1(0.25)),
-            layers.BatchNormalization(scale=False, momentum=0.5),
-            layers.LeakyReLU(0.25),
-            layers.Dropout(0.5, seed=3),
+            layers.InputLayer(shape=(4, 6), name="input_layer"),
+            layers.Rescaling(0.5, offset=1, name="rescaled"),
+            layers.Reshape((3, -1), name="reshaped"),
+            layers.Flatten(name="flat"),
+            layers.Dense(7, use_bias=False, kernel_regularizer="l2", name="without_bias"),
+            layers.BatchNormalization(scale=False, momentum=0.5, name="normalization"),
+            layers.LeakyReLU(0.25, name="leaky"),
+            layers.Dropout(0.5, seed=3, name="dropout"),
             module.models.Sequential(inner, name="inner", **options),
-            layers.ELU(0.5),
-            layers.Dense(3, bias_initializer=initializers.Constant(0.5), bias_regularizer=regularizers.L1L2(0.5, 0.25)),
-            layers.ReLU(),
-            layers.Activation("softplus"),
-            layers.Softmax(),
+            layers.ELU(0.5, name="elu"),
+            layers.Dense(3, bias_initializer=initializers.Constant(0.5), **penalties, name="last"),
+            layers.ReLU(name="relu"),
+            layers.Activation("softplus", name="softplus"),
+            layers.Softmax(name="softmax"),
         ],
         name="everything",
         **options,

@@ -74,6 +74,36 @@ def test_files_in_both_directions(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(back.evaluate(X, y, verbose=0), theirs.evaluate(X, y, verbose=0), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_files_with_arguments_of_metrics_and_of_the_loss(backend: str, tmp_path: Path) -> None:
+    """Saved in the middle of a training, and trained on by both programs; values are near 1, as in the first test."""
+    ours = models.Sequential([scratch.layers.Dense(2, "sigmoid", input_shape=(4,))], backend=backend)
+    theirs, y = keras_impl.to_keras(ours), CASES["questions"][4]
+    training: dict[str, Any] = {"batch_size": 30, "epochs": 2, "shuffle": False, "verbose": 0}
+    for program, model in ((scratch, ours), (keras, theirs)):
+        metrics = program.metrics
+        model.compile(
+            program.optimizers.SGD(0.125, momentum=0.5),
+            program.losses.BinaryCrossentropy(label_smoothing=0.25),
+            metrics=[metrics.BinaryAccuracy(threshold=0.3), metrics.BinaryAccuracy("sure", threshold=0.75)],
+            weighted_metrics=[metrics.MeanSquaredError(name="brier"), metrics.MeanAbsoluteError(name="distance")],
+        )
+    theirs.run_eagerly = FRAMEWORK == "tensorflow"
+    ours.fit(X, y, **training)
+    theirs.fit(X, y, **training)
+    ours.save(tmp_path / "ours.keras")
+    theirs.save(tmp_path / "theirs.keras")
+    back = keras.models.load_model(tmp_path / "ours.keras")
+    back.run_eagerly = FRAMEWORK == "tensorflow"
+    for model, twin in ((ours, back), (models.load_model(tmp_path / "theirs.keras", backend=backend), theirs)):
+        found, expected = model.fit(X, y, **training).history, twin.fit(X, y, **training).history
+        assert list(found) == list(expected) == ["binary_accuracy", "brier", "distance", "loss", "sure"]
+        for key, values in found.items():
+            np.testing.assert_allclose(values, expected[key], rtol=0, atol=1e-5, err_msg=key)
+        for weight, twin_weight in zip(model.get_weights(), twin.get_weights(), strict=True):
+            np.testing.assert_allclose(weight, twin_weight, rtol=0, atol=1e-5)
+
+
 def recall_of_class_0(program: Any) -> Any:
     """Return a metric of the user, for either program, whose state is an array that ``reset_state`` clears in place."""
 

@@ -17,7 +17,7 @@ import keras_impl
 from keras_impl.frameworks import FRAMEWORK, floatx
 from parity_tests.reference.bounded_network import BoundedNetwork, LayerSpec
 from parity_tests.reference.error_model import Array, Bounded, Rounding, exact
-from parity_tests.reference.layers import LAYERS, PENALTIES, SETTINGS, masks_for_keras
+from parity_tests.reference.layers import LAYERS, SETTINGS, masks_for_keras, regularizer
 from parity_tests.reference.losses import LOSSES
 from parity_tests.reference.sgd import OptimizerSettings, SGDSettings
 from scratch import layers as scratch_layers
@@ -183,7 +183,7 @@ class Case:
         }
         penalties = keras.regularizers if module is keras.layers else scratch_regularizers
         of_parameters = (("W", "kernel"), ("b", "bias")) if self.regularized else ()
-        regularizers = {f"{name}_regularizer": penalties.L1L2(*PENALTIES[key]) for key, name in of_parameters}
+        regularizers = {f"{name}_regularizer": regularizer(penalties, key) for key, name in of_parameters}
         return [
             getattr(module, kind.partition(",")[0])(
                 *arguments[kind](activation) if kind in arguments else (),

@@ -194,6 +194,12 @@ def normalization(*left_out: str) -> LayerModel:
     )
 
 
+def regularizer(module: Any, key: str) -> Any:
+    """Return the regularizer of a parameter, of the class in scratch's or Keras's ``regularizers`` module."""
+    l1, l2 = PENALTIES[key]
+    return module.L1L2(l1, l2) if l1 and l2 else module.L1(l1) if l1 else module.L2(l2)
+
+
 def penalty(rounding: Rounding, key: str, W: Bounded) -> Bounded:
     """Return l1·Σ|W| + l2·ΣW² of a parameter: two sums (2), whose input errors add up (5)."""
     l1, l2 = PENALTIES[key]

@@ -15,6 +15,8 @@ from scratch.utils import print_now, warn_user
 class LearningRateScheduler(Callback):
     """Sets the learning rate at the beginning of every epoch, and adds it to the logs at the end.
 
+    η ← schedule(epoch, η).  Source: ``keras/src/callbacks/learning_rate_scheduler.py``.
+
     Args:
         schedule: a function of the number of the epoch, from 0, and the current learning rate, that returns the new
             one.  It is called once for every epoch, also if the run is resumed within the epoch.
@@ -64,6 +66,8 @@ class LearningRateScheduler(Callback):
 
 class ReduceLROnPlateau(Monitor):
     """Reduces the learning rate when a monitored value has stopped improving, and adds it to the logs.
+
+    η ← max(factor·η, min_lr).  Source: ``keras/src/callbacks/reduce_lr_on_plateau.py``.
 
     Args:
         monitor: the name of the value, such as ``'val_loss'`` or ``'accuracy'``.

@@ -9,6 +9,8 @@ from scratch.utils import print_now
 class TerminateOnNaN(Callback):
     """Ends ``fit`` after the first batch whose loss is NaN or infinite.
 
+    Source: ``keras/src/callbacks/terminate_on_nan.py``.
+
     Args:
         raise_error: whether to raise a ``RuntimeError``, which keeps backups, instead of ending ``fit``.
 

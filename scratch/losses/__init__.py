@@ -46,34 +46,37 @@ LOSSES: dict[str, type[Loss]] = {
 ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy"}
 
 
+# The losses as functions on arrays, as in ``keras/src/losses/losses.py``; ``compile`` takes one in place of a class.
+
+
 def categorical_crossentropy(
     y_true: ArrayLike, y_pred: ArrayLike, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Array:
-    """Return the losses (N,) of predictions (N, C) for one-hot rows (N, C); see ``CategoricalCrossentropy``."""
+    """Return one loss per sample (N,) for one-hot rows (N, C) and y_pred (N, C): ``CategoricalCrossentropy``."""
     return CategoricalCrossentropy(from_logits, label_smoothing, None, axis=axis)(y_true, y_pred)
 
 
 def sparse_categorical_crossentropy(
     y_true: ArrayLike, y_pred: ArrayLike, from_logits: bool = False, ignore_class: None = None, axis: int = -1
 ) -> Array:
-    """Return the losses (N,) of predictions (N, C) for labels (N,); see ``SparseCategoricalCrossentropy``."""
+    """Return one loss per sample (N,) for labels (N,) and y_pred (N, C): ``SparseCategoricalCrossentropy``."""
     return SparseCategoricalCrossentropy(from_logits, None, ignore_class=ignore_class, axis=axis)(y_true, y_pred)
 
 
 def binary_crossentropy(
     y_true: ArrayLike, y_pred: ArrayLike, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Array:
-    """Return the losses (N,) of predictions (N, C) for zeros and ones (N, C); see ``BinaryCrossentropy``."""
+    """Return one loss per sample (N,) for zeros and ones (N, C) and y_pred (N, C): ``BinaryCrossentropy``."""
     return BinaryCrossentropy(from_logits, label_smoothing, None, axis=axis)(y_true, y_pred)
 
 
 def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
-    """Return the losses (N,) of predictions (N, C) for targets (N, C); see ``MeanSquaredError``."""
+    """Return one loss per sample (N,) for targets (N, C) and y_pred (N, C): ``MeanSquaredError``."""
     return MeanSquaredError(None)(y_true, y_pred)
 
 
 def mean_absolute_error(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
-    """Return the losses (N,) of predictions (N, C) for targets (N, C); see ``MeanAbsoluteError``."""
+    """Return one loss per sample (N,) for targets (N, C) and y_pred (N, C): ``MeanAbsoluteError``."""
     return MeanAbsoluteError(None)(y_true, y_pred)
 
 

@@ -25,6 +25,7 @@ class SigmoidCrossEntropy(Loss):
 class BinaryCrossentropy(Crossentropy):
     """Mean over the units of −t·log y − (1 − t)·log(1 − y), as ``keras.losses.BinaryCrossentropy``.
 
+    Shapes: y (N, C), t (N, C) → one loss per sample (N,).
     Called on arrays of probabilities (N, C), it clips them to [1e-7, 1 − 1e-7].  After a sigmoid layer a model computes
     the loss from the logits instead, as Keras does on TensorFlow.  Formulas: ``keras/src/losses/losses.py`` and
     ``binary_crossentropy`` of ``keras/src/backend``.

@@ -3,6 +3,8 @@
 ``SoftmaxCrossEntropy`` is the book's ``SoftmaxWithLoss``: softmax and cross-entropy in one step, on logits.
 ``CategoricalCrossentropy`` and ``SparseCategoricalCrossentropy`` are Keras's losses on probabilities.  A model that
 ends in a softmax trains through ``SoftmaxCrossEntropy`` in both cases, as Keras does on TensorFlow.
+
+Formulas: ``keras/src/losses/losses.py`` and ``keras/src/backend/tensorflow/nn.py``; the book's sections 4.2.2, 5.6.3.
 """
 
 import numpy as np
@@ -26,13 +28,13 @@ class SoftmaxCrossEntropy(Loss):
 
 
 class CategoricalCrossentropy(Crossentropy):
-    """Cross-entropy with one-hot targets, as ``keras.losses.CategoricalCrossentropy``.
+    """−Σ t·log y over the classes, as ``keras.losses.CategoricalCrossentropy``: y (N, C), one-hot t (N, C) → (N,).
 
     Called on arrays of probabilities, it rescales each row to sum to 1 and clips to [1e-7, 1 − 1e-7].  After a softmax
     layer a model computes the loss from the logits instead, where nothing needs clipping.
 
     Args:
-        from_logits: whether y_pred holds logits.
+        from_logits: whether y_pred holds logits; the loss is then −Σ t·log softmax(y).
         label_smoothing: s between 0 and 1; the targets become ``t·(1 − s) + s/C``.
         reduction: ``'sum_over_batch_size'``, ``'sum'`` or ``None``.
     """
@@ -69,10 +71,12 @@ class CategoricalCrossentropy(Crossentropy):
 
 
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
-    """Cross-entropy with integer labels, as ``keras.losses.SparseCategoricalCrossentropy``.
+    """−log y[t] with labels t, as ``keras.losses.SparseCategoricalCrossentropy``: y (N, C), t (N,) or (N, 1) → (N,).
+
+    Called on arrays of probabilities, it clips to [1e-7, 1 − 1e-7] and then rescales each row to sum to 1.
 
     Args:
-        from_logits: whether y_pred holds logits.
+        from_logits: whether y_pred holds logits; the loss is then −log softmax(y)[t].
         reduction: ``'sum_over_batch_size'``, ``'sum'`` or ``None``.
     """
 

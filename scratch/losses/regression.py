@@ -8,7 +8,9 @@ from scratch.losses.loss import Loss
 
 
 class MeanSquaredError(Loss):
-    """Mean over the units of (y − t)², as ``keras.losses.MeanSquaredError``.
+    """Mean over the units of (y − t)², as ``keras.losses.MeanSquaredError``: y (N, C), t (N, C) → (N,).
+
+    Its gradient with respect to y is 2·(y − t)/C.
 
     Args:
         reduction: over the samples: ``'sum_over_batch_size'``, ``'sum'`` or ``None``.
@@ -22,7 +24,9 @@ class MeanSquaredError(Loss):
 
 
 class MeanAbsoluteError(Loss):
-    """Mean over the units of |y − t|, as ``keras.losses.MeanAbsoluteError``; its gradient at y = t is 0.
+    """Mean over the units of |y − t|, as ``keras.losses.MeanAbsoluteError``: y (N, C), t (N, C) → (N,).
+
+    Its gradient with respect to y is sign(y − t)/C, which is 0 at y = t.
 
     Args:
         reduction: over the samples: ``'sum_over_batch_size'``, ``'sum'`` or ``None``.

@@ -3,6 +3,9 @@
 Letters are the book's: ``x`` goes in, ``out`` comes out, ``dout`` is the gradient that flows back, ``dx``, ``dW``
 and ``db`` are the gradients with respect to the inputs, ``t`` is the truth (教師データ).  Arrays are (N, …) with N
 samples, all of one dtype, float32 or float64, which is also the dtype of every result.  No input is changed.
+
+An activation keeps the shape of its input, (N, …).  Those of the book, sections 3.2 and 3.5, are the identity, ReLU,
+sigmoid and softmax; all are in ``keras/src/activations/activations.py``.
 """
 
 import numpy as np
@@ -95,7 +98,7 @@ def tanh_backward(dout: Array, out: Array) -> Array:
 
 
 def elu_forward(x: Array, alpha: float = 1.0) -> Array:
-    """Exponential linear unit: x for positive x, else alpha·(exp(x) − 1)."""
+    """Exponential linear unit (Clevert et al., 2016): x for positive x, else alpha·(exp(x) − 1)."""
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
@@ -105,7 +108,7 @@ def elu_backward(dout: Array, out: Array, alpha: float = 1.0) -> Array:
 
 
 def leaky_relu_forward(x: Array, negative_slope: float = 0.2) -> Array:
-    """Leaky ReLU: x for positive x, else negative_slope·x."""
+    """Leaky ReLU (Maas et al., 2013): x for positive x, else negative_slope·x."""
     return np.where(x > 0, x, negative_slope * x)
 
 
@@ -115,7 +118,7 @@ def leaky_relu_backward(dout: Array, out: Array, negative_slope: float = 0.2) ->
 
 
 def softplus_forward(x: Array) -> Array:
-    """log(1 + exp(x)), written so that exp never overflows."""
+    """Softplus (Dugas et al., 2001): log(1 + exp(x)), written so that exp never overflows."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
@@ -125,7 +128,7 @@ def softplus_backward(dout: Array, out: Array) -> Array:
 
 
 def softmax_forward(x: Array) -> Array:
-    """Probabilities of each row; the maximum is subtracted so that exp never overflows."""
+    """Probabilities exp(x) / Σ exp(x) of each row; the maximum is subtracted so that exp never overflows."""
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 

@@ -18,9 +18,9 @@ def function_with_another_slope(x: Any, alpha: float = 1.0) -> Array:
 
 
 @planted_fault(losses, "binary_crossentropy", caught_by="functions")
-def loss_function_reduced(y_true: Any, y_pred: Any, **options: Any) -> Array:
+def loss_function_reduced(y_true: Any, y_pred: Any, *arguments: Any, **options: Any) -> Array:
     """A loss called as a function returns the mean of the batch."""
-    return binary_crossentropy(y_true, y_pred, **options).mean()
+    return binary_crossentropy(y_true, y_pred, *arguments, **options).mean()
 
 
 @planted_fault(regularizers.L1, "__init__", caught_by="functions")

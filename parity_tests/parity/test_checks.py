@@ -8,7 +8,7 @@ import parity_tests.needs_keras  # noqa: F401, I001  (before anything that impor
 
 import inspect
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -64,12 +64,9 @@ def assert_no_failures(names: set[str], passed: Collection[tuple[str, str]] = ()
 
 
 @pytest.fixture(scope="module")
-def _checks_pass_without_faults() -> Iterator[None]:
-    """Run the checks before the first fault, which also caches Keras's results, and again after the last."""
-    names = {fault.caught_by for fault in FAULTS}
-    assert_no_failures(names, PASSED)
-    yield
-    assert_no_failures(names)
+def _checks_pass_without_faults() -> None:
+    """Run the checks before the first fault, which also caches Keras's results."""
+    assert_no_failures({fault.caught_by for fault in FAULTS}, PASSED)
 
 
 def failure_of(name: str, backend: str) -> str | None:
@@ -103,6 +100,17 @@ def test_compiled_core_with_switched_off_faults_passes() -> None:
     with switched.planted(catalogue.kernel_replacements(), 0):
         for name in {fault.caught_by for fault in FAULTS if isinstance(fault, KernelFault)}:
             assert failure_of(name, "numba") is None
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_checks_pass_without_faults")
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_is_left_of_a_fault() -> None:
+    """The checks pass again after every fault has been planted; otherwise, one fault could be caught for another."""
+    for fault, backend in PLANTED:
+        with fault.planted(backend):
+            assert failure_of(fault.caught_by, backend)
+    assert_no_failures({fault.caught_by for fault in FAULTS})
 
 
 def test_lines_that_a_kernel_no_longer_has_cannot_be_replaced() -> None:

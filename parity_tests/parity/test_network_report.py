@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from parity_tests import checking
+from parity_tests.conftest import slow_except
 from parity_tests.checking import numerical_checks
 from parity_tests.checks.networks import OwnNetworks, tensors
 from parity_tests.checks.registry import Check
@@ -253,7 +254,12 @@ def report_on(network: type) -> Report:
     return make_report(network.__name__, examination, own, source_of(network, SIZES), 0, keras="3")
 
 
-@pytest.mark.parametrize("network", [Net, WrongNet, OnlyStep, Keeping, OnlyInPlace, Float32, Tracing, OnlyBackward])
+NETWORKS = [Net, WrongNet, OnlyStep, Keeping, OnlyInPlace, Float32, Tracing, OnlyBackward]
+
+
+@pytest.mark.parametrize(
+    "network", slow_except(NETWORKS, "Net", "WrongNet", "OnlyStep", name=lambda network: network.__name__)
+)
 def test_reproductions_run_as_pasted(network: type, capsys: pytest.CaptureFixture[str]) -> None:
     report = report_on(network)
     assert report.agrees == (network is Net)

@@ -40,6 +40,7 @@ def test_scratch_comes_through_the_same_door(backend: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_mistake_is_named_and_raised() -> None:
     with pytest.raises(AssertionError, match=r"The gradient of b is averaged over the batch\."):
         check_implementation(BiasAveraged, on_fail="raise")

@@ -185,6 +185,7 @@ def test_a_program_ends_alike(path: Path) -> None:
         assert difference <= bound, f"{name}: differs by {difference:.3g}, {bound:.3g} is allowed"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Do not pass an `input_(shape|dim)`")
 @pytest.mark.parametrize(
     ("program", "name", "mistake"),
@@ -201,6 +202,7 @@ def test_a_mistake_is_noticed(program: str, name: str, mistake: Any, monkeypatch
     assert FRAMEWORK != "tensorflow" or "after step 1, " in wrong[0]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(FRAMEWORK != "tensorflow", reason="the steps of Keras are recorded on TensorFlow")
 @pytest.mark.filterwarnings("ignore:Do not pass an `input_(shape|dim)`")
 def test_a_wrong_state_of_the_optimizer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

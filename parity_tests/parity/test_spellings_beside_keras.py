@@ -14,6 +14,7 @@ import pytest
 
 import keras_impl
 import scratch
+from parity_tests.conftest import slow_except
 from scratch.dropped_names import DEFAULTS
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
@@ -209,7 +210,7 @@ def layers_with_flags(layers: Any, flag: Any) -> list[Any]:
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 @pytest.mark.parametrize("flag", [0, 1, np.bool_(True), np.int8(0)])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", slow_except(OPTIMIZERS, "nesterov", "staircase"))
 def test_flags_and_numbers_of_numpy_are_saved(name: str, flag: Any, tmp_path: Path) -> None:
     """Both programs train, save and load the model; Keras loads the file of scratch, too."""
     histories, loaded = [], []

@@ -85,6 +85,7 @@ def test_programs_of_scratch_are_measured_without_keras(task: Task, monkeypatch:
     assert [limit.values for limit in session.results.limits] == [[2e8], [2e8]]
 
 
+@pytest.mark.slow
 def test_limits_of_the_program(task: Task) -> None:
     session = Session(task, results=Results(environment={}, raw={"program": {}}))
     question._limit_peaks(session, {"cached": [240e6, 251e6, 249e6]}, "10 epochs")

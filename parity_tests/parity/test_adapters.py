@@ -73,6 +73,7 @@ def test_no_false_alarm(name: str) -> None:
     assert ("loss" in seen) == ("loss" in offered(factory()))
 
 
+@pytest.mark.slow
 def test_only_the_clipped_loss_of_scikit_learn_is_reported() -> None:
     pytest.importorskip("sklearn")
     examination = examine(adapt(frameworks.mlp_classifier(), THREE))

@@ -162,6 +162,7 @@ def test_streams_that_end_early() -> None:
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("validation", [{}, {"validation_data": (X, LABELS), "validation_freq": 2}], ids=["none", "2"])
 def test_csv_files_have_the_same_columns(validation: dict[str, Any], tmp_path: Path) -> None:
     ours = scratch.Sequential([scratch.layers.Dense(3, "softmax", input_shape=(4,))])

@@ -81,12 +81,13 @@ def compatible(first: Fault, second: Fault) -> bool:
     return True
 
 
-@pytest.mark.parametrize("hidden", ["Relu", "Sigmoid", "Tanh"])
+@pytest.mark.parametrize("hidden", slow_except(["Relu", "Sigmoid", "Tanh"], "Relu"))
 def test_right_network(hidden: str) -> None:
     report = diagnosis_of(factory("book_style", hidden=hidden))
     assert report.agrees, report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [{"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"momentum": 0.5, "weight_decay": 0.01}]
 )

@@ -12,6 +12,7 @@ from scratch.ops import BACKENDS
 backends = pytest.mark.parametrize("backend", BACKENDS)
 
 
+@pytest.mark.slow
 @backends
 def test_two_epochs_of_available_digits(backend: str, digits: mnist.Dataset) -> None:
     few = mnist.Dataset(
@@ -20,6 +21,7 @@ def test_two_epochs_of_available_digits(backend: str, digits: mnist.Dataset) -> 
     assert_all(full_runs.check_epochs(backend, few, epochs=2)[0])
 
 
+@pytest.mark.slow
 def test_digits_of_the_same_source_have_histories_of_their_own(digits: mnist.Dataset) -> None:
     (x, labels), first = digits.train, slice(200)
     few, others = (

@@ -28,6 +28,7 @@ from scratch.optimizers import schedules
 DEFAULT_ADAM, *OTHER_ADAPTIVE_SETTINGS = ADAPTIVE_SETTINGS
 # Without Adam's default betas, which Keras converts through float32 in float64, too: float32 networks have them below.
 OPTIMIZERS: tuple[OptimizerSettings, ...] = (*SETTINGS, *OTHER_ADAPTIVE_SETTINGS)
+WITH_STATE: tuple[OptimizerSettings, ...] = (SGDSettings(0.0625, momentum=0.875), *ADAPTIVE_SETTINGS[:2])
 BATCHES = 3  # training steps before a model is saved
 U32 = Rounding("float32").u
 STEPS = 10  # training steps that are compared after it is loaded
@@ -219,6 +220,7 @@ def nested(case: Case, settings: OptimizerSettings, program: Any, **options: Any
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "backend"), [("BatchNormalization", "numba"), ("Dropout", "numpy")])
 def test_archives_of_nested_models(kind: str, backend: str, tmp_path: Path) -> None:
     case, settings = Case((6, 4), ("relu", "softmax"), features=5, batch=11, between=kind), DEFAULT_ADAM
@@ -240,6 +242,7 @@ def test_archives_of_models_with_regularizers(
     check_archives(case, SGDSettings(0.0625, momentum=0.875), backend, tmp_path, steps=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_archives_of_models_with_the_default_betas_of_adam(backend: str, tmp_path: Path) -> None:
     case = Case((6, 4), ("tanh", "softmax"), features=5, batch=7)
@@ -264,7 +267,7 @@ def test_archives_of_models_with_a_schedule(schedule: Create, backend: str, tmp_
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("settings", [SGDSettings(0.0625, momentum=0.875), *ADAPTIVE_SETTINGS[:2]], ids=str)
+@pytest.mark.parametrize("settings", slow_except(WITH_STATE, str(WITH_STATE[0])))
 def test_weights_files(settings: OptimizerSettings, backend: str, tmp_path: Path) -> None:
     """Loaded by models whose optimizer is new: the files hold its state."""
     case = random_case(1)[0]
@@ -297,7 +300,7 @@ def test_weights_of_archives(backend: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", ["sparse_categorical_crossentropy"], None])
-@pytest.mark.parametrize("metrics", [["accuracy"], [["accuracy"]], None])
+@pytest.mark.parametrize("metrics", slow_except([["accuracy"], [["accuracy"]], None], "[['accuracy']]"))
 def test_archives_of_keras_with_lists_or_without_a_loss(loss: Any, metrics: Any, tmp_path: Path) -> None:
     theirs = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
     theirs.compile("adam", loss, metrics=metrics)

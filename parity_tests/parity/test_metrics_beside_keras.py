@@ -61,7 +61,7 @@ def test_history_and_evaluate(name: str) -> None:
             np.testing.assert_allclose(values, expected[key], rtol=0, atol=1e-5, err_msg=f"{backend}: {key}")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", slow_except(CASES, "regression", "question"))
 def test_files_in_both_directions(name: str, tmp_path: Path) -> None:
     theirs, y = compiled(name)[1], CASES[name][4]
     theirs.fit(X, y, verbose=0)
@@ -74,6 +74,7 @@ def test_files_in_both_directions(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(back.evaluate(X, y, verbose=0), theirs.evaluate(X, y, verbose=0), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_files_with_arguments_of_metrics_and_of_the_loss(backend: str, tmp_path: Path) -> None:
     """Saved in the middle of a training, and trained on by both programs; values are near 1, as in the first test."""

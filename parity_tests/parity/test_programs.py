@@ -13,6 +13,7 @@ from parity_tests.conftest import save_some
 from scratch.datasets import mnist
 
 
+@pytest.mark.slow
 def test_loader_returns_what_keras_returns(
     digits: mnist.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ from scratch.ops import BACKENDS, numpy_ops
 from scratch.optimizers import Adam
 
 PROGRAMS = sorted((Path(__file__).parents[1] / "programs").glob("*.py"))
-EACH_PROGRAM = slow_except(PROGRAMS, "mnist_mlp", "own_loop", name=lambda path: path.stem)
+EACH_PROGRAM = slow_except(PROGRAMS, "early_stopping", "own_loop", name=lambda path: path.stem)
 RESULTS = ("score", "predictions", "codes", "batch_losses", "rates", "rate", "all_scores", "rounded")
 ONE_SAMPLE = 0.02  # of an accuracy over 100 samples, one of which may count twice: outputs may be nearly equal
 Results = dict[str, np.ndarray]

@@ -82,6 +82,7 @@ def test_the_sample_of_mnist_is_announced_with_its_accuracy(
     )
 
 
+@pytest.mark.slow
 def test_history_and_plot(small: str, tmp_path: Path, capsys: Capture) -> None:
     picture, table = tmp_path / "result.png", tmp_path / "history.csv"
     assert main(["--data", small, "--epochs", "2", "--plot", str(picture), "--history", str(table)]) == 0

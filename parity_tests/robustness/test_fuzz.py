@@ -33,6 +33,7 @@ def fuzz(first: int, count: int) -> Counter[str]:
     return results
 
 
+@pytest.mark.slow
 def test_300_damaged_files() -> None:
     formats = {name.rpartition(" ")[0] for name in fuzz(0, 300)}
     assert formats == {".keras", ".weights.h5", ".npz", "idx", "gzip"}

@@ -181,6 +181,7 @@ def test_a_missing_package_is_named(model: Sequential, monkeypatch: pytest.Monke
         show(model, digits())
 
 
+@pytest.mark.slow
 def test_a_process_ends_although_its_page_is_open() -> None:
     program = "from parity_tests.robustness.test_lab_notebook import *; show(make_model(), digits()); print('shown')"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)

@@ -77,6 +77,7 @@ def statuses(limits: list[float]) -> dict[str, int]:
     return counts
 
 
+@pytest.mark.slow
 def test_helper_threads_without_memory() -> None:
     counts = statuses([1, *(STACK + extra for extra in (0.02, 0.03, 0.06, 0.1)), 2 * STACK + 0.1, 100])
     assert counts.keys() <= {"0", "3"}

@@ -157,6 +157,7 @@ def test_keras_cache_comes_before_a_download(arrays: Arrays, isolated: Path, mon
     assert mnist.load().source.endswith(str(elsewhere))
 
 
+@pytest.mark.slow
 def test_without_files_and_network_the_sample_is_used(
     isolated: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

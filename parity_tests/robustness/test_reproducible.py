@@ -38,6 +38,7 @@ def test_a_seed_determines_the_bits() -> None:
     assert digest(3) != digest(4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_a_new_process_gives_the_bits_of_this_process(threads: str) -> None:
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads}

@@ -150,6 +150,7 @@ print(compile_time.seconds)
 """
 
 
+@pytest.mark.slow
 def test_two_processes_can_fill_the_cache_at_the_same_time(tmp_path: Path) -> None:
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     compiled = tmp_path / "compiled"
@@ -175,6 +176,7 @@ def test_a_cache_folder_that_is_not_writable_causes_one_warning(tmp_path: Path) 
     assert two_kernels(package, NUMBA_CACHE_DIR=None) == ("from the cache", [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_cache_dir", [True, False])
 def test_no_writable_folder_causes_one_warning(tmp_path: Path, has_cache_dir: bool) -> None:
     package = read_only_installation(tmp_path)

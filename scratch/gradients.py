@@ -11,6 +11,7 @@ from scratch.layer import gradient_name
 from scratch.layers import Layer
 from scratch.losses import Loss
 from scratch.models import Sequential
+from scratch.network import Network
 from scratch.utils import Array, accepted
 
 STEP = 1e-4
@@ -133,12 +134,12 @@ def _check_model(model: Sequential, x: Array, t: ArrayLike) -> dict[str, float]:
 def _loss_function(model: Sequential, x: Array, t: ArrayLike) -> Callable[[], Array]:
     """Return a function of no arguments that computes the loss of a model for the current contents of x."""
     loss, _ = model.loss_and_optimizer("gradient_check")
-    y = model.check_data(x, t)[1]
+    out = _forward(model.detached(), x)
+    targets = loss.targets(model.check_data(x, t)[1], out.shape[-1], out.dtype)
 
     def compute() -> Array:  # a trace would also run the backward pass, for each entry of each parameter
-        detached = model.detached()  # for each pass, so that all of them draw the same mask
-        out = _forward(detached, x)
-        return detached.compute_loss(loss, out, loss.targets(y, out.shape[-1], out.dtype))[1]
+        detached = Network.detached(model)  # for each pass, so that all draw the same mask; without metrics
+        return detached.compute_loss(loss, _forward(detached, x), targets)[1]
 
     return compute
 

@@ -13,6 +13,7 @@ def test_ratio_is_the_median_of_paired_ratios() -> None:
     assert ratio == Ratio(peer=5.0, scratch=1.0, value=5.0, low=5.0, high=5.0, rounds=5)
 
 
+@pytest.mark.slow
 def test_interval_covers_the_true_ratio() -> None:
     """In 200 series of 15 noisy rounds, the interval misses the true ratio about 10 times."""
     rng = np.random.default_rng(0)

@@ -131,6 +131,7 @@ def test_unmeasured_peer_has_a_row_without_ratio() -> None:
     assert session.results.rows == [Row("epoch", Goal(5), None)]
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn_of_available_measurements(tmp_path: Path) -> None:
     results = Results(environment=MACHINE)
     assert draw(tmp_path, results) == []

@@ -392,6 +392,7 @@ def test_a_difference_from_keras_alone_is_a_finding() -> None:
     assert [finding.what for finding in report.findings] == ["The loss differs from Keras's."]
 
 
+@pytest.mark.slow
 def test_findings_have_their_methods() -> None:
     assert {f.method for f in report_on(WrongNet).findings} == {"loss", "gradients", "step"}
     assert {f.method for f in report_on(OnlyStep).findings} == {"step"}

@@ -78,6 +78,7 @@ def network_file(folder: Path, source: str) -> str:
     return f"{folder / 'net.py'}:Net"
 
 
+@pytest.mark.slow
 def test_exit_status_and_files(tmp_path: Path, capsys: Capture) -> None:
     adapter = tmp_path / "adapter.py"
     assert main(["--new-adapter", str(adapter)]) == 0

@@ -184,6 +184,7 @@ def test_without_files_and_network_the_sample_is_used(
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_with_an_unwritable_cache_the_sample_is_used(
     isolated: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -208,6 +208,7 @@ def test_importing_the_kernels_does_not_compile() -> None:
     assert output(program) == "0.0"
 
 
+@pytest.mark.slow
 def test_a_cached_kernel_loads_nothing_that_only_a_compilation_needs(filled_cache: Path) -> None:
     program = """if True:
         import sys

@@ -88,6 +88,7 @@ def test_child_processes_train_after_or_during_a_training_of_the_parent(method: 
     assert threaded_output(program, threads=2) == "passed"
 
 
+@pytest.mark.slow
 def test_a_system_that_allows_no_more_threads_gets_the_same_bits() -> None:
     assert threaded_output(NO_THREADS, threads=4) == digest(3)
 

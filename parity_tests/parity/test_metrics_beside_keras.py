@@ -43,7 +43,7 @@ def compiled(name: str) -> tuple[dict[str, models.Sequential], keras.Sequential]
     return ours, theirs
 
 
-@pytest.mark.parametrize("name", slow_except(CASES, "regression", "questions"))
+@pytest.mark.parametrize("name", slow_except(CASES, "questions"))
 def test_history_and_evaluate(name: str) -> None:
     """Fifteen steps on 50 samples.  Values are near 1: the 20 roundings of a step add up to less than 1e-5."""
     ours, theirs = compiled(name)
@@ -61,7 +61,7 @@ def test_history_and_evaluate(name: str) -> None:
             np.testing.assert_allclose(values, expected[key], rtol=0, atol=1e-5, err_msg=f"{backend}: {key}")
 
 
-@pytest.mark.parametrize("name", slow_except(CASES, "regression", "question"))
+@pytest.mark.parametrize("name", slow_except(CASES, "question"))
 def test_files_in_both_directions(name: str, tmp_path: Path) -> None:
     theirs, y = compiled(name)[1], CASES[name][4]
     theirs.fit(X, y, verbose=0)

@@ -210,7 +210,7 @@ def layers_with_flags(layers: Any, flag: Any) -> list[Any]:
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 @pytest.mark.parametrize("flag", [0, 1, np.bool_(True), np.int8(0)])
-@pytest.mark.parametrize("name", slow_except(OPTIMIZERS, "nesterov", "staircase"))
+@pytest.mark.parametrize("name", slow_except(OPTIMIZERS, "nesterov"))
 def test_flags_and_numbers_of_numpy_are_saved(name: str, flag: Any, tmp_path: Path) -> None:
     """Both programs train, save and load the model; Keras loads the file of scratch, too."""
     histories, loaded = [], []

@@ -92,13 +92,17 @@ def _apply_adam(rule: Rule, step: Step, W: Array, dW: Array, v: Array, u: Array,
 
 @subroutine_without_fma
 def _apply_rmsprop(rule: Rule, step: Step, W: Array, dW: Array, v: Array, u: Array, s: Array) -> None:
-    """Update some parameters by RMSprop: v is the mean of the squares; u and s as in the order of its state."""
+    """Update some parameters by RMSprop: v is the mean of the squares; momentum and mean gradient follow, if any."""
     number = W.dtype.type
     learning_rate, epsilon, momentum = number(step.learning_rate), number(rule.epsilon), number(rule.momentum)
     rho, to_mean = number(rule.rho), number(1 - rule.rho)
     for i in range(len(W)):
         v[i] = v[i] * rho + to_mean * (dW[i] * dW[i])
-    if rule.kind == RMSPROP or rule.kind == RMSPROP_MOMENTUM:
+    if rule.kind == RMSPROP:
+        for i in range(len(W)):
+            W[i] -= learning_rate * dW[i] / np.sqrt(v[i] + epsilon)
+        return
+    if rule.kind == RMSPROP_MOMENTUM:
         for i in range(len(W)):
             dW[i] = learning_rate * dW[i] / np.sqrt(v[i] + epsilon)
     else:

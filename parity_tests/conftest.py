@@ -20,9 +20,11 @@ settings.load_profile("suite")
 
 def slow_except(cases: Iterable[Any], *quick: str, name: Callable[[Any], str] = str) -> list[Any]:
     """Return the cases as parameters of a test, with their names as ids; all but the quick ones are slow."""
-    named = {name(case): case for case in cases}
-    assert named.keys() >= set(quick), f"there is no case {set(quick) - named.keys()}"
-    return [pytest.param(case, id=key, marks=[] if key in quick else pytest.mark.slow) for key, case in named.items()]
+    named = [(name(case), case) for case in cases]
+    names = {key for key, _ in named}
+    assert len(names) == len(named), "two cases have one name"
+    assert names >= set(quick), f"there is no case {set(quick) - names}"
+    return [pytest.param(case, id=key, marks=[] if key in quick else pytest.mark.slow) for key, case in named]
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

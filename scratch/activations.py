@@ -3,6 +3,7 @@
 A layer computes its activation by name, on its backend; ``get`` returns the name for a function.
 """
 
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -23,15 +24,21 @@ MODULES = (("scratch", "activations"), ("keras", "activations"), ("tensorflow", 
 def _function(name: str) -> Callable[..., Array]:
     """Return an activation as a function of an array."""
     forward = getattr(numpy_ops, f"{name}_forward")
+    signature = inspect.signature(forward)
 
     def activation(x: ArrayLike, *arguments: float, **options: float) -> Array:
+        try:
+            signature.bind(x, *arguments, **options)
+        except TypeError as error:
+            known = ", ".join(signature.parameters)
+            raise TypeError(f"scratch's {name} has the arguments {known}; got {error}.") from None
         array = check_numeric("x", x)
         result: Array = forward(array if array.dtype.kind == "f" else array.astype(np.float32), *arguments, **options)
         return result
 
     activation.__name__ = activation.__qualname__ = name
     activation.__doc__ = (
-        f"Return {name}(x), in the shape (…) and the dtype of x; float32 for integers.\n\n"
+        f"Return {name}(x), with the shape (…) and the dtype of x; float32 for integers.\n\n"
         f"Formula and options: ``numpy_ops.{name}_forward``.  Source: ``keras/src/activations/activations.py``."
     )
     return activation

@@ -21,7 +21,7 @@ class BatchNormalization(Layer):
     moving ← momentum·moving + (1 − momentum)·batch.  In inference, mean and variance are the moving statistics.
 
     Args:
-        axis: the axis of the units; must be the last: -1, or 1 for rows (N, D).
+        axis: the axis of the units; must be the last: -1, 1 for rows (N, D), or 2 for samples (N, T, D).
         momentum: how much of the moving statistics a step keeps, 0 to 1.
         epsilon: is added to the variance, which may be 0.
         center: whether there is a beta; otherwise nothing is added.
@@ -101,7 +101,7 @@ class BatchNormalization(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(N, …, D) → (N, …, D)."""
-        if self.axis not in (-1, len(input_shape) - 1):
+        if len(input_shape) > 1 and self.axis not in (-1, len(input_shape) - 1):
             raise ValueError(
                 f"Layer {self.name!r} has axis={self.axis}, which is not the last of inputs of shape {input_shape}: "
                 "pass axis=-1, the only axis that scratch supports."

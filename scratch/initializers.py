@@ -38,7 +38,10 @@ class Initializer(utils.Configured):
 
         Raises:
             ValueError: if the initializer does not support the shape.
+            TypeError: if ``rng`` is no generator.
         """
+        if rng is not None and not isinstance(rng, np.random.Generator):
+            raise TypeError(f"{type(self).__name__} takes a generator after the shape, and dtype by name; got {rng!r}.")
         if self.seed is not None:
             rng = np.random.default_rng(self.seed)
         return self._draw(tuple(shape), rng or utils.spawn_generator()).astype(dtype, copy=False)
@@ -245,7 +248,8 @@ CLASSES: tuple[type[Initializer], ...] = (
 )
 INITIALIZERS: dict[str, type[Initializer]] = {utils.snake_case(class_.__name__): class_ for class_ in CLASSES}
 ALIASES = {"normal": "random_normal", "uniform": "random_uniform", "one": "ones", "zero": "zeros"}  # as in Keras
-OrthogonalInitializer, IdentityInitializer = Orthogonal, Identity  # Keras has both names
+ALIASES |= {"OrthogonalInitializer": "orthogonal", "IdentityInitializer": "identity"}
+OrthogonalInitializer, IdentityInitializer = Orthogonal, Identity
 
 
 class _Spelling:

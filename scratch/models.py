@@ -108,7 +108,7 @@ class Sequential(Trainer):
             TypeError: if there are ``custom_objects``.
             ValueError: if scratch does not support a layer or a setting; the message names it.
         """
-        refuse_unknown_arguments("from_config", {"custom_objects": custom_objects}, "load_model")
+        _refuse_custom_objects("from_config", custom_objects)
         entry = saving.entries.make_entry("keras", "Sequential", dict(config))
         return from_description(saving.config.read_model(entry, with_compile=False), backend)
 
@@ -222,7 +222,7 @@ def model_from_json(
         TypeError: if there are ``custom_objects``.
         ValueError: if it is not such JSON, or scratch does not support a layer or a setting; the message names it.
     """
-    refuse_unknown_arguments("model_from_json", {"custom_objects": custom_objects}, "load_model")
+    _refuse_custom_objects("model_from_json", custom_objects)
     description = saving.config.from_json(json_string.encode(), with_compile=True)
     model = from_description(description, backend)
     if arguments := description.compile_arguments:
@@ -248,6 +248,13 @@ def from_description(description: "Description", backend: str = "numba") -> Sequ
     for layer in description.layers:
         model.add(from_description(layer, backend) if isinstance(layer, saving.config.Description) else layer)
     return model
+
+
+def _refuse_custom_objects(function: str, custom_objects: object) -> None:
+    """Raise a ``TypeError`` unless there are none, which names ``backend`` if a text was passed in their place."""
+    if isinstance(custom_objects, str):
+        raise TypeError(f"{function} takes the backend by name: pass backend={custom_objects!r}.")
+    refuse_unknown_arguments(function, {"custom_objects": custom_objects}, "load_model")
 
 
 def _check_overwrite(filepath: str | os.PathLike[str], overwrite: bool) -> None:

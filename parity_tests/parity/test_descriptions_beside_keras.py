@@ -116,8 +116,9 @@ def test_custom_objects_are_refused() -> None:
         message = rf"^scratch's {function.__name__} has no argument 'custom_objects'\.$"
         with pytest.raises(TypeError, match=message):
             function(described, {"Mine": scratch.layers.Dense})
-        with pytest.raises(TypeError, match="'custom_objects'"):
-            function(described, "numpy")  # the backend is a keyword
+        message = rf"^{function.__name__} takes the backend by name: pass backend='numpy'\.$"
+        with pytest.raises(TypeError, match=message):
+            function(described, "numpy")  # type: ignore[arg-type]
 
 
 LAYERS: dict[str, Callable[[Any], Any]] = {  # of either program, by what the config contains
@@ -208,3 +209,31 @@ def test_a_config_that_scratch_does_not_support() -> None:
 @pytest.mark.parametrize("options", [{}, {"axis": 1}, {"axis": -1, "order": 1}])
 def test_normalize(options: dict[str, int]) -> None:
     np.testing.assert_array_equal(scratch.utils.normalize(X, **options), keras.utils.normalize(X, **options))
+
+
+def test_names_in_the_config_of_a_layer() -> None:
+    config = {"units": 3, "kernel_initializer": "he_normal", "kernel_regularizer": "l2"}
+    ours, theirs = (program.layers.Dense.from_config(config) for program in (scratch, keras))
+    for name, value in config.items():
+        written, expected = (layer.get_config()[name] for layer in (ours, theirs))
+        assert written["class_name"] == expected["class_name"] if isinstance(written, dict) else written == value
+    with pytest.raises(ValueError, match="has kernel_initializer='henormal', which scratch does not support"):
+        scratch.layers.Dense.from_config({"units": 3, "kernel_initializer": "henormal"})
+
+
+def test_an_argument_of_the_user_that_only_keras_has_in_the_base_class() -> None:
+    class Threshold(scratch.layers.ReLU):
+        def __init__(self, threshold: float = 0.0, **common: Any) -> None:
+            super().__init__(**common)
+            self.threshold = threshold
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "threshold": self.threshold}
+
+    assert Threshold.from_config(Threshold(0.5).get_config()).threshold == 0.5
+
+
+@pytest.mark.parametrize("config", [None, [("units", 3)], "units"])
+def test_a_config_is_a_dict(config: Any) -> None:
+    with pytest.raises(ValueError, match=r"^config must be a dict as get_config returns it; got "):
+        scratch.layers.Dense.from_config(config)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parity_tests.unit.trainings import Training, dense_layers, double_first, results, wrap
+from parity_tests.unit.trainings import BATCH_SIZE, Training, X, Y, dense_layers, double_first, results, wrap
 from scratch import activations, losses
 from scratch.callbacks import LambdaCallback
 from scratch.fusion import fused_step
@@ -21,7 +21,7 @@ from scratch.layers import Activation, Dense, Dropout, Flatten, Softmax
 from scratch.losses import CategoricalCrossentropy, Loss, SoftmaxCrossEntropy
 from scratch.models import Sequential
 from scratch.ops import numba_ops
-from scratch.optimizers import SGD, Adagrad, Adam, RMSprop
+from scratch.optimizers import SGD, Adagrad, Adam, Optimizer, RMSprop
 from scratch.optimizers.schedules import PiecewiseConstantDecay
 
 # --- classes that compute something else than their base class ---
@@ -221,6 +221,25 @@ def with_dropout(*rates: float) -> list[Layer]:
     return [layer for pair in zip(dropouts, dense[-len(rates) :], strict=True) for layer in pair]
 
 
+def after(other: Callable[[], Optimizer]) -> Callable[[Sequential], None]:
+    """The model is trained with its optimizer, then with another one; the training goes on with the first."""
+
+    def prepare(model: Sequential) -> None:
+        first = model.optimizer
+        for optimizer in (other(), first):
+            model.fit(X, Y, BATCH_SIZE, epochs=2, verbose=0)
+            model.compile(optimizer, model.loss, metrics=model.metrics, run_eagerly=model.run_eagerly)
+
+    return prepare
+
+
+def centered_for_a_while(model: Sequential) -> None:
+    """The second state array is the momentum, then the mean gradient, then the momentum again."""
+    for momentum, centered in ((0.5, False), (0.0, True), (0.5, False)):
+        model.optimizer.momentum, model.optimizer.centered = momentum, centered
+        model.fit(X, Y, BATCH_SIZE, epochs=1, verbose=0)
+
+
 LAYER_BY_LAYER = {
     "clipnorm in float64": Training(lambda: dense_layers(dtype="float64"), lambda: SGD(0.1, clipnorm=0.01)),
     "negative clipvalue": Training(prepare=lambda model: setattr(model.optimizer, "clipvalue", -0.001)),
@@ -350,6 +369,17 @@ FUSED = {
     "RMSprop with momentum": Training(optimizer=lambda: RMSprop(0.1, momentum=0.5)),
     "RMSprop, centered": Training(optimizer=lambda: RMSprop(0.1, centered=True)),
     "RMSprop, centered, with momentum": Training(optimizer=lambda: RMSprop(0.1, momentum=0.5, centered=True)),
+    # Optimizers with as many state arrays as the one before.
+    "momentum after RMSprop": Training(optimizer=lambda: SGD(0.1, momentum=0.9), prepare=after(lambda: RMSprop(0.1))),
+    "Adam after RMSprop with momentum": Training(
+        optimizer=lambda: Adam(0.1), prepare=after(lambda: RMSprop(0.1, momentum=0.5))
+    ),
+    "amsgrad after amsgrad": Training(
+        optimizer=lambda: Adam(0.1, amsgrad=True), prepare=after(lambda: Adam(0.1, amsgrad=True))
+    ),
+    "RMSprop with momentum, then centered": Training(
+        optimizer=lambda: RMSprop(0.1, momentum=0.5), prepare=centered_for_a_while
+    ),
     "Adagrad": Training(optimizer=lambda: Adagrad(0.1)),
     "Adagrad that starts at 2": Training(optimizer=lambda: Adagrad(0.1, initial_accumulator_value=2.0)),
 }

@@ -109,16 +109,16 @@ class FusedStep:
 
         Args:
             known: for each state array its values so far, for W and b of each layer; None for the initial value.  They
-                are copied, unless they are what this method has returned before.
+                are copied to a new array, unless they are what this method has returned last.
             initial: the initial value.
         """
-        if len(self.views) != len(known):
-            size = self.parameters.flat.size
+        arrays, views = list(chain(*chain(*known))), list(chain(*chain(*self.views)))
+        if len(arrays) != len(views) or any(array is not view for array, view in zip(arrays, views, strict=True)):
+            size = self.parameters.flat.size  # the present array may be the state of an optimizer that is used again
             self.arrays = Parameters.zeros(len(known) * size, self.dtype)
             self.views = [self.parameters.views(self.arrays[i * size :]) for i in range(len(known))]
-        for arrays, views in zip(chain(*known), chain(*self.views), strict=True):
-            for array, view in zip(arrays, views, strict=True):
-                if view is not None and array is not view:
+            for array, view in zip(arrays, chain(*chain(*self.views)), strict=True):
+                if view is not None:
                     view[...] = initial if array is None else array
         return self.views
 

@@ -92,7 +92,10 @@ def _apply_adam(rule: Rule, step: Step, W: Array, dW: Array, v: Array, u: Array,
 
 @subroutine_without_fma
 def _apply_rmsprop(rule: Rule, step: Step, W: Array, dW: Array, v: Array, u: Array, s: Array) -> None:
-    """Update some parameters by RMSprop: v is the mean of the squares; momentum and mean gradient follow, if any."""
+    """Update some parameters by RMSprop: v is the mean of the squares, s that of the gradients, u the momentum.
+
+    Without momentum, u is the mean of the gradients.
+    """
     number = W.dtype.type
     learning_rate, epsilon, momentum = number(step.learning_rate), number(rule.epsilon), number(rule.momentum)
     rho, to_mean = number(rule.rho), number(1 - rule.rho)

@@ -1,5 +1,6 @@
 """Describe a model as Keras's config.json does: its layers and the arguments of ``compile``, without the weights."""
 
+import inspect
 import json
 import math
 from collections.abc import Mapping
@@ -128,10 +129,12 @@ def write_layer_config(layer: Layer) -> dict[str, Json]:
 
 def read_layer_config(layer_class: type[Layer], config: Mapping[str, Json]) -> dict[str, Any]:
     """Return the arguments of the constructor of a class; see ``Layer.from_config``."""
-    keras_class = _keras_class(layer_class)
-    known = {*keras_class.settings, *keras_class.fixed, *keras_class.ignored}
-    arguments = {key: value for key, value in config.items() if key not in known}  # of the user's class
-    shared = {key: value for key, value in config.items() if key in known}
+    if not isinstance(config, Mapping):
+        raise ValueError(f"config must be a dict as get_config returns it; got {config!r}.")
+    keras_class, own = _keras_class(layer_class), inspect.signature(layer_class).parameters
+    only_keras = {*keras_class.fixed, *keras_class.ignored} - own.keys()
+    shared = {key: value for key, value in config.items() if key in {*keras_class.settings, *only_keras}}
+    arguments = {key: value for key, value in config.items() if key not in shared}  # of the user's class
     return arguments | read_config(keras_class, shared, f"The config of the {layer_class.__name__}")
 
 

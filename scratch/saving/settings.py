@@ -59,8 +59,17 @@ def _write_dtype(described: Any, key: str) -> Json:
 
 
 def _read_initializer(entry: Json) -> initializers.InitializerFunction:
+    if isinstance(entry, str):
+        return initializers.get(entry)
     initializer: initializers.InitializerFunction = read(INITIALIZERS, entry, "initializer")
     return initializer
+
+
+def _read_regularizer(entry: Json) -> regularizers.L1L2 | None:
+    if entry is None or isinstance(entry, str):
+        return regularizers.get(entry)
+    regularizer: regularizers.L1L2 = read(REGULARIZERS, entry, "regularizer")
+    return regularizer
 
 
 def _read_seed(value: Json) -> int | None:
@@ -138,11 +147,7 @@ SCALAR = Setting(_read_scalar)
 BOOLEAN = Setting(_read_boolean)
 NAME = Setting(_check_name, lambda described, key: _check_name(getattr(described, key)))
 DTYPE = Setting(_read_dtype, _write_dtype)
-REGULARIZER = Setting(
-    lambda entry: None if entry is None else read(REGULARIZERS, entry, "regularizer"),
-    _write_regularizer,
-    required=False,
-)
+REGULARIZER = Setting(_read_regularizer, _write_regularizer, required=False)
 INITIALIZER = Setting(_read_initializer, _write_initializer)
 
 INITIALIZERS: Table = {

@@ -197,7 +197,7 @@ def check_archives(
         assert_all(compare_training(case, settings, found, theirs, steps))
 
 
-@pytest.mark.parametrize("seed", slow_except(range(80), "1", "9"))
+@pytest.mark.parametrize("seed", slow_except(range(80), "1", *map(str, range(len(SETTINGS), len(OPTIMIZERS)))))
 def test_archives_of_random_models(seed: int, tmp_path: Path) -> None:
     check_archives(*random_case(seed), BACKENDS[seed % 2], tmp_path)
 

@@ -3,7 +3,6 @@
 A layer computes its activation by name, on its backend; ``get`` returns the name for a function.
 """
 
-import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -21,37 +20,54 @@ ACTIVATIONS = ("linear", "relu", "sigmoid", "softmax", "tanh", "elu", "leaky_rel
 MODULES = (("scratch", "activations"), ("keras", "activations"), ("tensorflow", "nn"))  # whose functions layers know
 
 
-def _function(name: str) -> Callable[..., Array]:
-    """Return an activation as a function of an array."""
-    forward = getattr(numpy_ops, f"{name}_forward")
-    signature = inspect.signature(forward)
-
-    def activation(x: ArrayLike, *arguments: float, **options: float) -> Array:
-        try:
-            signature.bind(x, *arguments, **options)
-        except TypeError as error:
-            known = ", ".join(signature.parameters)
-            raise TypeError(f"scratch's {name} has the arguments {known}; got {error}.") from None
-        array = check_numeric("x", x)
-        result: Array = forward(array if array.dtype.kind == "f" else array.astype(np.float32), *arguments, **options)
-        return result
-
-    activation.__name__ = activation.__qualname__ = name
-    activation.__doc__ = (
-        f"Return {name}(x), with the shape (…) and the dtype of x; float32 for integers.\n\n"
-        f"Formula and options: ``numpy_ops.{name}_forward``.  Source: ``keras/src/activations/activations.py``."
-    )
-    return activation
+def _result(forward: Callable[..., Array], x: ArrayLike, *settings: float) -> Array:
+    """Return an operation of an array of any shape, in its dtype; in float32 for integers."""
+    array = check_numeric("x", x)
+    return forward(array if array.dtype.kind == "f" else array.astype(np.float32), *settings)
 
 
-linear = _function("linear")
-relu = _function("relu")
-sigmoid = _function("sigmoid")
-softmax = _function("softmax")
-tanh = _function("tanh")
-elu = _function("elu")
-leaky_relu = _function("leaky_relu")
-softplus = _function("softplus")
+# Each function returns an array with the shape (…) and the dtype of x, float32 for integers; the formulas are those of
+# ``numpy_ops`` and of ``keras/src/activations/activations.py``.
+
+
+def linear(x: ArrayLike) -> Array:
+    """Return x."""
+    return _result(numpy_ops.linear_forward, x)
+
+
+def relu(x: ArrayLike) -> Array:
+    """Return max(x, 0), of the shape (…) of x."""
+    return _result(numpy_ops.relu_forward, x)
+
+
+def sigmoid(x: ArrayLike) -> Array:
+    """Return 1 / (1 + exp(−x)), of the shape (…) of x."""
+    return _result(numpy_ops.sigmoid_forward, x)
+
+
+def softmax(x: ArrayLike) -> Array:
+    """Return exp(x) / Σ exp(x) over the last axis, of the shape (…, C) of x."""
+    return _result(numpy_ops.softmax_forward, x)
+
+
+def tanh(x: ArrayLike) -> Array:
+    """Return the hyperbolic tangent, of the shape (…) of x."""
+    return _result(numpy_ops.tanh_forward, x)
+
+
+def elu(x: ArrayLike, alpha: float = 1.0) -> Array:
+    """Return x where it is positive, else alpha·(exp(x) − 1), of the shape (…) of x."""
+    return _result(numpy_ops.elu_forward, x, alpha)
+
+
+def leaky_relu(x: ArrayLike, negative_slope: float = 0.2) -> Array:
+    """Return x where it is positive, else negative_slope·x, of the shape (…) of x."""
+    return _result(numpy_ops.leaky_relu_forward, x, negative_slope)
+
+
+def softplus(x: ArrayLike) -> Array:
+    """Return log(1 + exp(x)), of the shape (…) of x."""
+    return _result(numpy_ops.softplus_forward, x)
 
 
 def get(activation: ActivationLike) -> str:

@@ -233,32 +233,44 @@ ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
 ALIASES |= {alias.upper(): name for alias, name in ALIASES.items()}
 
 
-def _function(name: str) -> Callable[[ArrayLike, ArrayLike], Array]:
-    """Return a metric as a function on arrays; ``compile`` takes it in place of the class."""
-
-    def metric(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
-        truth, outputs = np.asarray(y_true), np.asarray(y_pred)
-        check_same_length("y_true", truth, "y_pred", outputs)
-        values = np.asarray(METRICS[name]().values(truth, outputs))
-        # As in Keras, the answers of a sample stay apart, and its errors are averaged.
-        return values.astype(float) if values.dtype == bool else np.asarray(values.mean(axis=-1))
-
-    metric.__name__ = metric.__qualname__ = name
-    shape = "output (N, C)" if name == "binary_accuracy" else "sample (N,)"
-    targets = "labels y_true (N,) or (N, 1)" if METRICS[name].sparse else "targets y_true (N, C)"
-    source = "losses/losses.py" if name in losses.LOSSES else "metrics/accuracy_metrics.py"
-    metric.__doc__ = (
-        f"Return one value per {shape} for {targets} and predictions y_pred (N, C).\n\n"
-        f"Formula: ``{METRICS[name].__name__}``.  Source: ``{name}`` of ``keras/src/{source}``."
-    )
-    return metric
+def _values(metric: Metric, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+    """Return a metric's values; as in Keras, the answers of a sample stay apart, and its errors are averaged."""
+    truth, outputs = np.asarray(y_true), np.asarray(y_pred)
+    check_same_length("y_true", truth, "y_pred", outputs)
+    values = np.asarray(metric.values(truth, outputs))
+    return values.astype(float) if values.dtype == bool else np.asarray(values.mean(axis=-1))
 
 
-categorical_accuracy = _function("categorical_accuracy")
-sparse_categorical_accuracy = _function("sparse_categorical_accuracy")
-binary_accuracy = _function("binary_accuracy")
-mean_squared_error = mse = _function("mean_squared_error")
-mean_absolute_error = mae = _function("mean_absolute_error")
+# The metrics as functions, as in Keras's ``metrics/accuracy_metrics.py`` and ``losses/losses.py``.  ``compile``
+# takes one in place of a class.
+
+
+def categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+    """Return one value per sample (N,) for one-hot rows (N, C) and y_pred (N, C): ``CategoricalAccuracy``."""
+    return _values(CategoricalAccuracy(), y_true, y_pred)
+
+
+def sparse_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+    """Return one value per sample (N,) for labels (N,) and y_pred (N, C): ``SparseCategoricalAccuracy``."""
+    return _values(SparseCategoricalAccuracy(), y_true, y_pred)
+
+
+def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+    """Return one value per answer (N, C) for zeros and ones (N, C) and y_pred (N, C): ``BinaryAccuracy``."""
+    return _values(BinaryAccuracy(), y_true, y_pred)
+
+
+def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+    """Return one value per sample (N,) for targets (N, C) and y_pred (N, C): ``MeanSquaredError``."""
+    return _values(MeanSquaredError(), y_true, y_pred)
+
+
+def mean_absolute_error(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+    """Return one value per sample (N,) for targets (N, C) and y_pred (N, C): ``MeanAbsoluteError``."""
+    return _values(MeanAbsoluteError(), y_true, y_pred)
+
+
+mse, mae = mean_squared_error, mean_absolute_error
 
 
 def get(

@@ -106,15 +106,6 @@ def test_arguments_of_losses_that_scratch_lacks() -> None:
         scratch.losses.binary_crossentropy(X[:1], X[:1], axis=0)
 
 
-def test_arguments_that_an_activation_lacks() -> None:
-    with pytest.raises(
-        TypeError, match=r"^scratch's softmax has the arguments x; got too many positional arguments\.$"
-    ):
-        scratch.activations.softmax(X, -1)
-    with pytest.raises(TypeError, match=r"^scratch's elu has the arguments x, alpha; got .*'beta'\.$"):
-        scratch.activations.elu(X, beta=1.0)
-
-
 def test_initializers_take_a_dtype_by_name() -> None:
     with pytest.raises(
         TypeError, match=r"^HeNormal takes a generator after the shape, and dtype by name; got 'float32'\.$"

@@ -78,3 +78,10 @@ def test_training_on_both_backends(name: str) -> None:
         losses.append(model.fit(x, y, epochs=3, shuffle=False, verbose=0).history["loss"])
     np.testing.assert_allclose(*losses, rtol=1e-6)
     assert losses[0][2] < losses[0][0]
+
+
+def test_the_old_name_of_the_slope() -> None:
+    message = "^Argument `alpha` is deprecated. Use `negative_slope` instead.$"
+    with pytest.warns(UserWarning, match=message):
+        assert LeakyReLU(alpha=0.5).negative_slope == 0.5
+    assert LeakyReLU().negative_slope == 0.3

@@ -1,5 +1,6 @@
 """BatchNormalization: values by hand, gradients, moving statistics, inference, files, resumed runs."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,19 @@ def test_invalid_arguments(arguments: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(("axis", "shape"), [(0, (None, 3)), (1, (None, 3, 3)), (2, (None, 3))])
 def test_another_axis_than_the_last(axis: int, shape: tuple[int | None, ...]) -> None:
     layer = BatchNormalization(axis=axis, name="b")
-    with pytest.raises(
-        ValueError, match=rf"^Layer 'b' has axis={axis}, which is not the last of inputs of shape \(None"
-    ):
+    message = (
+        rf"^Layer 'b' has axis={axis}, which is not the last of inputs of shape {re.escape(str(shape))}: pass axis="
+    )
+    with pytest.raises(ValueError, match=message + "-1, the only axis that scratch supports.$"):
         Sequential([Input(shape[1:]), layer])
     assert not layer.built
+
+
+def test_one_sample_is_no_batch_with_axis_1_either() -> None:
+    layer = BatchNormalization(axis=1)
+    layer(np.ones((4, 3), "float32"))
+    with pytest.raises(ValueError, match="one sample: pass a batch"):
+        layer(np.ones(3, "float32"))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

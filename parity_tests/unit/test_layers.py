@@ -232,3 +232,8 @@ def test_a_model_is_built_with_the_given_generator() -> None:
     for model in models:
         model.build((None, 4), np.random.default_rng(5))
     np.testing.assert_array_equal(*(model.get_weights()[0] for model in models))
+
+
+def test_config_of_a_layer() -> None:
+    layer = Dense.from_config(Dense(3, "relu", use_bias=False, name="d").get_config())
+    assert (layer.units, layer.activation, layer.use_bias, layer.name) == (3, "relu", False, "d")

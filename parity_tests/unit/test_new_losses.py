@@ -137,3 +137,41 @@ def test_every_setting_of_a_loss_is_restored(loss_class: type[Loss]) -> None:
     loss = loss_class(**{name: VALUES.get(name, 0.5) for name in keras_class.settings})
     entry = entries.write(settings.LOSSES, loss, "The loss")
     assert vars(entries.read(settings.LOSSES, entry, "loss")) == vars(loss) != vars(loss_class())
+
+
+def test_losses_as_functions_take_settings_by_position() -> None:
+    rng = np.random.default_rng(1)
+    y, labels = rng.normal(size=(6, 3)), np.arange(6) % 3
+    t = np.eye(3)[labels]
+    for found, loss, targets in (
+        (losses.categorical_crossentropy(t, y, True, 0.25), losses.CategoricalCrossentropy(True, 0.25, None), t),
+        (
+            losses.sparse_categorical_crossentropy(labels, y, True),
+            losses.SparseCategoricalCrossentropy(True, None),
+            labels,
+        ),
+        (losses.binary_crossentropy(t, y, True, 0.25), losses.BinaryCrossentropy(True, 0.25, None), t),
+        (losses.mean_squared_error(t, y), losses.MeanSquaredError(None), t),
+        (losses.mean_absolute_error(t, y), losses.MeanAbsoluteError(None), t),
+    ):
+        np.testing.assert_array_equal(found, loss(targets, y))
+    p = np.exp(y) / np.exp(y).sum(axis=1, keepdims=True)
+    for found, loss, targets in (
+        (losses.categorical_crossentropy(t, p), losses.CategoricalCrossentropy(reduction=None), t),
+        (
+            losses.sparse_categorical_crossentropy(labels, p),
+            losses.SparseCategoricalCrossentropy(reduction=None),
+            labels,
+        ),
+        (losses.binary_crossentropy(t, p), losses.BinaryCrossentropy(reduction=None), t),
+    ):
+        np.testing.assert_array_equal(found, loss(targets, p))
+
+
+@pytest.mark.parametrize("options", [{"axis": 0}, {"ignore_class": 1}])
+def test_settings_of_a_sparse_loss_that_scratch_lacks(options: dict[str, int]) -> None:
+    with pytest.raises(TypeError, match=rf"^scratch's SparseCategoricalCrossentropy has no argument '{min(options)}'"):
+        losses.sparse_categorical_crossentropy([0, 1], np.eye(2), **options)  # type: ignore[arg-type]
+    for function in (losses.categorical_crossentropy, losses.binary_crossentropy):
+        with pytest.raises(TypeError, match="has no argument 'axis'"):
+            function(np.eye(2), np.eye(2), axis=0)

@@ -253,7 +253,7 @@ def test_functions_of_metrics_take_as_many_targets_as_predictions() -> None:
         metrics.mean_squared_error(T, Y[:1])
 
 
-@pytest.mark.parametrize("function", [losses.mean_squared_error, metrics._function("mean_squared_error")])
+@pytest.mark.parametrize("function", [losses.mean_squared_error, metrics.mean_squared_error])
 def test_functions_are_made_of_classes(function: Any) -> None:
     assert function.__name__ == function.__qualname__ == "mean_squared_error"
     assert "MeanSquaredError" in function.__doc__

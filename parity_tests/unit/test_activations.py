@@ -27,7 +27,7 @@ def test_a_function_computes_what_a_layer_computes(name: str) -> None:
 def test_settings_by_position_and_by_name() -> None:
     np.testing.assert_array_equal(activations.elu(X, 0.5), numpy_ops.elu_forward(X, 0.5))
     np.testing.assert_array_equal(activations.leaky_relu(X, negative_slope=0.5), numpy_ops.leaky_relu_forward(X, 0.5))
-    with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given$"):
+    with pytest.raises(TypeError, match=r"takes 1 positional argument but 2 were given$"):
         activations.softmax(X, -1)  # type: ignore[call-arg]
 
 

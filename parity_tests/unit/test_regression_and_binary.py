@@ -253,6 +253,15 @@ def test_functions_of_metrics_take_as_many_targets_as_predictions() -> None:
         metrics.mean_squared_error(T, Y[:1])
 
 
+def test_functions_of_metrics_have_a_value_for_each_sample_or_answer() -> None:
+    outputs, rows = np.array([[0.75, 0.25], [0.25, 0.5]]), np.array([[1, 0], [1, 0]])
+    np.testing.assert_array_equal(metrics.categorical_accuracy(rows, outputs), [1, 0])
+    np.testing.assert_array_equal(metrics.sparse_categorical_accuracy([0, 1], outputs), [1, 1])
+    np.testing.assert_array_equal(metrics.binary_accuracy(rows, outputs), [[1, 1], [0, 1]])
+    np.testing.assert_array_equal(metrics.mean_squared_error(rows, outputs), [0.0625, 0.40625])
+    np.testing.assert_array_equal(metrics.mean_absolute_error(rows, outputs), [0.25, 0.625])
+
+
 @pytest.mark.parametrize("function", [losses.mean_squared_error, metrics.mean_squared_error])
 def test_functions_are_made_of_classes(function: Any) -> None:
     assert function.__name__ == function.__qualname__ == "mean_squared_error"

@@ -250,6 +250,7 @@ INITIALIZERS: dict[str, type[Initializer]] = {utils.snake_case(class_.__name__):
 ALIASES = {"normal": "random_normal", "uniform": "random_uniform", "one": "ones", "zero": "zeros"}  # as in Keras
 ALIASES |= {"OrthogonalInitializer": "orthogonal", "IdentityInitializer": "identity"}
 OrthogonalInitializer, IdentityInitializer = Orthogonal, Identity
+ConfiguredInitializer = Initializer  # its older name, which a program may import
 
 
 class _Spelling:

@@ -5,22 +5,17 @@ import parity_tests.needs_keras  # noqa: F401, I001  (before anything that impor
 import pytest
 
 from parity_tests.checking import check_implementation
+from parity_tests.conftest import slow_except
 from parity_tests.parity.foreign_faults import Fault, module_of
 from parity_tests.parity.networks.learner_mistakes import MISTAKES, MOMENTUM, SIGMOID
 
-QUICK = ("gradients_clipped", "dW_of_z")
+CASES = [(network, mistake) for network, mistakes in MISTAKES.items() for mistake in mistakes]
 
 
-@pytest.mark.parametrize(
-    ("network", "mistake"),
-    [
-        pytest.param(network, mistake, id=mistake.name, marks=[] if mistake.name in QUICK else pytest.mark.slow)
-        for network, mistakes in MISTAKES.items()
-        for mistake in mistakes
-    ],
-)
+@pytest.mark.parametrize("case", slow_except(CASES, "gradients_clipped", "dW_of_z", name=lambda case: case[1].name))
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # some mistakes overflow
-def test_mistake_of_a_learner(network: str, mistake: Fault) -> None:
+def test_mistake_of_a_learner(case: tuple[str, Fault]) -> None:
+    network, mistake = case
     report = check_implementation(module_of(network, mistake.edits).Net, **mistake.settings)
     assert report.findings
     assert report.findings[0].name in mistake.mistakes
